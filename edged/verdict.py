@@ -1,0 +1,135 @@
+"""Check, Result, Verdict: the vocabulary of judging, in the words of BSI TR-03135-1 §3.5 and Table 5.2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class Result(StrEnum):
+    """Outcome of one check, and of a whole inspection (TR-03135-1 §3.5.2)."""
+
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    UNDETERMINED = "undetermined"
+    NOT_SUPPORTED = "not_supported"
+    ABORTED = "aborted"
+
+
+class CheckClass(StrEnum):
+    """How a check counts in a scene (TR-03135-2: m, o, e)."""
+
+    MANDATORY = "mandatory"
+    OPTIONAL = "optional"
+    EVALUATORY = "evaluatory"
+
+
+class Kind(StrEnum):
+    """What an inspection was for. Only `live` verdicts reach partners unless they ask for others."""
+
+    LIVE = "live"
+    TEST = "test"
+    TRAINING = "training"
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something is as it is.
+
+    `code` is a key of the message catalogue; `params` fill its sentence and never hold identity (field names,
+    country codes, counts).
+    """
+
+    code: str
+    params: dict[str, str] = {}
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One check's outcome, before any scene says how much it counts.
+
+    `name` is one of `CHECKS`.
+    """
+
+    name: str
+    result: Result
+    reasons: tuple[Reason, ...] = ()
+
+
+class JudgedCheck(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A check together with its class in the scene at hand: what an envelope carries."""
+
+    name: str
+    check_class: CheckClass
+    result: Result
+    reasons: tuple[Reason, ...] = ()
+
+
+CHECKS = (
+    "document_detected",  # optical: something lies in the window (TR-03135-1 §5.5.2)
+    "mrz_read",  # optical: a machine-readable zone was found and every character read with confidence
+    "mrz_check_digits",  # optical: MRZ ICAO compliance, check digits (Doc 9303-3 §4.9)
+    "mrz_fields",  # optical: MRZ ICAO compliance, layout, alphabets, dates that exist, known codes
+    "expiry",  # combined (TR-03135-1 §5.7.1)
+    "image_quality",  # optical, evaluatory
+    "optical_security",  # optical, spectrally selective (TR-03135-1 §5.6)
+    "chip",  # electronic
+    "face_match",  # combined
+    "registry",  # an authority's look-up
+)
+"""Names of the checks, in the order in which they are shown."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one inspection found: the overall result and every check it rests on. Holds no identity."""
+
+    scene: str
+    kind: Kind
+    result: Result
+    checks: tuple[JudgedCheck, ...]
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Reasons of the mandatory checks that were not successful, in order, without repeats."""
+        seen: dict[tuple[str, tuple[tuple[str, str], ...]], Reason] = {}
+        for check in self.checks:
+            if check.check_class is CheckClass.MANDATORY and check.result is not Result.SUCCESSFUL:
+                for reason in check.reasons:
+                    seen.setdefault((reason.code, tuple(sorted(reason.params.items()))), reason)
+        return tuple(seen.values())
+
+
+def overall(checks: Iterable[JudgedCheck]) -> Result:
+    """The overall result: follows from the mandatory checks alone (TR-03135-1 Table 5.2).
+
+    The table leaves the precedence of failed against aborted open: `failed` wins here, because it stands on
+    evidence that was seen, while an aborted check found nothing. Anything else that is not `successful`,
+    and a verdict without any mandatory check, is `undetermined`: missing evidence is never success.
+    """
+    results = [check.result for check in checks if check.check_class is CheckClass.MANDATORY]
+    if Result.FAILED in results:
+        return Result.FAILED
+    if Result.ABORTED in results:
+        return Result.ABORTED
+    if results and all(result is Result.SUCCESSFUL for result in results):
+        return Result.SUCCESSFUL
+    return Result.UNDETERMINED
+
+
+def judge(scene: str, kind: Kind, classes: dict[str, CheckClass], checks: Iterable[Check]) -> Verdict:
+    """Weigh `checks` by the scene's `classes`; a check the scene doesn't name is evaluatory.
+
+    A mandatory check that was never run counts as `undetermined`.
+    """
+    by_name = {check.name: check for check in checks}
+    judged = []
+    for name in CHECKS:
+        check_class = classes.get(name, CheckClass.EVALUATORY)
+        check = by_name.get(name)
+        if check is None:
+            if check_class is CheckClass.MANDATORY:
+                check = Check(name, Result.UNDETERMINED, (Reason("check.not_run"),))
+            else:
+                continue
+        judged.append(JudgedCheck(name, check_class, check.result, check.reasons))
+    return Verdict(scene, kind, overall(judged), tuple(judged))
