@@ -1,0 +1,59 @@
+"""Whether the box's clock may be believed, and what day it is for judging a document.
+
+A terminal without a battery wakes up in 1970 or in the past of its last shutdown. Nothing tells it the truth,
+but three facts bound it from below: it can't be earlier than the release it runs, the last verdict it
+committed, or the last signed receipt it verified. Below that floor, or unsynchronised, expiry and validity
+are `undetermined`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from edged import RELEASED
+
+STEP_TOLERANCE = timedelta(seconds=5)
+"""A time service may step the clock back by this much after a commit without raising doubt."""
+
+_TIME_ERROR = 5  # adjtimex(2): clock not synchronised
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """The clock as it stood when an inspection was judged."""
+
+    now: datetime
+    trusted: bool
+    today: date
+    """The day documents are judged against; only to be used when `trusted`."""
+
+
+def read_clock(
+    now: datetime,
+    *,
+    last_commit: datetime | None,
+    last_receipt: datetime | None,
+    synchronised: bool,
+    fixed_today: date | None = None,
+) -> ClockReading:
+    """Judge `now` (timezone-aware) against the floor.
+
+    `fixed_today` replaces the date for demonstrations with a simulated head; it doesn't hide a clock below
+    the floor.
+    """
+    floor = max(moment for moment in (RELEASED, last_commit, last_receipt) if moment is not None)
+    trusted = synchronised and now >= floor - STEP_TOLERANCE
+    return ClockReading(now, trusted, fixed_today or now.astimezone().date())
+
+
+def synchronised() -> bool:
+    """What the kernel says of its clock (adjtimex(2)); False where it can't be asked."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "adjtimex"):
+        return False
+    buffer = ctypes.create_string_buffer(512)  # struct timex is 208 bytes; modes = 0 only reads
+    state: int = libc.adjtimex(buffer)
+    return 0 <= state < _TIME_ERROR

@@ -1,0 +1,269 @@
+"""The boot file: one TOML file, one validated model; the only module that reads TOML or the environment.
+
+Settings of other processes (collector, partner) are structs beside the code they configure; they come
+through `load_toml` as well, so every bad key is reported the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from edged.errors import ConfigError
+from edged.privacy.policy import Policy, check_policy
+from edged.uplink.roles import valid_name
+from edged.verdict import CHECKS, CheckClass, Kind
+
+SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
+"""Scenes a scan may name; what each demands is `SceneSettings`."""
+
+T = TypeVar("T")
+
+_MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
+
+
+class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files of the box's own identity. Key files must have mode 0600."""
+
+    fleet_ca: Path
+    signing_key: Path
+    signing_certificate: Path
+    tls_key: Path
+    tls_certificate: Path
+
+
+class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the MQTT 5 broker listens (mutual TLS 1.3 only)."""
+
+    host: str
+    port: int = 8883
+    keepalive_s: int = 30
+    receipt_timeout_s: float = 30.0
+    """After this long without a receipt a published envelope is published again."""
+    reconnect_min_s: float = 0.5
+    reconnect_max_s: float = 60.0
+
+
+class StateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the outbox and the box's secrets live (mode 0700)."""
+
+    directory: Path
+
+
+class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The local control socket that `edged scan` and the console talk to."""
+
+    socket: Path
+
+
+class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reader head: window, lights, button, and the camera behind it."""
+
+    driver: Literal["simulated"]
+    socket: Path | None = None
+    """Simulated head only: the socket through which a hand puts documents on the glass."""
+
+
+class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long one inspection waits for people and devices, in seconds."""
+
+    document_s: float = 15.0
+    turn_over_s: float = 15.0
+    capture_s: float = 5.0
+    reading_s: float = 10.0
+    remind_s: float = 10.0
+    """A document left in the window after the result is beeped about this often."""
+
+
+class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the clock may be believed (see `edged.clock`)."""
+
+    require_synchronised: bool = True
+    fixed_today: date | None = None
+    """Date against which documents are judged; simulated heads only, for repeatable demonstrations."""
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Log lines go to standard error, one JSON object each."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much each check counts in a scene; a check that is not named is evaluatory."""
+
+    mandatory: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> dict[str, CheckClass]:
+        """Check name to class, for `edged.verdict.judge`."""
+        return {name: CheckClass.OPTIONAL for name in self.optional} | {
+            name: CheckClass.MANDATORY for name in self.mandatory
+        }
+
+
+class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One recipient organisation: which inspections it gets, and what of them."""
+
+    scenes: tuple[str, ...]
+    receives: tuple[Kind, ...] = (Kind.LIVE,)
+    reference: bool = True
+    """Whether the transaction reference, purpose and operator given with a scan are returned to it."""
+    policy: Policy = Policy(claims={})
+    pseudonym_key: Path | None = None
+    """Key file (mode 0600) for `pseudonym_scope = "organisation"`; the `box` scope makes its own key."""
+
+
+OPTICAL_SCENE = SceneSettings(
+    mandatory=("document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry"),
+    optional=("chip", "face_match", "registry"),
+)
+"""Default of every scene on a box without a chip reader: the optical checks decide."""
+
+
+class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole boot file of `edged run`."""
+
+    identity: IdentitySettings
+    broker: BrokerSettings
+    state: StateSettings
+    control: ControlSettings
+    head: HeadSettings
+    audiences: dict[str, AudienceSettings]
+    version: str = "1"
+    """The operator's own name for this configuration; every envelope carries it."""
+    scenes: dict[str, SceneSettings] = {}
+    default_scene: str = "bank"
+    timeouts: TimeoutSettings = TimeoutSettings()
+    clock: ClockSettings = ClockSettings()
+    log: LogSettings = LogSettings()
+
+    def scene(self, name: str) -> SceneSettings:
+        """The scene's settings, or the optical default. Raises `ConfigError` for an unknown scene."""
+        if name not in SCENES:
+            raise ConfigError(f"scene: unknown scene; choose one of {', '.join(SCENES)}")
+        return self.scenes.get(name, OPTICAL_SCENE)
+
+
+def load_toml(path: Path, model: type[T]) -> T:
+    """Read a TOML file into `model`, strictly.
+
+    Relative paths in the file are relative to the file. Raises `ConfigError` whose text starts with the file
+    and the path of the bad key.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    if len(raw) > _MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is not a configuration file")
+    try:
+        return parse_toml(raw, model, base=path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
+    """Like `load_toml`, from bytes; relative paths are taken from `base`."""
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}") from error
+
+    def decode(kind: type, value: Any) -> Any:
+        if kind is Path:
+            if not isinstance(value, str):
+                raise TypeError("Expected a file path in quotes")
+            return base / Path(value).expanduser()
+        raise TypeError(f"Unsupported type {kind!r}")
+
+    try:
+        return msgspec.convert(document, model, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_with_key_path(str(error))) from error
+
+
+def _with_key_path(message: str) -> str:
+    """Turn msgspec's "what - at `$.a.b`" into "a.b: what"."""
+    text, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+        key = f"{path}.{unknown[1]}" if path else unknown[1]
+        return f"{key}: unknown key"
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
+        key = f"{path}.{missing[1]}" if path else missing[1]
+        return f"{key}: required key is missing"
+    return f"{path}: {text}" if path else text
+
+
+def load_box(path: Path) -> BoxSettings:
+    """Read and check the boot file of `edged run`. Raises `ConfigError` with the path of the bad key."""
+    settings = load_toml(path, BoxSettings)
+    try:
+        check_box(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return settings
+
+
+def check_box(settings: BoxSettings) -> None:
+    """What types alone can't say: names that exist, policies under the ceiling, sane numbers."""
+    if not 0 < settings.broker.port < 65536:
+        raise ConfigError("broker.port: must be between 1 and 65535")
+    for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
+        if not 0 < getattr(settings.timeouts, name) <= 600:
+            raise ConfigError(f"timeouts.{name}: must be more than 0 and at most 600 seconds")
+    if settings.default_scene not in SCENES:
+        raise ConfigError(f"default_scene: unknown scene; choose one of {', '.join(SCENES)}")
+    for name, scene in settings.scenes.items():
+        _check_scene(name, scene)
+    if not settings.audiences:
+        raise ConfigError("audiences: at least one recipient is needed, or every verdict would be lost")
+    for name, audience in settings.audiences.items():
+        _check_audience(name, audience)
+    if settings.head.driver == "simulated" and settings.head.socket is None:
+        raise ConfigError("head.socket: required by the simulated head")
+
+
+def _check_scene(name: str, scene: SceneSettings) -> None:
+    if name not in SCENES:
+        raise ConfigError(f"scenes.{name}: unknown scene; choose one of {', '.join(SCENES)}")
+    for key, checks in (("mandatory", scene.mandatory), ("optional", scene.optional)):
+        for check in checks:
+            if check not in CHECKS:
+                raise ConfigError(f"scenes.{name}.{key}: unknown check; choose among {', '.join(CHECKS)}")
+    if not scene.mandatory:
+        raise ConfigError(f"scenes.{name}.mandatory: without a mandatory check nothing could ever be successful")
+    if both := set(scene.mandatory) & set(scene.optional):
+        raise ConfigError(f"scenes.{name}.optional: {', '.join(sorted(both))} is mandatory already")
+
+
+def _check_audience(name: str, audience: AudienceSettings) -> None:
+    if not valid_name(name):
+        raise ConfigError(f"audiences.{name}: names are lower-case letters, digits and single hyphens")
+    for scene in audience.scenes:
+        if scene not in SCENES:
+            raise ConfigError(f"audiences.{name}.scenes: unknown scene; choose among {', '.join(SCENES)}")
+    if not audience.scenes:
+        raise ConfigError(f"audiences.{name}.scenes: without a scene this audience would never receive anything")
+    try:
+        check_policy(audience.policy)
+    except ConfigError as error:
+        raise ConfigError(f"audiences.{name}.policy.{error}") from error
+    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
+        raise ConfigError(f"audiences.{name}.pseudonym_key: required by pseudonym_scope = \"organisation\"")
+
+
+def environment(name: str) -> str | None:
+    """One environment variable (LANG, NO_COLOR, NOTIFY_SOCKET, …), or None when unset or empty."""
+    return os.environ.get(name) or None

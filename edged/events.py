@@ -1,0 +1,170 @@
+"""Facts that drive an inspection: a closed union of frozen events, with identity only inside identity types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from edged.identity import Identity
+from edged.verdict import Reason, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.core.reading import PageReading
+
+
+class Light(StrEnum):
+    """Illumination of the window."""
+
+    WHITE = "white"
+    IR = "ir"
+    UV = "uv"
+
+
+class Indication(StrEnum):
+    """What the head shows the clerk: a colour, a word and an icon, never colour alone."""
+
+    READY = "ready"
+    PLACE_DOCUMENT = "place_document"
+    READING = "reading"
+    TURN_OVER = "turn_over"
+    REMOVE = "remove"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    UNDETERMINED = "undetermined"
+    ABORTED = "aborted"
+    OFFLINE = "offline"
+    FAULT = "fault"
+
+
+class Frame(Identity):
+    """One captured image: `image()` is (height, width, 3) BGR, uint8. A picture of a document is identity."""
+
+    __slots__ = ("_image", "light")
+
+    def __init__(self, image: NDArray[np.uint8], light: Light) -> None:
+        self._image = image
+        self.light = light
+
+    def image(self) -> NDArray[np.uint8]:
+        """The raw pixels, for reading in memory."""
+        return self._image
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a caller asks for with one press of scan. `reference` and the others are opaque to edged."""
+
+    scene: str
+    reference: str | None = None
+    purpose: str | None = None
+    operator: str | None = None
+    training: bool = False
+
+
+# --- from the head and the people at the counter -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ButtonPressed:
+    """The clerk pressed scan on the head."""
+
+
+@dataclass(frozen=True)
+class DocumentPlaced:
+    """Something lies in the window."""
+
+
+@dataclass(frozen=True)
+class DocumentTurned:
+    """The document in the window now shows another side."""
+
+
+@dataclass(frozen=True)
+class DocumentRemoved:
+    """The window is empty."""
+
+
+@dataclass(frozen=True)
+class CancelRequested:
+    """Somebody cancelled the inspection."""
+
+
+@dataclass(frozen=True)
+class CompletionRequested:
+    """The clerk says there is no other side: judge what there is."""
+
+
+@dataclass(frozen=True)
+class DeviceGone:
+    """A device was unplugged or stopped answering."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class DeviceBack:
+    """A device answers again."""
+
+    device: str
+
+
+# --- answers to the inspection's own commands ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FrameCaptured:
+    """The camera delivered a frame."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class CaptureFailed:
+    """The camera delivered nothing that can be read."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class PageRead:
+    """A frame was read."""
+
+    reading: PageReading
+
+
+@dataclass(frozen=True)
+class Committed:
+    """Every envelope of the inspection is on disk."""
+
+    verdict: Verdict
+    envelopes: int
+
+
+@dataclass(frozen=True)
+class CommitFailed:
+    """Nothing was stored; nothing may be shown."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class TimePassed:
+    """The deadline the inspection asked for has come."""
+
+
+HeadEvent = ButtonPressed | DocumentPlaced | DocumentTurned | DocumentRemoved | DeviceGone | DeviceBack
+Event = (
+    HeadEvent
+    | CancelRequested
+    | CompletionRequested
+    | FrameCaptured
+    | CaptureFailed
+    | PageRead
+    | Committed
+    | CommitFailed
+    | TimePassed
+)
