@@ -104,9 +104,9 @@ class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def classes(self) -> dict[str, CheckClass]:
         """Check name to class, for `edged.verdict.judge`."""
-        return {name: CheckClass.OPTIONAL for name in self.optional} | {
-            name: CheckClass.MANDATORY for name in self.mandatory
-        }
+        return dict.fromkeys(self.optional, CheckClass.OPTIONAL) | dict.fromkeys(
+            self.mandatory, CheckClass.MANDATORY
+        )
 
 
 class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -243,7 +243,9 @@ def _check_scene(name: str, scene: SceneSettings) -> None:
             if check not in CHECKS:
                 raise ConfigError(f"scenes.{name}.{key}: unknown check; choose among {', '.join(CHECKS)}")
     if not scene.mandatory:
-        raise ConfigError(f"scenes.{name}.mandatory: without a mandatory check nothing could ever be successful")
+        raise ConfigError(
+            f"scenes.{name}.mandatory: without a mandatory check nothing could ever be successful"
+        )
     if both := set(scene.mandatory) & set(scene.optional):
         raise ConfigError(f"scenes.{name}.optional: {', '.join(sorted(both))} is mandatory already")
 
@@ -255,13 +257,15 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
         if scene not in SCENES:
             raise ConfigError(f"audiences.{name}.scenes: unknown scene; choose among {', '.join(SCENES)}")
     if not audience.scenes:
-        raise ConfigError(f"audiences.{name}.scenes: without a scene this audience would never receive anything")
+        raise ConfigError(
+            f"audiences.{name}.scenes: without a scene this audience would never receive anything"
+        )
     try:
         check_policy(audience.policy)
     except ConfigError as error:
         raise ConfigError(f"audiences.{name}.policy.{error}") from error
     if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
-        raise ConfigError(f"audiences.{name}.pseudonym_key: required by pseudonym_scope = \"organisation\"")
+        raise ConfigError(f'audiences.{name}.pseudonym_key: required by pseudonym_scope = "organisation"')
 
 
 def environment(name: str) -> str | None:

@@ -50,7 +50,7 @@ class DeviceGoneError(DeviceError):
 
 
 class CertificateError(EdgedError):
-    """A certificate or key is unusable: wrong role, wrong fleet, expired, not issued by the fleet CA, world-readable."""
+    """A certificate or key is unusable: wrong role or fleet, expired, unknown issuer, readable by others."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code + (f" ({detail})" if detail else ""))

@@ -1,4 +1,4 @@
-"""Facts that drive an inspection: a closed union of frozen events, with identity only inside identity types."""
+"""Facts that drive an inspection: a closed union of frozen events. Identity only inside identity types."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from edged.identity import Identity
-from edged.verdict import Reason, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from edged.core.reading import PageReading
+    from edged.verdict import Reason, Verdict
 
 
 class Light(StrEnum):
@@ -41,7 +41,7 @@ class Indication(StrEnum):
 
 
 class Frame(Identity):
-    """One captured image: `image()` is (height, width, 3) BGR, uint8. A picture of a document is identity."""
+    """One captured image, `image()`: (height, width, 3) BGR, uint8. A picture of a document is identity."""
 
     __slots__ = ("_image", "light")
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Identity:
-    """Base of everything that holds raw identity: not printable, not picklable, not copyable, not serialisable.
+    """Base of everything that holds raw identity: can't be printed, pickled, copied or serialised.
 
     `repr` gives the type's name alone, so that a debugger or an assertion message can't leak; everything that
     would turn the value into text or bytes raises `IdentityLeakError`.
@@ -29,13 +29,13 @@ class Identity:
     def _refuse(self, how: str) -> NoReturn:
         raise IdentityLeakError(f"{type(self).__name__} holds raw identity and can't be {how}")
 
-    def __str__(self) -> str:
+    def __str__(self) -> NoReturn:
         self._refuse("turned into text")
 
-    def __format__(self, _spec: str) -> str:
+    def __format__(self, _spec: str) -> NoReturn:
         self._refuse("formatted")
 
-    def __bytes__(self) -> bytes:
+    def __bytes__(self) -> NoReturn:
         self._refuse("turned into bytes")
 
     def __reduce_ex__(self, _protocol: Any) -> NoReturn:

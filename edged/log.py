@@ -11,7 +11,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -21,6 +20,7 @@ from edged.identity import Identity
 
 if TYPE_CHECKING:
     import asyncio
+    from types import TracebackType
 
 _WITHHELD = "<identity withheld>"
 _MAX_DEPTH = 6  # deeper nesting than any log line of ours; also ends self-referencing structures
@@ -41,7 +41,7 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Libraries that log through the standard module (aiomqtt, paho) may quote payloads: only their errors' names.
+    # Libraries that log through the standard module (aiomqtt, paho) may quote payloads.
     logging.basicConfig(level=logging.CRITICAL, stream=stream or sys.stderr, force=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread_exception
@@ -53,7 +53,9 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def withhold_identity(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def withhold_identity(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     """structlog processor: replace identity anywhere in the line, and say that it was attempted."""
     cleaned = {key: _clean(value, 0) for key, value in event.items()}
     if cleaned != event:
@@ -74,7 +76,9 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 def _holds_identity(value: Any, depth: int) -> bool:
-    return any(not isinstance(item, str | int | float | bool | None) for item in value) and depth <= _MAX_DEPTH
+    return (
+        any(not isinstance(item, str | int | float | bool | None) for item in value) and depth <= _MAX_DEPTH
+    )
 
 
 def _unprintable(value: Any) -> str:
@@ -82,7 +86,9 @@ def _unprintable(value: Any) -> str:
     return f"<{type(value).__name__}>"
 
 
-def scrub_exception(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def scrub_exception(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     """structlog processor: `exc_info` becomes type, place, and text only where the text is ours."""
     exc_info = event.pop("exc_info", None)
     if not exc_info:

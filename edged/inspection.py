@@ -1,0 +1,345 @@
+"""Sans-IO state machine of ONE document, all its sides: events in, commands out.
+
+The caller feeds every fact to `Inspection.handle`, executes the commands it returns, and calls `handle` with
+`TimePassed` when `deadline` has come. Nothing here waits, sleeps or reads a clock: time is a parameter, in
+seconds of any monotonic clock.
+
+    waiting → capturing → reading → committing → showing → closed
+                  ↑           ↓
+                  └──── turning (other side, next page)
+
+Every press of scan ends in exactly one outcome: committed; or aborted with a reason, when nothing was judged;
+or refused with a reason, when the inspection never began (`refusal`). An inspection can be aborted until its
+verdict is being committed; from then on it can't be revoked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from edged.events import (
+    ButtonPressed,
+    CancelRequested,
+    CaptureFailed,
+    CommitFailed,
+    Committed,
+    CompletionRequested,
+    DeviceBack,
+    DeviceGone,
+    DocumentPlaced,
+    DocumentRemoved,
+    DocumentTurned,
+    Event,
+    FrameCaptured,
+    Indication,
+    Light,
+    PageRead,
+    ScanRequest,
+    TimePassed,
+)
+from edged.verdict import Reason, Result, Verdict
+
+if TYPE_CHECKING:
+    from edged.core.reading import PageReading
+    from edged.events import Frame
+
+MAX_SIDES = 2
+"""A card has two; a passport's data page is found on the first or, after turning, on the second."""
+
+
+class State(StrEnum):
+    """Where an inspection stands."""
+
+    WAITING = "waiting"
+    CAPTURING = "capturing"
+    READING = "reading"
+    TURNING = "turning"
+    COMMITTING = "committing"
+    SHOWING = "showing"
+    CLOSED = "closed"
+
+
+class Ending(StrEnum):
+    """How a press of scan ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one press: a committed verdict, or the reason why there is none."""
+
+    ending: Ending
+    verdict: Verdict | None = None
+    reason: Reason | None = None
+    envelopes: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long people and devices are waited for, in seconds."""
+
+    document_s: float
+    turn_over_s: float
+    capture_s: float
+    reading_s: float
+    remind_s: float
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Light the window and photograph it; answer `FrameCaptured` or `CaptureFailed`."""
+
+    light: Light
+
+
+@dataclass(frozen=True)
+class ReadFrame:
+    """Read the frame; answer `PageRead`."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Judge the sides and commit every envelope in one transaction; answer `Committed` or `CommitFailed`."""
+
+    sides: tuple[PageReading, ...]
+
+
+@dataclass(frozen=True)
+class Indicate:
+    """Show the clerk where things stand."""
+
+    indication: Indication
+
+
+@dataclass(frozen=True)
+class Beep:
+    """Sound the buzzer once."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage was reached: for progress and timing."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The outcome is known: answer whoever pressed scan."""
+
+    outcome: Outcome
+
+
+Command = Capture | ReadFrame | Commit | Indicate | Beep | Stage | Finish
+
+_SHOWN = {
+    Result.SUCCESSFUL: Indication.SUCCESSFUL,
+    Result.FAILED: Indication.FAILED,
+    Result.UNDETERMINED: Indication.UNDETERMINED,
+    Result.NOT_SUPPORTED: Indication.UNDETERMINED,
+    Result.ABORTED: Indication.ABORTED,
+}
+
+
+def refusal(code: str) -> Outcome:
+    """The outcome of a press that began no inspection (busy, document not removed, device gone)."""
+    return Outcome(Ending.REFUSED, reason=Reason(code))
+
+
+@dataclass
+class Inspection:
+    """One document, from the press of scan to its removal."""
+
+    request: ScanRequest
+    limits: Limits
+    state: State = State.WAITING
+    deadline: float | None = None
+    outcome: Outcome | None = None
+    _sides: list[PageReading] = field(default_factory=list, repr=False)
+    _present: bool = False
+
+    def start(self, *, document_present: bool, now: float) -> list[Command]:
+        """Begin. A document that lies there already is captured at once."""
+        self._present = document_present
+        if document_present:
+            return [Stage("document"), *self._capture(now)]
+        self.deadline = now + self.limits.document_s
+        return [Indicate(Indication.PLACE_DOCUMENT)]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the outcome is known (the document may still lie in the window)."""
+        return self.outcome is not None
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Take one fact; return what is to be done. Facts that mean nothing in this state are ignored."""
+        if isinstance(event, DocumentPlaced | DocumentTurned):
+            self._present = True
+        elif isinstance(event, DocumentRemoved):
+            self._present = False
+        match self.state:
+            case State.WAITING:
+                return self._in_waiting(event, now)
+            case State.CAPTURING:
+                return self._in_capturing(event, now)
+            case State.READING:
+                return self._in_reading(event, now)
+            case State.TURNING:
+                return self._in_turning(event, now)
+            case State.COMMITTING:
+                return self._in_committing(event, now)
+            case State.SHOWING:
+                return self._in_showing(event, now)
+            case State.CLOSED:
+                return []
+            case _:
+                assert_never(self.state)
+
+    def _in_waiting(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case DocumentPlaced() | DocumentTurned():
+                return [Stage("document"), *self._capture(now)]
+            case TimePassed():
+                return self._abort(Reason("inspection.no_document"), now)
+            case _:
+                return self._common(event, now)
+
+    def _in_capturing(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case FrameCaptured(frame):
+                self.state = State.READING
+                self.deadline = now + self.limits.reading_s
+                return [Stage("captured"), ReadFrame(frame)]
+            case CaptureFailed(reason):
+                return self._abort(reason, now)
+            case DocumentRemoved():
+                return self._abort(Reason("inspection.removed_early"), now)
+            case TimePassed():
+                return self._abort(Reason("inspection.timed_out"), now)
+            case _:
+                return self._common(event, now)
+
+    def _in_reading(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case PageRead(reading):
+                return [Stage("read"), *self._side_read(reading, now)]
+            case DocumentRemoved():
+                return self._abort(Reason("inspection.removed_early"), now)
+            case TimePassed():
+                return self._abort(Reason("inspection.timed_out"), now)
+            case _:
+                return self._common(event, now)
+
+    def _side_read(self, reading: PageReading, now: float) -> list[Command]:
+        if not reading.document_present and not self._sides:
+            return self._abort(Reason("inspection.no_document"), now)
+        self._sides.append(reading)
+        nothing_to_read = reading.mrz is None and any(
+            reason.code == "reading.no_mrz" for reason in reading.reasons
+        )
+        if nothing_to_read and len(self._sides) < MAX_SIDES:
+            self.state = State.TURNING
+            self.deadline = now + self.limits.turn_over_s
+            return [Stage("turn_over"), Indicate(Indication.TURN_OVER)]
+        return self._commit()
+
+    def _in_turning(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case DocumentPlaced() | DocumentTurned():
+                return [Stage("turned"), *self._capture(now)]
+            case DocumentRemoved():
+                return []  # a document is lifted to be turned over
+            case CompletionRequested():
+                return self._commit() if self._present else []
+            case TimePassed():
+                return (
+                    self._commit() if self._present else self._abort(Reason("inspection.removed_early"), now)
+                )
+            case _:
+                return self._common(event, now)
+
+    def _in_committing(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case Committed(verdict, envelopes):
+                outcome = Outcome(Ending.COMMITTED, verdict=verdict, envelopes=envelopes)
+                return [Stage("committed"), *self._end(outcome, _SHOWN[verdict.result], now)]
+            case CommitFailed(reason):
+                return self._end(Outcome(Ending.ABORTED, reason=reason), Indication.FAULT, now)
+            case _:
+                return []  # what is being committed can't be revoked any more
+
+    def _in_showing(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case DocumentRemoved():
+                return self._close()
+            case TimePassed():
+                self.deadline = now + self.limits.remind_s
+                return [Indicate(Indication.REMOVE), Beep()]
+            case _:
+                return []
+
+    def _common(self, event: Event, now: float) -> list[Command]:
+        """What ends an inspection in any state that can still be aborted."""
+        match event:
+            case CancelRequested():
+                return self._abort(Reason("inspection.cancelled"), now)
+            case DeviceGone(device):
+                return self._abort(Reason("inspection.device_gone", {"device": device}), now)
+            case (
+                ButtonPressed()
+                | DocumentPlaced()
+                | DocumentTurned()
+                | DocumentRemoved()
+                | CompletionRequested()
+                | DeviceBack()
+                | FrameCaptured()
+                | CaptureFailed()
+                | PageRead()
+                | Committed()
+                | CommitFailed()
+                | TimePassed()
+            ):
+                return []
+            case _:
+                assert_never(event)
+
+    def _capture(self, now: float) -> list[Command]:
+        self.state = State.CAPTURING
+        self.deadline = now + self.limits.capture_s
+        return [Indicate(Indication.READING), Capture(Light.WHITE)]
+
+    def _commit(self) -> list[Command]:
+        self.state = State.COMMITTING
+        self.deadline = (
+            None  # a slow disk must answer: a commit whose end isn't known can't be called aborted
+        )
+        sides, self._sides = tuple(self._sides), []
+        return [Commit(sides)]
+
+    def _abort(self, reason: Reason, now: float) -> list[Command]:
+        self._sides.clear()
+        return self._end(Outcome(Ending.ABORTED, reason=reason), Indication.ABORTED, now)
+
+    def _end(self, outcome: Outcome, indication: Indication, now: float) -> list[Command]:
+        self.outcome = outcome
+        commands: list[Command] = [Indicate(indication), Finish(outcome)]
+        if not self._present:
+            return commands + self._close()
+        self.state = State.SHOWING
+        self.deadline = now + self.limits.remind_s
+        return commands
+
+    def _close(self) -> list[Command]:
+        self.state = State.CLOSED
+        self.deadline = None
+        return []
