@@ -1,0 +1,225 @@
+"""Signed messages: compact JWS (RFC 7515), ES256 only, with the signer's chain in `x5c`.
+
+One message has exactly one serialisation: base64url without slack bits, and `s` in the lower half of the
+order. Otherwise anybody between the box and the centre could turn a good signature `(r, s)` into another good
+one `(r, n - s)`, and the same envelope would arrive under two hashes, which is the alarm for a lying device.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from edged.errors import CertificateError, SignatureRefusedError
+from edged.uplink.roles import (
+    MAX_CHAIN,
+    Principal,
+    Role,
+    TrustAnchor,
+    Usage,
+    is_demo,
+    load_chain,
+    load_private,
+    principal_of,
+    read_private,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ALGORITHM: Final = "ES256"
+
+MAX_COMPACT: Final = 64 * 1024
+"""Longest signed message in bytes: an envelope has about 2 KiB, a receipt of 200 ranges about 50 KiB."""
+
+MAX_HEADER: Final = 12 * 1024
+"""Longest protected header: three certificates of up to 2 KiB, in base64 twice, and some room."""
+
+_SIGNATURE_LENGTH: Final = 86  # base64url of 64 bytes, r and s
+_ORDER: Final = (
+    0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (FIPS 186-4 D.1.2.3)
+)
+_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})")
+_STANDARD_ALPHABET = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole protected header: `crit`, `jwk`, `jku`, `b64` and the rest are refused by not being here."""
+
+    alg: str
+    typ: str
+    x5c: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's limits, widened to ours: its 512-byte header has no room for a certificate."""
+
+    max_header_length = MAX_HEADER
+    max_payload_length = MAX_COMPACT
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
+
+
+class Signer:
+    """Signs messages as one principal. Holds the private key; `repr` shows nothing of it.
+
+    Attributes:
+        principal: whom the certificate names.
+        demo: whether the certificate is of a demo fleet.
+        not_after: when the certificate expires.
+    """
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, chain: tuple[x509.Certificate, ...]) -> None:
+        """Take a P-256 key and the chain, leaf first, without the root. Raises `CertificateError`."""
+        if not 1 <= len(chain) <= MAX_CHAIN:
+            raise CertificateError("cert.malformed", f"a chain has 1 to {MAX_CHAIN} certificates")
+        self.principal: Principal = principal_of(chain[0], usage=Usage.SIGNING)
+        if chain[0].public_key() != key.public_key():
+            raise CertificateError("cert.key_mismatch")
+        self.demo: bool = is_demo(chain[0])
+        self.not_after: datetime = chain[0].not_valid_after_utc
+        self._key = ECKey.import_key(key)
+        self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
+
+    @classmethod
+    def from_files(cls, key_path: Path | str, certificate_path: Path | str) -> Signer:
+        """A signer from its PEM files; the key's mode must be 0600. Raises `CertificateError`."""
+        key = load_private(read_private(Path(key_path)))
+        try:
+            certificate = Path(certificate_path).read_bytes()
+        except OSError as error:
+            raise CertificateError("cert.unreadable", f"{certificate_path}: {error.strerror}") from error
+        return cls(key, load_chain(certificate))
+
+    def sign(self, typ: str, payload: bytes) -> str:
+        """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify."""
+        header = {"alg": ALGORITHM, "typ": typ, "x5c": self._x5c}
+        compact = _low_s(jws.serialize_compact(header, payload, self._key, registry=_REGISTRY))
+        if len(compact) > MAX_COMPACT:
+            raise ValueError(f"a signed message may have {MAX_COMPACT} bytes at most")
+        return compact
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A message whose signature, chain and role hold."""
+
+    principal: Principal
+    payload: bytes
+    sha256: bytes
+    """SHA-256 of the compact serialisation in ASCII: the message's name in receipts and `prev`."""
+
+
+def verify(compact: str | bytes, *, typ: str, anchor: TrustAnchor, role: Role, at: datetime) -> Verified:
+    """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
+
+    Raises `SignatureRefusedError` and nothing else, whatever the bytes: `jws.too_large`, `jws.malformed`,
+    `jws.header_refused`, `jws.wrong_algorithm`, `jws.wrong_type`, `jws.no_certificate`,
+    `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role` or a code of `TrustAnchor.verify`.
+    """
+    data = _ascii(compact)
+    header_segment, payload_segment, signature_segment = _segments(data)
+    header = _header(header_segment, typ)
+    chain = _chain(header.x5c)
+    try:
+        principal = anchor.verify(chain, usage=Usage.SIGNING, at=at)
+    except CertificateError as error:
+        raise SignatureRefusedError(error.code) from error
+    if principal.role is not role:
+        raise SignatureRefusedError("cert.wrong_role", f"{principal.role} instead of {role}")
+    payload = _decode(payload_segment)
+    if int.from_bytes(_decode(signature_segment)[32:]) > _ORDER // 2:
+        raise SignatureRefusedError("jws.signature_wrong", "s in the upper half")
+    key = chain[0].public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise SignatureRefusedError("jws.wrong_algorithm", "the key is not on P-256")
+    try:
+        signed = jws.deserialize_compact(data, ECKey.import_key(key), registry=_REGISTRY)
+    except (JoseError, ValueError) as error:
+        raise SignatureRefusedError("jws.signature_wrong") from error
+    if signed.payload != payload:
+        raise SignatureRefusedError("jws.malformed")
+    return Verified(principal, payload, hashlib.sha256(data).digest())
+
+
+def _ascii(compact: str | bytes) -> bytes:
+    if len(compact) > MAX_COMPACT:
+        raise SignatureRefusedError("jws.too_large")
+    if isinstance(compact, bytes):
+        return compact
+    try:
+        return compact.encode("ascii")
+    except UnicodeEncodeError:
+        raise SignatureRefusedError("jws.malformed") from None
+
+
+def _segments(data: bytes) -> tuple[bytes, bytes, bytes]:
+    match = _COMPACT.fullmatch(data)
+    if match is None:
+        raise SignatureRefusedError("jws.malformed")
+    if len(match[1]) > MAX_HEADER:
+        raise SignatureRefusedError("jws.too_large")
+    return match[1], match[2], match[3]
+
+
+def _decode(segment: bytes) -> bytes:
+    """Strict base64url: the one encoding of its bytes, without padding (RFC 7515 §2)."""
+    try:
+        decoded = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    except ValueError:
+        raise SignatureRefusedError("jws.malformed") from None
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != segment:
+        raise SignatureRefusedError("jws.malformed")
+    return decoded
+
+
+def _header(segment: bytes, typ: str) -> _Header:
+    try:
+        header = msgspec.json.decode(_decode(segment), type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SignatureRefusedError("jws.header_refused") from None
+    if header.alg != ALGORITHM:
+        raise SignatureRefusedError("jws.wrong_algorithm")
+    if header.typ != typ:
+        raise SignatureRefusedError("jws.wrong_type")
+    return header
+
+
+def _chain(x5c: tuple[str, ...]) -> list[x509.Certificate]:
+    """RFC 7515 §4.1.6: DER in standard base64, leaf first."""
+    if not x5c:
+        raise SignatureRefusedError("jws.no_certificate")
+    if len(x5c) > MAX_CHAIN:
+        raise SignatureRefusedError("jws.too_many_certificates")
+    try:
+        return [x509.load_der_x509_certificate(_standard_base64(text)) for text in x5c]
+    except ValueError:
+        raise SignatureRefusedError("cert.malformed") from None
+
+
+def _standard_base64(text: str) -> bytes:
+    if _STANDARD_ALPHABET.fullmatch(text) is None:
+        raise ValueError("not standard base64")
+    return base64.b64decode(text, validate=True)
+
+
+def _low_s(compact: str) -> str:
+    """The same signature with `s` in the lower half (see the module's text)."""
+    signed, _, segment = compact.rpartition(".")
+    raw = base64.urlsafe_b64decode(segment + "==")
+    s = int.from_bytes(raw[32:])
+    if s <= _ORDER // 2:
+        return compact
+    raw = raw[:32] + (_ORDER - s).to_bytes(32)
+    return f"{signed}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
