@@ -65,7 +65,7 @@ class ScanRequest:
     training: bool = False
 
 
-# --- from the head and the people at the counter -------------------------------------------------------------
+# --- from the head and the people at the counter ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class FrameCaptured:
 
 @dataclass(frozen=True)
 class CaptureFailed:
-    """The camera delivered nothing that can be read."""
+    """The camera delivered nothing, or nothing that can be read."""
 
     reason: Reason
 

@@ -29,13 +29,13 @@ class Identity:
     def _refuse(self, how: str) -> NoReturn:
         raise IdentityLeakError(f"{type(self).__name__} holds raw identity and can't be {how}")
 
-    def __str__(self) -> NoReturn:
+    def __str__(self) -> NoReturn:  # noqa: PLE0307 - refusing is the point
         self._refuse("turned into text")
 
     def __format__(self, _spec: str) -> NoReturn:
         self._refuse("formatted")
 
-    def __bytes__(self) -> NoReturn:
+    def __bytes__(self) -> NoReturn:  # noqa: PLE0308 - refusing is the point
         self._refuse("turned into bytes")
 
     def __reduce_ex__(self, _protocol: Any) -> NoReturn:

@@ -233,6 +233,8 @@ class Inspection:
         match event:
             case PageRead(reading):
                 return [Stage("read"), *self._side_read(reading, now)]
+            case CaptureFailed(reason):
+                return self._abort(reason, now)
             case DocumentRemoved():
                 return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():

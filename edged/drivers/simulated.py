@@ -1,0 +1,236 @@
+"""A reader head and camera without hardware: image files take the place of documents on the glass.
+
+The hand of a demonstration or test reaches the glass through a Unix socket, one JSON object a line:
+
+    {"do": "place", "files": ["front.jpg", "back.jpg"]}    {"do": "turn"}    {"do": "remove"}
+    {"do": "press"}    {"do": "unplug", "device": "camera"}    {"do": "plug", "device": "camera"}
+
+and is answered `{"ok": true, "indication": …, "light": …, "beeps": …}` or `{"ok": false, "error": …}`.
+Verdicts made with these devices say so: their provenance is simulated, and they are never `live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from edged.core.image import MAX_FILE_BYTES, decode_image
+from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.events import (
+    ButtonPressed,
+    DeviceBack,
+    DeviceGone,
+    DocumentPlaced,
+    DocumentRemoved,
+    DocumentTurned,
+    Frame,
+    HeadEvent,
+    Indication,
+    Light,
+)
+from edged.uplink.envelope import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+MAX_COMMAND_BYTES = 64 * 1024
+"""A command names a handful of files; a longer line is not one."""
+
+_DEVICES = ("camera", "head")
+
+
+class SimulatedGlass:
+    """What lies on the glass, and the socket through which a hand puts it there."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._server: asyncio.Server | None = None
+        self._sides: list[Path] = []
+        self._side = 0
+        self._unplugged: set[str] = set()
+        self.happened: asyncio.Queue[HeadEvent] = asyncio.Queue()
+        self.indication = Indication.READY
+        self.light: Light | None = None
+        self.beeps = 0
+
+    @property
+    def document_present(self) -> bool:
+        """Whether a document lies on the glass."""
+        return bool(self._sides)
+
+    async def open(self) -> None:
+        """Listen on the socket; it is readable by this user alone."""
+        self._socket.parent.mkdir(parents=True, exist_ok=True)
+        self._socket.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(
+            self._serve, path=str(self._socket), limit=MAX_COMMAND_BYTES
+        )
+        self._socket.chmod(0o600)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._socket.unlink(missing_ok=True)
+
+    def plugged(self, device: str) -> None:
+        """Raise `DeviceGoneError` if the hand has unplugged `device`."""
+        if device in self._unplugged:
+            raise DeviceGoneError(device, "device.unplugged")
+
+    def showing(self) -> Path | None:
+        """The file of the side that faces the camera; None when the glass is empty."""
+        return self._sides[self._side] if self._sides else None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, ValueError, asyncio.IncompleteReadError):
+            while line := await reader.readline():
+                writer.write(json.dumps(self._obey(line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    def _obey(self, line: bytes) -> dict[str, Any]:
+        try:
+            command = json.loads(line)
+            self._do(command)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return {"ok": False, "error": "not a command of the simulated glass"}
+        except DeviceError as error:
+            return {"ok": False, "error": error.code}
+        return {
+            "ok": True,
+            "indication": self.indication.value,
+            "light": self.light.value if self.light else None,
+            "beeps": self.beeps,
+            "document_present": self.document_present,
+        }
+
+    def _do(self, command: dict[str, Any]) -> None:
+        match command["do"]:
+            case "place":
+                files = [Path(name) for name in command["files"]]
+                if not files or self._sides:
+                    raise DeviceError("head", "device.glass_occupied")
+                self._sides, self._side = files, 0
+                self.happened.put_nowait(DocumentPlaced())
+            case "turn":
+                if not self._sides:
+                    raise DeviceError("head", "device.glass_empty")
+                self._side = (self._side + 1) % len(self._sides)
+                self.happened.put_nowait(DocumentTurned())
+            case "remove":
+                if self._sides:
+                    self._sides = []
+                    self.happened.put_nowait(DocumentRemoved())
+            case "press":
+                self.happened.put_nowait(ButtonPressed())
+            case "unplug":
+                device = _known(command["device"])
+                self._unplugged.add(device)
+                self.happened.put_nowait(DeviceGone(device))
+            case "plug":
+                device = _known(command["device"])
+                self._unplugged.discard(device)
+                self.happened.put_nowait(DeviceBack(device))
+            case "look":
+                pass
+            case _:
+                raise KeyError("do")
+
+
+def _known(device: str) -> str:
+    if device not in _DEVICES:
+        raise KeyError(device)
+    return device
+
+
+class SimulatedHead:
+    """`edged.drivers.Head` on a `SimulatedGlass`."""
+
+    def __init__(self, glass: SimulatedGlass) -> None:
+        self._glass = glass
+
+    @property
+    def provenance(self) -> Provenance:
+        """Simulated, and saying so."""
+        return Provenance(driver="simulated", identity="simulated-head", simulated=True)
+
+    @property
+    def document_present(self) -> bool:
+        """Whether a document lies on the glass."""
+        return self._glass.document_present
+
+    async def __aenter__(self) -> Self:
+        await self._glass.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._glass.close()
+
+    async def events(self) -> AsyncIterator[HeadEvent]:
+        """What the hand does, in order."""
+        while True:
+            yield await self._glass.happened.get()
+
+    async def illuminate(self, light: Light, milliseconds: int) -> None:  # noqa: ARG002 - files need no time
+        """Remember the light; a file looks the same under any."""
+        self._glass.plugged("head")
+        self._glass.light = light
+
+    async def indicate(self, indication: Indication) -> None:
+        """Show `indication` to whoever looks through the socket."""
+        self._glass.plugged("head")
+        self._glass.indication = indication
+
+    async def beep(self) -> None:
+        """Count the beep."""
+        self._glass.plugged("head")
+        self._glass.beeps += 1
+
+
+class FileCamera:
+    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`."""
+
+    def __init__(self, glass: SimulatedGlass) -> None:
+        self._glass = glass
+
+    @property
+    def provenance(self) -> Provenance:
+        """Simulated, and saying so."""
+        return Provenance(driver="files", identity="simulated-camera", simulated=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held open between captures."""
+
+    async def capture(self, light: Light) -> Frame:
+        """Decode the file on the glass; `DeviceGoneError` when unplugged, also while decoding."""
+        self._glass.plugged("camera")
+        file = self._glass.showing()
+        if file is None:
+            raise DeviceError("camera", "device.glass_empty")
+        frame = await asyncio.to_thread(_decode, file, light)
+        self._glass.plugged("camera")
+        return frame
+
+
+def _decode(file: Path, light: Light) -> Frame:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise DeviceError("camera", "device.file_unreadable") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise DecodeError("image", "image.too_large")
+    return Frame(decode_image(data), light)

@@ -1,0 +1,146 @@
+"""From the sides that were read to a verdict, and from the verdict to what each audience may know of it.
+
+Blocking and free of I/O: the daemon runs it in a worker thread. Raw identity goes in; what comes out has
+passed each audience's policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edged.privacy.policy import disclose
+from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
+from edged.verdict import CHECKS, Check, Kind, Reason, Result, Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.clock import ClockReading
+    from edged.config import AudienceSettings, BoxSettings
+    from edged.core.mrz import Mrz
+    from edged.core.reading import PageReading
+    from edged.events import ScanRequest
+    from edged.privacy.pseudonym import Pseudonymiser
+
+NOT_ON_THIS_BOX = ("optical_security", "chip", "face_match", "registry")
+"""Checks that no device of this release can make; they are said to be missing, never left out."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and one draft for every audience that gets it."""
+
+    verdict: Verdict
+    drafts: tuple[EnvelopeDraft, ...]
+
+
+def kind_of(request: ScanRequest, provenance: Mapping[str, Provenance]) -> Kind:
+    """Training is training; whatever a simulated device contributed to is a test; the rest is live."""
+    if request.training:
+        return Kind.TRAINING
+    if any(device.simulated for device in provenance.values()):
+        return Kind.TEST
+    return Kind.LIVE
+
+
+def judge_inspection(
+    sides: Sequence[PageReading],
+    *,
+    request: ScanRequest,
+    settings: BoxSettings,
+    clock: ClockReading,
+    provenance: Mapping[str, Provenance],
+    pseudonyms: Mapping[str, Pseudonymiser],
+) -> Judgement:
+    """Judge one document and draft its envelopes, one for every audience of the scene and kind.
+
+    `sides` has at least one reading; `pseudonyms` has a pseudonymiser for every audience.
+    """
+    reading = next((side for side in sides if side.mrz is not None), sides[-1])
+    checks = (
+        *reading.checks,
+        expiry_check(reading, clock),
+        *(Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),)) for name in NOT_ON_THIS_BOX),
+    )
+    kind = kind_of(request, provenance)
+    verdict = judge(request.scene, kind, settings.scene(request.scene).classes, checks)
+    drafts = tuple(
+        _draft(name, audience, verdict, reading.mrz, request, clock, provenance, pseudonyms[name])
+        for name, audience in settings.audiences.items()
+        if request.scene in audience.scenes and kind in audience.receives
+    )
+    return Judgement(verdict, drafts)
+
+
+def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
+    """Whether the document is still valid today (TR-03135-1 §5.7.1): unreadable dates are undetermined.
+
+    A date that its own check digit contradicts, or that was read without confidence, decides nothing.
+    """
+
+    def undetermined(code: str) -> Check:
+        return Check("expiry", Result.UNDETERMINED, (Reason(code),))
+
+    mrz = reading.mrz
+    if mrz is None:
+        return undetermined("expiry.unreadable")
+    if mrz.expiry_date is None:
+        return undetermined("expiry.no_expiry_date")
+    expires = mrz.expiry_date.date
+    read = next((check for check in reading.checks if check.name == "mrz_read"), None)
+    if (
+        expires is None
+        or read is None
+        or read.result is not Result.SUCCESSFUL
+        or not _holds(mrz, "expiry_date")
+    ):
+        return undetermined("expiry.unreadable")
+    if not clock.trusted:
+        return undetermined("expiry.clock_not_trusted")
+    if expires < clock.today:
+        return Check("expiry", Result.FAILED, (Reason("expiry.expired"),))
+    return Check("expiry", Result.SUCCESSFUL)
+
+
+def _holds(mrz: Mrz, field: str) -> bool:
+    """Whether nothing contradicts the field: its own check digit, and that its value can exist."""
+    return all(
+        check.result is Result.SUCCESSFUL
+        for check in (*mrz.check_digits, *mrz.field_checks)
+        if check.name == field
+    )
+
+
+def _draft(
+    name: str,
+    audience: AudienceSettings,
+    verdict: Verdict,
+    mrz: Mrz | None,
+    request: ScanRequest,
+    clock: ClockReading,
+    provenance: Mapping[str, Provenance],
+    pseudonyms: Pseudonymiser,
+) -> EnvelopeDraft:
+    named = audience.reference
+    trusted: Literal["trusted", "not_trusted"] = "trusted" if clock.trusted else "not_trusted"
+    return EnvelopeDraft(
+        audience=name,
+        kind=verdict.kind,
+        scene=verdict.scene,
+        reference=request.reference if named else None,
+        purpose=request.purpose if named else None,
+        operator=request.operator if named else None,
+        result=verdict.result,
+        checks=verdict.checks,
+        document=DocumentSummary(
+            document_class=mrz.document_class.value if mrz else "unknown",
+            format=mrz.format.value if mrz else None,
+        ),
+        claims=disclose(mrz, audience.policy, pseudonyms=pseudonyms, today=clock.today),
+        provenance=dict(provenance),
+        clock=trusted,
+    )
+
+
+assert set(NOT_ON_THIS_BOX) < set(CHECKS)
