@@ -99,7 +99,7 @@ def docstrings(tree: ast.AST) -> set[int]:
 
 @cache
 def literals_and_prefixes() -> tuple[frozenset[str], frozenset[str]]:
-    """Every string literal of the package, and the constant beginning of every f-string that could be a code."""
+    """Every string literal of the package, and the beginning of every f-string that could be a code."""
     literals, prefixes = set(), set()
     for tree in sources().values():
         skip = docstrings(tree)

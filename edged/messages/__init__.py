@@ -71,7 +71,7 @@ def known(code: str) -> bool:
 
 
 def default_language(environ_value: str | None) -> str:
-    """The language for a locale name such as `zh_CN.UTF-8` (the value of `LANG`); English if we don't speak it."""
+    """The language for a locale name such as `zh_CN.UTF-8` (the value of `LANG`); English as a fallback."""
     primary = re.split(r"[-_.@]", (environ_value or "").strip().lower(), maxsplit=1)[0]
     return next((lang for lang in LANGUAGES if lang.lower().split("-")[0] == primary), LANGUAGES[0])
 

@@ -1,0 +1,137 @@
+"""What `systemd/` ships is accepted by systemd itself and exposes no more than it must."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[1] / "systemd"
+SERVICE = UNITS / "edged.service"
+ANALYZE = shutil.which("systemd-analyze")
+THRESHOLD = 15
+"""Exposure ≤ 1.5, in tenths as `--threshold=` wants it."""
+
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert ANALYZE is not None
+    return subprocess.run([ANALYZE, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def runnable_copy(directory: Path) -> Path:
+    """The unit with an existing program in place of /usr/bin/edged, which tests don't install."""
+    unit = directory / SERVICE.name
+    text = SERVICE.read_text(encoding="utf-8")
+    assert "ExecStart=/usr/bin/edged run --config /etc/edged/edged.toml\n" in text
+    unit.write_text(
+        text.replace("ExecStart=/usr/bin/edged ", f"ExecStart={sys.executable} "), encoding="utf-8"
+    )
+    return unit
+
+
+@needs_systemd
+def test_unit_is_understood_completely(tmp_path: Path) -> None:
+    verified = analyze("verify", "--man=no", "--recursive-errors=no", str(runnable_copy(tmp_path)))
+    assert verified.returncode == 0, verified.stderr
+    # An unknown or misspelt setting is only a warning to systemd, and then protects nothing.
+    assert "edged.service" not in verified.stderr
+
+
+@needs_systemd
+def test_unit_exposure_is_at_most_one_and_a_half() -> None:
+    rated = analyze("security", "--offline=true", "--no-pager", f"--threshold={THRESHOLD}", str(SERVICE))
+    assert rated.returncode == 0, rated.stdout
+    score = re.search(r"Overall exposure level for edged.service: ([0-9.]+)", rated.stdout)
+    assert score is not None
+    assert float(score[1]) <= THRESHOLD / 10
+
+
+@needs_systemd
+@pytest.mark.parametrize(
+    "drop_in", sorted(UNITS.glob("edged.service.d/*.example")), ids=lambda path: path.name
+)
+def test_drop_in_is_understood(drop_in: Path, tmp_path: Path) -> None:
+    unit = runnable_copy(tmp_path)
+    directory = tmp_path / "edged.service.d"
+    directory.mkdir()
+    shutil.copy(drop_in, directory / drop_in.name.removesuffix(".example"))
+    verified = analyze("verify", "--man=no", "--recursive-errors=no", str(unit))
+    assert verified.returncode == 0, verified.stderr
+    assert "edged.service" not in verified.stderr
+
+
+def test_unit_is_what_the_daemon_is_written_for() -> None:
+    unit = RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(SERVICE, encoding="utf-8")
+    service = unit["Service"]
+    assert service["Type"] == "notify"
+    assert service["NotifyAccess"] == "main"
+    assert 0 < int(service["WatchdogSec"]) <= 60
+    assert service["StateDirectoryMode"] == "0700"
+    assert service["UMask"] == "0077"
+    # A configuration error (EX_CONFIG) must stay visible instead of becoming a restart loop.
+    assert service["RestartPreventExitStatus"] == "78"
+
+
+@needs_systemd
+def test_a_misspelt_setting_would_be_noticed(tmp_path: Path) -> None:
+    unit = runnable_copy(tmp_path)
+    unit.write_text(
+        unit.read_text(encoding="utf-8").replace("ProtectHome=", "ProtectHomes="), encoding="utf-8"
+    )
+    verified = analyze("verify", "--man=no", "--recursive-errors=no", str(unit))
+    assert "edged.service" in verified.stderr
+
+
+def create(program: str, file: str, root: Path) -> None:
+    tool = shutil.which(program)
+    if tool is None:
+        pytest.skip(f"{program} is not installed")
+    options = ["--create"] if program == "systemd-tmpfiles" else []
+    made = subprocess.run(
+        [tool, f"--root={root}", *options, str(UNITS / file)], capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_the_service_user_is_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    create("systemd-sysusers", "edged.sysusers", tmp_path)
+    users = (tmp_path / "etc/passwd").read_text(encoding="utf-8")
+    assert re.search(r"^edged:.*:/var/lib/edged:", users, re.MULTILINE)
+
+
+def test_the_directories_are_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "var/lib").mkdir(parents=True)
+    # Whoever runs this test stands in for root and edged: only root may give files away.
+    uid, gid = os.getuid(), os.getgid()
+    names = ("root", "edged")
+    (tmp_path / "etc/passwd").write_text("".join(f"{name}:x:{uid}:{gid}::/:/bin/sh\n" for name in names))
+    (tmp_path / "etc/group").write_text("".join(f"{name}:x:{gid}:\n" for name in names))
+    create("systemd-tmpfiles", "edged.tmpfiles", tmp_path)
+    assert (tmp_path / "var/lib/edged").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "etc/edged").stat().st_mode & 0o777 == 0o755
+
+
+def test_udev_rules_are_well_formed() -> None:
+    token = r'[A-Z_]+(\{[A-Za-z_]+\})?(==|!=|=|\+=|:=)"[^"]*"'
+    rules = [
+        line
+        for line in (UNITS / "70-edged.rules").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert rules
+    for rule in rules:
+        assert re.fullmatch(rf"{token}(, {token})*", rule), rule
+        # Readable by edged alone: a camera or head any user can open would leak documents past the daemon.
+        assert 'GROUP="edged", MODE="0660"' in rule

@@ -1,0 +1,168 @@
+#!/bin/sh
+# Set up edged in this checkout: Debian packages, a virtual environment in .venv/, the Cython kernels.
+#
+#   tools/setup.sh demo|tests
+#
+# Idempotent: when nothing that matters has changed since the last time it says so in one line and is done in well
+# under a second. Everything but the Debian packages stays inside the checkout. pip's own configuration (mirrors,
+# proxies) is respected. Every way to fail ends in one sentence that says what to do.
+
+set -eu
+
+purpose=${1:-demo}
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+venv=$root/.venv
+stamp=$venv/edged-setup.stamp
+log=$venv/edged-setup.log
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+stop() {
+    printf 'setup: stopped: %s\n' "$*" >&2
+    exit 1
+}
+
+case $purpose in
+demo | tests) ;;
+*) stop "unknown purpose '$purpose': say demo or tests." ;;
+esac
+
+# Two of these at once (run-demo and run-tests) would build into the same place: the second one waits.
+if command -v flock >/dev/null; then
+    exec 9<"$0"
+    flock -n 9 || {
+        say "another set-up is running in this checkout; waiting for it"
+        flock 9
+    }
+fi
+
+# mosquitto lives in /usr/sbin, which an ordinary user's PATH may lack.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# --- Python ----------------------------------------------------------------------------------------------------
+# Usable: 3.11 or newer, able to make a virtual environment with pip, with the headers the kernels are built with.
+# A probe by running it, because a shim (pyenv) may exist for a version that isn't there. An environment that exists
+# already keeps the interpreter it was made with.
+usable_python() {
+    for candidate in "$venv/bin/python" python3.13 python3.12 python3.11 python3 /usr/bin/python3; do
+        if "$candidate" - <<'PROBE' >/dev/null 2>&1; then
+import pathlib, sys, sysconfig
+assert sys.version_info >= (3, 11)
+import ensurepip, venv
+assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()
+PROBE
+            "$candidate" -c 'import sys; print(sys._base_executable)'
+            return 0
+        fi
+    done
+    return 1
+}
+
+# --- Debian packages --------------------------------------------------------------------------------------------
+# What is there is judged by what works, not by dpkg's list: a Python from pyenv or a hand-built mosquitto will do.
+missing_packages() {
+    usable_python >/dev/null || echo python3 python3-venv python3-dev
+    command -v gcc >/dev/null || command -v cc >/dev/null || echo gcc
+    [ -e /usr/include/stdlib.h ] || echo libc6-dev
+    command -v mosquitto >/dev/null || echo mosquitto
+    if [ "$purpose" = tests ]; then
+        command -v systemd-analyze >/dev/null || echo systemd
+    fi
+}
+
+install_packages() {
+    command -v apt-get >/dev/null ||
+        stop "this is not a Debian system (no apt-get): please install $* (or what your system calls them) and run this again."
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null ||
+            stop "$* must be installed, and that needs root: run this as root, install sudo, or ask an administrator for 'apt-get install $*'."
+        sudo=sudo
+        say "sudo may ask for your password"
+    fi
+    say "installing Debian packages: $*"
+    apt_log=$(mktemp)
+    # A failed update alone is no reason to stop: the package lists may be fresh enough.
+    $sudo apt-get update -qq >"$apt_log" 2>&1 || say "apt-get update failed; trying with the package lists as they are"
+    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>"$apt_log" 2>&1; then
+        tail -n 15 "$apt_log" >&2
+        rm -f "$apt_log"
+        stop "apt-get could not install $*: see above; without a network connection to the Debian mirror, or without root's rights, this can't go on."
+    fi
+    rm -f "$apt_log"
+    case " $* " in
+    *" mosquitto "*)
+        # The package starts a broker for the whole machine on port 1883. edged starts its own, on its own port.
+        if command -v systemctl >/dev/null && $sudo systemctl disable --now --quiet mosquitto.service 2>/dev/null; then
+            say "switched off the system-wide mosquitto service that came with the package: edged runs its own broker (to have it back: systemctl enable --now mosquitto)"
+        fi
+        ;;
+    esac
+}
+
+packages=$(missing_packages | tr '\n' ' ')
+if [ -n "$packages" ]; then
+    # shellcheck disable=SC2086 # a list of package names
+    install_packages $packages
+    packages=$(missing_packages | tr '\n' ' ')
+fi
+python=$(usable_python) ||
+    stop "no usable Python: edged needs Python 3.11 or newer with venv and its headers (Debian 12: apt-get install python3 python3-venv python3-dev), and found $(python3 --version 2>&1 || echo none)."
+[ -z "$packages" ] || stop "still missing after the installation: $packages"
+
+# --- virtual environment ----------------------------------------------------------------------------------------
+# What the environment was made from: the checkout's place (scripts carry it), the interpreter, and every file that
+# decides what is installed or compiled.
+fingerprint() {
+    {
+        printf '%s\n' "$root"
+        "$python" -VV
+        printf '%s\n' "$python"
+        cd "$root"
+        cat pyproject.toml setup.py
+        find edged -name '*.pyx' -o -name '*.pxd' | LC_ALL=C sort | while read -r file; do
+            printf '%s\n' "$file"
+            cat "$file"
+        done
+    } | sha256sum | cut -d' ' -f1
+}
+
+kernels_built() {
+    for source in "$root"/edged/core/*.pyx; do
+        set -- "${source%.pyx}".*.so
+        [ -e "$1" ] || return 1
+    done
+}
+
+wanted=$(fingerprint)
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged" ] && kernels_built; then
+    say "up to date ($venv)"
+    exit 0
+fi
+
+# An environment of another interpreter, of another place (its scripts name the place), or half made, is made anew; any
+# other is brought up to date.
+if ! grep -qsF "$venv/bin/python" "$venv/bin/pip" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+    [ "$("$venv/bin/python" -VV)" != "$("$python" -VV)" ]; then
+    say "making a virtual environment in .venv with $("$python" --version)"
+    rm -rf "$venv"
+    "$python" -m venv "$venv" || stop "$python could not make a virtual environment in $venv: see above."
+fi
+rm -f "$stamp"
+# Built anew: the compiler's flags and directives are in setup.py, which no time stamp of a kernel knows about.
+for source in "$root"/edged/core/*.pyx; do
+    rm -f "${source%.pyx}".*.so "${source%.pyx}.c"
+done
+
+say "installing edged and what it needs into .venv, building the Cython kernels (a minute or two the first time)"
+if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -e '.[test]') >"$log" 2>&1; then
+    tail -n 25 "$log" >&2
+    if grep -qE 'NewConnectionError|ConnectTimeout|ConnectionError|Network is unreachable|name resolution|ProxyError|Read timed out|from versions: none' "$log"; then
+        stop "pip could not fetch the packages edged needs: check the network connection (or pip's configuration) and run this again."
+    fi
+    stop "the installation failed: see above, and the whole log in $log."
+fi
+kernels_built || stop "the installation left no compiled kernels in edged/core: see $log."
+"$venv/bin/python" -c 'import edged.core._fastmrz' || stop "the compiled kernels can't be loaded: see above."
+
+printf '%s\n' "$wanted" >"$stamp"
+say "done"
