@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from edged.drivers import Camera, Head
 
 ILLUMINATION_MS = 120
-"""How long the window is lit for one frame: longer than any camera's exposure, too short to bother a clerk."""
+"""How long the window is lit for a frame: longer than any camera's exposure, too short to bother a clerk."""
 
 Committer = Callable[[Sequence["PageReading"], ScanRequest, str], Awaitable[Committed | CommitFailed]]
 """Judges the sides and commits every envelope of the inspection with that id; never raises on a full disk."""
@@ -71,7 +71,7 @@ Notify = Callable[[Mapping[str, Any]], None]
 
 
 class Station:
-    """Runs inspections one after another. `run` is its only task; the other methods may be called from any."""
+    """Runs inspections one after another. `run` is its only task; any other may call the rest."""
 
     def __init__(
         self,
@@ -91,7 +91,8 @@ class Station:
         self._read = read
         self._commit = commit
         self._notify = notify
-        self._inbox: asyncio.Queue[tuple[str | None, Event]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[str | None, Event] | None] = asyncio.Queue()
+        self._turns = 0
         self._gone: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading_thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
@@ -147,6 +148,20 @@ class Station:
             self._inbox.put_nowait((self._id, CompletionRequested()))
         return turning
 
+    async def alive(self) -> bool:
+        """Whether the loop still turns: for the watchdog."""
+        before = self._turns
+        self._wake()
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            if self._turns != before:
+                return True
+        return False
+
+    def _wake(self) -> None:
+        """Let the loop look at the deadline again."""
+        self._inbox.put_nowait(None)
+
     async def run(self) -> None:
         """Serve the head until cancelled; an unfinished inspection is then aborted."""
         async with asyncio.TaskGroup() as group:
@@ -180,7 +195,7 @@ class Station:
         self._notify({"event": "pressed", "inspection": self._id, "scene": request.scene})
         commands = self._inspection.start(document_present=self._head.document_present, now=time.monotonic())
         await self._execute(commands)
-        self._inbox.put_nowait((None, DeviceBack("")))  # wake the loop: it has a deadline to keep now
+        self._wake()
 
     async def _pump_head(self) -> None:
         async for event in self._head.events():
@@ -191,9 +206,13 @@ class Station:
             deadline = self._inspection.deadline if self._inspection else None
             try:
                 async with asyncio.timeout_at(_loop_time(deadline)):
-                    about, event = await self._inbox.get()
+                    item = await self._inbox.get()
             except TimeoutError:
-                about, event = self._id, TimePassed()
+                item = self._id, TimePassed()
+            self._turns += 1
+            if item is None:
+                continue
+            about, event = item
             if about is not None and about != self._id:
                 continue  # an answer to a command of an inspection that is over
             await self._take(event)
@@ -203,7 +222,7 @@ class Station:
             case DeviceGone(device):
                 self._gone.add(device)
                 self._notify({"event": "device", "device": device, "answers": False})
-            case DeviceBack(device) if device:
+            case DeviceBack(device):
                 self._gone.discard(device)
                 self._notify({"event": "device", "device": device, "answers": True})
             case ButtonPressed():

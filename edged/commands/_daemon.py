@@ -1,0 +1,43 @@
+"""What the commands that talk to a running daemon share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.config import environment
+from edged.control import ControlClient
+
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULT_SOCKET = Path("/run/edged/control.sock")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--socket` and `--json`."""
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        default=Path(environment("EDGED_SOCKET") or DEFAULT_SOCKET),
+        help=f"the daemon's control socket (default: $EDGED_SOCKET, else {DEFAULT_SOCKET})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+
+
+def call(args: argparse.Namespace, method: str, **params: Any) -> Any:
+    """One call to the daemon. Raises `ControlError` when there is none."""
+
+    async def ask() -> Any:
+        async with ControlClient(args.socket) as client:
+            return await client.call(method, **params)
+
+    return asyncio.run(ask())
+
+
+def tell(done: bool, did: str, did_not: str) -> int:
+    """Print what happened; EX_OK when something did, EX_TEMPFAIL when there was nothing to do."""
+    print(did if done else did_not)
+    return os.EX_OK if done else os.EX_TEMPFAIL

@@ -1,0 +1,90 @@
+"""`edged config check FILE` and `edged config example`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import messages
+from edged.config import load_box
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLE = """\
+# edged: configuration of one box. `edged config check FILE` tells what is wrong with it.
+# Relative paths are relative to this file.
+
+version = "2026-11-21"              # your own name for this configuration; every envelope carries it
+default_scene = "bank"              # scene of the button on the head
+
+[identity]                          # key files must have mode 0600
+fleet_ca = "fleet-ca.pem"
+signing_key = "signing.key"
+signing_certificate = "signing.pem"
+tls_key = "tls.key"
+tls_certificate = "tls.pem"
+
+[broker]                            # MQTT 5 over mutual TLS 1.3
+host = "broker.example.org"
+port = 8883
+
+[state]
+directory = "/var/lib/edged"        # outbox and pseudonym keys; one daemon only
+
+[control]
+socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
+
+[head]
+driver = "simulated"                # works under a demo fleet CA alone
+socket = "/run/edged/glass.sock"
+
+[clock]
+require_synchronised = true         # without a synchronised clock, expiry is undetermined
+
+# How much each check counts. A scene that isn't named here has the built-in weights.
+[scenes.hotel]
+mandatory = ["document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry"]
+optional = ["chip", "face_match", "registry"]
+
+# Recipients: organisations, each with what it may know. A claim that isn't named is dropped.
+[audiences.central]
+scenes = ["bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk"]
+receives = ["live", "test", "training"]
+reference = false
+[audiences.central.policy.claims]
+issuing_state = "keep"
+
+[audiences.first-bank]
+scenes = ["bank"]
+[audiences.first-bank.policy]
+pseudonym_scope = "box"
+[audiences.first-bank.policy.claims]
+issuing_state = "keep"
+nationality = "keep"
+surname = "mask"
+document_number = "mask"
+birth_date = "generalise"
+expiry_date = "generalise"
+document = "pseudonymise"
+holder = "pseudonymise"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`check FILE` or `example`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="check|example")
+    check = actions.add_parser("check", help="check a configuration file")
+    check.add_argument("file", type=Path, metavar="FILE")
+    actions.add_parser("example", help="print an example configuration")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 for a good file; EX_CONFIG (from `edged.cli`) with the path of the bad key otherwise."""
+    if args.action == "example":
+        print(EXAMPLE, end="")
+    else:
+        load_box(args.file)
+        print(messages.text("cli.config_good", args.lang, file=args.file))
+    return os.EX_OK

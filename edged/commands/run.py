@@ -1,0 +1,29 @@
+"""`edged run --config FILE`: the daemon, in the foreground, as systemd wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import log
+from edged.config import load_box
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration file."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the box's configuration (TOML)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; exit 0 after a clean stop."""
+    settings = load_box(args.config)
+    log.configure(settings.log.level)
+    from edged.daemon import Daemon
+
+    asyncio.run(Daemon(settings).run())
+    return os.EX_OK

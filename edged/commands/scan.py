@@ -1,0 +1,104 @@
+"""`edged scan`: press scan, show how it goes, print the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edged import messages
+from edged.commands import _daemon
+from edged.config import SCENES
+from edged.control import ControlClient
+from edged.verdict import Reason, Result
+
+if TYPE_CHECKING:
+    import argparse
+
+_EXIT = {
+    Result.SUCCESSFUL: os.EX_OK,
+    Result.FAILED: 1,
+    Result.UNDETERMINED: 2,
+    Result.NOT_SUPPORTED: 2,
+    Result.ABORTED: os.EX_TEMPFAIL,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The scene and what the caller wants back with the verdict."""
+    _daemon.add_arguments(parser)
+    parser.add_argument(
+        "--scene", choices=SCENES, help="what the document is checked for (default: the box's)"
+    )
+    parser.add_argument(
+        "--reference", help="your own opaque transaction reference, returned with the verdict"
+    )
+    parser.add_argument("--purpose", help="your own word for the purpose, returned with the verdict")
+    parser.add_argument("--operator", help="a pseudonym of the clerk, returned with the verdict")
+    parser.add_argument(
+        "--training", action="store_true", help="practise: the verdict never reaches a partner"
+    )
+    parser.epilog = (
+        "Exit code: 0 successful, 1 failed, 2 undetermined, 75 aborted or refused, 69 no daemon is running."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 successful, 1 failed, 2 undetermined, EX_TEMPFAIL aborted or refused."""
+    answer = asyncio.run(_scan(args))
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        print("\n".join(lines(answer, args.lang)))
+    verdict = answer["verdict"]
+    return _EXIT[Result(verdict["result"])] if verdict else os.EX_TEMPFAIL
+
+
+async def _scan(args: argparse.Namespace) -> dict[str, Any]:
+    async with ControlClient(args.socket) as client:
+        if not args.json and sys.stderr.isatty():
+            await client.call("subscribe")
+            progress = asyncio.create_task(_show_progress(client, args.lang))
+        else:
+            progress = None
+        asked = {
+            name: getattr(args, name)
+            for name in ("scene", "reference", "purpose", "operator")
+            if getattr(args, name) is not None
+        }
+        try:
+            answer: dict[str, Any] = await client.call("scan", training=args.training, **asked)
+        finally:
+            if progress:
+                progress.cancel()
+        return answer
+
+
+async def _show_progress(client: ControlClient, lang: str) -> None:
+    async for event in client.events():
+        if event["event"] == "indication":
+            print(messages.text(f"indication.{event['indication']}", lang), file=sys.stderr)
+
+
+def lines(answer: dict[str, Any], lang: str) -> list[str]:
+    """An outcome in words: the result, then every check with its reasons."""
+    verdict = answer["verdict"]
+    if verdict is None:
+        reason = msgspec.convert(answer["reason"], Reason)
+        return [f"{messages.text('ending.' + answer['outcome'], lang)}: {messages.reason(reason, lang)}"]
+    said = [messages.text(f"result.{verdict['result']}", lang)]
+    for check in verdict["checks"]:
+        said.append(
+            f"  {messages.text('check_name.' + check['name'], lang)}: "
+            f"{messages.text('result.' + check['result'], lang)} "
+            f"({messages.text('check_class.' + check['check_class'], lang)})"
+        )
+        said.extend(
+            f"      {messages.reason(msgspec.convert(reason, Reason), lang)}"
+            for reason in check.get("reasons", ())
+        )
+    return said

@@ -1,0 +1,308 @@
+"""Composition root of `edged run`: one task group of named tasks, signals, service manager, watchdog.
+
+Order of start: what must hold before anything can be promised (identity, state, lock), then the counter, then
+the uplink. Order of stop: no new press, finish what is being committed, drain for a bounded time, leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edged import __version__, clock, log, service
+from edged.config import SCENES
+from edged.control import ControlServer
+from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.errors import ConfigError, ControlError, StateError
+from edged.events import CommitFailed, Committed, Frame, ScanRequest
+from edged.inspection import Limits
+from edged.judging import judge_inspection
+from edged.privacy.pseudonym import Pseudonymiser
+from edged.station import Station
+from edged.uplink.database import DatabaseThread
+from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
+from edged.uplink.keys import read_private, write_private
+from edged.uplink.outbox import RetryPolicy, StateDatabase
+from edged.uplink.publisher import Uplink, UplinkSettings
+from edged.uplink.roles import Role, TrustAnchor
+from edged.uplink.sign import Signer
+from edged.uplink.state_lock import StateLock
+from edged.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.config import AudienceSettings, BoxSettings
+    from edged.core.reading import PageReading
+    from edged.uplink.publisher import UplinkEvent
+
+DATABASE_FILE = "state.sqlite"
+PSEUDONYM_FILE = "pseudonym-{audience}.key"
+PSEUDONYM_KEY_BYTES = 32
+
+_OPAQUE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
+"""References are opaque: without spaces and letters beyond ASCII, names don't slip in by mistake."""
+
+
+class Daemon:
+    """One box. `run` returns after SIGTERM or SIGINT; raises `EdgedError` when it can't start."""
+
+    def __init__(self, settings: BoxSettings) -> None:
+        self._settings = settings
+        self._log = log.get("daemon")
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start everything, serve, stop cleanly."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log.log_loop_exception)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        settings = self._settings
+        identity = settings.identity
+        self._anchor = TrustAnchor.from_file(identity.fleet_ca)
+        self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
+        self._check_identity()
+        directory = settings.state.directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
+        with StateLock(directory):
+            self._pseudonyms = {
+                name: self._pseudonymiser(name, audience) for name, audience in settings.audiences.items()
+            }
+            self._state = await DatabaseThread.open("state", self._open_state)
+            try:
+                await self._serve()
+            finally:
+                await self._state.close()
+
+    def _check_identity(self) -> None:
+        principal = self._signer.principal
+        if principal.role is not Role.DEVICE:
+            raise ConfigError("identity.signing_certificate: this is not a device's certificate")
+        if principal.fleet != self._anchor.fleet:
+            raise ConfigError(
+                "identity.signing_certificate: this certificate is of another fleet than fleet_ca"
+            )
+        # The anchor isn't asked whether the certificate is valid today: a box whose clock was never set must
+        # still judge documents and keep its verdicts; who reads them checks the chain.
+        if self._settings.head.driver == "simulated" and not self._anchor.demo:
+            raise ConfigError("head.driver: a simulated head works under a demo fleet's CA alone")
+
+    def _open_state(self) -> StateDatabase:
+        return StateDatabase.open(
+            self._settings.state.directory / DATABASE_FILE,
+            device=self._signer.principal.name,
+            now=datetime.now(UTC),
+            retry=RetryPolicy(receipt_s=self._settings.broker.receipt_timeout_s),
+        )
+
+    def _pseudonymiser(self, name: str, audience: AudienceSettings) -> Pseudonymiser:
+        """The audience's own key: given to the organisation, or drawn once on this box and never leaving it."""
+        if audience.policy.pseudonym_scope == "organisation":
+            assert audience.pseudonym_key is not None  # edged.config.check_box
+            return Pseudonymiser(read_private(audience.pseudonym_key), f"organisation:{name}")
+        path = self._settings.state.directory / PSEUDONYM_FILE.format(audience=name)
+        if not path.exists():
+            write_private(path, secrets.token_bytes(PSEUDONYM_KEY_BYTES))
+        return Pseudonymiser(read_private(path), f"box:{name}")
+
+    async def _serve(self) -> None:
+        settings = self._settings
+        assert settings.head.socket is not None  # edged.config.check_box
+        glass = SimulatedGlass(settings.head.socket)
+        async with SimulatedHead(glass) as head, FileCamera(glass) as camera:
+            self._provenance = {"head": head.provenance, "camera": camera.provenance}
+            timeouts = settings.timeouts
+            self._station = Station(
+                head,
+                camera,
+                default_scene=settings.default_scene,
+                limits=Limits(
+                    timeouts.document_s,
+                    timeouts.turn_over_s,
+                    timeouts.capture_s,
+                    timeouts.reading_s,
+                    timeouts.remind_s,
+                ),
+                read=self._read,
+                commit=self._commit,
+                notify=self._publish,
+            )
+            self._uplink = Uplink(
+                UplinkSettings.of_box(settings),
+                state=self._state,
+                signer=self._signer,
+                anchor=self._anchor,
+                on_event=self._on_uplink,
+            )
+            methods = {
+                "scan": self._on_scan,
+                "cancel": self._on_cancel,
+                "complete": self._on_complete,
+                "status": self._on_status,
+            }
+            async with ControlServer(settings.control.socket, methods) as self._control:
+                await self._until_stopped()
+
+    async def _until_stopped(self) -> None:
+        await asyncio.to_thread(_warm_up)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._station.run(), name="station"),
+                group.create_task(self._uplink.run(), name="uplink"),
+                group.create_task(self._watchdog(), name="watchdog"),
+            ]
+            self._log.info("ready", version=__version__, device=self._signer.principal.name)
+            service.notify("READY=1", "STATUS=ready")
+            await self._stop.wait()
+            service.notify("STOPPING=1")
+            self._log.info("stopping")
+            await self._station.stop()
+            await self._uplink.stop()
+            for task in tasks:
+                task.cancel()
+
+    async def _watchdog(self) -> None:
+        """Signs of life, only while every part that could hang has just moved."""
+        interval = service.watchdog_interval()
+        if interval is None:
+            return
+        while True:
+            await self._state.run(lambda database: database.last_commit())
+            if await self._station.alive():
+                service.notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    def _read(self, frame: Frame) -> PageReading:
+        from edged.core.reading import read_page
+
+        return read_page(frame.image(), today=self._today())
+
+    def _today(self) -> Any:
+        return self._settings.clock.fixed_today or datetime.now().astimezone().date()
+
+    async def _read_clock(self) -> clock.ClockReading:
+        last_commit, last_receipt = await self._state.run(
+            lambda database: (database.last_commit(), database.last_receipt())
+        )
+        settings = self._settings.clock
+        return clock.read_clock(
+            datetime.now(UTC),
+            last_commit=last_commit,
+            last_receipt=last_receipt,
+            synchronised=not settings.require_synchronised or clock.synchronised(),
+            fixed_today=settings.fixed_today,
+        )
+
+    async def _commit(
+        self, sides: Sequence[PageReading], request: ScanRequest, inspection: str
+    ) -> Committed | CommitFailed:
+        try:
+            reading = await self._read_clock()
+            judgement = await asyncio.to_thread(
+                judge_inspection,
+                sides,
+                request=request,
+                settings=self._settings,
+                clock=reading,
+                provenance=self._provenance,
+                pseudonyms=self._pseudonyms,
+            )
+            envelopes = await self._state.run(
+                lambda database: database.commit_inspection(
+                    inspection, judgement.drafts, self._seal_in(database.log_id, reading.now), reading.now
+                )
+            )
+        except StateError as error:
+            self._log.error("nothing was stored", exc_info=error)
+            return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
+        self._uplink.wake()
+        return Committed(judgement.verdict, len(envelopes))
+
+    def _seal_in(self, log_id: str, now: datetime) -> Any:
+        def sealed(draft: EnvelopeDraft, position: StreamPosition) -> Envelope:
+            return seal(
+                draft,
+                position=position,
+                log_id=log_id,
+                jti=secrets.token_hex(16),
+                iat=int(now.timestamp()),
+                config_version=self._settings.version,
+                signer=self._signer,
+            )
+
+        return sealed
+
+    def _publish(self, event: Mapping[str, Any]) -> None:
+        self._control.publish(event)
+
+    def _on_uplink(self, event: UplinkEvent) -> None:
+        self._publish({"event": "uplink", **msgspec.to_builtins(event)})
+
+    async def _on_scan(self, params: Mapping[str, Any]) -> Any:
+        return await self._station.scan(_scan_request(params, self._settings.default_scene))
+
+    async def _on_cancel(self, params: Mapping[str, Any]) -> bool:
+        _no_parameters(params)
+        return self._station.cancel()
+
+    async def _on_complete(self, params: Mapping[str, Any]) -> bool:
+        _no_parameters(params)
+        return self._station.complete()
+
+    async def _on_status(self, params: Mapping[str, Any]) -> Any:
+        _no_parameters(params)
+        reading = await self._read_clock()
+        return {
+            "version": __version__,
+            "device": self._signer.principal.name,
+            "fleet": self._signer.principal.fleet,
+            "demo": self._anchor.demo,
+            "config_version": self._settings.version,
+            "state": self._station.state,
+            "indication": self._station.indication.value,
+            "devices_gone": sorted(self._station.devices_gone),
+            "clock": {"trusted": reading.trusted},
+            "uplink": msgspec.to_builtins(self._uplink.health),
+        }
+
+
+def _warm_up() -> None:
+    """Load OpenCV and the model before the first document lies on the glass."""
+    with contextlib.suppress(ImportError):
+        from edged.core import reading
+
+        reading.warm_up()
+
+
+def _no_parameters(params: Mapping[str, Any]) -> None:
+    if params:
+        raise ControlError("control.bad_parameter")
+
+
+def _scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
+    known = {"scene", "reference", "purpose", "operator", "training"}
+    scene, training = params.get("scene", default_scene), params.get("training", False)
+    opaque = {name: params.get(name) for name in ("reference", "purpose", "operator")}
+    good = (
+        set(params) <= known
+        and scene in SCENES
+        and isinstance(training, bool)
+        and all(
+            value is None or (isinstance(value, str) and _OPAQUE.fullmatch(value))
+            for value in opaque.values()
+        )
+    )
+    if not good:
+        raise ControlError("control.bad_parameter")
+    return ScanRequest(scene, training=training, **opaque)
