@@ -1,0 +1,226 @@
+"""What an image file's header says, read without a decoder: kind, size, orientation, and whether the file is whole.
+
+Every function takes untrusted bytes and answers or returns None; nothing is decoded or allocated in proportion to
+what a header claims.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+
+class Header(NamedTuple):
+    """Kind, size in pixels as stored, EXIF orientation (1 when none is given), and whether the end is missing."""
+
+    kind: str
+    width: int
+    height: int
+    orientation: int
+    truncated: bool
+
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_JP2: Final = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+_J2K: Final = b"\xff\x4f\xff\x51"
+_MAX_BOXES: Final = 4096
+"""Chunks, boxes or segments followed in one file: far beyond what writers produce."""
+_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_SOF: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+
+
+def sniff(data: bytes) -> Header | None:
+    """The header of a known kind of image, or None. Never raises."""
+    try:
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data)
+        if data.startswith(_PNG):
+            return _png(data)
+        if data.startswith((b"II*\x00", b"MM\x00*")):
+            return _tiff(data)
+        if data.startswith(b"BM"):
+            return _bmp(data)
+        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data.startswith(_JP2) or data.startswith(_J2K):
+            return _jpeg2000(data)
+    except (struct.error, IndexError):
+        return Header("", 1, 1, 1, True)
+    return None
+
+
+def _jpeg(data: bytes) -> Header | None:
+    width = height = 0
+    orientation = 1
+    at, scans, ended = 2, 0, False
+    for _ in range(_MAX_BOXES):
+        while data[at] == 0xFF and data[at + 1] == 0xFF:
+            at += 1
+        if data[at] != 0xFF:
+            return None
+        marker = data[at + 1]
+        if marker == 0xD9:
+            ended = True
+            break
+        if marker in (0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if marker in _SOF and not width:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
+            orientation = tiff_orientation(data[at + 10 : at + 2 + length])
+        at += 2 + length
+        if marker == 0xDA:
+            scans += 1
+            found = _NEXT_MARKER.search(data, at)
+            if found is None:
+                break
+            at = found.start()
+        elif at + 1 >= len(data):
+            break
+    if not width:
+        return Header("jpeg", 1, 1, 1, True)
+    return Header("jpeg", width, height, orientation, not (ended and scans))
+
+
+def _png(data: bytes) -> Header | None:
+    width = height = 0
+    orientation, at, ended = 1, len(_PNG), False
+    for _ in range(_MAX_BOXES * 16):  # some writers cut IDAT into 8 KiB chunks
+        length, kind = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8 : at + 8 + length]
+        crc = data[at + 8 + length : at + 12 + length]
+        if len(crc) < 4:
+            break
+        if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc, "big"):
+            break
+        if kind == b"IHDR":
+            width, height = struct.unpack_from(">II", body)
+        elif kind == b"eXIf":
+            orientation = tiff_orientation(body)
+        elif kind == b"IEND":
+            ended = True
+            break
+        at += 12 + length
+        if at >= len(data):
+            break
+    return Header("png", width or 1, height or 1, orientation, not ended)
+
+
+def _bmp(data: bytes) -> Header | None:
+    offset, info = struct.unpack_from("<II", data, 10)
+    if info < 40:
+        return None if info != 12 else _bmp_core(data)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    height = abs(height)
+    if width < 1:
+        return None
+    whole = compression not in (0, 3) or len(data) >= offset + (width * bits + 31) // 32 * 4 * height
+    return Header("bmp", width, height, 1, not whole)
+
+
+def _bmp_core(data: bytes) -> Header:
+    width, height = struct.unpack_from("<HH", data, 18)
+    return Header("bmp", width, height, 1, False)
+
+
+def _webp(data: bytes) -> Header | None:
+    (riff,) = struct.unpack_from("<I", data, 4)
+    kind = data[12:16]
+    orientation = 1
+    if kind == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8X":
+        width = int.from_bytes(data[24:27], "little") + 1
+        height = int.from_bytes(data[27:30], "little") + 1
+        orientation = _webp_orientation(data)
+    else:
+        return None
+    return Header("webp", width, height, orientation, len(data) < riff + 8)
+
+
+def _webp_orientation(data: bytes) -> int:
+    at = 12
+    for _ in range(_MAX_BOXES):
+        if at + 8 > len(data):
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind == b"EXIF":
+            body = data[at + 8 : at + 8 + length]
+            return tiff_orientation(body.removeprefix(b"Exif\x00\x00"))
+        at += 8 + length + (length & 1)
+    return 1
+
+
+def _jpeg2000(data: bytes) -> Header | None:
+    start = 0 if data.startswith(_J2K) else data.find(_J2K)
+    if start < 0:
+        return Header("jpeg2000", 1, 1, 1, True)
+    # SIZ (ISO/IEC 15444-1 A.5.1): the image area is the grid less its offset.
+    x1, y1, x0, y0 = struct.unpack_from(">IIII", data, start + 8)
+    if x1 <= x0 or y1 <= y0:
+        return None
+    ended = data.find(b"\xff\xd9", max(start, len(data) - 4096)) >= 0
+    return Header("jpeg2000", x1 - x0, y1 - y0, 1, not ended)
+
+
+class _Tiff:
+    """The first directory of a classic TIFF file (TIFF 6.0 §2)."""
+
+    _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4}
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.order = "<" if data[:2] == b"II" else ">"
+        (directory,) = struct.unpack_from(self.order + "I", data, 4)
+        (count,) = struct.unpack_from(self.order + "H", data, directory)
+        self.entries: dict[int, tuple[int, int, int]] = {}
+        for i in range(min(count, _MAX_BOXES)):
+            tag, kind, number = struct.unpack_from(self.order + "HHI", data, directory + 2 + 12 * i)
+            self.entries.setdefault(tag, (kind, number, directory + 2 + 12 * i + 8))
+
+    def numbers(self, tag: int) -> Iterator[int]:
+        """The values of a SHORT or LONG tag; nothing when it is absent."""
+        kind, number, at = self.entries.get(tag, (0, 0, 0))
+        if kind not in (3, 4):
+            return
+        size = self._SIZES[kind]
+        if size * number > 4:
+            (at,) = struct.unpack_from(self.order + "I", self.data, at)
+        form = self.order + ("H" if kind == 3 else "I")
+        for i in range(min(number, len(self.data) // size + 1)):
+            yield struct.unpack_from(form, self.data, at + i * size)[0]
+
+    def first(self, tag: int, default: int) -> int:
+        return next(self.numbers(tag), default)
+
+
+def _tiff(data: bytes) -> Header | None:
+    tiff = _Tiff(data)
+    width, height = tiff.first(256, 0), tiff.first(257, 0)
+    if not width or not height:
+        return None
+    orientation = tiff.first(274, 1)
+    whole = True
+    for offsets, counts in ((273, 279), (324, 325)):
+        for offset, count in zip(tiff.numbers(offsets), tiff.numbers(counts), strict=False):
+            whole = whole and offset + count <= len(data)
+    return Header("tiff", width, height, orientation, not whole)
+
+
+def tiff_orientation(data: bytes) -> int:
+    """The orientation tag of an EXIF block (a TIFF structure), 1 when it has none or is broken."""
+    if not data.startswith((b"II*\x00", b"MM\x00*")):
+        return 1
+    try:
+        value = _Tiff(data).first(274, 1)
+    except struct.error:
+        return 1
+    return value if 1 <= value <= 8 else 1
