@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from edged import __version__, messages
 from edged.config import environment
@@ -64,9 +64,11 @@ _INTERRUPTED = 130  # what a shell reports for SIGINT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (sysexits.h)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    # --lang may stand anywhere, before and after the names of commands.
+    language, given = _language().parse_known_args(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(given)
     options = parser.parse_args(given)
+    options.lang = language.lang
     if options.command is None:
         parser.print_help()
         return os.EX_USAGE
@@ -95,17 +97,30 @@ def explain(error: EdgedError, lang: str) -> str:
     return messages.text(code, lang) + (f" [{detail}]" if detail else "")
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+class _Parser(argparse.ArgumentParser):
+    """Usage errors end with EX_USAGE, as sysexits.h has it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def _language() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False, allow_abbrev=False)
     common.add_argument(
         "--lang",
         choices=messages.LANGUAGES,
         default=messages.default_language(environment("LC_ALL") or environment("LANG")),
         help="language of what is printed for people (default: from LANG)",
     )
-    parser = argparse.ArgumentParser(
+    return common
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    common = _language()
+    parser = _Parser(
         prog="edged",
-        description="Reads and judges travel documents on this box; only signed, de-identified verdicts leave it.",
+        description="Reads and judges travel documents; only signed, de-identified verdicts leave the box.",
         epilog="'edged COMMAND --help' tells more of a command; 'edged demo' shows everything at work.",
     )
     parser.add_argument("--version", action="version", version=f"edged {__version__}")

@@ -107,7 +107,7 @@ class Daemon:
         )
 
     def _pseudonymiser(self, name: str, audience: AudienceSettings) -> Pseudonymiser:
-        """The audience's own key: given to the organisation, or drawn once on this box and never leaving it."""
+        """The audience's own key: the organisation's, or one drawn on this box that never leaves it."""
         if audience.policy.pseudonym_scope == "organisation":
             assert audience.pseudonym_key is not None  # edged.config.check_box
             return Pseudonymiser(read_private(audience.pseudonym_key), f"organisation:{name}")
@@ -227,7 +227,9 @@ class Daemon:
             self._log.error("nothing was stored", exc_info=error)
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
         self._uplink.wake()
-        return Committed(judgement.verdict, len(envelopes))
+        return Committed(
+            judgement.verdict, len(envelopes), sum(len(envelope.jws) for envelope in envelopes)
+        )
 
     def _seal_in(self, log_id: str, now: datetime) -> Any:
         def sealed(draft: EnvelopeDraft, position: StreamPosition) -> Envelope:

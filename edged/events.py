@@ -142,6 +142,8 @@ class Committed:
 
     verdict: Verdict
     envelopes: int
+    octets: int
+    """Bytes of the envelopes together, as they will travel."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Outcome:
     verdict: Verdict | None = None
     reason: Reason | None = None
     envelopes: int = 0
+    octets: int = 0
 
 
 @dataclass(frozen=True)
@@ -272,8 +273,8 @@ class Inspection:
 
     def _in_committing(self, event: Event, now: float) -> list[Command]:
         match event:
-            case Committed(verdict, envelopes):
-                outcome = Outcome(Ending.COMMITTED, verdict=verdict, envelopes=envelopes)
+            case Committed(verdict, envelopes, octets):
+                outcome = Outcome(Ending.COMMITTED, verdict=verdict, envelopes=envelopes, octets=octets)
                 return [Stage("committed"), *self._end(outcome, _SHOWN[verdict.result], now)]
             case CommitFailed(reason):
                 return self._end(Outcome(Ending.ABORTED, reason=reason), Indication.FAULT, now)

@@ -15,7 +15,7 @@ MICROSECONDS: Final = 1_000_000
 
 
 def notify(*lines: str) -> None:
-    """Send `KEY=value` lines to the service manager. One that doesn't listen can't be helped, nor waited for."""
+    """Send `KEY=value` lines to the service manager; one that doesn't listen isn't waited for."""
     address = environment("NOTIFY_SOCKET")
     if address is None:
         return

@@ -349,6 +349,7 @@ def describe(outcome: Outcome, inspection: str, stages: Mapping[str, float]) -> 
         "outcome": outcome.ending.value,
         "stages": dict(stages),
         "envelopes": outcome.envelopes,
+        "octets": outcome.octets,
         "reason": msgspec.to_builtins(outcome.reason) if outcome.reason else None,
         "verdict": None,
     }

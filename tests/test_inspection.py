@@ -84,7 +84,7 @@ def test_one_side_from_press_to_removal() -> None:
     side = reading()
     assert feed(inspection, PageRead(side))[-1] == Commit((side,))
     assert inspection.deadline is None
-    ended = feed(inspection, Committed(VERDICT, 3))
+    ended = feed(inspection, Committed(VERDICT, 3, 900))
     assert Indicate(Indication.SUCCESSFUL) in ended
     assert any(isinstance(command, Finish) and command.outcome.envelopes == 3 for command in ended)
     assert inspection.state is State.SHOWING
@@ -221,13 +221,13 @@ def committing() -> Inspection:
 def test_what_is_being_committed_cannot_be_revoked(event: Any) -> None:
     inspection = committing()
     assert feed(inspection, event) == []
-    feed(inspection, Committed(VERDICT, 1))
+    feed(inspection, Committed(VERDICT, 1, 900))
     assert outcome(inspection) == (Ending.COMMITTED, None)
 
 
 def test_a_document_removed_while_committing_closes_at_once() -> None:
     inspection = committing()
-    feed(inspection, DocumentRemoved(), Committed(VERDICT, 1))
+    feed(inspection, DocumentRemoved(), Committed(VERDICT, 1, 900))
     assert inspection.state is State.CLOSED
 
 
@@ -240,7 +240,7 @@ def test_a_failed_commit_shows_a_fault_and_no_result() -> None:
 
 def test_a_document_left_in_the_window_is_beeped_about() -> None:
     inspection = committing()
-    feed(inspection, Committed(VERDICT, 1), now=1.0)
+    feed(inspection, Committed(VERDICT, 1, 900), now=1.0)
     assert feed(inspection, TimePassed(), now=8.0) == [Indicate(Indication.REMOVE), Beep()]
     assert inspection.deadline == 15.0
 
@@ -260,7 +260,7 @@ EVENTS = st.sampled_from(
         PageRead(reading()),
         PageRead(NO_MRZ),
         PageRead(reading(present=False, mrz=False)),
-        Committed(VERDICT, 1),
+        Committed(VERDICT, 1, 900),
         CommitFailed(Reason("inspection.not_stored")),
         TimePassed(),
     ]

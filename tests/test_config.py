@@ -1,0 +1,93 @@
+"""The boot file: the example is good, and every mistake is named by the path of its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edged.cli import main
+from edged.commands.config import EXAMPLE
+from edged.config import OPTICAL_SCENE, BoxSettings, check_box, load_box, load_toml, parse_toml
+from edged.errors import ConfigError
+from edged.verdict import CheckClass, Kind
+
+
+def parsed(text: str) -> BoxSettings:
+    settings = parse_toml(text.encode(), BoxSettings, base=Path("/base"))
+    check_box(settings)
+    return settings
+
+
+def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text(EXAMPLE)
+    settings = load_box(file)
+    assert settings.identity.fleet_ca == tmp_path / "fleet-ca.pem"
+    assert settings.state.directory == Path("/var/lib/edged")
+    assert settings.audiences["central"].receives == (Kind.LIVE, Kind.TEST, Kind.TRAINING)
+    assert settings.audiences["first-bank"].receives == (Kind.LIVE,)
+    assert settings.scene("hotel").classes["chip"] is CheckClass.OPTIONAL
+    assert settings.scene("kiosk") == OPTICAL_SCENE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("port = 8883", 'port = "8883"', "broker.port: Expected `int`, got `str`"),
+        ("port = 8883", "port = 88830", "broker.port: must be between 1 and 65535"),
+        ("port = 8883", "prot = 8883", "broker.prot: unknown key"),
+        ('host = "broker.example.org"', "", "broker.host: required key is missing"),
+        ("[clock]", "[clok]", "clok: unknown key"),
+        ('driver = "simulated" ', 'driver = "magic" ', "head.driver: Invalid enum value 'magic'"),
+        ('tls_key = "tls.key"', "tls_key = 5", "identity.tls_key: Expected a file path in quotes"),
+        ('default_scene = "bank"', 'default_scene = "casino"', "default_scene: unknown scene"),
+        ("[scenes.hotel]", "[scenes.casino]", "scenes.casino: unknown scene"),
+        ('mandatory = ["document_detected"', 'mandatory = ["smell"', "scenes.hotel.mandatory: unknown check"),
+        ('optional = ["chip"', 'optional = ["expiry"', "scenes.hotel.optional: expiry is mandatory already"),
+        ('scenes = ["bank"]', 'scenes = ["casino"]', "audiences.first-bank.scenes: unknown scene"),
+        ('scenes = ["bank"]', "scenes = []", "audiences.first-bank.scenes: without a scene"),
+        ("audiences.first-bank", "audiences.First_Bank", "audiences.First_Bank: names are lower-case"),
+        ('surname = "mask"', 'surname = "keep"', "audiences.first-bank.policy."),
+        ('surname = "mask"', 'shoe_size = "keep"', "audiences.first-bank.policy."),
+        ('pseudonym_scope = "box"', 'pseudonym_scope = "organisation"', "audiences.first-bank.pseudonym_key"),
+    ],
+)
+def test_a_mistake_is_named_by_the_path_of_its_key(old: str, new: str, said: str) -> None:
+    assert old in EXAMPLE
+    with pytest.raises(ConfigError) as caught:
+        parsed(EXAMPLE.replace(old, new))
+    assert said in str(caught.value)
+
+
+def test_without_a_recipient_every_verdict_would_be_lost() -> None:
+    with pytest.raises(ConfigError, match="audiences"):
+        parsed(EXAMPLE.partition("# Recipients")[0] + "[audiences]\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\xff\xfe", "not UTF-8 text at byte 0"), (b"a = ", "not valid TOML"), (b"#" * (1 << 21), "larger than")],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=said):
+        load_toml(file, BoxSettings)
+
+
+def test_check_says_good_or_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text(EXAMPLE)
+    assert main(["config", "check", str(file), "--lang", "zh-CN"]) == 0
+    assert "配置正确" in capsys.readouterr().out
+    file.write_text(EXAMPLE.replace("8883", "0"))
+    assert main(["config", "check", str(file)]) == 78
+    assert f"{file}: broker.port: must be" in capsys.readouterr().err
+    assert main(["config", "check", str(tmp_path / "none.toml")]) == 78
+    assert "can't be read" in capsys.readouterr().err
+
+
+def test_the_printed_example_is_the_checked_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "example"]) == 0
+    assert capsys.readouterr().out == EXAMPLE
