@@ -1,1 +1,5 @@
-"""Pure judging: bytes and arrays in, findings out. Imports no asyncio, does no I/O, takes time as an argument."""
+"""Pure judging: bytes and arrays in, findings out. No asyncio, no I/O; time comes in as an argument."""
+
+from edged.core.mrz import check_digit, parse_mrz
+
+__all__ = ["check_digit", "parse_mrz"]
