@@ -1,0 +1,80 @@
+"""The ledger: what became of every envelope, from the parties' own stores and from nothing else.
+
+It balances when, for every stream, the numbers committed on the box are exactly those published, archived and
+receipted, hash by hash, and every partner's copy of its stream is whole from the first number to the last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.central.store import ledger as archive_ledger
+from edged.partner.store import ledger as partner_ledger
+from edged.uplink.outbox import ledger as box_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StreamLedger:
+    """One stream as its parties have it. `received` is None where no partner of the demo follows it."""
+
+    audience: str
+    committed: int
+    published: int
+    archived: int
+    receipted: int
+    received: int | None
+    duplicates: int
+    holes: int
+    balanced: bool
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All streams of all boxes, and the collector's alarms."""
+
+    streams: tuple[StreamLedger, ...]
+    alarms: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is lost, doubled or alarming anywhere."""
+        return bool(self.streams) and not self.alarms and all(stream.balanced for stream in self.streams)
+
+
+def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path]) -> Ledger:
+    """Read every party's database (read-only). Raises `StateError` when one can't be read."""
+    sent = box_ledger(box)
+    archived = archive_ledger(archive)
+    received = {name: partner_ledger(path) for name, path in partners.items()}
+    streams = []
+    for key in sorted(sent, key=lambda key: key[2]):
+        rows = sent[key]
+        hashes = {row.seq: row.sha256 for row in rows}
+        kept = archived.streams.get(key)
+        archive_hashes = kept.hashes if kept else {}
+        partner = received[key[2]].get(key) if key[2] in received else None
+        expected = key[2] in received
+        published = sum(row.published for row in rows)
+        receipted = sum(row.receipted for row in rows)
+        partner_hashes = partner.hashes if partner else {}
+        whole = not expected or partner_hashes == hashes
+        streams.append(
+            StreamLedger(
+                audience=key[2],
+                committed=len(rows),
+                published=published,
+                archived=len(archive_hashes),
+                receipted=receipted,
+                received=len(partner_hashes) if expected else None,
+                duplicates=(kept.duplicates if kept else 0) + (partner.duplicates if partner else 0),
+                holes=len(hashes.keys() - partner_hashes.keys()) if expected else 0,
+                balanced=whole and archive_hashes == hashes and published == receipted == len(rows),
+            )
+        )
+    strangers = archived.streams.keys() - sent.keys()
+    return Ledger(tuple(streams), archived.alarms + len(strangers))

@@ -1,0 +1,128 @@
+"""One process of the demo: started, watched, restarted when it dies, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import EdgedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+STOP_TIMEOUT_S = 20.0
+"""What a unit's TimeoutStopSec would give it."""
+MAX_RESTARTS = 20
+"""A party that dies this often isn't being killed, it is broken."""
+_MAX_LINE = 1 << 20
+
+
+class PartyError(EdgedError):
+    """A process of the demo doesn't stay up; the text says where its log is."""
+
+
+class Party:
+    """A process of the `edged` command, with its log file.
+
+    Attributes:
+        name: what the demo calls it.
+        restarts: how often it died and was started again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        on_line: Callable[[dict[str, Any]], None] | None = None,
+        on_restart: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.restarts = 0
+        self._arguments = arguments
+        self._log = log
+        self._on_line = on_line
+        self._on_restart = on_restart
+        self._process: asyncio.subprocess.Process | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None when it isn't running."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it was given up, or None."""
+        if self._watching is None or not self._watching.done() or self._watching.cancelled():
+            return None
+        return self._watching.exception()
+
+    async def start(self) -> None:
+        """Start it and keep it up until `stop`."""
+        await self._spawn()
+        self._watching = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+
+    def kill(self) -> None:
+        """`kill -9`; it is started again by itself."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def stop(self) -> int | None:
+        """Ask it to stop, wait, return its exit code."""
+        self._stopping = True
+        if self._process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+        if self._watching is not None:
+            await asyncio.wait([self._watching])
+        return self._process.returncode
+
+    async def _spawn(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "edged",
+                *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if self._on_line else log,
+                stderr=log,
+                limit=_MAX_LINE,
+                start_new_session=True,  # Ctrl-C on the terminal is for the demo, which stops all in order
+            )
+
+    async def _watch(self) -> None:
+        while True:
+            assert self._process is not None
+            if self._process.stdout is not None:
+                await self._listen(self._process.stdout)
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            self.restarts += 1
+            if code > 0 or self.restarts > MAX_RESTARTS:
+                raise PartyError(f"{self.name} ended with exit code {code}; its log is {self._log}")
+            if self._on_restart is not None:
+                self._on_restart(self.name)
+            await self._spawn()
+
+    async def _listen(self, stream: asyncio.StreamReader) -> None:
+        assert self._on_line is not None
+        while line := await stream.readline():
+            with contextlib.suppress(ValueError):  # a line cut off by a kill
+                self._on_line(json.loads(line))
