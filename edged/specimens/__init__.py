@@ -1,7 +1,7 @@
 """The specimen documents that come with edged: photographs of fictional documents and what each must come to.
 
-`edged demo` puts them on the glass and the tests read them. They were drawn by `tools/render_specimens`; every
-person, number and issuer in them is fiction (Utopia, or the specimen name of the published PRC layouts).
+`edged demo` puts them on the glass and the tests read them. They were drawn by `tools/render_specimens`;
+every person, number and issuer in them is fiction (Utopia, or the specimen name of the PRC layouts).
 """
 
 from __future__ import annotations
@@ -96,11 +96,11 @@ def shipped() -> tuple[Specimen, ...]:
 
 
 def load_folder(path: Path, *, scene: str = "bank", purpose: str = "demo") -> tuple[Specimen, ...]:
-    """Every image file of the folder `path` as a one-sided specimen without expectation, in the order of names.
+    """Every image file of the folder `path` as a one-sided specimen without expectation, ordered by name.
 
     Files are told by their suffix and not opened: one that only claims to be an image is a document like any
-    other, and its reading says so. Hidden files and folders inside are left out. Raises `ConfigError` when `path`
-    is no folder, can't be listed or holds no image.
+    other, and its reading says so. Hidden files and folders inside are left out. Raises `ConfigError` when
+    `path` is no folder, can't be listed or holds no image.
     """
     try:
         entries = sorted(path.iterdir())

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.render_specimens.capture import Camera, Placement, photograph
-from tools.render_specimens.sheet import Design, draw_sheet
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OVERSAMPLING", "Camera", "Design", "render_page"]
+    from tools.render_specimens.capture import Camera
+    from tools.render_specimens.sheet import Design
 
-OVERSAMPLING = 2.0  # sheets are drawn finer than the camera sees them, so that sampling decides the edges
+__all__ = ["render_page"]
 
 
 def render_page(
@@ -35,10 +33,16 @@ def render_page(
 ) -> NDArray[np.uint8]:
     """Photograph of one page of `format` (TD1, TD2, TD3, MRVA, MRVB, PRC_PERMIT, PRC_CARD) with `lines`.
 
-    `lines` are printed as given, whatever their length; none leaves the zone out. `angle` turns the page clockwise
-    (degrees), `x` and `y` move its centre from the window's centre (mm). Returns (H, W, 3) BGR, deterministic
-    in its arguments.
+    `lines` are printed as given, whatever their length; none leaves the zone out. `angle` turns the page
+    clockwise (degrees), `x` and `y` move its centre from the window's centre (mm). `design` and `camera` are
+    of `sheet.Design` and `capture.Camera`. Returns (H, W, 3) BGR, deterministic in its arguments. Raises
+    `OSError` when a font is missing.
     """
-    camera = camera or Camera()
-    sheet = draw_sheet(format, lines, design or Design(), camera.ppi / 25.4 * OVERSAMPLING, seed)
-    return photograph([Placement(sheet, x, y, angle)], camera, seed)
+    # imported here so that `tools.render_specimens.mrz` works where Pillow is not installed
+    from tools.render_specimens import capture, sheet
+
+    camera = camera or capture.Camera()
+    page = sheet.draw_sheet(
+        format, lines, design or sheet.Design(), camera.ppi / 25.4 * capture.OVERSAMPLING, seed
+    )
+    return capture.photograph([capture.Placement(page, x, y, angle)], camera, seed)

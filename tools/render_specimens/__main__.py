@@ -1,4 +1,4 @@
-"""`python -m tools.render_specimens OUTDIR [NAME…]`: draw all specimens, or the named ones, with their JSON."""
+"""Draw all specimens, or the named ones, with their JSON."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tools.render_specimens.sheet import Sheet
 
+OVERSAMPLING = 2.0  # sheets are drawn finer than the camera sees them, so that sampling decides the edges
 BED = (25.0, 23.0, 22.0)  # BGR of the dark lid over the glass
 
 

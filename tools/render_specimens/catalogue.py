@@ -1,18 +1,17 @@
 """The specimens: what each one is, how it lies on the glass, and what a careful reader must make of it.
 
-Everything is fiction: ICAO's Utopia (UTO) and its citizens, and for the PRC layouts the name 证件样本 ("document
-specimen") that the published specimen lines carry, on designs of our own. `FIXED_TODAY` of `edged.specimens`
-(2026-06-15) decides what has expired.
+Everything is fiction: ICAO's Utopia (UTO) and its citizens, and for the PRC layouts the name 证件样本
+("document specimen") that the published specimen lines carry, on designs of our own. `FIXED_TODAY` of
+`edged.specimens` (2026-06-15) decides what has expired.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-from zlib import crc32
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tools.render_specimens import mrz, ornament
-from tools.render_specimens.capture import Camera, Glare, Placement, photograph
+from tools.render_specimens.capture import Camera, Glare
 from tools.render_specimens.looks import (
     chinese_back,
     chinese_front,
@@ -22,118 +21,15 @@ from tools.render_specimens.looks import (
     passport,
     visa,
 )
-from tools.render_specimens.sheet import Design, Sheet, draw_sheet
+from tools.render_specimens.plan import Lying, Page, Plan, Shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Photograph = NDArray[np.uint8]
-
-OVERSAMPLING = 2.0  # sheets are drawn finer than the camera sees them, so that sampling decides the edges
-SMALL = Camera(ppi=300)  # cards and visas
-PAGE = Camera(ppi=280)  # passports
-CHECKS = ("document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry")
+SMALL = Camera(ppi=300)  # cards
+PAGE = Camera(ppi=280)  # booklets
+WRONG = "1"  # the right one is asserted to differ in the tests
 GA_NAME = "NGKELMPONBPJLBLO" + "AA" + "B"  # 证件样本, nothing omitted, born in 19xx
-
-
-@dataclass(frozen=True)
-class Page:
-    """One printed page: its format, lines and look."""
-
-    format: str
-    lines: mrz.Lines
-    design: Design
-
-    def sheet(self, camera: Camera, seed: int) -> Sheet:
-        return draw_sheet(self.format, self.lines, self.design, camera.ppi / 25.4 * OVERSAMPLING, seed)
-
-
-@dataclass(frozen=True)
-class Lying:
-    """A page on the glass (mm from the middle, degrees clockwise)."""
-
-    page: Page
-    x: float = 0.0
-    y: float = 0.0
-    angle: float = 0.0
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One photograph: what lies on the glass and which camera looks."""
-
-    lying: tuple[Lying, ...]
-    camera: Camera = PAGE
-
-    def take(self, seed: int) -> Photograph:
-        """(H, W, 3) BGR, the same for the same seed."""
-        placements = [
-            Placement(lying.page.sheet(self.camera, seed + i), lying.x, lying.y, lying.angle)
-            for i, lying in enumerate(self.lying)
-        ]
-        return photograph(placements, self.camera, seed)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One specimen: its photographs, side by side, and its expectation."""
-
-    name: str
-    title: tuple[str, str]  # en, zh-CN
-    scene: str
-    purpose: str
-    shots: tuple[Shot, ...]
-    read: Page | None  # the page whose MRZ must come out
-    document_class: str = "unknown"
-    failed: tuple[str, ...] = ()
-    empty: bool = False
-
-    def files(self) -> tuple[str, ...]:
-        if len(self.shots) == 1:
-            return (f"{self.name}.jpg",)
-        return tuple(f"{self.name}-{i}.jpg" for i in range(1, len(self.shots) + 1))
-
-    def render(self) -> list[Photograph]:
-        """Every side's photograph, seeded by its file name."""
-        return [shot.take(crc32(file.encode())) for shot, file in zip(self.shots, self.files(), strict=True)]
-
-    def expected(self) -> dict[str, Any]:
-        """What `edged.specimens.Expected` holds."""
-        found: dict[str, Any] = {"format": None, "document_class": self.document_class, "lines": None}
-        if self.empty:
-            return {
-                "outcome": "aborted",
-                "reason": "inspection.no_document",
-                "result": None,
-                **found,
-                "checks": {},
-            }
-        if self.read is None:
-            checks = dict.fromkeys(CHECKS, "undetermined") | {"document_detected": "successful"}
-            return {"outcome": "committed", "result": "undetermined", **found, "checks": checks}
-        checks = dict.fromkeys(CHECKS, "successful") | dict.fromkeys(self.failed, "failed")
-        found |= {"format": self.read.format, "lines": list(self.read.lines)}
-        return {
-            "outcome": "committed",
-            "result": "failed" if self.failed else "successful",
-            **found,
-            "checks": checks,
-        }
-
-    def describe(self, place: int) -> dict[str, Any]:
-        """The content of `<name>.json` of the specimen at `place` in the demo."""
-        return {
-            "name": self.name,
-            "place": place,
-            "title": {"en": self.title[0], "zh-CN": self.title[1]},
-            "sides": list(self.files()),
-            "scene": self.scene,
-            "purpose": self.purpose,
-            "expected": self.expected(),
-        }
 
 
 def one(page: Page, camera: Camera = PAGE, **where: float) -> tuple[Shot, ...]:
@@ -141,21 +37,28 @@ def one(page: Page, camera: Camera = PAGE, **where: float) -> tuple[Shot, ...]:
     return (Shot((Lying(page, **where),), camera),)
 
 
-def eriksson(expiry: str = "310415", number_digit: str | None = None, look: int = 0) -> Page:
-    """ICAO's own specimen passport, with a date and a check digit to choose."""
+def eriksson() -> Page:
+    """ICAO's own specimen passport, with a later expiry."""
     name = mrz.name("ERIKSSON", "ANNA MARIA")
-    lines = mrz.td3(
-        "UTO", name, "L898902C3", "UTO", "740812", "F", expiry, "ZE184226B", number_digit=number_digit
-    )
-    return Page("TD3", lines, passport(lines, "ERIKSSON", "ANNA MARIA", "ZENITH", look))
+    lines = mrz.td3("UTO", name, "L898902C3", "UTO", "740812", "F", "310415", "ZE184226B")
+    return Page("TD3", lines, passport(lines, "ERIKSSON", "ANNA MARIA", 0))
 
 
 def passport_of(
-    look: int, primary: str, secondary: str, number: str, birth: str, sex: str, expiry: str
+    look: int,
+    primary: str,
+    secondary: str,
+    number: str,
+    birth: str,
+    sex: str,
+    expiry: str,
+    *,
+    number_digit: str | None = None,
 ) -> Page:
-    """Any other Utopian passport, without a personal number."""
-    lines = mrz.td3("UTO", mrz.name(primary, secondary), number, "UTO", birth, sex, expiry)
-    return Page("TD3", lines, passport(lines, primary, secondary, "CLOUD HARBOUR", look))
+    """Any other Utopian passport; `number_digit` is printed behind the number, right or wrong."""
+    name = mrz.name(primary, secondary)
+    lines = mrz.td3("UTO", name, number, "UTO", birth, sex, expiry, number_digit=number_digit)
+    return Page("TD3", lines, passport(lines, primary, secondary, look))
 
 
 def identity_card(
@@ -224,30 +127,94 @@ def plain() -> list[Plan]:
     visa_a = visa_of("MRVA", 0, "L8988901C", "740812", "F", "270331", "6ZE184226B")
     visa_b = visa_of("MRVB", 1, "V20260017", "740812", "F", "260930", "")
     return [
-        Plan("passport", ("Passport", "护照"), "bank", "open an account", one(eriksson(), y=7, angle=0.7), eriksson(), "passport"),
-        Plan("identity-card", ("Identity card, TD1", "身份证件（TD1）"), "hotel", "check in",
-             one(card, SMALL, x=-6, y=4, angle=-1.3), card, "identity_card"),
-        Plan("residence-card", ("Residence document, TD2", "居留证件（TD2）"), "telecom", "new SIM card",
-             one(td2, SMALL, x=4, y=3, angle=1.1), td2, "identity_card"),
-        Plan("visa-a", ("Visa, large format (MRV-A)", "签证（MRV-A 大型）"), "transport", "boarding",
-             one(visa_a, PAGE, y=6, angle=-0.6), visa_a, "visa"),
-        Plan("visa-b", ("Visa, small format (MRV-B)", "签证（MRV-B 小型）"), "government", "residence application",
-             one(visa_b, PAGE, y=6, angle=0.9), visa_b, "visa"),
-        Plan("permit-one-line", ("Exit-entry permit, one line (CS)", "往来港澳通行证（单行）"), "kiosk", "self-service check-in",
-             one(one_way_permit(), SMALL, x=5, y=-3, angle=1.6), one_way_permit(), "permit"),
-        Plan("permit-two-sides", ("Mainland travel permit (CR), portrait side first", "来往内地通行证（先放人像面）"), "bank",
-             "bank card", (Shot((Lying(front, -3, 2, -0.8),), SMALL), Shot((Lying(back, 2, 1, 1.2),), SMALL)), back, "permit"),
-        Plan("permit-taiwan", ("Mainland travel permit (CT), MRZ side", "来往大陆通行证（机读面）"), "government", "certificate",
-             one(taiwan, SMALL, x=-2, y=5, angle=-1.8), taiwan, "permit"),
-        Plan("long-number", ("Identity card with a long document number", "长证件号码的身份证件"), "telecom", "contract",
-             one(long_number, SMALL, x=7, y=-5, angle=0.4), long_number, "identity_card"),
-    ]  # fmt: skip
+        Plan(
+            "passport",
+            ("Passport", "护照"),
+            "bank",
+            "open an account",
+            one(eriksson(), y=7, angle=0.7),
+            eriksson(),
+            "passport",
+        ),
+        Plan(
+            "identity-card",
+            ("Identity card, TD1", "身份证件（TD1）"),
+            "hotel",
+            "check in",
+            one(card, SMALL, x=-6, y=4, angle=-1.3),
+            card,
+            "identity_card",
+        ),
+        Plan(
+            "residence-card",
+            ("Residence document, TD2", "居留证件（TD2）"),
+            "telecom",
+            "new SIM card",
+            one(td2, SMALL, x=4, y=3, angle=1.1),
+            td2,
+            "identity_card",
+        ),
+        Plan(
+            "visa-a",
+            ("Visa, large format (MRV-A)", "签证（MRV-A 大型）"),
+            "transport",
+            "boarding",
+            one(visa_a, PAGE, y=6, angle=-0.6),
+            visa_a,
+            "visa",
+        ),
+        Plan(
+            "visa-b",
+            ("Visa, small format (MRV-B)", "签证（MRV-B 小型）"),
+            "government",
+            "residence application",
+            one(visa_b, PAGE, y=6, angle=0.9),
+            visa_b,
+            "visa",
+        ),
+        Plan(
+            "permit-one-line",
+            ("Exit-entry permit, one line (CS)", "往来港澳通行证（单行）"),
+            "kiosk",
+            "self-service check-in",
+            one(one_way_permit(), SMALL, x=5, y=-3, angle=1.6),
+            one_way_permit(),
+            "permit",
+        ),
+        Plan(
+            "permit-two-sides",
+            ("Mainland travel permit (CR), portrait side first", "来往内地通行证（先放人像面）"),
+            "bank",
+            "bank card",
+            (Shot((Lying(front, -3, 2, -0.8),), SMALL), Shot((Lying(back, 2, 1, 1.2),), SMALL)),
+            back,
+            "permit",
+        ),
+        Plan(
+            "permit-taiwan",
+            ("Mainland travel permit (CT), MRZ side", "来往大陆通行证（机读面）"),
+            "government",
+            "certificate",
+            one(taiwan, SMALL, x=-2, y=5, angle=-1.8),
+            taiwan,
+            "permit",
+        ),
+        Plan(
+            "long-number",
+            ("Identity card with a long document number", "长证件号码的身份证件"),
+            "telecom",
+            "contract",
+            one(long_number, SMALL, x=7, y=-5, angle=0.4),
+            long_number,
+            "identity_card",
+        ),
+    ]
 
 
 def honest() -> list[Plan]:
     """Readable documents with something particular about them."""
-    expired = eriksson("240415", look=3)
-    forged = eriksson("310415", number_digit="1", look=4)
+    expired = passport_of(3, "HOLLOWAY", "EDMUND", "U18250367", "660918", "M", "240415")
+    forged = passport_of(4, "MERIWETHER", "JASPER", "U55208143", "520107", "M", "310415", number_digit=WRONG)
     long_name = passport_of(
         5, "WOLKENSTEIN ZAUBERWALD", "ALEXANDRINA PHILOMENA", "U26019473", "960229", "F", "340110"
     )
@@ -257,25 +224,84 @@ def honest() -> list[Plan]:
     foggy = passport_of(2, "TANAKA", "HANA", "U40958217", "900503", "F", "280802")
     pale = replace(foggy, design=replace(foggy.design, contrast=0.72))
     dull = replace(
-        PAGE, contrast=0.62, noise=1.4, blur=0.8, exposure=0.8,
-        glare=(Glare(0.7, 0.72, 0.16, 0.1, 0.55), Glare(0.3, 0.3, 0.2, 0.12, 0.7), Glare(0.9, 0.1, 0.1, 0.2, 0.5)),
-    )  # fmt: skip
+        PAGE,
+        contrast=0.62,
+        noise=1.4,
+        blur=0.8,
+        exposure=0.8,
+        glare=(
+            Glare(0.7, 0.72, 0.16, 0.1, 0.55),
+            Glare(0.3, 0.3, 0.2, 0.12, 0.7),
+            Glare(0.9, 0.1, 0.1, 0.2, 0.5),
+        ),
+    )
     return [
-        Plan("expired", ("Passport, expired", "过期护照"), "bank", "transfer", one(expired, y=8, angle=-1.0), expired,
-             "passport", ("expiry",)),
-        Plan("wrong-check-digit", ("Passport with a wrong check digit", "校验位错误的护照"), "government", "notary",
-             one(forged, y=7, angle=0.5), forged, "passport", ("mrz_check_digits",)),
-        Plan("long-name", ("Passport, name cut at the field's end", "姓名超长被截断的护照"), "transport", "ticket gate",
-             one(long_name, y=6, angle=1.4), long_name, "passport"),
-        Plan("unknown-birth-month", ("Identity card, month and day of birth unknown", "出生月日不详的身份证件"), "hospital",
-             "hospital card", one(month, SMALL, x=-8, y=-2, angle=-0.5), month, "identity_card"),
-        Plan("upside-down", ("Passport, upside down", "倒放的护照"), "kiosk", "queue number",
-             one(upside_down, y=-7, angle=181.2), upside_down, "passport"),
-        Plan("sideways", ("Identity card, turned by a quarter", "横放的身份证件"), "hotel", "check in",
-             one(sideways, SMALL, x=3, y=-2, angle=91.1), sideways, "identity_card"),
-        Plan("dull-glass", ("Passport, pale print, dull glass and glare", "字迹浅淡且反光的护照"), "hospital", "admission",
-             one(pale, dull, y=7, angle=-1.7), foggy, "passport"),
-    ]  # fmt: skip
+        Plan(
+            "expired",
+            ("Passport, expired", "过期护照"),
+            "bank",
+            "transfer",
+            one(expired, y=8, angle=-1.0),
+            expired,
+            "passport",
+            ("expiry",),
+        ),
+        Plan(
+            "wrong-check-digit",
+            ("Passport with a wrong check digit", "校验位错误的护照"),
+            "government",
+            "notary",
+            one(forged, y=7, angle=0.5),
+            forged,
+            "passport",
+            ("mrz_check_digits",),
+        ),
+        Plan(
+            "long-name",
+            ("Passport, name cut at the field's end", "姓名超长被截断的护照"),
+            "transport",
+            "ticket gate",
+            one(long_name, y=6, angle=1.4),
+            long_name,
+            "passport",
+        ),
+        Plan(
+            "unknown-birth-month",
+            ("Identity card, month and day of birth unknown", "出生月日不详的身份证件"),
+            "hospital",
+            "hospital card",
+            one(month, SMALL, x=-8, y=-2, angle=-0.5),
+            month,
+            "identity_card",
+        ),
+        Plan(
+            "upside-down",
+            ("Passport, upside down", "倒放的护照"),
+            "kiosk",
+            "queue number",
+            one(upside_down, y=-7, angle=181.2),
+            upside_down,
+            "passport",
+        ),
+        Plan(
+            "sideways",
+            ("Identity card, turned by a quarter", "横放的身份证件"),
+            "hotel",
+            "check in",
+            one(sideways, SMALL, x=3, y=-2, angle=91.1),
+            sideways,
+            "identity_card",
+        ),
+        Plan(
+            "dull-glass",
+            ("Passport, pale print, dull glass and glare", "字迹浅淡且反光的护照"),
+            "hospital",
+            "admission",
+            one(pale, dull, y=7, angle=-1.7),
+            foggy,
+            "passport",
+        ),
+    ]
 
 
 def hopeless() -> list[Plan]:
@@ -287,17 +313,50 @@ def hopeless() -> list[Plan]:
     blurred = passport_of(4, "IVERSEN", "OLE", "U15600394", "710411", "M", "300101")
     wide = replace(SMALL, ppi=264)
     two = Shot((Lying(left, -3, -28, -1.2), Lying(right, 4, 28, 1.5)), wide)
-    out = replace(PAGE, blur=9.0)
+    out = replace(PAGE, blur=13.0)
     return [
-        Plan("half-out", ("Passport, half out of the window", "一半放在窗口外的护照"), "bank", "cash",
-             one(cut, x=-66, y=7, angle=0.8), None),
-        Plan("driving-licence", ("Driving licence: no machine-readable zone", "驾驶证（无机读区）"), "hotel", "check in",
-             one(licence, SMALL, x=2, y=2, angle=-1.1), None),
-        Plan("two-documents", ("Two identity cards at once", "同时放入两张证件"), "hospital", "registration", (two,), None),
-        Plan("blurred", ("Passport, too blurred to be sure", "模糊到无法确认的护照"), "transport", "ticket gate",
-             one(blurred, out, y=7, angle=-0.4), None),
-        Plan("nothing", ("Nothing on the glass", "玻璃上没有证件"), "kiosk", "queue number", (Shot(()),), None, empty=True),
-    ]  # fmt: skip
+        Plan(
+            "half-out",
+            ("Passport, half out of the window", "一半放在窗口外的护照"),
+            "bank",
+            "cash",
+            one(cut, x=-66, y=7, angle=0.8),
+            None,
+        ),
+        Plan(
+            "driving-licence",
+            ("Driving licence: no machine-readable zone", "驾驶证（无机读区）"),
+            "hotel",
+            "check in",
+            one(licence, SMALL, x=2, y=2, angle=-1.1),
+            None,
+        ),
+        Plan(
+            "two-documents",
+            ("Two identity cards at once", "同时放入两张证件"),
+            "hospital",
+            "registration",
+            (two,),
+            None,
+        ),
+        Plan(
+            "blurred",
+            ("Passport, too blurred to be sure", "模糊到无法确认的护照"),
+            "transport",
+            "ticket gate",
+            one(blurred, out, y=7, angle=-0.4),
+            None,
+        ),
+        Plan(
+            "nothing",
+            ("Nothing on the glass", "玻璃上没有证件"),
+            "kiosk",
+            "queue number",
+            (Shot((), PAGE),),
+            None,
+            empty=True,
+        ),
+    ]
 
 
 def plans() -> list[Plan]:

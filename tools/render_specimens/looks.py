@@ -1,14 +1,18 @@
 """The designs: which fields the visual zone of each kind of specimen shows, and in which colours.
 
-The visual zone repeats what the MRZ says, spelled out (Doc 9303-3 §3); dates read from the lines so that the two
-can't drift apart.
+The visual zone repeats what the MRZ says, spelled out (Doc 9303-3 §3); numbers and dates are taken from the
+lines so that the two can't drift apart.
 """
 
 from __future__ import annotations
 
-from tools.render_specimens.mrz import Lines
+from typing import TYPE_CHECKING
+
 from tools.render_specimens.ornament import BLUE, FACES, LILAC, MINT, ROSE, SALMON, SAND, TEAL, Palette
 from tools.render_specimens.sheet import Design, Field
+
+if TYPE_CHECKING:
+    from tools.render_specimens.mrz import Lines
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 PALETTES = (TEAL, BLUE, ROSE, SAND, LILAC, MINT)
@@ -17,23 +21,35 @@ PALETTES = (TEAL, BLUE, ROSE, SAND, LILAC, MINT)
 def spelled(yymmdd: str, century: str) -> str:
     """`740812` as `12 AUG 1974`; unknown parts as XX (Doc 9303-3 §3.8)."""
     year, month, day = yymmdd[:2], yymmdd[2:4], yymmdd[4:]
-    return f"{day if '<' not in day else 'XX'} {MONTHS[int(month) - 1] if '<' not in month else 'XXX'} {century}{year}"
+    named = MONTHS[int(month) - 1] if "<" not in month else "XXX"
+    return f"{day.replace('<', 'X')} {named} {century}{year}"
 
 
-def passport(lines: Lines, surname: str, given: str, place: str, look: int) -> Design:
+def passport(lines: Lines, surname: str, given: str, look: int) -> Design:
     """A passport's data page in its booklet."""
     second = lines[1]
     personal = second[28:42].strip("<")
     until = spelled(second[21:27], "20")
     rows = (
-        (Field("Type / Type", "P", 0.8), Field("Code / Code", "UTO", 0.9), Field("Passport No. / Nº", second[:9].strip("<"), 1.6)),
+        (
+            Field("Type / Type", "P", 0.8),
+            Field("Code / Code", "UTO", 0.9),
+            Field("Passport No. / Nº", second[:9].strip("<"), 1.6),
+        ),
         (Field("Surname / Nom", surname),),
         (Field("Given names / Prénoms", given),),
         (Field("Nationality / Nationalité", "UTOPIAN"), Field("Personal No.", personal or "–")),
-        (Field("Date of birth / Date de naissance", spelled(second[13:19], "19"), 1.3), Field("Sex", second[20], 0.4), Field("Place of birth", place, 1.2)),
-        (Field("Date of issue / Date de délivrance", f"{until[:7]}{int(until[7:]) - 10}"), Field("Authority / Autorité", "ZENITH")),
+        (
+            Field("Date of birth / Date de naissance", spelled(second[13:19], "19"), 1.3),
+            Field("Sex", second[20], 0.4),
+            Field("Place of birth", "ZENITH", 1.2),
+        ),
+        (
+            Field("Date of issue / Date de délivrance", f"{until[:7]}{int(until[7:]) - 10}"),
+            Field("Authority / Autorité", "ZENITH"),
+        ),
         (Field("Date of expiry / Date d’expiration", until), Field("", "")),
-    )  # fmt: skip
+    )
     return Design(
         "PASSPORT / PASSEPORT",
         "UTOPIA",
@@ -52,7 +68,7 @@ def identity_back(lines: Lines, surname: str, given: str, number: str, look: int
         (Field("Surname, given names", f"{surname}, {given}"),),
         (Field("Card No.", number, 1.2), Field("Nationality", "UTO", 0.8)),
         (Field("Date of birth", spelled(lines[1][:6], "19")), Field("Sex", lines[1][7], 0.4)),
-        (Field("Valid until", spelled(lines[1][8:14], "20")), Field("Issued by", "CITY OF ZENITH")),
+        (Field("Valid until", spelled(lines[1][8:14], "20")), Field("Issued by", "ZENITH")),
     )
     return Design("IDENTITY CARD", "UTOPIA", rows, PALETTES[(look + 1) % 6], FACES[look % 6])
 
@@ -83,12 +99,20 @@ def visa(lines: Lines, surname: str, given: str, look: int) -> Design:
     second = lines[1]
     until = spelled(second[21:27], "20")
     rows = (
-        (Field("Category", "VISITOR", 1), Field("Number", second[:9].strip("<"), 1), Field("Entries", "MULT", 0.7)),
+        (
+            Field("Category", "VISITOR", 1),
+            Field("Number", second[:9].strip("<"), 1),
+            Field("Entries", "MULT", 0.7),
+        ),
         (Field("Surname, given names", f"{surname}, {given}"),),
-        (Field("Date of birth", spelled(second[13:19], "19")), Field("Sex", second[20], 0.4), Field("Nationality", "XXX")),
+        (
+            Field("Date of birth", spelled(second[13:19], "19")),
+            Field("Sex", second[20], 0.4),
+            Field("Nationality", "XXX"),
+        ),
         (Field("Valid from", f"01 JAN {until[7:]}"), Field("Valid until", until)),
         (Field("Place of issue", "CLOUD HARBOUR"), Field("Duration of stay", "90 DAYS")),
-    )  # fmt: skip
+    )
     return Design("VISA", "UTOPIA", rows, (LILAC, SAND)[look], FACES[0], signed=False, bound=True)
 
 
@@ -122,7 +146,7 @@ def driving_licence() -> Design:
         (Field("1.", "FAIRWEATHER"),),
         (Field("2.", "JUNE"),),
         (Field("3.", "14.05.1992  ZENITH"),),
-        (Field("4a.", "02.03.2021"), Field("4b.", "01.03.2031"), Field("4c.", "UTOPIA")),
+        (Field("4a.", "02.03.2021"), Field("4b.", "01.03.2031")),
         (Field("5.", "FAIRW 920514 JX"),),
         (Field("9.", "AM / B1 / B / BE"),),
     )

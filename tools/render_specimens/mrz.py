@@ -1,6 +1,6 @@
 """The machine-readable lines that the specimens carry.
 
-Written apart from `edged.core.mrz` on purpose: the specimens test that module, so they must not be made by it.
+Written apart from `edged.core.mrz` on purpose: the specimens test that module and must not be made by it.
 Layouts: ICAO Doc 9303 parts 4 to 7, GA/T 704.14-2015 for the PRC permits.
 """
 
@@ -32,10 +32,19 @@ def name(primary: str, secondary: str) -> str:
 
 
 def td3(
-    issuer: str, full_name: str, number: str, nationality: str, birth: str, sex: str, expiry: str,
-    optional: str = "", *, code: str = "P<", number_digit: str | None = None,
-) -> Lines:  # fmt: skip
-    """Passport, 2 × 44 (Doc 9303-4 §4.2). `number_digit` prints that digit behind the number, right or wrong."""
+    issuer: str,
+    full_name: str,
+    number: str,
+    nationality: str,
+    birth: str,
+    sex: str,
+    expiry: str,
+    optional: str = "",
+    *,
+    code: str = "P<",
+    number_digit: str | None = None,
+) -> Lines:
+    """Passport, 2 × 44 (Doc 9303-4 §4.2); `number_digit` is printed behind the number, right or wrong."""
     held = pad(number, 9)
     numbered = held + (number_digit or check_digit(held))
     born, until = with_digit(birth), with_digit(expiry)
@@ -48,9 +57,17 @@ def td3(
 
 
 def td2(
-    issuer: str, full_name: str, number: str, nationality: str, birth: str, sex: str, expiry: str,
-    optional: str = "", *, code: str = "I<",
-) -> Lines:  # fmt: skip
+    issuer: str,
+    full_name: str,
+    number: str,
+    nationality: str,
+    birth: str,
+    sex: str,
+    expiry: str,
+    optional: str = "",
+    *,
+    code: str = "I<",
+) -> Lines:
     """Card or travel document of TD2 size, 2 × 36 (Doc 9303-6 §4.2)."""
     numbered, born, until = with_digit(pad(number, 9)), with_digit(birth), with_digit(expiry)
     rest = pad(optional, 7)
@@ -61,9 +78,17 @@ def td2(
 
 
 def td1(
-    issuer: str, full_name: str, number: str, nationality: str, birth: str, sex: str, expiry: str,
-    optional: str = "", *, code: str = "I<",
-) -> Lines:  # fmt: skip
+    issuer: str,
+    full_name: str,
+    number: str,
+    nationality: str,
+    birth: str,
+    sex: str,
+    expiry: str,
+    optional: str = "",
+    *,
+    code: str = "I<",
+) -> Lines:
     """Card of TD1 size, 3 × 30 (Doc 9303-5 §4.2); a number of more than nine characters runs on (note j)."""
     if len(number) > 9:
         numbered = number[:9] + "<" + pad(number[9:] + check_digit(number) + "<" + optional, 15)
@@ -79,9 +104,16 @@ def td1(
 
 
 def visa(
-    width: int, issuer: str, full_name: str, number: str, nationality: str, birth: str, sex: str, until: str,
+    width: int,
+    issuer: str,
+    full_name: str,
+    number: str,
+    nationality: str,
+    birth: str,
+    sex: str,
+    until: str,
     optional: str = "",
-) -> Lines:  # fmt: skip
+) -> Lines:
     """Visa, MRV-A (`width` 44) or MRV-B (36): no composite, no digit over the optional data (Doc 9303-7)."""
     second = with_digit(pad(number, 9)) + pad(nationality, 3) + with_digit(birth) + sex + with_digit(until)
     return "V<" + pad(issuer, 3) + pad(full_name, width - 5), pad(second + optional, width)
@@ -94,12 +126,20 @@ def prc_one_line(code: str, number: str, expiry: str, birth: str) -> Lines:
 
 
 def prc_card(
-    code: str, number: str, renewals: str, expiry: str, sex: str, birth: str, chinese: str, identity: str,
-    full_name: str, authority: str = "",
-) -> Lines:  # fmt: skip
+    code: str,
+    number: str,
+    renewals: str,
+    expiry: str,
+    sex: str,
+    birth: str,
+    chinese: str,
+    identity: str,
+    full_name: str,
+    authority: str = "",
+) -> Lines:
     """Permit of a Hong Kong, Macau (CR) or Taiwan (CT) resident, 3 × 30 (GA/T 704.14-2015).
 
-    `chinese` is the name in GA code with its two counts of omitted characters and the birth century (19 long).
+    `chinese`: the name in GA code, the two counts of omitted characters, the birth century (19 long).
     """
     numbered, until, born = with_digit(pad(number, 9)), with_digit(expiry), with_digit(birth)
     held = pad(identity, 10)

@@ -62,7 +62,7 @@ def curve(mask: Image, x: NDArray[np.float64], y: NDArray[np.float64], thickness
 def guilloche(
     image: Image, palette: Palette, rng: np.random.Generator, scale: float, strength: float = 0.5
 ) -> None:
-    """Fine wavy line fields and two rosettes, as security printing has them; `scale` is pixels a millimetre."""
+    """Fine wavy line fields and two rosettes, as in security printing; `scale` is pixels a millimetre."""
     height, width = image.shape[:2]
     thickness = max(1, round(0.1 * scale))
     across = np.arange(-8, width + 8, 6, dtype=np.float64)

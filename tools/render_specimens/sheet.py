@@ -57,7 +57,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Design:
-    """How a document looks. A `face` of None leaves the portrait out; `bound` makes it a page of an open booklet."""
+    """How a document looks. No `face`, no portrait; `bound` makes it a page of an open booklet."""
 
     title: str = "SPECIMEN DOCUMENT"
     issuer: str = "UTOPIA"
@@ -74,7 +74,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A flat drawing: RGB, its outline (0..255), pixels a millimetre, and the pixel that is the page's centre."""
+    """A flat drawing: RGB, outline (0..255), pixels a millimetre, the pixel that is the page's centre."""
 
     image: Image
     outline: Image
@@ -90,10 +90,18 @@ class Canvas:
         self.scale = scale
 
     def text(
-        self, x: float, y: float, text: str, em: float, colour: RGB = INK, name: str = "sans",
-        *, strength: float = 0.92, width: float | None = None,
-    ) -> None:  # fmt: skip
-        """`text` from its baseline's left end at (`x`, `y`), `em` mm high, squeezed into `width` where given."""
+        self,
+        x: float,
+        y: float,
+        text: str,
+        em: float,
+        colour: RGB = INK,
+        name: str = "sans",
+        *,
+        strength: float = 0.92,
+        width: float | None = None,
+    ) -> None:
+        """`text` with its baseline's left end at (`x`, `y`), `em` mm high, shrunk to `width` where given."""
         face = for_text(text, name, em * self.scale)
         if width is not None and face.getlength(text) > width * self.scale:
             face = for_text(text, name, em * self.scale * width * self.scale / face.getlength(text))
@@ -147,7 +155,7 @@ def draw_sheet(format: str, lines: Sequence[str], design: Design, scale: float, 
 
 
 def quieten(image: Image, top: int) -> None:
-    """Lighten the background from row `top` down: the MRZ's zone is printed on quiet paper (Doc 9303-3 §4.3)."""
+    """Lighten the background from row `top` down: the MRZ stands on quiet paper (Doc 9303-3 §4.3)."""
     image[top:] = (255 - (255 - image[top:].astype(np.float32)) * 0.55).round().astype(np.uint8)
 
 
@@ -201,7 +209,7 @@ def header(canvas: Canvas, width: float, design: Design) -> None:
 def visual_zone(
     canvas: Canvas, width: float, bottom: float, design: Design, rng: np.random.Generator
 ) -> None:
-    """Portrait at the left, rows of fields at its right, ghost portrait and signature where the design has them."""
+    """Portrait at the left, rows of fields beside it, then ghost portrait and signature if any."""
     scale = canvas.scale
     top = 6.6 + width * 0.064
     left = 5.0
