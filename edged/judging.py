@@ -66,7 +66,7 @@ def judge_inspection(
     kind = kind_of(request, provenance)
     verdict = judge(request.scene, kind, settings.scene(request.scene).classes, checks)
     drafts = tuple(
-        _draft(name, audience, verdict, reading.mrz, request, clock, provenance, pseudonyms[name])
+        _draft(name, audience, verdict, reading, request, clock, provenance, pseudonyms[name])
         for name, audience in settings.audiences.items()
         if request.scene in audience.scenes and kind in audience.receives
     )
@@ -88,19 +88,17 @@ def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
     if mrz.expiry_date is None:
         return undetermined("expiry.no_expiry_date")
     expires = mrz.expiry_date.date
-    read = next((check for check in reading.checks if check.name == "mrz_read"), None)
-    if (
-        expires is None
-        or read is None
-        or read.result is not Result.SUCCESSFUL
-        or not _holds(mrz, "expiry_date")
-    ):
+    if expires is None or not _read_with_confidence(reading) or not _holds(mrz, "expiry_date"):
         return undetermined("expiry.unreadable")
     if not clock.trusted:
         return undetermined("expiry.clock_not_trusted")
     if expires < clock.today:
         return Check("expiry", Result.FAILED, (Reason("expiry.expired"),))
     return Check("expiry", Result.SUCCESSFUL)
+
+
+def _read_with_confidence(reading: PageReading) -> bool:
+    return any(check.name == "mrz_read" and check.result is Result.SUCCESSFUL for check in reading.checks)
 
 
 def _holds(mrz: Mrz, field: str) -> bool:
@@ -116,13 +114,14 @@ def _draft(
     name: str,
     audience: AudienceSettings,
     verdict: Verdict,
-    mrz: Mrz | None,
+    reading: PageReading,
     request: ScanRequest,
     clock: ClockReading,
     provenance: Mapping[str, Provenance],
     pseudonyms: Pseudonymiser,
 ) -> EnvelopeDraft:
     named = audience.reference
+    mrz = reading.mrz
     trusted: Literal["trusted", "not_trusted"] = "trusted" if clock.trusted else "not_trusted"
     return EnvelopeDraft(
         audience=name,
@@ -137,7 +136,13 @@ def _draft(
             document_class=mrz.document_class.value if mrz else "unknown",
             format=mrz.format.value if mrz else None,
         ),
-        claims=disclose(mrz, audience.policy, pseudonyms=pseudonyms, today=clock.today),
+        claims=disclose(
+            mrz,
+            audience.policy,
+            pseudonyms=pseudonyms,
+            today=clock.today if clock.trusted else None,
+            certain=_read_with_confidence(reading),
+        ),
         provenance=dict(provenance),
         clock=trusted,
     )

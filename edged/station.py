@@ -178,7 +178,7 @@ class Station:
 
     def _refuse(self) -> Outcome | None:
         if self._stopping:
-            return refusal("inspection.stopping")
+            return refusal("inspection.shutting_down")
         if self._gone:
             device = min(self._gone)
             return Outcome(Ending.REFUSED, reason=Reason("inspection.device_gone", {"device": device}))
