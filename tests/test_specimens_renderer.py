@@ -1,4 +1,4 @@
-"""The renderer of the specimens: its MRZ arithmetic against published lines, its drawings against the shipped."""
+"""The renderer of the specimens: its MRZ arithmetic against published lines and its drawings as shipped."""
 
 from __future__ import annotations
 

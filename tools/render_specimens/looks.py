@@ -150,4 +150,4 @@ def driving_licence() -> Design:
         (Field("5.", "FAIRW 920514 JX"),),
         (Field("9.", "AM / B1 / B / BE"),),
     )
-    return Design("DRIVING LICENCE", "UTOPIA", rows, SALMON, FACES[2], ghost=True, signed=True)
+    return Design("DRIVING LICENCE", "UTOPIA", rows, SALMON, FACES[2], signed=True)
