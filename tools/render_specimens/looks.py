@@ -34,7 +34,7 @@ def passport(lines: Lines, surname: str, given: str, look: int) -> Design:
         (
             Field("Type / Type", "P", 0.8),
             Field("Code / Code", "UTO", 0.9),
-            Field("Passport No. / Nº", second[:9].strip("<"), 1.6),
+            Field("Passport No. / No. de passeport", second[:9].strip("<"), 1.6),
         ),
         (Field("Surname / Nom", surname),),
         (Field("Given names / Prénoms", given),),
@@ -102,7 +102,7 @@ def visa(lines: Lines, surname: str, given: str, look: int) -> Design:
         (
             Field("Category", "VISITOR", 1),
             Field("Number", second[:9].strip("<"), 1),
-            Field("Entries", "MULT", 0.7),
+            Field("Entries", "MULTIPLE", 0.8),
         ),
         (Field("Surname, given names", f"{surname}, {given}"),),
         (
@@ -110,7 +110,7 @@ def visa(lines: Lines, surname: str, given: str, look: int) -> Design:
             Field("Sex", second[20], 0.4),
             Field("Nationality", "XXX"),
         ),
-        (Field("Valid from", f"01 JAN {until[7:]}"), Field("Valid until", until)),
+        (Field("Valid from", "01 JAN 2026"), Field("Valid until", until)),
         (Field("Place of issue", "CLOUD HARBOUR"), Field("Duration of stay", "90 DAYS")),
     )
     return Design("VISA", "UTOPIA", rows, (LILAC, SAND)[look], FACES[0], signed=False, bound=True)

@@ -123,9 +123,9 @@ class Canvas:
 
     def row(self, y: float, fields: Sequence[Field], left: float, right: float, em: float) -> None:
         """One row of captions (at `y`) with their values below, shared between `left` and `right`."""
-        total = sum(field.weight for field in fields)
+        unit = (right - left) / sum(field.weight for field in fields)
         for field in fields:
-            share = (right - left) * field.weight / total
+            share = unit * field.weight
             self.text(left, y, field.label, em * 0.56, LABEL, width=share - 1)
             self.text(left, y + em * 1.12, field.value, em, name="bold", width=share - 1)
             left += share
