@@ -1,0 +1,222 @@
+"""Finds raw identity in bytes that should hold none: outputs, logs, databases, whole files.
+
+For tests and auditors. Given the raw values of documents, `LeakScanner.scan` looks for them in the bytes and
+in everything that can be decoded out of them (`edged.privacy.leakviews`), and says what kind of value stands
+where, never the value.
+
+How sure a match must be depends on what chance makes of the value:
+
+- Under 4 letters or digits (`LI`, `WU`): not searched for alone, only together with the other names.
+- 4 to 7 (`ANNA`, `740812`): between characters that are neither letter nor digit; letters in upper, lower or
+  title case; inside decoded bytes also surrounded by printable ones.
+- 8 digits (`19740812`): not inside a longer number.
+- Everything else: anywhere, in any case, with any punctuation, spaces or fillers within.
+
+Non-ASCII values (Chinese names) of two characters and more are searched for as they are, in UTF-8, UTF-16 and
+GB 18030; where that makes only 4 bytes, decoded bytes need printable ones around them.
+
+A year, a month, a masked or pseudonymised value is not raw and is not found.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from edged.identity import Identity
+from edged.privacy.leakviews import View, views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import date
+
+    from edged.core.mrz import Mrz
+
+MAX_FINDINGS: Final = 1000
+"""A scan of a file full of leaks ends here: nobody reads more, and the first says enough."""
+
+_SHORTEST: Final = 4
+_LONG: Final = 8
+_PRINTABLE: Final = frozenset(b"\0\t\n\r" + bytes(range(0x20, 0x7F)))
+_ALNUM: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
+_IGNORED: Final = bytes(byte for byte in range(1, 0x80) if byte not in _ALNUM and not 0x41 <= byte <= 0x5A)
+"""ASCII punctuation and control characters: fillers, spaces, hyphens. Not NUL, which UTF-16 is told by."""
+
+_MONTHS: Final = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Raw identity, or bytes that could not be searched through (`kind` "not_scanned").
+
+    `offset` is in the scanned bytes (see `View.offset`), `encoding` how the value was hidden.
+    """
+
+    kind: str
+    offset: int
+    encoding: str
+
+
+class _Needle(NamedTuple):
+    """`text`: lower case, letters and digits alone. `pattern`: what must stand in the lower-cased bytes."""
+
+    kind: str
+    text: bytes
+    pattern: re.Pattern[bytes] | None
+
+
+class LeakScanner(Identity):
+    """Searches bytes for raw values. Holds them, so it refuses `repr` and the rest."""
+
+    __slots__ = ("_exact", "_needles")
+
+    def __init__(self, texts: Iterable[tuple[str, str]], dates: Iterable[tuple[str, date]] = ()) -> None:
+        """Take (kind, value) pairs: names and numbers as printed or with fillers, and dates."""
+        needles: dict[tuple[str, bytes], _Needle] = {}
+        exact: set[tuple[str, bytes]] = set()
+        spelt = [(kind, form) for kind, day in dates for form in _date_forms(day)]
+        for kind, value in (*texts, *spelt):
+            if not value.isascii():
+                exact |= {(kind, form) for form in _exact_forms(value)}
+            elif needle := _needle(kind, value):
+                needles[kind, needle.text] = needle
+        self._needles = tuple(needles.values())
+        self._exact = tuple(exact)
+
+    @classmethod
+    def for_documents(cls, documents: Iterable[Mrz]) -> LeakScanner:
+        """A scanner for everything these documents' MRZs say about their holders."""
+        texts: list[tuple[str, str]] = []
+        dates: list[tuple[str, date]] = []
+        for mrz in documents:
+            texts += _texts_of(mrz)
+            for kind in ("birth_date", "expiry_date"):
+                held = getattr(mrz, kind)
+                if held is not None and held.date is not None:
+                    dates.append((kind, held.date))
+        return cls(texts, dates)
+
+    def scan(self, data: bytes) -> list[Finding]:
+        """Every finding, by offset; empty when the bytes are clean."""
+        found: dict[tuple[str, int], Finding] = {}
+        for view in views(data):
+            if not view.complete:
+                found.setdefault(("not_scanned", 0), Finding("not_scanned", 0, view.encoding))
+            for kind, position in self._positions(view):
+                offset = view.offset(position)
+                found.setdefault((kind, offset), Finding(kind, offset, view.encoding))
+                if len(found) >= MAX_FINDINGS:
+                    return _in_order(found.values())
+        return _in_order(found.values())
+
+    def _positions(self, view: View) -> Iterator[tuple[str, int]]:
+        lowered = view.data.lower()
+        bare = lowered.translate(None, _IGNORED)
+        for needle in self._needles:
+            if needle.text not in bare:
+                continue
+            if needle.pattern is None:
+                yield from ((needle.kind, at) for at in _bare_positions(needle.text, lowered, bare))
+            else:
+                for match in needle.pattern.finditer(lowered):
+                    if _is_credible(view, match.start(), match.end()):
+                        yield needle.kind, match.start()
+        for kind, form in self._exact:
+            at = view.data.find(form)
+            while at >= 0:
+                if len(form) > _SHORTEST or _is_surrounded(view, at, at + len(form)):
+                    yield kind, at
+                at = view.data.find(form, at + 1)
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (finding.offset, finding.kind))
+
+
+def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
+    surname, given = mrz.surname.reveal(), mrz.given_names.reveal()
+    yield "surname", surname
+    yield "given_names", given
+    for kind, name in (("surname", surname), ("given_names", given)):
+        yield from ((kind, part) for part in name.split())
+    if surname and given:
+        yield from (("name", f"{surname} {given}"), ("name", f"{given} {surname}"))
+    yield "document_number", mrz.document_number.reveal()
+    yield "optional_data", mrz.optional_data.reveal()
+    if mrz.chinese_name is not None:
+        yield "chinese_name", mrz.chinese_name.reveal()
+    lines = mrz.lines.reveal()
+    yield from (("mrz", line) for line in (*lines, "".join(lines)))
+
+
+def _date_forms(day: date) -> Iterator[str]:
+    """The usual forms; punctuation is ignored in long ones, and wanted where digits alone say nothing."""
+    yield from (day.strftime(form) for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d"))
+    month = _MONTHS[day.month - 1]
+    for name in (month, month[:3]):
+        yield from (f"{day:%d}{name}{day.year}", f"{day.day}{name}{day.year}", f"{name}{day.day}{day.year}")
+    yield from (f"{day.year}年{day.month}月{day.day}日", f"{day:%Y年%m月%d日}")
+    if day.month < 10 or day.day < 10:
+        for parts in ((day.year, day.month, day.day), (day.day, day.month, day.year)):
+            yield "/".join(str(part) for part in parts)
+
+
+def _exact_forms(value: str) -> Iterator[bytes]:
+    if len(value) < 2:
+        return
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
+        yield from (form.encode(encoding) for form in {value, value.upper(), value.lower(), value.title()})
+
+
+def _needle(kind: str, value: str) -> _Needle | None:
+    raw = value.lower().encode()
+    text = raw.translate(None, _IGNORED)
+    if len(text) < _SHORTEST:
+        return None
+    if len(text) > _LONG or (len(text) == _LONG and not text.isdigit()):
+        return _Needle(kind, text, None)
+    if len(text) == _LONG:
+        gaps = b"[^a-z0-9]{0,2}".join(bytes([byte]) for byte in text)
+        return _Needle(kind, text, re.compile(rb"(?<![0-9])" + gaps + rb"(?![0-9])"))
+    # A filler may stand where the value has one, and anywhere in a number; a short date needs its slashes.
+    gap = rb"[^a-z0-9]" if "/" in value else rb"[^a-z0-9]{0,2}"
+    inner = rb"[^a-z0-9]?" if any(character.isdigit() for character in value) and "/" not in value else b""
+    words = [inner.join(bytes([byte]) for byte in word) for word in re.findall(rb"[a-z0-9]+", raw)]
+    return _Needle(kind, text, re.compile(rb"(?<![a-z0-9])" + gap.join(words) + rb"(?![a-z0-9])"))
+
+
+def _bare_positions(text: bytes, lowered: bytes, bare: bytes) -> Iterator[int]:
+    """Where `text` stands, counted in `lowered`, though it was found in `bare`, which lacks punctuation."""
+    at = bare.find(text)
+    while at >= 0:
+        low, high = at, len(lowered)
+        while low < high:  # the place of the at-th byte that was kept
+            middle = (low + high) // 2
+            if len(lowered[: middle + 1].translate(None, _IGNORED)) > at:
+                high = middle
+            else:
+                low = middle + 1
+        yield low
+        at = bare.find(text, at + len(text))
+
+
+def _is_credible(view: View, start: int, end: int) -> bool:
+    """Whether a short match looks written rather than random."""
+    match = view.data[start:end]
+    if not (match.isupper() or match.islower() or match.istitle() or not any(map(_is_letter, match))):
+        return False
+    return _is_surrounded(view, start, end)
+
+
+def _is_surrounded(view: View, start: int, end: int) -> bool:
+    """In decoded bytes, most of which mean nothing: whether printable ASCII (or UTF-16's NUL) is around."""
+    around = view.data[max(start - 2, 0) : start] + view.data[end : end + 2]
+    return view.encoding == "plain" or _PRINTABLE.issuperset(around)
+
+
+def _is_letter(byte: int) -> bool:
+    return chr(byte).isalpha() and byte < 0x80

@@ -1,0 +1,236 @@
+"""What an audience may learn: policies, the ceiling over them, and the one function that applies them.
+
+A policy names claims and an action for each; a claim it doesn't name is dropped. `CEILING` is compiled in
+and bounds every policy, whoever signed it: direct identifiers never leave the box in clear.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from edged.errors import ConfigError
+from edged.privacy.masks import mask_name, mask_number
+from edged.verdict import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from edged.core.mrz import Mrz, MrzDate
+    from edged.identity import Sensitive
+    from edged.privacy.pseudonym import Pseudonymiser
+
+ADULT: Final = 18
+"""Years of age from which `age_over_18` is true."""
+
+WITHHELD: Final = "withheld"
+"""Key beside the claims: claim name to the reason why its value is null."""
+
+ClaimValue = str | bool | None | dict[str, str]
+
+
+class Action(StrEnum):
+    """What becomes of a claim on its way to an audience."""
+
+    DROP = "drop"
+    KEEP = "keep"
+    MASK = "mask"
+    GENERALISE = "generalise"
+    PSEUDONYMISE = "pseudonymise"
+    SEAL = "seal"
+    """Encrypted to the audience. Reserved: refused by this release."""
+    HANDOVER = "handover"
+    """Handed once to an application at the counter. Reserved: refused by this release."""
+
+
+NOT_YET: Final = frozenset({Action.SEAL, Action.HANDOVER})
+
+CEILING: Final[Mapping[str, Action | None]] = MappingProxyType(
+    {
+        "issuing_state": Action.KEEP,
+        "document_code": Action.KEEP,
+        "nationality": Action.KEEP,
+        "sex": Action.KEEP,
+        "age_over_18": Action.KEEP,
+        "birth_date": Action.GENERALISE,
+        "expiry_date": Action.GENERALISE,
+        "surname": Action.MASK,
+        "given_names": Action.MASK,
+        "chinese_name": Action.MASK,
+        "document_number": Action.MASK,
+        "optional_data": None,
+        "document": Action.PSEUDONYMISE,
+        "holder": Action.PSEUDONYMISE,
+    }
+)
+"""Every claim, and the one action beside `drop` that it may have; None: dropped always.
+
+Optional data is where many states print a personal number (ICAO Doc 9303-4 §4.2.2), in forms no mask fits.
+"""
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An audience's disclosure policy: claim to action, and how far its pseudonyms reach.
+
+    `box`: the same person is recognised at this box alone. `organisation`: at every box with the
+    organisation's key.
+    """
+
+    claims: dict[str, Action]
+    pseudonym_scope: Literal["box", "organisation"] = "box"
+
+
+def check_policy(policy: Policy) -> None:
+    """Raise `ConfigError`, starting with the claim's path, when a policy goes above the ceiling."""
+    for claim, action in policy.claims.items():
+        if claim not in CEILING:
+            raise ConfigError(f"claims.{claim}: unknown claim; choose among {', '.join(CEILING)}")
+        if action in NOT_YET:
+            raise ConfigError(f"claims.{claim}: {action} is not supported yet")
+        allowed = CEILING[claim]
+        if action not in (Action.DROP, allowed):
+            choice = "drop alone is" if allowed is None else f"drop and {allowed} are"
+            raise ConfigError(f"claims.{claim}: {action} is above the disclosure ceiling; {choice} allowed")
+
+
+def disclose(
+    mrz: Mrz | None,
+    policy: Policy,
+    *,
+    pseudonyms: Pseudonymiser,
+    today: date | None,
+    certain: bool = True,
+) -> dict[str, ClaimValue]:
+    """The de-identified claims of `policy`, ready for an envelope.
+
+    A claim whose value was not read, is contradicted by its own check digit or can't exist is null, and its
+    reason code stands under `WITHHELD`. `today` is None while the clock can't be believed; `certain` is False
+    when characters were read without confidence: then only what a check digit vouches for is disclosed.
+    Raises `ConfigError` for a policy above the ceiling, so that no caller can forget to check.
+    """
+    check_policy(policy)
+    claims: dict[str, ClaimValue] = {}
+    withheld: dict[str, str] = {}
+    for claim, action in policy.claims.items():
+        if action is Action.DROP:
+            continue
+        try:
+            if mrz is None:
+                raise _WithheldError("claim.not_read")
+            claims[claim] = _Disclosure(mrz, pseudonyms, today, certain).value(claim)
+        except _WithheldError as reason:
+            claims[claim] = None
+            withheld[claim] = reason.code
+    if withheld:
+        claims[WITHHELD] = withheld
+    return claims
+
+
+class _WithheldError(Exception):
+    """Why one claim has no value; never leaves this module."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Disclosure:
+    """One document's values on their way out; a claim has one action (see `CEILING`), so one method does."""
+
+    def __init__(self, mrz: Mrz, pseudonyms: Pseudonymiser, today: date | None, certain: bool) -> None:
+        self._mrz = mrz
+        self._pseudonyms = pseudonyms
+        self._today = today
+        self._certain = certain
+        self._checked = {check.name for check in mrz.check_digits}
+
+    def value(self, claim: str) -> str | bool:
+        """The claim's value as the ceiling allows it."""
+        match claim:
+            case "issuing_state" | "document_code":
+                return self._present(self._sound(claim, getattr(self._mrz, claim)))
+            case "nationality" | "sex":
+                return self._text(claim)
+            case "surname" | "given_names" | "chinese_name":
+                return mask_name(self._text(claim))
+            case "document_number":
+                return mask_number(self._text(claim))
+            case "birth_date":
+                return f"{self._part(self._date(claim).year):04d}"
+            case "expiry_date":
+                expiry = self._date(claim)
+                return f"{self._part(expiry.year):04d}-{self._part(expiry.month):02d}"
+            case "age_over_18":
+                return self._is_adult(self._date("birth_date"))
+            case "document":
+                number = self._text("document_number")
+                kind = self._mrz.document_class.value
+                return self._pseudonyms.pseudonym(claim, self._mrz.issuing_state, kind, number)
+            case "holder":
+                return self._pseudonyms.pseudonym(claim, *self._holder())
+            case _:
+                raise AssertionError(f"{claim} has no way out")
+
+    def _holder(self) -> tuple[str, ...]:
+        """Who the holder is across documents: nationality, names and birth date, not the document's number.
+
+        The birth date goes in as printed, because the century is a guess that changes with the years.
+        """
+        birth = self._date("birth_date")
+        surname, given_names = (self._optional(name) for name in ("surname", "given_names"))
+        self._present(surname + given_names)
+        return self._text("nationality"), surname, given_names, birth.raw
+
+    def _text(self, field: str) -> str:
+        return self._present(self._optional(field))
+
+    def _optional(self, field: str) -> str:
+        held: Sensitive[str] | None = getattr(self._mrz, field)
+        return self._sound(field, held.reveal() if held is not None else "")
+
+    def _date(self, field: str) -> MrzDate:
+        held: MrzDate | None = getattr(self._mrz, field)
+        if held is None:
+            raise _WithheldError("claim.not_on_document")
+        self._sound(field, held.raw)
+        return held
+
+    def _sound(self, field: str, value: str) -> str:
+        """The value, unless something contradicts it."""
+        for check in self._mrz.check_digits:
+            if check.name == field and check.result is not Result.SUCCESSFUL:
+                raise _WithheldError("claim.check_digit_wrong")
+        for check in self._mrz.field_checks:
+            if check.name == field and check.result is Result.FAILED:
+                raise _WithheldError("claim.not_plausible")
+        if not self._certain and field not in self._checked:
+            raise _WithheldError("claim.not_certain")
+        return value
+
+    @staticmethod
+    def _present(value: str) -> str:
+        if not value:
+            raise _WithheldError("claim.not_on_document")
+        return value
+
+    @staticmethod
+    def _part(number: int | None) -> int:
+        if number is None:
+            raise _WithheldError("claim.date_incomplete")
+        return number
+
+    def _is_adult(self, birth: MrzDate) -> bool:
+        """Whether the holder is of age on any birthday that the known parts of the date allow."""
+        if self._today is None:
+            raise _WithheldError("claim.clock_not_trusted")
+        limit = (self._today.year - ADULT, self._today.month, self._today.day)
+        year = self._part(birth.year)
+        if (year, birth.month or 12, birth.day or 31) <= limit:
+            return True
+        if (year, birth.month or 1, birth.day or 1) > limit:
+            return False
+        raise _WithheldError("claim.date_incomplete")
