@@ -1,0 +1,140 @@
+"""Configuration and access list of a mosquitto 2.0 for one fleet: mutual TLS 1.3, rights by certificate.
+
+The common name of a client's certificate is its user name, and the fleet's authority assigns it: a device's
+name (no dots), or `role.name` for everybody else. The fleet is literal in every line. The list keeps people
+apart; it proves nothing: every receiver checks signatures as if there were no list.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edged.uplink.mqtt_client import MAX_PACKET
+from edged.uplink.names import valid_name
+from edged.uplink.topics import PREFIX
+
+QUEUE_LENGTH: Final = 100_000
+"""Messages kept for one subscriber that is away. What doesn't fit is refused to the device, which keeps it:
+the outboxes are the store of record, the broker is not."""
+
+INFLIGHT: Final = 200
+"""Unacknowledged messages to one subscriber, where it doesn't ask for fewer."""
+
+
+class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who else than devices may use the broker. Devices need no entry: their certificate is enough."""
+
+    fleet: str
+    collectors: tuple[str, ...]
+    audiences: tuple[str, ...]
+    admins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (self.fleet, *self.collectors, *self.audiences, *self.admins):
+            if not valid_name(name):
+                raise ValueError(
+                    "names are lower-case letters and digits with single hyphens, at most 63 long"
+                )
+
+
+class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the broker listens, and the files it reads. `user` is whom a broker started by root becomes."""
+
+    port: int
+    ca: Path
+    certificate: Path
+    key: Path
+    access_list: Path
+    persistence: Path
+    """Directory for what has to survive the broker: queued messages, sessions, retained topics."""
+    address: str = "127.0.0.1"
+    user: str | None = None
+
+
+def access_list(access: Access) -> str:
+    """The text of mosquitto's `acl_file`."""
+    root = f"{PREFIX}/{access.fleet}"
+    lines = [
+        "# A device may write below its own name. A name with a dot (a collector, a partner) gets the same",
+        "# rights below that name, where no device can be and every receiver refuses what it finds.",
+        f"pattern write {root}/%u/verdict/+",
+        f"pattern write {root}/%u/status",
+        f"pattern write {root}/%u/reported",
+        f"pattern write {root}/%u/reply/+",
+        f"pattern read {root}/%u/receipt",
+        f"pattern read {root}/%u/desired",
+        f"pattern read {root}/%u/command/+",
+        f"pattern read {root}/keys",
+    ]
+    for name in access.collectors:
+        lines += [
+            "",
+            f"user collector.{name}",
+            f"topic read {root}/+/verdict/+",
+            f"topic read {root}/+/status",
+            f"topic write {root}/+/receipt",
+            f"topic write {root}/replay/+/+",
+        ]
+    for name in access.audiences:
+        lines += [
+            "",
+            f"user audience.{name}",
+            f"topic read {root}/+/verdict/{name}",
+            f"topic read {root}/replay/{name}/+",
+        ]
+    for name in access.admins:
+        lines += [
+            "",
+            f"user admin.{name}",
+            f"topic read {root}/+/status",
+            f"topic read {root}/+/reported",
+            f"topic read {root}/+/reply/+",
+            f"topic write {root}/+/desired",
+            f"topic write {root}/+/command/+",
+            f"topic write {root}/keys",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration(listener: Listener) -> str:
+    """The text of mosquitto's configuration file. Raises `ValueError` for a path that can't stand in it."""
+    paths = (listener.ca, listener.certificate, listener.key, listener.access_list, listener.persistence)
+    if any(not path.is_absolute() or "\n" in str(path) for path in paths):
+        raise ValueError("mosquitto needs absolute paths on one line")
+    lines = [
+        "per_listener_settings false",
+        *([f"user {listener.user}"] if listener.user else []),
+        "",
+        f"listener {listener.port} {listener.address}",
+        f"cafile {listener.ca}",
+        f"certfile {listener.certificate}",
+        f"keyfile {listener.key}",
+        "tls_version tlsv1.3",
+        "require_certificate true",
+        "use_identity_as_username true",
+        "allow_anonymous false",
+        f"acl_file {listener.access_list}",
+        "",
+        "# A PUBACK comes from memory: without saving at every change, a killed broker loses what it took.",
+        "persistence true",
+        f"persistence_location {listener.persistence}/",
+        "autosave_on_changes true",
+        "autosave_interval 1",
+        "persistent_client_expiration 14d",
+        "",
+        f"max_inflight_messages {INFLIGHT}",
+        f"max_queued_messages {QUEUE_LENGTH}",
+        f"max_packet_size {MAX_PACKET}",
+        "max_keepalive 600",
+        "",
+        "log_dest stderr",
+        "log_type error",
+        "log_type warning",
+        "log_type notice",
+        "log_timestamp_format %Y-%m-%dT%H:%M:%S",
+        "connection_messages true",
+    ]
+    return "\n".join(lines) + "\n"

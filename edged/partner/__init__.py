@@ -1,0 +1,1 @@
+"""A recipient organisation's side: the reference subscriber, which trusts signatures and nothing else."""

@@ -1,0 +1,208 @@
+"""The MQTT port: MQTT 5 over mutual TLS 1.3; a refusal raises, an arrival is acknowledged by hand.
+
+Nothing but this is used by outbox, collector and partner, so that another client library is a change of one
+file (`edged.uplink.mqtt_client`). One object is one connection: nothing is reused after a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+
+from edged.errors import UplinkError
+from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties, tls_context
+from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from paho.mqtt.properties import Properties
+
+__all__ = ["Connection", "Endpoint", "PublishRefusedError", "Received", "Session", "Will", "connect"]
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""A broker that doesn't take our DISCONNECT in this time is not there any more."""
+
+PACKET_OVERHEAD: Final = 32
+"""Bytes of a PUBLISH beside topic, payload and user properties, rounded up (MQTT 5 §3.3)."""
+
+
+class PublishRefusedError(UplinkError):
+    """The broker answered a publication with a failure; the connection itself is well."""
+
+
+class Connection:
+    """One living connection to a broker; made by `connect`.
+
+    Attributes:
+        session_present: whether the broker had kept our session.
+    """
+
+    def __init__(self, client: Client, endpoint: Endpoint, window: int) -> None:
+        self._client = client
+        self._timeout_s = endpoint.answer_timeout_s
+        self._window = asyncio.Semaphore(min(window, client.receive_maximum))
+        self.session_present = client.session_present
+
+    @property
+    def ignored(self) -> int:
+        """Messages of QoS 0, which no party of ours sends and nobody may flood us with."""
+        return self._client.ignored
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        user_properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish with QoS 1; returns when the broker has taken it (which doesn't mean: stored).
+
+        Raises `PublishRefusedError` when the broker (or its announced packet size) says no, any other
+        `UplinkError` when the connection ends first: then nobody knows, and it must be published again.
+        """
+        properties = new_properties(PacketTypes.PUBLISH)
+        pairs = list(user_properties.items()) if user_properties else []
+        if pairs:
+            properties.UserProperty = pairs
+        size = PACKET_OVERHEAD + len(topic) + len(payload) + sum(5 + len(key + value) for key, value in pairs)
+        if self._client.max_packet is not None and size > self._client.max_packet:
+            # The broker would hang up, again at every attempt, and nothing else would get through.
+            raise PublishRefusedError(reason_code(PACKET_TOO_LARGE), f"{size} bytes", PACKET_TOO_LARGE)
+        async with self._window:
+            value = await self._published(topic, payload, retain, properties)
+        if value >= FAILURE:
+            raise PublishRefusedError(reason_code(value), "PUBACK", value)
+
+    async def _published(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int:
+        mid = None if self._client.lost.done() else self._client.send(topic, payload, retain, properties)
+        if mid is None:
+            raise self.error()
+        ack: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._client.acks[mid] = ack
+        try:
+            await self._answer(ack)
+            return ack.result()
+        finally:
+            del self._client.acks[mid]
+
+    async def subscribe(self, topic_filter: str) -> None:
+        """Subscribe with QoS 1. Raises `UplinkError`.
+
+        A broker may grant what its access list then never delivers (mosquitto does): only messages prove a
+        right to read.
+        """
+        granted = asyncio.ensure_future(
+            self._client.subscribe(topic_filter, 1, timeout=2 * self._timeout_s)  # ours below runs out first
+        )
+        try:
+            await self._answer(granted)
+            codes = granted.result()
+        except aiomqtt.MqttError:
+            raise self.error() from None
+        finally:
+            granted.cancel()
+        for code in codes:
+            value = code if isinstance(code, int) else code.value
+            if value >= FAILURE:
+                raise UplinkError(reason_code(value), "SUBACK", value)
+
+    async def _answer(self, future: asyncio.Future[Any]) -> None:
+        """Wait until `future` is done. Raises when the connection ends first or the broker stalls."""
+        await asyncio.wait(
+            (future, self._client.lost), timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if future.done():
+            return
+        if not self._client.lost.done():
+            # Alive to TCP, dead to us. Nothing more comes out of this connection, so nobody may wait on it.
+            self._client.set_lost("uplink.no_answer")
+            self._client.drop()
+        raise self.error()
+
+    async def receive(self, limit: int = 1) -> list[Received]:
+        """Wait for a message; return all that are here by then, at most `limit`. Raises `UplinkError`."""
+        inbox = self._client.inbox
+        while not inbox:
+            if self._client.lost.done():
+                raise self.error()
+            self._client.arrived.clear()
+            await self._client.arrived.wait()
+        return [inbox.popleft() for _ in range(min(limit, len(inbox)))]
+
+    def acknowledge(self, message: Received) -> None:
+        """Tell the broker that `message` (of this connection) is stored, so that it may forget it."""
+        if not self._client.lost.done():
+            self._client.acknowledge(message.mid)
+
+    async def ended(self) -> UplinkError:
+        """Wait until the connection ends; why it did."""
+        await asyncio.wait((self._client.lost,))
+        return self.error()
+
+    def error(self) -> UplinkError:
+        """Why the connection ended."""
+        code, value = self._client.lost.result() if self._client.lost.done() else ("uplink.no_answer", None)
+        return UplinkError(code, mqtt_reason=value)
+
+
+@contextlib.asynccontextmanager
+async def connect(endpoint: Endpoint, session: Session) -> AsyncIterator[Connection]:
+    """Connect; on leaving, disconnect in order, so that the broker drops the will.
+
+    Left by an exception, the socket is just closed. Raises `UplinkError`, `CertificateError`.
+    """
+    client = Client(endpoint, session, await asyncio.to_thread(tls_context, endpoint))
+    try:
+        await _open(client)
+        client.watch()
+        yield Connection(client, endpoint, session.window)
+        await _close(client)
+    finally:
+        client.drop()
+
+
+async def _open(client: Client) -> None:
+    entering = asyncio.ensure_future(client.__aenter__())
+    try:
+        await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        # The connecting thread can't be interrupted. Its own time-out bounds this wait, and only after it the
+        # socket it may have opened can be closed.
+        await asyncio.wait((entering,))
+        raise
+    except aiomqtt.MqttError as error:
+        raise _connect_error(client, error) from error
+
+
+def _connect_error(client: Client, error: aiomqtt.MqttError) -> UplinkError:
+    match client.connect_error, error:
+        case ssl.SSLCertVerificationError() as cause, _:
+            return UplinkError("uplink.broker_not_trusted", cause.verify_message)
+        case ssl.SSLError() as cause, _:
+            return UplinkError("uplink.tls_failed", cause.reason or "")
+        case socket.gaierror() | ValueError(), _:
+            return UplinkError("uplink.unknown_host")
+        case TimeoutError(), _:
+            return UplinkError("uplink.connect_timeout")
+        case OSError() as cause, _:
+            return UplinkError("uplink.unreachable", cause.strerror or "")
+        case None, aiomqtt.MqttCodeError(rc=code) if code is not None:
+            value = code if isinstance(code, int) else code.value
+            return UplinkError(reason_code(value), "CONNACK", value)
+        case _:
+            closed = "closed" in str(error)  # our own word, set in Client._on_disconnect
+            return UplinkError("uplink.closed_early" if closed else "uplink.no_answer")
+
+
+async def _close(client: Client) -> None:
+    client.timeout = CLOSE_TIMEOUT_S
+    with contextlib.suppress(aiomqtt.MqttError):  # a broker that is gone can't be said goodbye to
+        await client.__aexit__(None, None, None)
