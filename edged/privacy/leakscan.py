@@ -147,6 +147,7 @@ def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
         yield from (("name", f"{surname} {given}"), ("name", f"{given} {surname}"))
     yield "document_number", mrz.document_number.reveal()
     yield "optional_data", mrz.optional_data.reveal()
+    yield "optional_data", mrz.optional_data_2.reveal()
     if mrz.chinese_name is not None:
         yield "chinese_name", mrz.chinese_name.reveal()
     lines = mrz.lines.reveal()

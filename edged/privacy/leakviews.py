@@ -51,8 +51,8 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 class View(NamedTuple):
     """Bytes that the scanned ones contain.
 
-    `encoding` names the way to them ("plain", "compressed/base64": outermost first); `offset` turns a place in
-    `data` into one in the scanned bytes: exact in plain bytes and escapes, the beginning of the outermost
+    `encoding` names the way to them ("plain", "compressed/base64": outermost first), `offset` turns a place
+    in `data` into one in the scanned bytes: exact in plain bytes and escapes, the beginning of the outermost
     encoded run otherwise. `complete` is False when a bound cut `data` short.
     """
 

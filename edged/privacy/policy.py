@@ -138,6 +138,10 @@ class _WithheldError(Exception):
         self.code = code
 
 
+_PRINTED_IN: Final = {"surname": "name", "given_names": "name"}
+"""Fields that most layouts print, and judge, as part of another."""
+
+
 class _Disclosure:
     """One document's values on their way out; a claim has one action (see `CEILING`), so one method does."""
 
@@ -205,7 +209,7 @@ class _Disclosure:
             if check.name == field and check.result is not Result.SUCCESSFUL:
                 raise _WithheldError("claim.check_digit_wrong")
         for check in self._mrz.field_checks:
-            if check.name == field and check.result is Result.FAILED:
+            if check.name in (field, _PRINTED_IN.get(field)) and check.result is Result.FAILED:
                 raise _WithheldError("claim.not_plausible")
         if not self._certain and field not in self._checked:
             raise _WithheldError("claim.not_certain")
