@@ -1,0 +1,225 @@
+"""The demo's stage: every party as a real process on loopback, with the files each of them needs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from edged.central.mosquitto import Access
+from edged.demo.broker import HOST, DemoBroker
+from edged.demo.fleet import DemoFleet
+from edged.demo.party import Party
+from edged.uplink.names import Role, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+    from pathlib import Path
+    from types import TracebackType
+
+FLEET = "demo-fleet"
+DEVICE = "box-1"
+COLLECTOR = "central"
+PARTNERS = {"bank": "first-bank", "hotel": "grand-hotel"}
+"""What the demo calls a partner organisation, and its name as an audience."""
+
+_BROKER_CHECK_S = 0.2
+
+_BOX = """\
+version = "demo"
+
+[identity]
+fleet_ca = "{ca}"
+signing_key = "{sign.key}"
+signing_certificate = "{sign.certificate}"
+tls_key = "{tls.key}"
+tls_certificate = "{tls.certificate}"
+
+[broker]
+host = "{host}"
+port = {port}
+receipt_timeout_s = 2.0
+reconnect_min_s = 0.1
+reconnect_max_s = 1.0
+
+[state]
+directory = "state"
+
+[control]
+socket = "control.sock"
+
+[head]
+driver = "simulated"
+socket = "glass.sock"
+
+[timeouts]
+remind_s = 30.0
+
+[clock]
+require_synchronised = false
+{fixed}
+
+[audiences.central]
+scenes = ["bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk"]
+receives = ["live", "test", "training"]
+reference = false
+[audiences.central.policy.claims]
+issuing_state = "keep"
+
+[audiences.first-bank]
+scenes = ["bank", "telecom", "kiosk"]
+receives = ["live", "test"]
+[audiences.first-bank.policy.claims]
+issuing_state = "keep"
+nationality = "keep"
+surname = "mask"
+document_number = "mask"
+birth_date = "generalise"
+expiry_date = "generalise"
+age_over_18 = "keep"
+document = "pseudonymise"
+holder = "pseudonymise"
+
+[audiences.grand-hotel]
+scenes = ["hotel", "hospital", "transport", "government"]
+receives = ["live", "test"]
+[audiences.grand-hotel.policy.claims]
+nationality = "keep"
+sex = "keep"
+given_names = "mask"
+birth_date = "generalise"
+document = "pseudonymise"
+"""
+
+
+class Stage:
+    """All parties, up between entering and leaving.
+
+    `on_verdict` is called with the demo's name of a partner and what its process printed of one verdict;
+    `on_restart` with the name of a party that died and was started again.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        fixed_today: date | None,
+        on_verdict: Callable[[str, dict[str, Any]], None],
+        on_restart: Callable[[str], None],
+    ) -> None:
+        self._directory = directory
+        self._on_verdict = on_verdict
+        self._on_restart = on_restart
+        self._fixed_today = fixed_today
+        self._broker_task: asyncio.Task[None] | None = None
+
+    @property
+    def control(self) -> Path:
+        """The box's control socket."""
+        return self._directory / "box" / "control.sock"
+
+    @property
+    def glass(self) -> Path:
+        """The simulated glass's socket."""
+        return self._directory / "box" / "glass.sock"
+
+    @property
+    def databases(self) -> tuple[Path, Path, dict[str, Path]]:
+        """The box's, the collector's and (by audience) the partners' stores, for the ledger."""
+        return (
+            self._directory / "box" / "state" / "state.sqlite",
+            self._directory / "central" / "archive.sqlite",
+            {audience: self._directory / name / "verdicts.sqlite" for name, audience in PARTNERS.items()},
+        )
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where every party listens or keeps its things."""
+        _, archive, _ = self.databases
+        return {
+            "broker": f"{HOST}:{self._broker.port} (MQTT 5, mutual TLS 1.3), CA {self._ca}",
+            "collector": str(archive),
+            "box": str(self.control),
+            **{name: str(self._directory / name) for name in PARTNERS},
+        }
+
+    async def __aenter__(self) -> Self:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._prepare()
+        await asyncio.to_thread(self._broker.start)
+        self._broker_task = asyncio.create_task(self._keep_broker_up())
+        try:
+            await asyncio.gather(*(party.start() for party in self.parties.values()))
+        except BaseException:
+            await self._stop_all()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop_all()
+
+    def kill(self, name: str) -> None:
+        """`kill -9` one party; it comes back by itself."""
+        if name == "broker":
+            self._broker.kill()
+        else:
+            self.parties[name].kill()
+
+    def check(self) -> None:
+        """Raise what a party was given up for, if one was."""
+        for party in self.parties.values():
+            if party.failure is not None:
+                raise party.failure
+
+    async def _stop_all(self) -> None:
+        """The box first, so that it can say goodbye; then whoever hears it."""
+        for name in ("box", *PARTNERS, "collector"):
+            await self.parties[name].stop()
+        if self._broker_task is not None:
+            self._broker_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._broker_task
+        await asyncio.to_thread(self._broker.stop)
+
+    async def _keep_broker_up(self) -> None:
+        while True:
+            await asyncio.sleep(_BROKER_CHECK_S)
+            if not self._broker.is_running():
+                self._on_restart("broker")
+                await asyncio.to_thread(self._broker.start)
+
+    def _prepare(self) -> None:
+        fleet = DemoFleet(self._directory / "pki", fleet=FLEET, now=datetime.now(UTC))
+        self._ca = fleet.ca
+        access = Access(fleet=FLEET, collectors=(COLLECTOR,), audiences=tuple(PARTNERS.values()))
+        self._broker = DemoBroker(self._directory / "broker", fleet, access)
+        self.parties = {
+            "collector": self._collector(fleet),
+            "box": self._box(fleet),
+            **{name: self._partner(fleet, name, audience) for name, audience in PARTNERS.items()},
+        }
+
+    def _home(self, name: str) -> Path:
+        home = self._directory / name
+        home.mkdir(mode=0o700, exist_ok=True)
+        return home
+
+    def _box(self, fleet: DemoFleet) -> Party:
+        home = self._home("box")
+        fixed = f"fixed_today = {self._fixed_today.isoformat()}" if self._fixed_today else ""
+        config = home / "edged.toml"
+        config.write_text(
+            _BOX.format(
+                ca=fleet.ca,
+                sign=fleet.issue(Role.DEVICE, DEVICE, Usage.SIGNING),
+                tls=fleet.issue(Role.DEVICE, DEVICE, Usage.TLS),
+                host=HOST,
+                port=self._broker.port,
+                fixed=fixed,
+            )
+        )
+        return Party("box", ("run", "--config", str(config)), home / "log", on_restart=self._on_restart)

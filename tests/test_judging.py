@@ -1,0 +1,182 @@
+"""From sides that were read to a verdict and to what each audience may know."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from edged.clock import ClockReading
+from edged.commands.config import EXAMPLE
+from edged.config import BoxSettings, parse_toml
+from edged.core.mrz import parse_mrz
+from edged.events import ScanRequest
+from edged.judging import expiry_check, judge_inspection, kind_of
+from edged.privacy.pseudonym import Pseudonymiser
+from edged.uplink.envelope import Provenance
+from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result, judge, overall
+
+TODAY = date(2026, 6, 15)
+CLOCK = ClockReading(datetime(2026, 11, 30, tzinfo=UTC), trusted=True, today=TODAY)
+LOST = ClockReading(datetime(1970, 1, 1, tzinfo=UTC), trusted=False, today=TODAY)
+REAL = {"head": Provenance(driver="serial", identity="H1", simulated=False)}
+SIMULATED = {"head": Provenance(driver="simulated", identity="s", simulated=True)}
+
+VALID = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F3104150ZE184226B<<<<<16"
+EXPIRED = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
+
+
+def reading(text: str | None, *, read: Result = Result.SUCCESSFUL) -> Any:
+    mrz = parse_mrz(text.split("\n"), today=TODAY) if text else None
+    checks = (
+        Check("document_detected", Result.SUCCESSFUL),
+        Check("mrz_read", read),
+        Check("mrz_check_digits", Result.SUCCESSFUL),
+        Check("mrz_fields", Result.SUCCESSFUL),
+    )
+    return SimpleNamespace(mrz=mrz, checks=checks, document_present=True, reasons=())
+
+
+def settings() -> BoxSettings:
+    return parse_toml(EXAMPLE.encode(), BoxSettings, base=Path("/nowhere"))
+
+
+def judged(*sides: Any, provenance: Any = REAL, clock: ClockReading = CLOCK, **request: Any) -> Any:
+    box = settings()
+    return judge_inspection(
+        sides,
+        request=ScanRequest(**{"scene": "bank", **request}),
+        settings=box,
+        clock=clock,
+        provenance=provenance,
+        pseudonyms={name: Pseudonymiser(bytes(range(32)), f"box:{name}") for name in box.audiences},
+    )
+
+
+def code(check: Check) -> tuple[Result, str | None]:
+    return check.result, check.reasons[0].code if check.reasons else None
+
+
+def test_a_valid_passport_is_successful_and_told_to_centre_and_bank() -> None:
+    judgement = judged(reading(VALID), reference="T-1", purpose="account", operator="clerk-7")
+    assert judgement.verdict.result is Result.SUCCESSFUL
+    central, bank = judgement.drafts
+    assert (central.audience, central.reference, central.claims) == ("central", None, {"issuing_state": "UTO"})
+    assert (bank.audience, bank.reference, bank.purpose, bank.operator) == (
+        "first-bank",
+        "T-1",
+        "account",
+        "clerk-7",
+    )
+    assert bank.claims["nationality"] == "UTO"
+    assert bank.document.format == "TD3"
+
+
+def test_no_draft_holds_a_direct_identifier() -> None:
+    drafts = msgspec.json.encode(judged(reading(VALID)).drafts).decode()
+    for raw in ("ERIKSSON", "ANNA", "MARIA", "L898902C3", "ZE184226B", "740812", "1974-08-12", "310415"):
+        assert raw not in drafts
+
+
+def test_an_expired_passport_fails_for_that_reason_alone() -> None:
+    verdict = judged(reading(EXPIRED)).verdict
+    assert verdict.result is Result.FAILED
+    assert [reason.code for reason in verdict.reasons] == ["expiry.expired"]
+
+
+def test_the_side_with_the_mrz_is_judged_whichever_came_first() -> None:
+    blank = reading(None, read=Result.UNDETERMINED)
+    assert judged(blank, reading(VALID)).verdict.result is Result.SUCCESSFUL
+    assert judged(blank, blank).verdict.result is Result.UNDETERMINED
+
+
+def test_devices_that_are_missing_are_said_to_be_missing() -> None:
+    checks = {check.name: check for check in judged(reading(VALID)).verdict.checks}
+    for name in ("chip", "face_match", "registry", "optical_security"):
+        assert checks[name].result is Result.NOT_SUPPORTED
+        assert checks[name].reasons[0].code == f"{name}.not_supported"
+
+
+@pytest.mark.parametrize(
+    ("provenance", "training", "kind", "audiences"),
+    [
+        (REAL, False, Kind.LIVE, ["central", "first-bank"]),
+        (SIMULATED, False, Kind.TEST, ["central"]),
+        (REAL, True, Kind.TRAINING, ["central"]),
+        (SIMULATED, True, Kind.TRAINING, ["central"]),
+    ],
+)
+def test_tests_and_training_are_kept_from_partners(
+    provenance: Any, training: bool, kind: Kind, audiences: list[str]
+) -> None:
+    assert kind_of(ScanRequest("bank", training=training), provenance) is kind
+    judgement = judged(reading(VALID), provenance=provenance, training=training)
+    assert judgement.verdict.kind is kind
+    assert [draft.audience for draft in judgement.drafts] == audiences
+
+
+def test_a_partner_gets_the_scenes_it_is_there_for() -> None:
+    assert [draft.audience for draft in judged(reading(VALID), scene="hotel").drafts] == ["central"]
+
+
+@pytest.mark.parametrize(
+    ("side", "clock", "expected"),
+    [
+        (reading(VALID), CLOCK, (Result.SUCCESSFUL, None)),
+        (reading(EXPIRED), CLOCK, (Result.FAILED, "expiry.expired")),
+        (reading(EXPIRED), LOST, (Result.UNDETERMINED, "expiry.clock_not_trusted")),
+        (reading(None), CLOCK, (Result.UNDETERMINED, "expiry.unreadable")),
+        (reading(EXPIRED, read=Result.UNDETERMINED), CLOCK, (Result.UNDETERMINED, "expiry.unreadable")),
+        (reading(EXPIRED.replace("F1204159", "F1204151")), CLOCK, (Result.UNDETERMINED, "expiry.unreadable")),
+        (
+            reading("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<\n9409923102854CORINNE<<<<<<<6512068F4"),
+            CLOCK,
+            (Result.UNDETERMINED, "expiry.no_expiry_date"),
+        ),
+    ],
+)
+def test_expiry(side: Any, clock: ClockReading, expected: tuple[Result, str | None]) -> None:
+    assert code(expiry_check(side, clock)) == expected
+
+
+def test_a_document_is_valid_on_its_last_day() -> None:
+    last = ClockReading(CLOCK.now, trusted=True, today=date(2031, 4, 15))
+    after = ClockReading(CLOCK.now, trusted=True, today=date(2031, 4, 16))
+    assert code(expiry_check(reading(VALID), last)) == (Result.SUCCESSFUL, None)
+    assert code(expiry_check(reading(VALID), after)) == (Result.FAILED, "expiry.expired")
+
+
+def test_a_lost_clock_is_said_in_every_envelope() -> None:
+    judgement = judged(reading(VALID), clock=LOST)
+    assert {draft.clock for draft in judgement.drafts} == {"not_trusted"}
+    assert judgement.verdict.result is Result.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([], Result.UNDETERMINED),
+        ([Result.SUCCESSFUL], Result.SUCCESSFUL),
+        ([Result.SUCCESSFUL, Result.UNDETERMINED], Result.UNDETERMINED),
+        ([Result.SUCCESSFUL, Result.NOT_SUPPORTED], Result.UNDETERMINED),
+        ([Result.UNDETERMINED, Result.ABORTED], Result.ABORTED),
+        ([Result.ABORTED, Result.FAILED], Result.FAILED),
+    ],
+)
+def test_the_overall_result_follows_from_the_mandatory_checks(results: list[Result], expected: Result) -> None:
+    mandatory = [JudgedCheck("chip", CheckClass.MANDATORY, result) for result in results]
+    rest = [
+        JudgedCheck("expiry", CheckClass.OPTIONAL, Result.FAILED),
+        JudgedCheck("registry", CheckClass.EVALUATORY, Result.FAILED),
+    ]
+    assert overall([*mandatory, *rest]) is expected
+
+
+def test_a_mandatory_check_that_was_never_run_is_undetermined() -> None:
+    verdict = judge("bank", Kind.LIVE, {"chip": CheckClass.MANDATORY}, [Check("expiry", Result.SUCCESSFUL)])
+    assert verdict.result is Result.UNDETERMINED
+    assert [reason.code for reason in verdict.reasons] == ["check.not_run"]
