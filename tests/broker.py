@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.central.mosquitto import Access
 from edged.demo.broker import HOST, DemoBroker
@@ -24,8 +24,8 @@ from edged.uplink.sign import Signer
 from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
 FLEET = "north"
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -15,6 +15,7 @@ from edged.errors import EdgedError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from edged.demo.fleet import DemoFleet
 
 HOST: Final = "127.0.0.1"
