@@ -6,14 +6,16 @@ early is refused: decoders would fill the rest of the picture with grey and say 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edged.core.imageheader import Header, sniff
 from edged.core.vision import cv2
 from edged.errors import DecodeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """An uncompressed 20-megapixel page in 24 bits fits; anything longer is no capture."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Header(NamedTuple):
@@ -45,7 +47,7 @@ def sniff(data: bytes) -> Header | None:
             return _bmp(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
-        if data.startswith(_JP2) or data.startswith(_J2K):
+        if data.startswith((_JP2, _J2K)):
             return _jpeg2000(data)
     except (struct.error, IndexError):
         return Header("", 1, 1, 1, True)

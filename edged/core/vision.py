@@ -1,18 +1,19 @@
 """OpenCV, set up once: quiet, and on one thread, because a terminal's other processes need the other core.
 
-Everything in edged that needs OpenCV imports it from here.
+Everything in edged that needs OpenCV imports it from here. Its own type hints make every array's type a union that
+says less than our signatures, so it is `Any` here.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any, Final
 
-os.environ.setdefault(
-    "OPENCV_LOG_LEVEL", "SILENT"
-)  # its warnings name files and bytes of documents; ours don't
+# Its warnings name files and bytes of documents; our reasons don't.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
-import cv2  # noqa: E402
+import cv2 as _cv2
 
-cv2.setNumThreads(1)
+_cv2.setNumThreads(1)
 
-__all__ = ["cv2"]
+cv2: Final[Any] = _cv2

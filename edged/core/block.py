@@ -1,0 +1,288 @@
+"""From a candidate block of rows to the cells of an MRZ: which way up, which rows, where each line starts and ends."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from edged.core import layouts, ocr
+from edged.core.ocr import CLASSES
+from edged.core.strip import STRIP_CAP, cut, refine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edged.core.ocr import Line
+    from edged.core.page import Block, Row
+    from edged.core.strip import Strip
+
+_PITCH: Final = 17.5
+"""Strip pixels from character to character that the reader was trained around."""
+_SHAPES: Final = sorted(set(layouts.SHAPES.values()), reverse=True)
+_LEGIBLE: Final = 0.55
+"""Mean share of the best character below which a row isn't MRZ text (upside down, other print)."""
+_FILLED: Final = 0.55
+_FILLED_ALONE: Final = 0.8
+"""Least score of a block's best shape: about three quarters of the cells hold a character, little stands beside. A
+line alone, whose neighbours can't vouch for its ends, needs more."""
+_UPRIGHT: Final = 0.85
+"""Legibility from which the other way up needn't be tried."""
+_LEAST_ROW: Final = 20.0
+"""Length of an MRZ's row in heights of its capitals: thirty characters are at least this long."""
+_PROBE: Final = 1.95
+"""Distance to a line the locator missed, in heights of capitals; `refine` looks about one height around it."""
+
+
+class Reading(NamedTuple):
+    """The cells of one MRZ and where they stand.
+
+    `cells` has one (characters, CLASSES) array a line; `presence` one (characters,) array. `score` (0..1) tells how
+    well the lines fill a layout's shape, `legibility` how sure the characters are on average. `at_border` says that
+    a line runs into the edge of the picture.
+    """
+
+    cells: tuple[NDArray[np.float32], ...]
+    presence: tuple[NDArray[np.float32], ...]
+    rows: tuple[Row, ...]
+    score: float
+    legibility: float
+    at_border: bool
+
+
+class _ReadRow(NamedTuple):
+    strip: Strip
+    line: Line
+    along: NDArray[np.float64]
+    """Centre of each cell along the block's direction, in page pixels."""
+    pitch: float
+
+
+class _Fragment(NamedTuple):
+    """A block that reads as MRZ text but fills no layout's shape."""
+
+    legibility: float
+    characters: int
+    at_border: bool
+
+
+def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | _Fragment | None:
+    """Read a candidate both ways up; None when it isn't MRZ text, a fragment when only part of one is there."""
+    rows = tuple(refine(grey, row) for row in block.rows)
+    rows = _common_extent(rows)
+    first = max(range(len(rows)), key=lambda i: block.rows[i].length)
+    if rows[first].length < _LEAST_ROW * rows[first].cap:
+        return None
+    best = _sense(grey, rows[first])
+    if best is None:
+        return None
+    read, upside_down = best
+    if upside_down:
+        rows = tuple(row.reversed() for row in reversed(rows))
+    # The characters' distance is a better ruler than their height: every line is cut again by it.
+    cap = read.pitch * STRIP_CAP / _PITCH
+    rows = tuple(row._replace(cap=cap) for row in rows)
+    lines = [_read_row(grey, row) for row in rows]
+    lines, rows = _with_missed_rows(grey, lines, rows, read)
+    return _best_shape(grey, lines, rows, read)
+
+
+def _common_extent(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Rows stretched to the ends of the longest: an MRZ's lines begin and end together."""
+    lead = rows[0]
+    spans = []
+    for row in rows:
+        along = (row.x - lead.x) * lead.dx + (row.y - lead.y) * lead.dy
+        spans.append((along - row.length / 2, along + row.length / 2, along))
+    left, right = min(s[0] for s in spans), max(s[1] for s in spans)
+    middle = (left + right) / 2
+    cap = float(np.median([row.cap for row in rows]))
+    return tuple(
+        row.moved(middle - span[2], 0.0)._replace(length=right - left, cap=max(row.cap, cap))
+        for row, span in zip(rows, spans, strict=True)
+    )
+
+
+def _read_row(grey: NDArray[np.uint8], row: Row) -> _ReadRow | None:
+    strip = cut(grey, row)
+    line = ocr.read_strip(strip.pixels)
+    if line is None:
+        return None
+    along = (line.x + 0.5 - strip.pixels.shape[1] / 2) * strip.scale + row.x * row.dx + row.y * row.dy
+    return _ReadRow(strip, line, along, line.pitch * strip.scale)
+
+
+def _legibility(line: Line) -> float:
+    held = line.presence > 0.5
+    if held.sum() < 8:
+        return 0.0
+    return float(line.probabilities[held].max(axis=1).mean() * (1 - min(1.0, 2 * line.residual)))
+
+
+def _sense(grey: NDArray[np.uint8], row: Row) -> tuple[_ReadRow, bool] | None:
+    """The row read the way up that makes more sense, and whether that is upside down."""
+    found = []
+    for upside_down in (False, True):
+        read = _read_row(grey, row.reversed() if upside_down else row)
+        if read is None:
+            continue
+        quality = _legibility(read.line)
+        if quality > 0.35:
+            found.append((quality, upside_down, read))
+        if quality > _UPRIGHT:
+            break
+    if not found:
+        return None
+    _, upside_down, read = max(found, key=lambda item: item[0])
+    return read, upside_down
+
+
+def _with_missed_rows(
+    grey: NDArray[np.uint8], lines: list[_ReadRow | None], rows: tuple[Row, ...], read: _ReadRow
+) -> tuple[list[_ReadRow | None], tuple[Row, ...]]:
+    """Look once above and once below a block of fewer than three rows, where a layout would have another."""
+    if len(rows) >= 3 or (len(rows) == 2 and len(read.line.x) > 40):
+        return lines, rows
+    found = list(zip(rows, lines, strict=True))
+    for below in (False, True):
+        edge = rows[-1] if below else rows[0]
+        gap = _across(rows[0], rows[1]) if len(rows) == 2 else _PROBE * edge.cap * 1.0
+        probe = edge.moved(0.0, gap if below else -gap)
+        if not _inside(grey, probe):
+            continue
+        probe = refine(grey, probe)._replace(cap=edge.cap)
+        if abs(_across(edge, probe)) < 0.9 * edge.cap:
+            continue
+        line = _read_row(grey, probe)
+        if line is None or _legibility(line.line) < _LEGIBLE or abs(line.pitch / read.pitch - 1) > 0.12:
+            continue
+        found.insert(len(found) if below else 0, (probe, line))
+    return [line for _, line in found], tuple(row for row, _ in found)
+
+
+def _across(row: Row, other: Row) -> float:
+    return -(other.x - row.x) * row.dy + (other.y - row.y) * row.dx
+
+
+def _inside(grey: NDArray[np.uint8], row: Row) -> bool:
+    height, width = grey.shape
+    return bool(0 <= row.x < width and 0 <= row.y < height)
+
+
+def _best_shape(
+    grey: NDArray[np.uint8], lines: list[_ReadRow | None], rows: tuple[Row, ...], read: _ReadRow
+) -> Reading | _Fragment | None:
+    legible = [line is not None and _legibility(line.line) >= _LEGIBLE for line in lines]
+    if not any(legible):
+        return None
+    best: tuple[float, int, int, list[int]] | None = None
+    for count, width in _SHAPES:
+        for top in range(len(lines) - count + 1):
+            picked = [line for line in lines[top : top + count] if line is not None]
+            if len(picked) < count or not all(legible[top : top + count]):
+                continue
+            starts, score = _window(picked, width)
+            unused = [line for i, line in enumerate(lines) if not top <= i < top + count and legible[i]]
+            spare = sum(float(line.line.presence.sum()) for line in unused if line is not None)
+            total = score - 0.5 * spare / (count * width)
+            if best is None or total > best[0]:
+                best = (total, top, width, starts)
+    picked = [line for line, ok in zip(lines, legible, strict=True) if line is not None and ok]
+    border = any(_at_border(grey, line) for line in picked)
+    if best is None or best[0] < (_FILLED if len(best[3]) > 1 else _FILLED_ALONE):
+        characters = max(int((line.line.presence > 0.5).sum()) for line in picked)
+        return _Fragment(max(_legibility(line.line) for line in picked), characters, border)
+    score, top, width, starts = best
+    used = [line for line in lines[top : top + len(starts)] if line is not None]
+    cells, presence = [], []
+    for line, start in zip(used, starts, strict=True):
+        taken, held = _take(line.line, start, width)
+        cells.append(taken)
+        presence.append(held)
+    sure = np.concatenate([c.max(axis=1) * p for c, p in zip(cells, presence, strict=True)])
+    return Reading(
+        tuple(cells),
+        tuple(presence),
+        tuple(_extent(line, start, width) for line, start in zip(used, starts, strict=True)),
+        score,
+        float(sure.mean()),
+        border,
+    )
+
+
+def _take(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`width` cells from `start`, which may lie outside the line: what isn't there says nothing."""
+    cells = np.full((width, CLASSES), 1.0 / CLASSES, np.float32)
+    presence = np.zeros(width, np.float32)
+    first, last = max(0, start), min(len(line.x), start + width)
+    cells[first - start : last - start] = line.probabilities[first:last]
+    presence[first - start : last - start] = line.presence[first:last]
+    return cells, presence
+
+
+def _extent(line: _ReadRow, start: int, width: int) -> Row:
+    """The row cut to its characters: `width` of them from cell `start`."""
+    row = line.strip.row
+    index = np.arange(len(line.along))
+    here = row.x * row.dx + row.y * row.dy
+    slope, first = np.polyfit(index, line.along, 1)
+    left, right = first + slope * (start - 0.5), first + slope * (start + width - 0.5)
+    return row.moved(float((left + right) / 2 - here), 0.0)._replace(length=float(right - left))
+
+
+def _window(lines: list[_ReadRow], width: int) -> tuple[list[int], float]:
+    """Where each line's `width` characters start, all at the same left edge, and how well that fits (at most 1)."""
+    scores = [_window_scores(line.line.presence, width) for line in lines]
+    best: tuple[float, list[int]] = (-np.inf, [])
+    for lead, (offset, values) in enumerate(scores):
+        for k in np.argsort(-values)[:4]:
+            start = int(k) - offset
+            edge = _edge(lines[lead], start)
+            starts, total = [], 0.0
+            for line, (off, vals) in zip(lines, scores, strict=True):
+                guess = round((edge - line.along[0]) / line.pitch + 0.5)
+                near = [s for s in (guess - 1, guess, guess + 1) if 0 <= s + off < len(vals)]
+                # Lines begin together to within a fraction of a character.
+                near = [s for s in near if abs(_edge(line, s) - edge) <= 0.8 * line.pitch]
+                if not near:
+                    total = -np.inf
+                    break
+                chosen = near[int(np.argmax([vals[s + off] for s in near]))]
+                starts.append(chosen)
+                total += float(vals[chosen + off])
+            if total > best[0]:
+                best = (total, starts)
+    starts, total = best[1], best[0] / (len(lines) * width)
+    if len(starts) == len(lines) and all(abs(a.pitch / b.pitch - 1) < 0.15 for a, b in pairwise(lines)):
+        return starts, total
+    return starts, -np.inf
+
+
+def _edge(line: _ReadRow, start: int) -> float:
+    """Left edge of cell `start` along the block's direction, in page pixels."""
+    inside = min(max(start, 0), len(line.along) - 1)
+    return float(line.along[inside] + (start - inside - 0.5) * line.pitch)
+
+
+def _window_scores(presence: NDArray[np.float32], width: int) -> tuple[int, NDArray[np.float64]]:
+    """(offset, scores): scores[i] is what a window of `width` cells from cell i - offset holds, less what it misses."""
+    offset = width // 6
+    padded = np.zeros(max(len(presence) + 2 * offset, width + 2 * offset + 1))
+    padded[offset : offset + len(presence)] = presence
+    total = np.concatenate([[0.0], np.cumsum(padded)])
+    starts = np.arange(len(padded) - width + 1)
+    inside = total[starts + width] - total[starts]
+    return offset, inside - (width - inside) - 0.7 * (total[-1] - inside)
+
+
+def _at_border(grey: NDArray[np.uint8], line: _ReadRow) -> bool:
+    """Whether characters of this line stand within one pitch of the picture's edge, or beyond it."""
+    height, width = grey.shape
+    held = np.flatnonzero(line.line.presence > 0.5)
+    for cell in (held[0], held[-1]):
+        x, y = line.strip.place(float(line.line.x[cell]))
+        reach = 0.9 * line.pitch
+        if not (reach <= x < width - reach and reach * 0.8 <= y < height - reach * 0.8):
+            return True
+    return False

@@ -1,0 +1,212 @@
+"""Deciding what an MRZ says, from what stands at each place, the layouts' rules, and the check digits.
+
+The evidence comes first. A rule may choose between characters that are both probable where they stand; it never
+replaces a character the picture shows clearly, so a misprinted check digit stays as printed. Check digits speak last
+and only choose among readings that are probable without them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from edged.core import layouts
+from edged.core.layouts import KERNEL, LAYOUTS, MrzFormat
+from edged.core.ocr import ALPHABET
+from edged.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_INDEX: Final = {char: i for i, char in enumerate(ALPHABET)}
+_OUT_OF_PLACE: Final = 1e-3
+"""How much less probable a character becomes where its layout has no place for it."""
+_SAME_SHAPE: Final = (
+    ("O", "0", 1e-5),
+    ("I", "1", 1e-4),
+    ("S", "5", 3e-4),
+    ("B", "8", 3e-4),
+    ("Z", "2", 3e-4),
+)
+"""Pairs some printers hardly tell apart: between them the layout may decide against more of the picture."""
+_FLOOR: Final = 1e-7
+_ALTERNATIVE: Final = 1e-2
+"""Share a character needs, beside the best one, to be an alternative the check digits may choose."""
+_DEAREST: Final = 5.0
+"""Natural logarithm by which all the alternatives chosen together may be less probable than the picture's choice: one
+alternative of a hundredth, or two of a tenth. Beyond it a printed error is the likelier explanation."""
+_TWIN_DISCOUNT: Final = 0.35
+"""Of the evidence that tells O from 0 this much counts: many printers' fonts differ there from the reader's."""
+_MAX_PLACES: Final = 12
+_MAX_TRIED: Final = 3000
+"""Readings tried against the check digits: a few milliseconds."""
+_RIVAL: Final = 3.0
+"""Natural logarithm by which the best reading that satisfies the check digits must beat the next."""
+
+
+class Decision(NamedTuple):
+    """What an MRZ says. `confidence` is per character in the joined text: the share left to it after the rules.
+
+    `changed` counts characters that are not the picture's first choice; `ambiguous` says that the check digits
+    alone chose between readings, or chose something improbable: such a reading is never valid.
+    """
+
+    format: MrzFormat
+    lines: tuple[str, ...]
+    confidence: NDArray[np.float32]
+    covered: NDArray[np.bool_]
+    changed: int
+    ambiguous: bool
+    likelihood: float
+
+
+@cache
+def _prior(format_: MrzFormat) -> NDArray[np.float32]:
+    """(characters, classes): 1 where a layout has a place for a character, less where it has none."""
+    flat = [chars for line in layouts.alphabet(format_) for chars in line]
+    prior = np.full((len(flat), len(ALPHABET)), _OUT_OF_PLACE, np.float32)
+    for i, chars in enumerate(flat):
+        for pair in _SAME_SHAPE:
+            for mine, twin in (pair[:2], pair[1::-1]):
+                if mine not in chars and twin in chars:
+                    prior[i, _INDEX[mine]] = pair[2]
+        for char in chars:
+            prior[i, _INDEX[char]] = 1.0
+    return prior
+
+
+@cache
+def _covered(format_: MrzFormat) -> NDArray[np.bool_]:
+    """Which characters of the joined text some check digit speaks for (or are one)."""
+    layout = LAYOUTS[format_]
+    covered = np.zeros(layout.lines * layout.width, bool)
+    for check in layout.checks:
+        covered[check.position] = True
+        for start, stop in check.spans:
+            covered[start:stop] = True
+    return covered
+
+
+def decide(cells: Sequence[NDArray[np.float32]]) -> Decision | None:
+    """The best reading of the lines' cells, (characters, classes) each, or None when no layout fits.
+
+    Raises `DecodeError` ("mrz.driving_licence") for what is clearly one.
+    """
+    joined = np.concatenate(list(cells))
+    widths = {len(line) for line in cells}
+    best: Decision | None = None
+    licence: DecodeError | None = None
+    for format_, (lines, width) in layouts.SHAPES.items():
+        if lines != len(cells) or widths != {width}:
+            continue
+        found = _decide_as(format_, joined, width)
+        if isinstance(found, DecodeError):
+            licence = found if found.code == "mrz.driving_licence" else licence
+        elif found is not None and (best is None or found.likelihood > best.likelihood):
+            best = found
+    if best is None and licence is not None:
+        raise licence
+    return best
+
+
+def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> Decision | DecodeError | None:
+    weighted = np.maximum(joined, _FLOOR) * _prior(format_)
+    shares = weighted / weighted.sum(axis=1, keepdims=True)
+    choice = shares.argmax(axis=1)
+    text = "".join(ALPHABET[i] for i in choice)
+    code, failing, _ = KERNEL.check(text.encode("ascii"))
+    if not code or layouts.FORMATS[code - 1] is not format_:
+        return layouts.unknown_format(text)
+    ambiguous = False
+    if failing:
+        repaired = _repair(format_, text, shares, failing)
+        if repaired is not None:
+            text, ambiguous = repaired
+    picked = np.array([_INDEX[char] for char in text])
+    at = np.arange(len(text))
+    # A repaired character's share is small by itself: the check digits vouch for it, `ambiguous` says if they may.
+    confidence = np.where(picked == choice, shares[at, picked], np.maximum(shares[at, picked], 0.5))
+    changed = int((picked != joined.argmax(axis=1)).sum())
+    likelihood = float(np.log(np.maximum(weighted[at, picked], 1e-12)).sum())
+    lines = tuple(text[i : i + width] for i in range(0, len(text), width))
+    return Decision(
+        format_, lines, confidence.astype(np.float32), _covered(format_), changed, ambiguous, likelihood
+    )
+
+
+def _repair(
+    format_: MrzFormat, text: str, shares: NDArray[np.float32], failing: int
+) -> tuple[str, bool] | None:
+    """The most probable reading that satisfies every check digit, and whether it must not be trusted.
+
+    None when no probable reading does: then the picture's own reading stands, with its wrong check digits.
+    """
+    places: list[list[tuple[float, int, str]]] = []
+    at_stake = _at_stake(format_, failing)
+    for i in np.flatnonzero(at_stake):
+        best = float(shares[i, _INDEX[text[i]]])
+        options = [
+            (_cost(text[i], ALPHABET[j], best / max(float(share), _FLOOR)), int(i), ALPHABET[j])
+            for j, share in enumerate(shares[i])
+            if ALPHABET[j] != text[i]
+        ]
+        options = sorted(option for option in options if option[0] <= -math.log(_ALTERNATIVE))[:3]
+        if options:
+            places.append(options)
+    places.sort(key=lambda options: options[0][0])
+    places = places[:_MAX_PLACES]
+    solutions = _search(text, places)
+    if not solutions:
+        return None
+    cost, solution = solutions[0]
+    return solution, len(solutions) > 1 and solutions[1][0] - cost < _RIVAL
+
+
+def _cost(chosen: str, other: str, ratio: float) -> float:
+    """What it costs to take `other`, `ratio` times less probable, for `chosen`."""
+    return math.log(ratio) * (_TWIN_DISCOUNT if {chosen, other} == {"O", "0"} else 1.0)
+
+
+def _at_stake(format_: MrzFormat, failing: int) -> NDArray[np.bool_]:
+    """Characters that take part in a failing check digit."""
+    layout = LAYOUTS[format_]
+    stake = np.zeros(layout.lines * layout.width, bool)
+    for i, check in enumerate(layout.checks):
+        if failing >> i & 1:
+            stake[check.position] = True
+            for start, stop in check.spans:
+                stake[start:stop] = True
+    return stake
+
+
+def _search(text: str, places: list[list[tuple[float, int, str]]]) -> list[tuple[float, str]]:
+    """Up to two affordable readings that satisfy every check digit, cheapest first: (cost, text)."""
+    solutions: list[tuple[float, str]] = []
+    queue: list[tuple[float, int, tuple[tuple[float, int, str], ...]]] = [(0.0, 0, ())]
+    tried = 0
+    while queue and tried < _MAX_TRIED and len(solutions) < 2:
+        cost, start, changes = heapq.heappop(queue)
+        tried += 1
+        if changes:
+            characters = list(text)
+            for _, at, char in changes:
+                characters[at] = char
+            candidate = "".join(characters)
+            code, failing, _ = KERNEL.check(candidate.encode("ascii"))
+            if code and not failing:
+                solutions.append((cost, candidate))
+                continue
+        if len(changes) >= 3:
+            continue
+        for place in range(start, len(places)):
+            for option in places[place]:
+                if cost + option[0] > _DEAREST:
+                    break
+                heapq.heappush(queue, (cost + option[0], place + 1, (*changes, option)))
+    return solutions

@@ -1,0 +1,214 @@
+"""Where on a page an MRZ may stand: long rows of evenly spaced strokes, alone or in groups of two or three.
+
+Nothing here reads a character. Candidates come out at every right angle with small tilts, best first; whether one is
+an MRZ, and which way up, the line reader says.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.core.vision import cv2
+
+Grey = NDArray[np.uint8]
+
+_ANALYSIS_SIDES: Final = (1000, 500)
+"""Long sides, in pixels, of the reduced pictures searched: capitals of about 7–17 px are found in each, which covers
+an MRZ from a third of the picture's width to all of it."""
+_NOMINAL_CAP: Final = 10
+"""Height in pixels of the capitals the kernels below are made for."""
+MAX_CANDIDATES: Final = 24
+"""Rows kept per picture: bounds the time a page full of print can take."""
+
+
+class Row(NamedTuple):
+    """One row of print in page pixels: centre, unit direction of reading, length, height of the capitals."""
+
+    x: float
+    y: float
+    dx: float
+    dy: float
+    length: float
+    cap: float
+
+    def moved(self, along: float, across: float) -> Row:
+        """The row shifted by `along` pixels in its reading direction and `across` pixels downwards from it."""
+        return self._replace(
+            x=self.x + along * self.dx - across * self.dy, y=self.y + along * self.dy + across * self.dx
+        )
+
+    def reversed(self) -> Row:
+        """The same row read upside down."""
+        return self._replace(dx=-self.dx, dy=-self.dy)
+
+
+class Block(NamedTuple):
+    """Rows that belong together, top to bottom in their reading direction; `score` orders candidates."""
+
+    rows: tuple[Row, ...]
+    score: float
+
+    def reversed(self) -> Block:
+        """The same block upside down."""
+        return Block(tuple(row.reversed() for row in reversed(self.rows)), self.score)
+
+
+def locate(grey: Grey) -> list[Block]:
+    """Candidate blocks of a page, best first; at most `MAX_CANDIDATES`, none when nothing looks like rows of print."""
+    rows: list[Row] = []
+    long_side = max(grey.shape)
+    for side in _ANALYSIS_SIDES:
+        scale = min(1.0, side / long_side)
+        if rows and long_side <= 1.2 * side:
+            break
+        if scale == 1.0 and side < _ANALYSIS_SIDES[0] and long_side * 1.2 < side:
+            break
+        small = (
+            grey if scale == 1.0 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        )
+        ink = _ink(small)
+        for turned in (False, True):
+            for row in _rows(ink.T if turned else ink):
+                rows.append(_to_page(row, turned, scale))
+    return _blocks(_distinct(rows))
+
+
+def _ink(grey: Grey) -> NDArray[np.uint8]:
+    """Dark thin strokes as 255 on 0, whatever the paper's brightness."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_NOMINAL_CAP - 1, _NOMINAL_CAP - 1))
+    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, kernel)
+    contrast = cv2.divide(cv2.subtract(closed, grey), cv2.max(closed, 24), scale=255)
+    level, _ = cv2.threshold(contrast, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    threshold = min(max(level * 0.8, 18.0), 70.0)
+    return np.asarray(cv2.threshold(contrast, threshold, 255, cv2.THRESH_BINARY)[1], np.uint8)
+
+
+def _rows(ink: NDArray[np.uint8]) -> list[Row]:
+    """Long thin streaks of the smeared ink, in the pixels of `ink`, reading left to right."""
+    cap = _NOMINAL_CAP
+    ink = np.ascontiguousarray(ink)
+    streaks = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, int(cap * 1.5)), np.uint8))
+    streaks = cv2.morphologyEx(streaks, cv2.MORPH_OPEN, np.ones((1, int(cap * 3.0)), np.uint8))
+    streaks = cv2.morphologyEx(streaks, cv2.MORPH_OPEN, np.ones((int(cap * 0.4), 1), np.uint8))
+    _count, labels, stats, _ = cv2.connectedComponentsWithStats(streaks, connectivity=4)
+    found = []
+    order = np.argsort(-stats[1:, cv2.CC_STAT_WIDTH])[: 4 * MAX_CANDIDATES] + 1
+    for label in order:
+        left, top, width, height, area = (int(value) for value in stats[label])
+        if width < 12 * cap or area < 8 * cap * cap or height > width:
+            continue
+        row = _streak_row(labels[top : top + height, left : left + width] == label, left, top)
+        if row is not None:
+            found.append(row)
+    return found
+
+
+def _streak_row(mask: NDArray[np.bool_], left: int, top: int) -> Row | None:
+    """A row through a streak: a straight line fitted to the middles of its columns."""
+    thickness = mask.sum(axis=0)
+    columns = np.flatnonzero(thickness)
+    middles = (mask * np.arange(mask.shape[0])[:, None]).sum(axis=0)[columns] / thickness[columns]
+    cap = float(np.median(thickness[columns]))
+    # Other print may hang on to the streak: fit again without the columns that stray.
+    keep = np.ones(len(columns), bool)
+    slope = intercept = 0.0
+    for _ in range(3):
+        slope, intercept = np.polyfit(columns[keep], middles[keep], 1)
+        stray = np.abs(middles - (slope * columns + intercept))
+        keep = stray <= max(0.35 * cap, 1.5)
+        if keep.sum() < 0.4 * len(columns):
+            return None
+    first, last = float(columns[keep][0]), float(columns[keep][-1])
+    cap = float(np.median(thickness[columns[keep]])) / math.hypot(1, slope)
+    length = (last - first) * math.hypot(1, slope)
+    if not _NOMINAL_CAP * 0.45 <= cap <= _NOMINAL_CAP * 2.2 or length < 11 * cap or abs(slope) > 0.4:
+        return None
+    norm = math.hypot(1, slope)
+    x = (first + last) / 2
+    return Row(left + x, top + slope * x + intercept, 1 / norm, slope / norm, length, cap)
+
+
+def _to_page(row: Row, turned: bool, scale: float) -> Row:
+    """From pixels of a reduced, maybe transposed picture to page pixels.
+
+    Reading left to right in the transposed picture is reading top to bottom on the page; with the lines' order the
+    other way round, that is a page turned by a quarter: mirrored text does not occur.
+    """
+    x, y, dx, dy = (row.y, row.x, row.dy, row.dx) if turned else row[:4]
+    return Row((x + 0.5) / scale - 0.5, (y + 0.5) / scale - 0.5, dx, dy, row.length / scale, row.cap / scale)
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """Without the rows another, longer one already covers (the same print found in both pictures)."""
+    kept: list[Row] = []
+    for row in sorted(rows, key=lambda r: -r.length):
+        if len(kept) >= 4 * MAX_CANDIDATES:
+            break
+        for other in kept:
+            along, across = _offset(other, row)
+            parallel = abs(row.dx * other.dx + row.dy * other.dy) > 0.97
+            if parallel and abs(across) < 0.5 * min(other.cap, row.cap) and abs(along) < other.length * 0.5:
+                break
+        else:
+            kept.append(row)
+    return kept
+
+
+def _offset(row: Row, other: Row) -> tuple[float, float]:
+    """Where `other`'s centre lies, seen from `row`: along its direction and downwards across it."""
+    x, y = other.x - row.x, other.y - row.y
+    return x * row.dx + y * row.dy, -x * row.dy + y * row.dx
+
+
+def _blocks(rows: list[Row]) -> list[Block]:
+    """Rows grouped by equal direction, length and spacing; a row alone is a candidate too (one-line permits)."""
+    blocks = []
+    for row in rows:
+        members = [(0.0, row)]
+        for other in rows:
+            if other is row or row.dx * other.dx + row.dy * other.dy < 0.995:
+                continue
+            along, across = _offset(row, other)
+            cap = max(row.cap, other.cap)
+            if abs(across) > 5.6 * cap or abs(across) < 1.1 * min(row.cap, other.cap):
+                continue
+            if not 0.6 < other.cap / row.cap < 1.7 or not 0.55 < other.length / row.length <= 1.0:
+                continue
+            if abs(along) > 0.3 * row.length:
+                continue
+            members.append((across, other))
+        members.sort(key=lambda member: member[0])
+        picked = _evenly_spaced(members, row)
+        regular = sum(min(r.length / r.cap, 50.0) for r in picked)
+        blocks.append(Block(tuple(picked), regular))
+    blocks.sort(key=lambda block: -block.score)
+    taken: set[Row] = set()
+    result = []
+    for block in blocks:
+        if not taken.intersection(block.rows):
+            taken.update(block.rows)
+            result.append(block)
+    return result[:MAX_CANDIDATES]
+
+
+def _evenly_spaced(members: list[tuple[float, Row]], row: Row) -> list[Row]:
+    """The run of at most three neighbouring rows around `row` whose spacing is alike, the longest rows first."""
+    at = next(i for i, (_, member) in enumerate(members) if member is row)
+    above = members[max(0, at - 2) : at][::-1]
+    below = members[at + 1 : at + 3]
+    best = [members[at]]
+    for up in range(len(above) + 1):
+        for down in range(len(below) + 1):
+            if not 0 < up + down <= 2:
+                continue
+            run = [*above[:up][::-1], members[at], *below[:down]]
+            gaps = np.diff([across for across, _ in run])
+            if gaps.max() > 1.35 * gaps.min() or gaps.max() > 3.4 * row.cap:
+                continue
+            if sum(r.length for _, r in run) > sum(r.length for _, r in best):
+                best = run
+    return [member for _, member in best]
