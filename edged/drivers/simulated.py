@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from edged.core.image import MAX_FILE_BYTES, decode_image
+from edged.core.image import MAX_BYTES, decode_image
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.events import (
     ButtonPressed,
@@ -228,9 +228,9 @@ class FileCamera:
 def _decode(file: Path, light: Light) -> Frame:
     try:
         with file.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise DeviceError("camera", "device.file_unreadable") from error
-    if len(data) > MAX_FILE_BYTES:
+    if len(data) > MAX_BYTES:
         raise DecodeError("image", "image.too_large")
     return Frame(decode_image(data), light)

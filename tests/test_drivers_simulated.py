@@ -1,0 +1,153 @@
+"""The simulated head and camera behind the seams, and the socket of the hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.demo.hand import Hand
+from edged.drivers import Camera, Head
+from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.events import (
+    ButtonPressed,
+    DeviceBack,
+    DeviceGone,
+    DocumentPlaced,
+    DocumentRemoved,
+    DocumentTurned,
+    Indication,
+    Light,
+)
+
+
+class Desk:
+    def __init__(self, directory: Path) -> None:
+        self.glass = SimulatedGlass(directory / "glass.sock")
+        self.head: Head = SimulatedHead(self.glass)
+        self.camera: Camera = FileCamera(self.glass)
+        self.directory = directory
+
+    def image(self, name: str, shade: int) -> Path:
+        path = self.directory / name
+        cv2.imwrite(str(path), np.full((40, 60, 3), shade, np.uint8))
+        return path
+
+    async def next_event(self) -> Any:
+        async with asyncio.timeout(2):
+            return await self.glass.happened.get()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path)
+    async with made.head, made.camera:
+        yield made
+
+
+@pytest.fixture
+async def hand(desk: Desk) -> AsyncIterator[Hand]:
+    async with Hand(desk.directory / "glass.sock") as made:
+        yield made
+
+
+async def test_documents_come_turn_and_go(desk: Desk, hand: Hand) -> None:
+    front, back = desk.image("front.png", 10), desk.image("back.png", 200)
+    assert not desk.head.document_present
+    await hand.place([front, back])
+    assert await desk.next_event() == DocumentPlaced()
+    assert desk.head.document_present
+    assert int((await desk.camera.capture(Light.WHITE)).image()[0, 0, 0]) == 10
+    await hand.turn()
+    assert await desk.next_event() == DocumentTurned()
+    frame = await desk.camera.capture(Light.IR)
+    assert (int(frame.image()[0, 0, 0]), frame.light) == (200, Light.IR)
+    await hand.remove()
+    assert await desk.next_event() == DocumentRemoved()
+    assert not desk.head.document_present
+
+
+async def test_the_button_and_what_the_head_shows(desk: Desk, hand: Hand) -> None:
+    await hand.do("press")
+    assert await desk.next_event() == ButtonPressed()
+    await desk.head.indicate(Indication.TURN_OVER)
+    await desk.head.illuminate(Light.UV, 100)
+    await desk.head.beep()
+    seen = await hand.do("look")
+    assert (seen["indication"], seen["light"], seen["beeps"]) == ("turn_over", "uv", 1)
+
+
+async def test_unplugged_devices_are_gone_until_they_are_plugged_in(desk: Desk, hand: Hand) -> None:
+    await hand.place([desk.image("front.png", 10)])
+    await desk.next_event()
+    for device in ("camera", "head"):
+        await hand.do("unplug", device=device)
+        assert await desk.next_event() == DeviceGone(device)
+        with pytest.raises(DeviceGoneError):
+            if device == "camera":
+                await desk.camera.capture(Light.WHITE)
+            else:
+                await desk.head.indicate(Indication.READY)
+        await hand.do("plug", device=device)
+        assert await desk.next_event() == DeviceBack(device)
+    assert (await desk.camera.capture(Light.WHITE)).image().shape == (40, 60, 3)
+
+
+async def test_an_empty_glass_and_a_missing_file_give_no_frame(desk: Desk, hand: Hand) -> None:
+    with pytest.raises(DeviceError, match="glass_empty"):
+        await desk.camera.capture(Light.WHITE)
+    await hand.place([desk.directory / "nobody.png"])
+    with pytest.raises(DeviceError, match="file_unreadable"):
+        await desk.camera.capture(Light.WHITE)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "image.empty"), (b"hello, I am not an image", "image.not_an_image")],
+)
+async def test_what_is_no_image_is_said_to_be_none(desk: Desk, hand: Hand, content: bytes, code: str) -> None:
+    file = desk.directory / "odd.jpg"
+    file.write_bytes(content)
+    await hand.place([file])
+    with pytest.raises(DecodeError) as caught:
+        await desk.camera.capture(Light.WHITE)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"x\n", b"[]\n", b"{}\n", b'{"do": "fly"}\n', b'{"do": "place", "files": 1}\n', b'{"do": "unplug"}\n']
+    + [b'{"do": "unplug", "device": "door"}\n', b"[" * 9000 + b"\n", b'{"do": "turn"}\n'],
+)
+async def test_nonsense_is_refused_and_changes_nothing(desk: Desk, line: bytes) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(desk.directory / "glass.sock"))
+    writer.write(line)
+    answer = json.loads(await reader.readline())
+    assert answer["ok"] is False
+    assert answer["error"]
+    assert desk.glass.happened.empty()
+    writer.close()
+
+
+async def test_two_documents_do_not_lie_on_one_another(desk: Desk, hand: Hand) -> None:
+    front = desk.image("front.png", 10)
+    await hand.place([front])
+    with pytest.raises(DeviceGoneError, match="glass_occupied"):
+        await hand.place([front])
+
+
+def test_simulated_devices_say_so(tmp_path: Path) -> None:
+    made = Desk(tmp_path)
+    assert made.head.provenance.simulated
+    assert made.camera.provenance.simulated
+
+
+async def test_the_socket_is_for_this_user_alone(desk: Desk) -> None:
+    assert (desk.directory / "glass.sock").stat().st_mode & 0o777 == 0o600
