@@ -1,7 +1,8 @@
 #!/bin/sh
 # Set up edged in this checkout: Debian packages, a virtual environment in .venv/, the Cython kernels.
 #
-#   tools/setup.sh demo|tests
+#   tools/setup.sh demo|tests    what that purpose needs
+#   tools/setup.sh check         say whether it is up to date, change nothing
 #
 # Idempotent: when nothing that matters has changed since the last time it says so in one line and is done in well
 # under a second. Everything but the Debian packages stays inside the checkout. pip's own configuration (mirrors,
@@ -22,8 +23,8 @@ stop() {
 }
 
 case $purpose in
-demo | tests) ;;
-*) stop "unknown purpose '$purpose': say demo or tests." ;;
+demo | tests | check) ;;
+*) stop "unknown purpose '$purpose': say demo, tests or check." ;;
 esac
 
 # Two of these at once (run-demo and run-tests) would build into the same place: the second one waits.
@@ -57,6 +58,10 @@ PROBE
     return 1
 }
 
+stop_without_python() {
+    stop "no usable Python: edged needs Python 3.11 or newer with venv and its headers (Debian 12: apt-get install python3 python3-venv python3-dev), and found $(python3 --version 2>/dev/null || echo none)."
+}
+
 # --- Debian packages --------------------------------------------------------------------------------------------
 # What is there is judged by what works, not by dpkg's list: a Python from pyenv or a hand-built mosquitto will do.
 missing_packages() {
@@ -70,8 +75,10 @@ missing_packages() {
 }
 
 install_packages() {
-    command -v apt-get >/dev/null ||
+    if ! command -v apt-get >/dev/null; then
+        usable_python >/dev/null || stop_without_python
         stop "this is not a Debian system (no apt-get): please install $* (or what your system calls them) and run this again."
+    fi
     sudo=
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null ||
@@ -100,14 +107,13 @@ install_packages() {
 }
 
 packages=$(missing_packages | tr '\n' ' ')
-if [ -n "$packages" ]; then
+if [ -n "$packages" ] && [ "$purpose" != check ]; then
     # shellcheck disable=SC2086 # a list of package names
     install_packages $packages
     packages=$(missing_packages | tr '\n' ' ')
 fi
-python=$(usable_python) ||
-    stop "no usable Python: edged needs Python 3.11 or newer with venv and its headers (Debian 12: apt-get install python3 python3-venv python3-dev), and found $(python3 --version 2>&1 || echo none)."
-[ -z "$packages" ] || stop "still missing after the installation: $packages"
+python=$(usable_python) || stop_without_python
+[ -z "$packages" ] || stop "still missing: $packages"
 
 # --- virtual environment ----------------------------------------------------------------------------------------
 # What the environment was made from: the checkout's place (scripts carry it), the interpreter, and every file that
@@ -139,6 +145,8 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged
     exit 0
 fi
 
+[ "$purpose" != check ] || stop "not set up, or changed since: run tools/setup.sh demo."
+
 # An environment of another interpreter, of another place (its scripts name the place), or half made, is made anew; any
 # other is brought up to date.
 if ! grep -qsF "$venv/bin/python" "$venv/bin/pip" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
@@ -155,10 +163,11 @@ done
 
 say "installing edged and what it needs into .venv, building the Cython kernels (a minute or two the first time)"
 if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -e '.[test]') >"$log" 2>&1; then
-    tail -n 25 "$log" >&2
-    if grep -qE 'NewConnectionError|ConnectTimeout|ConnectionError|Network is unreachable|name resolution|ProxyError|Read timed out|from versions: none' "$log"; then
-        stop "pip could not fetch the packages edged needs: check the network connection (or pip's configuration) and run this again."
+    if grep -qE 'NewConnectionError|ConnectTimeout|ConnectionError|Network is unreachable|name resolution|ProxyError|SSLError|Read timed out|from versions: none' "$log"; then
+        grep '^ERROR' "$log" | tail -n 3 >&2
+        stop "pip could not fetch the packages edged needs: check the network connection, or pip's configuration, and run this again (whole log: $log)."
     fi
+    tail -n 25 "$log" >&2
     stop "the installation failed: see above, and the whole log in $log."
 fi
 kernels_built || stop "the installation left no compiled kernels in edged/core: see $log."
