@@ -74,7 +74,7 @@ class FleetAuthority:
         if not valid_name(fleet):
             raise ValueError("names are lower-case letters and digits with single hyphens, at most 63 long")
         key = keys.generate_key()
-        name = _common_name("edged demo fleet, not for live use" if demo else "edged fleet")
+        name = _authority_name(fleet, "edged demo fleet, not for live use" if demo else "edged fleet")
         builder = _builder(name, key.public_key(), now, days).issuer_name(name)
         builder = _as_authority(builder, fleet, demo, MAX_INTERMEDIATES)
         return cls(builder.sign(key, hashes.SHA256()), key)
@@ -140,7 +140,7 @@ class FleetAuthority:
         """The certificate (PEM) of an authority under this one, so that the root can stay offline."""
         if not valid_name(label):
             raise ValueError("names are lower-case letters and digits with single hyphens, at most 63 long")
-        name = _common_name(f"edged authority {label}"[:64])
+        name = _authority_name(self.fleet, label)
         builder = _as_authority(_builder(name, public_key, now, days), self.fleet, self.demo, path_length)
         return self._sign(builder)
 
@@ -156,6 +156,11 @@ class FleetAuthority:
 
 def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _authority_name(fleet: str, label: str) -> x509.Name:
+    attributes = ((NameOID.ORGANIZATION_NAME, fleet), (NameOID.COMMON_NAME, label))
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -1,0 +1,157 @@
+"""`edged verify`: check one envelope against a fleet's authority, and say who said what.
+
+For partners, auditors and technicians: needs the envelope and the authority's certificate, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edged import messages
+from edged.errors import CertificateError, SignatureRefusedError
+from edged.privacy.policy import WITHHELD
+from edged.uplink.envelope import OpenedEnvelope, open_envelope
+from edged.uplink.roles import TrustAnchor
+from edged.uplink.sign import MAX_COMPACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOM: Final = 64  # for white space around the envelope, so that only a message that is too large says so
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `edged verify`."""
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="the envelope; - is standard input"
+    )
+    parser.add_argument(
+        "--ca", required=True, type=Path, metavar="CA.pem", help="the fleet authority's certificate"
+    )
+    parser.add_argument(
+        "--audience", metavar="NAME", help="refuse an envelope that is addressed to anybody else"
+    )
+    parser.add_argument("--device", metavar="NAME", help="refuse an envelope of any other device")
+    parser.add_argument(
+        "--at",
+        type=_moment,
+        metavar="DATE",
+        help="check that the certificates were valid then (2026-11-21: the end of that day, UTC); default: now",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """EX_OK when verified, EX_DATAERR when refused (and why), EX_NOINPUT when a file can't be read."""
+    try:
+        anchor = TrustAnchor.from_file(args.ca)
+    except CertificateError as error:
+        _complain(args, error.code)
+        return os.EX_NOINPUT if error.code == "cert.unreadable" else os.EX_CONFIG
+    try:
+        compact = _read(args.file)
+    except OSError:
+        _complain(args, "verify.unreadable")
+        return os.EX_NOINPUT
+    try:
+        opened = open_envelope(
+            compact,
+            anchor=anchor,
+            at=args.at or datetime.now(UTC),
+            audience=args.audience,
+            device=args.device,
+        )
+    except SignatureRefusedError as error:
+        _complain(args, error.code)
+        return os.EX_DATAERR
+    if args.json:
+        print(_as_json(opened))
+    else:
+        for line in _lines(opened, anchor, args.lang):
+            print(_printable(line))
+    return os.EX_OK
+
+
+def _moment(text: str) -> datetime:
+    """A date (its end, UTC) or an ISO 8601 date and time (UTC unless it says otherwise)."""
+    try:
+        if len(text) == len("2026-11-21"):
+            return datetime.combine(date.fromisoformat(text), time.max, UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected a date such as 2026-11-21 or 2026-11-21T09:30") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _read(name: str) -> bytes:
+    limit = MAX_COMPACT + _ROOM
+    if name == "-":
+        return sys.stdin.buffer.read(limit).strip()
+    with Path(name).open("rb") as file:
+        return file.read(limit).strip()
+
+
+def _complain(args: argparse.Namespace, code: str) -> None:
+    sentence = messages.text(code, args.lang)
+    if args.json:
+        print(msgspec.json.encode({"verified": False, "reason": code, "text": sentence}).decode())
+    else:
+        print(f"edged: {messages.text('verify.refused', args.lang, reason=sentence)}", file=sys.stderr)
+
+
+def _as_json(opened: OpenedEnvelope) -> str:
+    found = {
+        "verified": True,
+        "signed_by": opened.principal.uri,
+        "sha256": opened.sha256,
+        "payload": opened.payload,
+    }
+    return msgspec.json.encode(found).decode()
+
+
+def _printable(line: str) -> str:
+    """Control characters replaced: a device may be verified and still talk to our terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
+    )
+
+
+def _lines(opened: OpenedEnvelope, anchor: TrustAnchor, lang: str) -> Iterator[str]:
+    payload = opened.payload
+
+    def say(code: str, **params: object) -> str:
+        return messages.text(code, lang, **params)
+
+    yield say("verify.signed_by", device=payload.iss, fleet=payload.fleet, audience=payload.audience)
+    if anchor.demo:
+        yield say("verify.demo")
+    committed = datetime.fromtimestamp(payload.iat, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    yield say("verify.committed", time=committed, seq=payload.seq, log=payload.log_id)
+    if payload.clock == "not_trusted":
+        yield say("claim.clock_not_trusted")
+    yield say(
+        "verify.result",
+        result=f"result.{payload.result}",
+        kind=f"kind.{payload.kind}",
+        scene=f"scene.{payload.scene}",
+        document=f"document_class.{payload.document.document_class}",
+    )
+    for check in payload.checks:
+        code = f"check_name.{check.name}"
+        name = say(code) if messages.known(code) else check.name  # a newer box may know more checks
+        result = say(f"result.{check.result}")
+        because = "; ".join(messages.reason(reason, lang) for reason in check.reasons)
+        yield f"  {name}: {result}" + (f" – {because}" if because else "")
+    withheld = payload.claims.get(WITHHELD)
+    for claim, value in payload.claims.items():
+        if claim == WITHHELD:
+            continue
+        why = withheld.get(claim) if isinstance(withheld, dict) else None
+        yield f"  {messages.word(claim, lang)}: " + (say(why) if why else str(value))
