@@ -13,7 +13,7 @@ import edged
 PACKAGE = Path(edged.__file__).parent
 ROOT = Path(__file__).parents[1]
 ASKS_THE_CLOCK = {"now", "today", "utcnow", "time", "time_ns", "monotonic", "monotonic_ns", "sleep"}
-"""Attributes of `datetime`, `date` and `time` that ask. `perf_counter` may stay: it times, it decides nothing."""
+"""Attributes of `datetime`, `date` and `time` that ask. `perf_counter` may stay: it decides nothing."""
 
 
 def pure_modules() -> list[Path]:
