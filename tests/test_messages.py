@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import string
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -97,28 +96,35 @@ def docstrings(tree: ast.AST) -> set[int]:
     }
 
 
+def f_string_parts(tree: ast.AST) -> set[int]:
+    """Identities of the constant pieces of f-strings: a beginning of a code is not a code."""
+    return {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+
+
+def is_prefix(text: str) -> bool:
+    """Whether codes are made by putting something behind it: `demo.stage_`, `scene.`."""
+    return re.fullmatch(r"[a-z][a-z0-9_]*\.([a-z0-9_.]*[_.])?", text) is not None
+
+
 @cache
 def literals_and_prefixes() -> tuple[frozenset[str], frozenset[str]]:
-    """Every string literal of the package, and the beginning of every f-string that could be a code."""
+    """Every string literal of the package, and every beginning of a code that code completes."""
     literals, prefixes = set(), set()
     for tree in sources().values():
-        skip = docstrings(tree)
+        skip = docstrings(tree) | f_string_parts(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skip:
-                literals.add(node.value)
+                (prefixes if is_prefix(node.value) else literals).add(node.value)
             elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-                head = str(node.values[0].value)
-                if re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z0-9_.]*", head):
-                    prefixes.add(head)
+                prefixes |= {head for head in [str(node.values[0].value)] if is_prefix(head)}
     return frozenset(literals), frozenset(prefixes)
 
 
 def placeholders(sentence: str) -> set[str]:
-    parsed = list(string.Formatter().parse(sentence))
-    assert all(not spec and conversion is None for _, name, spec, conversion in parsed if name is not None), (
-        f"only plain {{name}} placeholders are filled: {sentence!r}"
-    )
-    return {name for _, name, _, _ in parsed if name is not None}
+    """Names in braces; braces around anything else must be quoted text, or they are a typing error."""
+    names = re.findall(r"\{([^{}\"]*)\}", sentence)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names), sentence
+    return set(names)
 
 
 @pytest.mark.parametrize(("file", "code", "entry"), [pytest.param(*e, id=e[1]) for e in entries()])
@@ -129,7 +135,6 @@ def test_entry_is_complete(file: str, code: str, entry: dict[str, str]) -> None:
     assert HAN.search(entry["zh-CN"]), f"{file}: {code} has no Chinese in zh-CN"
     assert not HAN.search(entry["en"]), f"{file}: {code} has Chinese in en"
     assert placeholders(entry["en"]) == placeholders(entry["zh-CN"])
-    assert all(name.isidentifier() and name.islower() for name in placeholders(entry["en"]))
 
 
 def test_no_code_is_defined_twice() -> None:
@@ -146,7 +151,7 @@ def test_every_code_in_the_source_has_a_sentence() -> None:
         for code in code_literals(tree)
         if not messages.known(code)
     }
-    assert missing == set()
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_every_literal_of_a_catalogue_area_has_a_sentence() -> None:
@@ -161,7 +166,7 @@ def test_every_literal_of_a_catalogue_area_has_a_sentence() -> None:
         and literal.split(".")[0] in areas
         and not messages.known(literal)
     }
-    assert missing == set()
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_every_sentence_is_used() -> None:
@@ -178,7 +183,7 @@ def test_every_sentence_is_used() -> None:
         and not any(code.startswith(prefix) for prefix in prefixes)
         and not (code.startswith("word.") and code.removeprefix("word.") in literals)
     }
-    assert unused == set()
+    assert not unused, "\n".join(sorted(unused))
 
 
 @pytest.mark.parametrize(
