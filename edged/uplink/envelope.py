@@ -40,7 +40,7 @@ MAX_SEQ: Final = 2**53 - 1
 LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999, after which calendars of most languages give up."""
 
-# In Python `$` also matches before a last line feed; the look-ahead closes that, and changes nothing elsewhere.
+# In Python `$` also matches before a last line feed; the look-ahead closes that and means nothing elsewhere.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$(?!\n)", max_length=63)]
 Token = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]

@@ -75,13 +75,15 @@ def read_private(path: Path) -> bytes:
         raise CertificateError("key.missing", str(path)) from None
     except OSError as error:
         raise CertificateError("key.unreadable", f"{path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CertificateError("key.malformed", f"{path} is not a plain file")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise CertificateError("key.readable_by_others", str(path))
-        data = file.read(MAX_KEY_FILE + 1)
+        data = os.read(descriptor, MAX_KEY_FILE + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_KEY_FILE:
         raise CertificateError("key.malformed", f"{path} is larger than {MAX_KEY_FILE} bytes")
     return data

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -58,11 +59,12 @@ def verdict_schema() -> dict[str, Any]:
     """The schema of a verdict message's payload."""
     schema = _schema(EnvelopePayload, "EnvelopePayload", FILES[0], _VERDICT_FIELDS)
     payload = schema["$defs"]["EnvelopePayload"]
-    claims = {claim: {"type": [_CLAIM_VALUES.get(claim, "string"), "null"]} for claim in CEILING}
+    names = [claim for claim, action in CEILING.items() if action is not None]
+    claims = {claim: {"type": [_CLAIM_VALUES.get(claim, "string"), "null"]} for claim in names}
     codes = {
         "type": "object",
         "additionalProperties": {"type": "string"},
-        "propertyNames": {"enum": [*CEILING]},
+        "propertyNames": {"enum": names},
     }
     payload["properties"]["claims"] = {
         "description": payload["properties"]["claims"]["description"],
@@ -80,6 +82,8 @@ def receipt_schema() -> dict[str, Any]:
 
 def _schema(model: type, name: str, file: str, descriptions: dict[str, str]) -> dict[str, Any]:
     made = msgspec.json.schema(model)
+    for schema in made["$defs"].values():
+        schema["description"] = inspect.cleandoc(schema["description"])
     for field, schema in made["$defs"][name]["properties"].items():
         schema["description"] = descriptions[field]
     return {"$schema": _DIALECT, "$id": f"urn:edged:1:{file}", **made}
