@@ -8,6 +8,7 @@ a typed memoryview would cost three times as much for a call this short.
 Source of the rules: ICAO Doc 9303-3 §4.9 (check digits), 9303-4 to -7 (layouts).
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
@@ -64,7 +65,7 @@ cdef void _fill_values() noexcept nogil:
 
 _fill_values()
 
-# Format codes: positions in layouts.MrzFormat, from 1. Kernel.__init__ is given them in this order.
+# Format codes: positions in layouts.MrzFormat, from 1. Kernel is given them in this order.
 cdef enum Format:
     UNKNOWN = 0
     TD1 = 1
@@ -198,12 +199,13 @@ def check_digit(bytes text not None):
     return <int>(total % 10)
 
 
+@cython.final
 cdef class Kernel:
     """The layouts, compiled; immutable once made, so threads may share it."""
 
     cdef Tables tables
 
-    def __init__(self, alphabets, layouts):
+    def __cinit__(self, alphabets, layouts):
         """Copy the tables; ValueError when one breaks a bound of this module.
 
         `alphabets`: character sets. `layouts`, in the order of `MrzFormat`, each a pair: for every position (index

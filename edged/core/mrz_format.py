@@ -25,11 +25,13 @@ def format_mrz(
 ) -> tuple[str, ...]:
     """The lines of an MRZ with these fields; what isn't given is printed as fillers.
 
-    `fields` has the keys of `Mrz.fields`: the layout's own names, but `surname` and `given_names` for `name`.
-    Names may hold spaces, hyphens and apostrophes, and are cut where they don't fit; dates are `YYMMDD`; `sex`
-    is `M`, `F` or `X`; a Chinese name in Chinese characters is coded and cut; a long document number of TD1 and
-    TD2 flows into the optional data. Where issuers differ: `empty_check` is the check digit of an empty field,
-    "<" or "0"; `long_number_filler` says whether a long number's check digit weighs the filler in its place.
+    `fields` has the keys of `Mrz.fields`: the layout's own names, but `surname` and `given_names` for a name.
+    Names may hold spaces, hyphens and apostrophes, and are cut where they don't fit; dates are `YYMMDD`; the
+    sex is `M`, `F` or `X`; a Chinese name in Chinese characters is coded and cut; a long document number of
+    TD1 and TD2 flows into the optional data.
+
+    Where issuers differ: `empty_check` is the check digit of an empty field, `<` or `0`; `long_number_filler`
+    says whether a long number's check digit weighs the filler in its place.
 
     Raises ValueError naming the field that can't be printed.
     """
