@@ -1,0 +1,102 @@
+"""`docs/asyncapi.yaml` is a valid AsyncAPI 3 document and says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from edged.uplink import envelope, schemas, status, topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parents[1] / "docs"
+SCHEMA = json.loads((Path(__file__).parent / "schemas/asyncapi-3.0.0.json").read_text(encoding="utf-8"))
+DOCUMENT: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
+MESSAGES = DOCUMENT["components"]["messages"]
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def at(pointer: str) -> Any:
+    node: Any = DOCUMENT
+    for step in pointer.removeprefix("#/").split("/"):
+        node = node[step]
+    return node
+
+
+def test_document_obeys_the_official_schema() -> None:
+    errors = [
+        f"{error.json_path}: {error.message[:200]}"
+        for error in jsonschema.Draft7Validator(SCHEMA).iter_errors(DOCUMENT)
+    ]
+    assert errors == []
+
+
+def test_the_official_schema_refuses_what_is_wrong() -> None:
+    broken = json.loads(json.dumps(DOCUMENT))
+    broken["operations"]["sendVerdict"]["action"] = "publish"
+    assert list(jsonschema.Draft7Validator(SCHEMA).iter_errors(broken))
+
+
+@pytest.mark.parametrize("reference", sorted(set(references(DOCUMENT))))
+def test_reference_leads_somewhere(reference: str) -> None:
+    if reference.startswith("#/"):
+        assert at(reference)
+    else:
+        schema = json.loads((DOCS / reference).read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_published_schema_has_its_place() -> None:
+    assert {f"schemas/{name}" for name in schemas.FILES} <= set(references(DOCUMENT))
+
+
+def test_addresses_are_those_of_the_code() -> None:
+    names = {"fleet": "harbour", "device": "counter-7", "audience": "first-bank"}
+    spoken = {
+        "verdict": topics.verdict(names["fleet"], names["device"], names["audience"]),
+        "receipt": topics.receipt(names["fleet"], names["device"]),
+        "status": topics.status(names["fleet"], names["device"]),
+    }
+    assert {
+        name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
+    } == spoken
+    for channel in DOCUMENT["channels"].values():
+        assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel["parameters"])
+    will = DOCUMENT["servers"]["broker"]["bindings"]["mqtt"]["lastWill"]["topic"]
+    assert will.format(**names) == spoken["status"]
+
+
+def test_signed_messages_name_their_type_and_payload() -> None:
+    assert MESSAGES["Verdict"]["x-jws"]["typ"] == envelope.TYP_VERDICT
+    assert MESSAGES["Receipt"]["x-jws"]["typ"] == envelope.TYP_RECEIPT
+    assert all(MESSAGES[name]["x-jws"]["alg"] == "ES256" for name in ("Verdict", "Receipt"))
+
+
+def test_status_is_what_the_box_sends() -> None:
+    documented = DOCUMENT["components"]["schemas"]["BoxStatus"]
+    (of_the_code,) = msgspec.json.schema(status.Status)["$defs"].values()
+    assert set(documented["properties"]) == set(of_the_code["properties"])
+    assert documented["required"] == of_the_code["required"]
+    for example in MESSAGES["Status"]["examples"]:
+        jsonschema.Draft7Validator(documented).validate(example["payload"])
+        decoded = msgspec.convert(example["payload"], status.Status)
+        assert msgspec.to_builtins(decoded) == example["payload"]
