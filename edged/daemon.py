@@ -7,7 +7,6 @@ the uplink. Order of stop: no new press, finish what is being committed, drain f
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
 import signal
@@ -265,6 +264,7 @@ class Daemon:
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
         reading = await self._read_clock()
+        counts = await self._state.run(lambda database: database.counts())
         return {
             "version": __version__,
             "device": self._signer.principal.name,
@@ -275,16 +275,18 @@ class Daemon:
             "indication": self._station.indication.value,
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
-            "uplink": msgspec.to_builtins(self._uplink.health),
+            # Counted on the disk: what the uplink knows of it is as old as its last connection.
+            "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }
 
 
 def _warm_up() -> None:
-    """Load OpenCV and the model before the first document lies on the glass."""
-    with contextlib.suppress(ImportError):
-        from edged.core import reading
+    """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load."""
+    from edged.core.image import decode_image
+    from edged.core.reading import read_page
+    from edged.specimens import FIXED_TODAY, shipped
 
-        reading.warm_up()
+    read_page(decode_image(shipped()[0].sides[0].read_bytes()), today=FIXED_TODAY)
 
 
 def _no_parameters(params: Mapping[str, Any]) -> None:

@@ -34,8 +34,8 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
         say("cli.status_online" if uplink["connected"] else "cli.status_offline", pending=uplink["pending"]),
     ]
-    if uplink["last_error"]:
-        said.append(f"  {say(uplink['last_error'])}")
+    if uplink["problem"]:
+        said.append(f"  {say(uplink['problem'])}")
     if uplink["refused"]:
         said.append(say("cli.status_refused", refused=uplink["refused"]))
     if not clock["trusted"]:

@@ -27,7 +27,7 @@ PARTNERS = {"bank": "first-bank", "hotel": "grand-hotel"}
 
 _BROKER_CHECK_S = 0.2
 
-_BOX = """\
+BOX_CONFIG = """\
 version = "demo"
 
 [identity]
@@ -213,7 +213,7 @@ class Stage:
         fixed = f"fixed_today = {self._fixed_today.isoformat()}" if self._fixed_today else ""
         config = home / "edged.toml"
         config.write_text(
-            _BOX.format(
+            BOX_CONFIG.format(
                 ca=fleet.ca,
                 sign=fleet.issue(Role.DEVICE, DEVICE, Usage.SIGNING),
                 tls=fleet.issue(Role.DEVICE, DEVICE, Usage.TLS),
