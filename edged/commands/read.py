@@ -21,8 +21,8 @@ from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
     import argparse
-    from datetime import date
     from collections.abc import Iterator
+    from datetime import date
 
     from edged.core.mrz import FieldCheck, Mrz, MrzDate
     from edged.core.reading import PageReading

@@ -27,10 +27,14 @@ _FILLED: Final = 0.55
 _FILLED_ALONE: Final = 0.8
 """Least score of a block's best shape: about three quarters of the cells hold a character, little stands beside. A
 line alone, whose neighbours can't vouch for its ends, needs more."""
-_UPRIGHT: Final = 0.85
-"""Legibility from which the other way up needn't be tried."""
-_LEAST_ROW: Final = 20.0
-"""Length of an MRZ's row in heights of its capitals: thirty characters are at least this long."""
+_SENSIBLE: Final = 0.35
+_UPRIGHT: Final = 0.88
+"""Legibility below which a row isn't read either way up, and from which the other way up needn't be tried."""
+_LEAST_ROW: Final = (20.0, 14.0, 12.0)
+"""Length of a block's rows, by their number, in heights of their capitals. Thirty characters are at least 24 long;
+several even rows may be what glare has left of an MRZ."""
+_EXTENSIONS: Final = 3
+_MOST_CHARACTERS: Final = 46
 _PROBE: Final = 1.95
 """Distance to a line the locator missed, in heights of capitals; `refine` looks about one height around it."""
 
@@ -72,20 +76,32 @@ def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | _Fragment | N
     rows = tuple(refine(grey, row) for row in block.rows)
     rows = _common_extent(rows)
     first = max(range(len(rows)), key=lambda i: block.rows[i].length)
-    if rows[first].length < _LEAST_ROW * rows[first].cap:
+    if rows[first].length < _LEAST_ROW[len(rows) - 1] * rows[first].cap:
         return None
-    best = _sense(grey, rows[first])
-    if best is None:
-        return None
-    read, upside_down = best
+    senses = _senses(grey, rows[first])
+    results = [_read_rows(grey, rows, read, upside_down) for _, upside_down, read in senses]
+    readings = [result for result in results if isinstance(result, Reading)]
+    if readings:
+        return max(readings, key=lambda reading: reading.legibility * reading.score)
+    fragments = [result for result in results if result is not None]
+    return max(fragments, key=lambda fragment: fragment.legibility, default=None)
+
+
+def _read_rows(
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow, upside_down: bool
+) -> Reading | _Fragment | None:
+    """All rows the way up one of them was read."""
     if upside_down:
         rows = tuple(row.reversed() for row in reversed(rows))
+    rows, read = _extended(grey, rows, read)
     # The characters' distance is a better ruler than their height: every line is cut again by it.
     cap = read.pitch * STRIP_CAP / _PITCH
     rows = tuple(row._replace(cap=cap) for row in rows)
     lines = [_read_row(grey, row) for row in rows]
-    lines, rows = _with_missed_rows(grey, lines, rows, read)
-    return _best_shape(grey, lines, rows, read)
+    found = _best_shape(grey, lines) if len(rows) > 1 else None
+    if isinstance(found, Reading):
+        return found
+    return _best_shape(grey, _with_missed_rows(grey, lines, rows, read))
 
 
 def _common_extent(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -120,34 +136,57 @@ def _legibility(line: Line) -> float:
     return float(line.probabilities[held].max(axis=1).mean() * (1 - min(1.0, 2 * line.residual)))
 
 
-def _sense(grey: NDArray[np.uint8], row: Row) -> tuple[_ReadRow, bool] | None:
-    """The row read the way up that makes more sense, and whether that is upside down."""
+def _senses(grey: NDArray[np.uint8], row: Row) -> list[tuple[float, bool, _ReadRow]]:
+    """(legibility, upside down, what was read) of the row, better first; one only where there is no doubt."""
     found = []
     for upside_down in (False, True):
         read = _read_row(grey, row.reversed() if upside_down else row)
-        if read is None:
-            continue
-        quality = _legibility(read.line)
-        if quality > 0.35:
+        quality = 0.0 if read is None else _legibility(read.line)
+        if read is not None and quality > _SENSIBLE:
             found.append((quality, upside_down, read))
         if quality > _UPRIGHT:
             break
-    if not found:
-        return None
-    _, upside_down, read = max(found, key=lambda item: item[0])
-    return read, upside_down
+    found.sort(key=lambda sense: -sense[0])
+    return found[:1] if found and found[0][0] > _UPRIGHT else found
+
+
+def _extended(
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow
+) -> tuple[tuple[Row, ...], _ReadRow]:
+    """Rows made longer while their print runs on to the end of the strip: the locator saw only a part of them."""
+    for _ in range(_EXTENSIONS):
+        held = read.line.x[read.line.presence > 0.5]
+        reach = 1.3 * read.line.pitch
+        before, after = held[0] < reach, held[-1] > read.strip.pixels.shape[1] - reach
+        if not (before or after) or len(held) > _MOST_CHARACTERS:
+            break
+        more = _MOST_CHARACTERS / 3 * read.pitch
+        shift = (int(after) - int(before)) * more / 2
+        longer = [row.moved(shift, 0.0) for row in rows]
+        rows = tuple(r._replace(length=r.length + (int(after) + int(before)) * more) for r in longer)
+        again = _read_row(grey, read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length))
+        if again is None:
+            break
+        read = again
+    return rows, read
 
 
 def _with_missed_rows(
     grey: NDArray[np.uint8], lines: list[_ReadRow | None], rows: tuple[Row, ...], read: _ReadRow
-) -> tuple[list[_ReadRow | None], tuple[Row, ...]]:
-    """Look once above and once below a block of fewer than three rows, where a layout would have another."""
-    if len(rows) >= 3 or (len(rows) == 2 and len(read.line.x) > 40):
-        return lines, rows
-    found = list(zip(rows, lines, strict=True))
+) -> list[_ReadRow | None]:
+    """The legible lines, and those the locator missed just above and below them."""
+    found = [
+        (row, line)
+        for row, line in zip(rows, lines, strict=True)
+        if line is not None and _legibility(line.line) >= _LEGIBLE
+    ]
+    gap = _PROBE * read.strip.row.cap
+    if len(found) > 1:
+        gap = _across(found[0][0], found[1][0])
     for below in (False, True):
-        edge = rows[-1] if below else rows[0]
-        gap = _across(rows[0], rows[1]) if len(rows) == 2 else _PROBE * edge.cap * 1.0
+        if not 0 < len(found) < 3:
+            break
+        edge = found[-1 if below else 0][0]
         probe = edge.moved(0.0, gap if below else -gap)
         if not _inside(grey, probe):
             continue
@@ -158,7 +197,8 @@ def _with_missed_rows(
         if line is None or _legibility(line.line) < _LEGIBLE or abs(line.pitch / read.pitch - 1) > 0.12:
             continue
         found.insert(len(found) if below else 0, (probe, line))
-    return [line for _, line in found], tuple(row for row, _ in found)
+        gap = abs(_across(edge, probe))
+    return [line for _, line in found]
 
 
 def _across(row: Row, other: Row) -> float:
@@ -170,9 +210,7 @@ def _inside(grey: NDArray[np.uint8], row: Row) -> bool:
     return bool(0 <= row.x < width and 0 <= row.y < height)
 
 
-def _best_shape(
-    grey: NDArray[np.uint8], lines: list[_ReadRow | None], rows: tuple[Row, ...], read: _ReadRow
-) -> Reading | _Fragment | None:
+def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Reading | _Fragment | None:
     legible = [line is not None and _legibility(line.line) >= _LEGIBLE for line in lines]
     if not any(legible):
         return None

@@ -21,6 +21,8 @@ _ANALYSIS_SIDES: Final = (1000, 500)
 an MRZ from a third of the picture's width to all of it."""
 _NOMINAL_CAP: Final = 10
 """Height in pixels of the capitals the kernels below are made for."""
+_LEVEL: Final = math.radians(1.0)
+"""Tilt from which the picture is turned level and searched again."""
 MAX_CANDIDATES: Final = 24
 """Rows kept per picture: bounds the time a page full of print can take."""
 
@@ -62,19 +64,64 @@ def locate(grey: Grey) -> list[Block]:
     rows: list[Row] = []
     long_side = max(grey.shape)
     for side in _ANALYSIS_SIDES:
-        scale = min(1.0, side / long_side)
         if rows and long_side <= 1.2 * side:
             break
-        if scale == 1.0 and side < _ANALYSIS_SIDES[0] and long_side * 1.2 < side:
-            break
-        small = (
-            grey if scale == 1.0 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        )
-        ink = _ink(small)
-        for turned in (False, True):
-            for row in _rows(ink.T if turned else ink):
-                rows.append(_to_page(row, turned, scale))
+        scale = min(1.0, side / long_side)
+        small = grey
+        if scale < 1.0:
+            small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        found = _search(small)
+        tilt = _tilt(found)
+        if abs(tilt) > _LEVEL:
+            found += _search_level(small, tilt)
+        rows += [
+            row._replace(
+                x=(row.x + 0.5) / scale - 0.5,
+                y=(row.y + 0.5) / scale - 0.5,
+                length=row.length / scale,
+                cap=row.cap / scale,
+            )
+            for row in found
+        ]
     return _blocks(_distinct(rows))
+
+
+def _search(picture: Grey) -> list[Row]:
+    """Rows reading to the right and rows reading downwards."""
+    ink = _ink(picture)
+    rows = _rows(ink)
+    # Left to right in the transposed picture is top to bottom here, with the lines in reverse order: a page turned
+    # by a quarter, since mirrored print does not occur.
+    turned = [row._replace(x=row.y, y=row.x, dx=row.dy, dy=row.dx) for row in _rows(ink.T)]
+    return rows + turned
+
+
+def _tilt(rows: list[Row]) -> float:
+    """Angle in radians by which the page is turned from the nearest right angle: the longest rows' median."""
+    longest = sorted(rows, key=lambda row: -row.length / row.cap)[:7]
+    if not longest:
+        return 0.0
+    angles = [math.atan2(row.dy, row.dx) for row in longest]
+    return float(np.median([(angle + math.pi / 4) % (math.pi / 2) - math.pi / 4 for angle in angles]))
+
+
+def _search_level(picture: Grey, tilt: float) -> list[Row]:
+    """Rows of the picture turned level, in the coordinates of the picture as it is."""
+    height, width = picture.shape
+    cos, sin = math.cos(tilt), math.sin(tilt)
+    size = (int(width * cos + height * abs(sin)) + 1, int(height * cos + width * abs(sin)) + 1)
+    # From level coordinates to the picture's: a turn by `tilt` about the centres.
+    turn = np.array([[cos, -sin], [sin, cos]])
+    shift = np.array([width - 1, height - 1]) / 2 - turn @ (np.array(size) - 1) / 2
+    matrix = np.column_stack([turn, shift])
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    level = cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    rows = []
+    for row in _search(level):
+        x, y = turn @ (row.x, row.y) + shift
+        dx, dy = turn @ (row.dx, row.dy)
+        rows.append(row._replace(x=float(x), y=float(y), dx=float(dx), dy=float(dy)))
+    return rows
 
 
 def _ink(grey: Grey) -> NDArray[np.uint8]:
@@ -130,16 +177,6 @@ def _streak_row(mask: NDArray[np.bool_], left: int, top: int) -> Row | None:
     norm = math.hypot(1, slope)
     x = (first + last) / 2
     return Row(left + x, top + slope * x + intercept, 1 / norm, slope / norm, length, cap)
-
-
-def _to_page(row: Row, turned: bool, scale: float) -> Row:
-    """From pixels of a reduced, maybe transposed picture to page pixels.
-
-    Reading left to right in the transposed picture is reading top to bottom on the page; with the lines' order the
-    other way round, that is a page turned by a quarter: mirrored text does not occur.
-    """
-    x, y, dx, dy = (row.y, row.x, row.dy, row.dx) if turned else row[:4]
-    return Row((x + 0.5) / scale - 0.5, (y + 0.5) / scale - 0.5, dx, dy, row.length / scale, row.cap / scale)
 
 
 def _distinct(rows: list[Row]) -> list[Row]:

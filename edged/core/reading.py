@@ -39,6 +39,9 @@ _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
 """Share of unsure characters above which a page's characters are no reading at all."""
+_BLIND: Final = 0.5
+_MAX_BLIND: Final = 3
+"""So many characters that are more likely wrong than right, in an MRZ whose checks fail: nothing was read."""
 
 
 class PageReading(Identity):
@@ -152,7 +155,7 @@ def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.da
         clock.lap("decide")
     if decision is None:
         return _Page(measured, why=(Reason("reading.no_mrz"),), advice=advice)
-    return _judge(measured, reading, decision, today, advice)
+    return _judge(grey, measured, reading, decision, today, advice)
 
 
 def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Reading], bool]:
@@ -186,6 +189,7 @@ def _overlap(row: Row, other: Row) -> bool:
 
 
 def _judge(
+    grey: NDArray[np.uint8],
     measured: quality.Quality,
     reading: Reading,
     decision: Decision,
@@ -197,16 +201,33 @@ def _judge(
     unsure = confidence < needed
     least, least_alone = float(confidence.min()), float(confidence[~decision.covered].min(initial=1.0))
     rotation = _rotation(reading.rows[0])
+    cut_off = _leaves(grey, reading.rows)
+    if unsure.any() and cut_off:
+        return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
     if float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE:
-        cut_off = reading.at_border and reading.score < 0.85
-        problem = Reason("reading.mrz_cut" if cut_off else "reading.illegible")
-        return _Page(measured, rotation=rotation, why=(problem,), advice=advice)
+        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
     mrz = parse_mrz(decision.lines, today=today)
+    blind = int((confidence < _BLIND).sum())
+    if blind >= _MAX_BLIND and not (mrz.check_digits_ok and mrz.fields_ok):
+        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
     sure = not unsure.any() and not decision.ambiguous
     if sure:
         return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
     return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation, (doubt,), advice)
+
+
+def _leaves(grey: NDArray[np.uint8], rows: tuple[Row, ...]) -> bool:
+    """Whether a corner of the MRZ lies outside the picture by more than a sixth of a character."""
+    height, width = grey.shape
+    for row in rows:
+        slack = row.cap / 6
+        for along in (-row.length / 2, row.length / 2):
+            for across in (-row.cap * 0.45, row.cap * 0.45):
+                corner = row.moved(along, across)
+                if not (-slack <= corner.x < width + slack and -slack <= corner.y < height + slack):
+                    return True
+    return False
 
 
 def _rotation(row: Row) -> int:
