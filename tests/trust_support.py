@@ -24,12 +24,15 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FLEET = "harbour"
 
 
-@cache
 def authority(fleet: str = FLEET, *, demo: bool = False) -> FleetAuthority:
+    return _authority(fleet, demo)
+
+
+@cache
+def _authority(fleet: str, demo: bool) -> FleetAuthority:
     return FleetAuthority.create(fleet, demo=demo, now=NOW)
 
 
-@cache
 def anchor(fleet: str = FLEET, *, demo: bool = False) -> TrustAnchor:
     return TrustAnchor.from_pem(authority(fleet, demo=demo).certificate_pem)
 
@@ -39,10 +42,14 @@ def key(name: str = "device") -> ec.EllipticCurvePrivateKey:
     return generate_key()
 
 
-@cache
 def certificate(
     role: Role = Role.DEVICE, name: str = "box-1", usage: Usage = Usage.SIGNING, *, demo: bool = False
 ) -> x509.Certificate:
+    return _certificate(role, name, usage, demo)
+
+
+@cache
+def _certificate(role: Role, name: str, usage: Usage, demo: bool) -> x509.Certificate:
     principal = Principal(FLEET, role, name)
     return load_pem_x509_certificate(
         authority(demo=demo).issue(principal, usage, key().public_key(), now=NOW)
