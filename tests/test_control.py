@@ -31,7 +31,9 @@ async def server(tmp_path: Path) -> AsyncIterator[ControlServer]:
         await asyncio.sleep(0.2)
         return "slept"
 
-    async with ControlServer(tmp_path / "control.sock", {"echo": echo, "refuse": refuse, "slow": slow}) as served:
+    async with ControlServer(
+        tmp_path / "control.sock", {"echo": echo, "refuse": refuse, "slow": slow}
+    ) as served:
         yield served
 
 
@@ -88,7 +90,9 @@ async def test_events_reach_subscribers_alone(server: ControlServer, tmp_path: P
         (b"\xff\xfe\n", "control.not_json"),
     ],
 )
-async def test_what_is_no_request_is_refused(server: ControlServer, tmp_path: Path, line: bytes, code: str) -> None:
+async def test_what_is_no_request_is_refused(
+    server: ControlServer, tmp_path: Path, line: bytes, code: str
+) -> None:
     answers = await raw(tmp_path / "control.sock", line)
     assert answers[-1]["error"]["code"] == code
 
@@ -123,11 +127,11 @@ async def test_a_daemon_that_goes_away_ends_the_call(tmp_path: Path) -> None:
     async def never(params: Mapping[str, Any]) -> Any:
         await asyncio.sleep(60)
 
-    async with ControlServer(tmp_path / "control.sock", {"never": never}) as server:
-        async with ControlClient(tmp_path / "control.sock") as client:
-            waiting = asyncio.create_task(client.call("never"))
-            await asyncio.sleep(0.05)
-            for connection in tuple(server._clients):
-                connection.close()
-            with pytest.raises(ControlError, match="lost"):
-                await waiting
+    path = tmp_path / "control.sock"
+    async with ControlServer(path, {"never": never}) as server, ControlClient(path) as client:
+        waiting = asyncio.create_task(client.call("never"))
+        await asyncio.sleep(0.05)
+        for connection in tuple(server._clients):
+            connection.close()
+        with pytest.raises(ControlError, match="lost"):
+            await waiting

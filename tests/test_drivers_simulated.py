@@ -123,8 +123,17 @@ async def test_what_is_no_image_is_said_to_be_none(desk: Desk, hand: Hand, conte
 
 @pytest.mark.parametrize(
     "line",
-    [b"x\n", b"[]\n", b"{}\n", b'{"do": "fly"}\n', b'{"do": "place", "files": 1}\n', b'{"do": "unplug"}\n']
-    + [b'{"do": "unplug", "device": "door"}\n', b"[" * 9000 + b"\n", b'{"do": "turn"}\n'],
+    [
+        b"x\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"do": "fly"}\n',
+        b'{"do": "place", "files": 1}\n',
+        b'{"do": "unplug"}\n',
+        b'{"do": "unplug", "device": "door"}\n',
+        b"[" * 9000 + b"\n",
+        b'{"do": "turn"}\n',
+    ],
 )
 async def test_nonsense_is_refused_and_changes_nothing(desk: Desk, line: bytes) -> None:
     reader, writer = await asyncio.open_unix_connection(str(desk.directory / "glass.sock"))

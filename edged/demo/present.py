@@ -30,6 +30,22 @@ _COLOURS = {
     "title": "1",
     "dim": "90",
 }
+_DOCUMENT_COLUMNS = tuple(
+    f"demo.column_{name}" for name in ("document", "format", "result", "read", "stored", "bytes")
+)
+_STREAM_COLUMNS = tuple(
+    f"demo.column_{name}"
+    for name in (
+        "stream",
+        "committed",
+        "published",
+        "archived",
+        "receipted",
+        "received",
+        "duplicates",
+        "holes",
+    )
+)
 _MARKS = {"successful": "✔", "failed": "✘", "undetermined": "?", "not_supported": "–", "aborted": "–"}
 
 
@@ -181,7 +197,9 @@ class HumanPresenter:
         self._print(
             "      "
             + "  ".join(
-                self._paint(f"{_MARKS[check['result']]} {self._say('check_name.' + check['name'])}", check["result"])
+                self._paint(
+                    f"{_MARKS[check['result']]} {self._say('check_name.' + check['name'])}", check["result"]
+                )
                 for check in counted
             )
         )
@@ -221,8 +239,7 @@ class HumanPresenter:
         """See `Presenter`."""
         self._print()
         self._table(
-            ("demo.column_document", "demo.column_format", "demo.column_result")
-            + ("demo.column_read", "demo.column_stored", "demo.column_bytes"),
+            _DOCUMENT_COLUMNS,
             [
                 (
                     row.title,
@@ -237,8 +254,7 @@ class HumanPresenter:
         )
         self._print()
         self._table(
-            ("demo.column_stream", "demo.column_committed", "demo.column_published", "demo.column_archived")
-            + ("demo.column_receipted", "demo.column_received", "demo.column_duplicates", "demo.column_holes"),
+            _STREAM_COLUMNS,
             [
                 (
                     stream.audience,
