@@ -122,6 +122,30 @@ def literals_and_prefixes() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(literals), frozenset(prefixes)
 
 
+@cache
+def suffixes() -> frozenset[str]:
+    """Every end that code puts behind a name to make a code: `f"{check}.not_supported"`."""
+    ends = {
+        str(node.values[1].value)
+        for tree in sources().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        and len(node.values) == 2
+        and isinstance(node.values[1], ast.Constant)
+    }
+    return frozenset(end for end in ends if re.fullmatch(r"\.[a-z_]+", end) and not NOT_A_CODE.fullmatch(end))
+
+
+def used(code: str) -> bool:
+    literals, prefixes = literals_and_prefixes()
+    return (
+        code in literals
+        or any(code.startswith(prefix) for prefix in prefixes)
+        or any(code.endswith(end) and code.removesuffix(end) in literals for end in suffixes())
+        or (code.startswith("word.") and code.removeprefix("word.") in literals)
+    )
+
+
 def placeholders(sentence: str) -> set[str]:
     """Names in braces; braces around anything else must be quoted text, or they are a typing error."""
     names = re.findall(r"\{([^{}\"]*)\}", sentence)
@@ -174,17 +198,10 @@ def test_every_literal_of_a_catalogue_area_has_a_sentence() -> None:
 def test_every_sentence_is_used() -> None:
     """An entry nobody can ask for is a sentence nobody keeps true.
 
-    A code is used when it stands in the source as a literal or begins like one of its f-strings; `word.x` is
-    used when `x` is a literal somewhere.
+    A code is used when it stands in the source as a literal, or begins or ends like one that code makes; `word.x`
+    is used when `x` is a literal somewhere.
     """
-    literals, prefixes = literals_and_prefixes()
-    unused = {
-        f"{file}: {code}"
-        for file, code, _ in entries()
-        if code not in literals
-        and not any(code.startswith(prefix) for prefix in prefixes)
-        and not (code.startswith("word.") and code.removeprefix("word.") in literals)
-    }
+    unused = {f"{file}: {code}" for file, code, _ in entries() if not used(code)}
     assert not unused, "\n".join(sorted(unused))
 
 
