@@ -6,6 +6,7 @@ Everything about a single layout is in `edged.core.layout_tables`.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -136,6 +137,7 @@ def classify(lines: Sequence[str]) -> MrzFormat:
     return FORMATS[code - 1]
 
 
+@lru_cache(maxsize=1024)  # codes are few, and garbage's are bounded
 def document_class(format: MrzFormat, code: str) -> DocumentClass:  # noqa: A002
     """What kind of document this is; `code` is the document code without fillers.
 

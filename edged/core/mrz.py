@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Final
 from edged.core import _fastmrz
 from edged.core.countries import COUNTRIES
 from edged.core.layouts import (
-    FORMATS,
     KERNEL,
-    LAYOUTS,
     DocumentClass,
-    Layout,
     MrzFormat,
     document_class,
     encode,
     join_lines,
     unknown_format,
 )
-from edged.core.mrz_checks import FieldCheck, check_digit_results, field_results
+from edged.core.mrz_checks import JUDGES, FieldCheck, Judge
 from edged.core.mrz_dates import MrzDate, birth_date, expiry_date
 from edged.core.mrz_format import format_mrz
 from edged.core.mrz_names import split_name, words
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldCheck", "Mrz", "MrzDate", "Region", "check_digit", "format_mrz", "parse_mrz"]
 
-_IMPLIED_STATES: Final = {MrzFormat.PRC_PERMIT: "CHN", MrzFormat.PRC_CARD: "CHN"}
+_IMPLIED_STATE: Final = {MrzFormat.PRC_PERMIT: "CHN", MrzFormat.PRC_CARD: "CHN"}
 """Issuing states of layouts that don't print one."""
 
 _IMPLIED_NATIONALITIES: Final = {
@@ -63,6 +60,7 @@ class Mrz(Identity):
         check_digits: one check for each printed check digit, in the layout's order.
         field_checks: one check for each field: characters, dates that exist, known codes. A warning is
             `undetermined` with a reason and fails nothing.
+        check_digits_ok, fields_ok: whether none of them failed; warnings don't count.
     """
 
     __slots__ = (
@@ -72,15 +70,18 @@ class Mrz(Identity):
         "_today",
         "birth_date",
         "check_digits",
+        "check_digits_ok",
         "document_class",
         "document_code",
         "expiry_date",
         "field_checks",
+        "fields_ok",
         "format",
         "issuing_state",
     )
 
-    def __init__(self, layout: Layout, text: str, failing: int, misplaced: int, today: datetime.date) -> None:
+    def __init__(self, judge: Judge, text: str, failing: int, misplaced: int, today: datetime.date) -> None:
+        layout = judge.layout
         self._layout = layout
         self._text = text
         self._today = today
@@ -88,19 +89,20 @@ class Mrz(Identity):
         self.format: MrzFormat = layout.format
         self.document_code: str = text[:2].rstrip("<")
         self.document_class: DocumentClass = document_class(layout.format, self.document_code)
-        self.issuing_state: str = _IMPLIED_STATES.get(layout.format) or self._field("issuing_state")
-        self.birth_date: MrzDate | None = birth_date(self._raw("birth_date"), today, self._prc.birth_century)
-        self.expiry_date: MrzDate | None = None
-        if "expiry_date" in layout.spans:
-            self.expiry_date = expiry_date(self._raw("expiry_date"), today, self._prc.expiry_century)
-        self.check_digits: tuple[FieldCheck, ...] = check_digit_results(layout.format, failing)
-        self.field_checks: tuple[FieldCheck, ...] = field_results(
-            layout,
-            text,
-            misplaced,
-            birth=self.birth_date,
-            expiry=self.expiry_date,
-            chinese_name_read=not self._prc.unreadable,
+        self.issuing_state: str = self._field("issuing_state") or _IMPLIED_STATE.get(layout.format, "")
+        birth = birth_date(self._raw("birth_date"), today, self._prc.birth_century)
+        expiry = self._raw("expiry_date")
+        self.birth_date: MrzDate | None = birth
+        self.expiry_date: MrzDate | None = (
+            expiry_date(expiry, today, self._prc.expiry_century) if expiry else None
+        )
+        self.check_digits: tuple[FieldCheck, ...] = judge.check_digits(failing)
+        self.field_checks: tuple[FieldCheck, ...] = judge.fields(
+            text, misplaced, birth, self.expiry_date, self._prc.unreadable
+        )
+        self.check_digits_ok: bool = not failing & judge.fatal
+        self.fields_ok: bool = self.field_checks is judge.fine or not any(
+            check.result is Result.FAILED for check in self.field_checks
         )
 
     @property
@@ -209,16 +211,6 @@ class Mrz(Identity):
         return country is not None and country.specimen
 
     @property
-    def check_digits_ok(self) -> bool:
-        """Whether no check digit failed."""
-        return all(check.result is not Result.FAILED for check in self.check_digits)
-
-    @property
-    def fields_ok(self) -> bool:
-        """Whether no field failed; warnings don't count."""
-        return all(check.result is not Result.FAILED for check in self.field_checks)
-
-    @property
     def valid(self) -> bool:
         """Whether nothing failed. A misread name can be valid all the same: no check digit covers it."""
         return self.check_digits_ok and self.fields_ok
@@ -276,7 +268,7 @@ def parse_mrz(lines: Sequence[str] | str, *, today: datetime.date) -> Mrz:
         raise DecodeError("mrz", "mrz.bad_character")
     if code == 0:
         raise unknown_format(text)
-    return Mrz(LAYOUTS[FORMATS[code - 1]], text, failing, misplaced, today)
+    return Mrz(JUDGES[code - 1], text, failing, misplaced, today)
 
 
 def check_digit(text: str | bytes) -> int:

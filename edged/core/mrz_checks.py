@@ -1,13 +1,12 @@
-"""What is judged about an MRZ, character by character and field by field.
+"""What is judged about an MRZ, check digit by check digit and field by field.
 
-Each printed check digit and each field gets a `FieldCheck`. `FAILED` is evidence against the document or the
-reading; `UNDETERMINED` with a reason is a warning: unusual, seen on genuine documents.
+Each gets a `FieldCheck`. `FAILED` is evidence against the document or the reading; `UNDETERMINED` with a reason is
+a warning: unusual, yet seen on genuine documents.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -31,7 +30,9 @@ class FieldCheck(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: Reason | None = None
 
 
-_ICAO_CODES: Final = {MrzFormat.TD1: "ACI", MrzFormat.TD2: "ACI", MrzFormat.TD3: "P"}
+_PRINTED_CODES: Final = frozenset(code.ljust(3, "<") for code in COUNTRIES)
+
+_ICAO_LETTERS: Final = {MrzFormat.TD1: "ACI", MrzFormat.TD2: "ACI", MrzFormat.TD3: "P"}
 """First letters of document codes (Doc 9303-4 to -6). Residence permits with others are about (RP, TR)."""
 
 _PRC_NUMBERS: Final = {
@@ -44,30 +45,116 @@ _PRC_NUMBERS: Final = {
 """Numbers of the PRC's card permits by document code, as far as they are known: another one is a warning."""
 
 
-@cache  # at most 9 layouts x 64 bit sets
-def check_digit_results(format: MrzFormat, failing: int) -> tuple[FieldCheck, ...]:  # noqa: A002
-    """One `FieldCheck` for each printed check digit; `failing` is the kernel's bit set.
+class Judge:
+    """The rules of one layout; immutable, its places and usual outcomes worked out once."""
 
-    The overall digit of the PRC's one-line permits is known from few specimens: a mismatch is a warning.
-    """
+    __slots__ = (
+        "_checks",
+        "_codes",
+        "_letters",
+        "_name",
+        "_name_field",
+        "_number",
+        "_prc_numbers",
+        "_sex",
+        "fatal",
+        "fine",
+        "layout",
+    )
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        spans = {name: slice(*span) for name, span in layout.spans.items()}
+        self._codes = [(field, spans[field]) for field in ("issuing_state", "nationality") if field in spans]
+        self._name_field = "surname" if layout.format is MrzFormat.FRA_ID else "name"
+        self._name = spans.get(self._name_field)
+        self._number = spans["document_number"]
+        self._sex = layout.spans["sex"][0] if "sex" in spans else None
+        self._letters = _ICAO_LETTERS.get(layout.format)
+        self._prc_numbers = layout.format in {MrzFormat.PRC_PERMIT, MrzFormat.PRC_CARD}
+        self._checks = [_check_digits(layout, failing) for failing in range(1 << len(layout.checks))]
+        self.fatal: int = sum(
+            1 << index
+            for index in range(len(layout.checks))
+            if self._checks[1 << index][index].result is Result.FAILED
+        )
+        """Bit set of the check digits whose mismatch is a failure."""
+        self.fine: tuple[FieldCheck, ...] = tuple(
+            FieldCheck(name, Result.SUCCESSFUL)
+            for name in dict.fromkeys(_judged_name(field.name) for field in layout.fields)
+            if not name.endswith("_check")
+        )
+        """The outcome of a document without any oddity."""
+
+    def check_digits(self, failing: int) -> tuple[FieldCheck, ...]:
+        """One `FieldCheck` for each printed check digit; `failing` is the kernel's bit set."""
+        return self._checks[failing]
+
+    def fields(
+        self, text: str, misplaced: int, birth: MrzDate, expiry: MrzDate | None, unreadable: bool
+    ) -> tuple[FieldCheck, ...]:
+        """One `FieldCheck` for each field; `misplaced` is the kernel's bit set of fields.
+
+        `unreadable`: the document has a coded Chinese name that codes nothing.
+        """
+        problems: dict[str, FieldCheck] = {}
+        for problem in self._problems(text, misplaced, birth, expiry, unreadable):
+            known = problems.get(problem.name)
+            if known is None or known.result is not Result.FAILED:
+                problems[problem.name] = problem
+        return tuple(problems.get(check.name, check) for check in self.fine) if problems else self.fine
+
+    def _problems(
+        self, text: str, misplaced: int, birth: MrzDate, expiry: MrzDate | None, unreadable: bool
+    ) -> Iterator[FieldCheck]:
+        if misplaced:
+            yield from self._misplaced_characters(text, misplaced)
+        for field, place in self._codes:
+            if text[place] not in _PRINTED_CODES:
+                yield _warning("mrz.unknown_country", field)
+        if self._name is not None:
+            name = text[self._name]
+            if not name.strip("<"):
+                yield _failure("mrz.field_empty", self._name_field)
+            elif has_gap(name):
+                yield _warning("mrz.name_gap", self._name_field)
+        number = text[self._number]
+        if not number.strip("<"):
+            yield _failure("mrz.field_empty", "document_number")
+        if birth.date is None:
+            yield _no_date("birth_date", birth)
+        if expiry is not None and expiry.date is None:
+            yield _no_date("expiry_date", expiry)
+        if self._sex is not None and text[self._sex] == "X":
+            yield _warning("mrz.sex_letter_x", "sex")
+        if self._letters is not None and (text[0] not in self._letters or text[1] == "V"):
+            yield _warning("mrz.unusual_document_code", "document_code")
+        if self._prc_numbers and _PRC_NUMBERS[text[:2]].fullmatch(number) is None:
+            yield _warning("mrz.unusual_number", "document_number")
+        if unreadable:
+            yield _warning("mrz.chinese_name_unreadable", "chinese_name")
+
+    def _misplaced_characters(self, text: str, misplaced: int) -> Iterator[FieldCheck]:
+        # The Russian internal passport writes Cyrillic letters in the name as Latin ones and digits.
+        russian_internal = self.layout.format is MrzFormat.TD3 and text.startswith("PNRUS")
+        for index, field in enumerate(self.layout.fields):
+            if misplaced >> index & 1 and not field.name.endswith("_check"):
+                if field.name == "name" and russian_internal:
+                    continue
+                yield _failure("mrz.field_characters", _judged_name(field.name))
+
+
+def _check_digits(layout: Layout, failing: int) -> tuple[FieldCheck, ...]:
+    """The overall digit of the PRC's one-line permits is known from few specimens: a mismatch only warns."""
     found = []
-    for index, check in enumerate(LAYOUTS[format].checks):
+    for index, check in enumerate(layout.checks):
         if not failing >> index & 1:
             found.append(FieldCheck(check.name, Result.SUCCESSFUL))
-        elif format is MrzFormat.PRC_PERMIT and check.name == "composite":
+        elif layout.format is MrzFormat.PRC_PERMIT and check.name == "composite":
             found.append(FieldCheck(check.name, Result.UNDETERMINED, Reason("mrz.composite_unproven")))
         else:
-            reason = Reason("mrz.check_digit_wrong", {"field": check.name})
-            found.append(FieldCheck(check.name, Result.FAILED, reason))
+            found.append(_failure("mrz.check_digit_wrong", check.name))
     return tuple(found)
-
-
-@cache
-def _all_well(format: MrzFormat) -> tuple[FieldCheck, ...]:  # noqa: A002
-    fields = LAYOUTS[format].fields
-    printed = (field.name for field in fields if not field.name.endswith("_check"))
-    names = dict.fromkeys(_judged_name(name) for name in printed)
-    return tuple(FieldCheck(name, Result.SUCCESSFUL) for name in names)
 
 
 def _judged_name(field: str) -> str:
@@ -75,29 +162,7 @@ def _judged_name(field: str) -> str:
     return "filler" if field.startswith("filler_") else field
 
 
-def field_results(
-    layout: Layout,
-    text: str,
-    misplaced: int,
-    *,
-    birth: MrzDate | None,
-    expiry: MrzDate | None,
-    chinese_name_read: bool,
-) -> tuple[FieldCheck, ...]:
-    """One `FieldCheck` for each field of the layout; `misplaced` is the kernel's bit set of fields.
-
-    `chinese_name_read` is False when the layout has a coded Chinese name that codes nothing.
-    """
-    problems: dict[str, FieldCheck] = {}
-    for problem in _problems(layout, text, misplaced, birth, expiry, chinese_name_read):
-        known = problems.get(problem.name)
-        if known is None or (known.result, problem.result) == (Result.UNDETERMINED, Result.FAILED):
-            problems[problem.name] = problem
-    fine = _all_well(layout.format)
-    return tuple(problems.get(check.name, check) for check in fine) if problems else fine
-
-
-def _failed(code: str, field: str) -> FieldCheck:
+def _failure(code: str, field: str) -> FieldCheck:
     return FieldCheck(field, Result.FAILED, Reason(code, {"field": field}))
 
 
@@ -105,60 +170,9 @@ def _warning(code: str, field: str) -> FieldCheck:
     return FieldCheck(field, Result.UNDETERMINED, Reason(code, {"field": field}))
 
 
-def _problems(
-    layout: Layout,
-    text: str,
-    misplaced: int,
-    birth: MrzDate | None,
-    expiry: MrzDate | None,
-    chinese_name_read: bool,
-) -> Iterator[FieldCheck]:
-    spans = layout.spans
-    if misplaced:
-        yield from _misplaced_characters(layout, text, misplaced)
-    for field in ("issuing_state", "nationality"):
-        if field in spans and text[slice(*spans[field])].rstrip("<") not in COUNTRIES:
-            yield _warning("mrz.unknown_country", field)
-    for field in ("name", "surname"):
-        if field in spans:
-            name = text[slice(*spans[field])]
-            if not name.strip("<"):
-                yield _failed("mrz.field_empty", field)
-            elif has_gap(name):
-                yield _warning("mrz.name_gap", field)
-    number = text[slice(*spans["document_number"])]
-    if not number.strip("<"):
-        yield _failed("mrz.field_empty", "document_number")
-    for field, date in (("birth_date", birth), ("expiry_date", expiry)):
-        if date is not None:
-            if date.problem is not None:
-                yield _failed(date.problem, field)
-            elif date.date is None:
-                yield _warning("mrz.date_incomplete", field)
-    if "sex" in spans and text[spans["sex"][0]] == "X":
-        yield _warning("mrz.sex_letter_x", "sex")
-    yield from _unusual_code(layout, text, number)
-    if not chinese_name_read:
-        yield _warning("mrz.chinese_name_unreadable", "chinese_name")
+def _no_date(field: str, date: MrzDate) -> FieldCheck:
+    return _warning("mrz.date_incomplete", field) if date.problem is None else _failure(date.problem, field)
 
 
-def _misplaced_characters(layout: Layout, text: str, misplaced: int) -> Iterator[FieldCheck]:
-    # The Russian internal passport writes Cyrillic letters in the name as Latin ones and digits.
-    russian_internal = layout.format is MrzFormat.TD3 and text.startswith("PNRUS")
-    for index, field in enumerate(layout.fields):
-        if misplaced >> index & 1 and not field.name.endswith("_check"):
-            if field.name == "name" and russian_internal:
-                continue
-            yield _failed("mrz.field_characters", _judged_name(field.name))
-
-
-def _unusual_code(layout: Layout, text: str, number: str) -> Iterator[FieldCheck]:
-    first_letters = _ICAO_CODES.get(layout.format)
-    if first_letters is not None and (text[0] not in first_letters or text[1] == "V"):
-        yield _warning("mrz.unusual_document_code", "document_code")
-    pattern = _PRC_NUMBERS.get(text[:2]) if layout.format in _PRC_NUMBERED else None
-    if pattern is not None and pattern.fullmatch(number) is None:
-        yield _warning("mrz.unusual_number", "document_number")
-
-
-_PRC_NUMBERED: Final = frozenset({MrzFormat.PRC_PERMIT, MrzFormat.PRC_CARD})
+JUDGES: Final = tuple(Judge(layout) for layout in LAYOUTS.values())
+"""A judge for each layout, in the order of `MrzFormat`."""

@@ -34,9 +34,8 @@ def has_gap(raw: str) -> bool:
 
     Fillers misread as letters look like that, and so do a few issuers' names: a warning, not a failure.
     """
-    name = raw.rstrip("<")
-    _, _, secondary = name.partition("<<")
-    return name.startswith("<") or secondary.startswith("<") or "<<" in secondary
+    primary, _, secondary = raw.rstrip("<").partition("<<")
+    return primary[:1] in {"", "<"} or secondary[:1] == "<" or "<<" in secondary
 
 
 def decode_ga(raw: str) -> str | None:

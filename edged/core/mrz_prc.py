@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from edged.core.layouts import Layout, MrzFormat
+from edged.core.layouts import LAYOUTS, Layout, MrzFormat
 from edged.core.mrz_names import count_letter, decode_ga, decode_quwei
 from edged.identity import Identity
 
@@ -66,6 +66,7 @@ CF_NATIONALITY: Final = slice(45, 48)
 """Where a `CF` card has its holder's nationality: the second line, 15 to 18 (one source)."""
 CF_NAME_WIDTH: Final = 12
 
+_TD3_OPTIONAL_DATA: Final = slice(*LAYOUTS[MrzFormat.TD3].spans["optional_data"])
 _NONE: Final = PrcParts()
 _PASSPORT_DATA: Final = re.compile(r"((?:[A-P]{4}){1,3}<{0,8})([A-P])([0-9])")
 _PASSPORT_CENTURY: Final = {"9": 19, "0": 20}
@@ -76,15 +77,13 @@ _HKID: Final = re.compile(r"[A-Z]{1,2}[0-9]{7}<*")
 
 def prc_parts(layout: Layout, text: str) -> PrcParts:
     """Decode the Chinese name and the centuries of an MRZ's joined text."""
-    match layout.format:
-        case MrzFormat.TD3 if text.startswith("CHN", 2):
-            return _passport(text[slice(*layout.spans["optional_data"])])
-        case MrzFormat.PRC_CARD:
-            return _card(layout.spans, text)
-        case MrzFormat.PRC_HOME_RETURN:
-            return _home_return(layout.spans, text)
-        case _:
-            return _NONE
+    if layout.format is MrzFormat.TD3:
+        return _passport(text[_TD3_OPTIONAL_DATA]) if text.startswith("CHN", 2) else _NONE
+    if layout.format is MrzFormat.PRC_CARD:
+        return _card(layout.spans, text)
+    if layout.format is MrzFormat.PRC_HOME_RETURN:
+        return _home_return(layout.spans, text)
+    return _NONE
 
 
 def _passport(optional_data: str) -> PrcParts:
@@ -133,7 +132,7 @@ def region(layout: Layout, text: str) -> Region | None:
     """
     if layout.format is not MrzFormat.TD3 or not text.startswith("CHN", 2):
         return None
-    optional_data = text[slice(*layout.spans["optional_data"])]
+    optional_data = text[_TD3_OPTIONAL_DATA]
     if _PASSPORT_DATA.fullmatch(optional_data):
         return Region.MAINLAND
     first = text[layout.spans["document_number"][0]]
