@@ -199,6 +199,7 @@ def check_digit(bytes text not None):
     return <int>(total % 10)
 
 
+@cython.auto_pickle(False)
 @cython.final
 cdef class Kernel:
     """The layouts, compiled; immutable once made, so threads may share it."""
