@@ -21,6 +21,9 @@ BUSY_TIMEOUT_S = 5.0
 WAL_LIMIT_BYTES = 4 << 20
 """The write-ahead log is cut back to this after a checkpoint, so that one burst doesn't keep the disk."""
 
+StreamKey = tuple[str, str, str]
+"""How every party's ledger names a stream: (device, log_id, audience)."""
+
 _PRIMARY = 0xFF  # SQLite's extended result codes carry the primary code in the low byte
 
 _CODES = {

@@ -127,15 +127,23 @@ class Connection:
             self._client.drop()
         raise self.error()
 
-    async def receive(self, limit: int = 1) -> list[Received]:
-        """Wait for a message; return all that are here by then, at most `limit`. Raises `UplinkError`."""
-        inbox = self._client.inbox
-        while not inbox:
+    async def readable(self) -> None:
+        """Wait until a message is here. Raises `UplinkError` when the connection ends first."""
+        while not self._client.inbox:
             if self._client.lost.done():
                 raise self.error()
             self._client.arrived.clear()
             await self._client.arrived.wait()
+
+    def take(self, limit: int) -> list[Received]:
+        """The messages that are here, at most `limit`."""
+        inbox = self._client.inbox
         return [inbox.popleft() for _ in range(min(limit, len(inbox)))]
+
+    async def receive(self, limit: int = 1) -> list[Received]:
+        """`readable`, then `take`."""
+        await self.readable()
+        return self.take(limit)
 
     def acknowledge(self, message: Received) -> None:
         """Tell the broker that `message` (of this connection) is stored, so that it may forget it."""

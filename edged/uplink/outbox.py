@@ -17,7 +17,7 @@ import msgspec
 
 from edged.errors import StateError
 from edged.uplink import database
-from edged.uplink.database import from_ms, to_ms, transaction, translated
+from edged.uplink.database import StreamKey, from_ms, to_ms, transaction, translated
 from edged.uplink.envelope import Envelope, EnvelopeDraft, Receipt, ReceiptRange, StreamPosition, range_sha256
 
 if TYPE_CHECKING:
@@ -116,10 +116,6 @@ class SentEnvelope(msgspec.Struct, frozen=True):
     sha256: str
     published: bool
     receipted: bool
-
-
-StreamKey = tuple[str, str, str]
-"""(device, log_id, audience)."""
 
 
 class StateDatabase:

@@ -1,0 +1,104 @@
+"""Taking envelopes in: verified against the fleet's authority and their topic, then placed, a batch at a time.
+
+What collector and partner do alike. Verifying is arithmetic and comes first; the database is held only while
+placing, in one transaction, so that a batch is acknowledged when all of it is on the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edged.errors import DecodeError, SignatureRefusedError
+from edged.uplink import topics
+from edged.uplink.envelope import OpenedEnvelope, open_envelope
+from edged.uplink.streams import Alarm, Outcome, RefusedAs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from edged.uplink.roles import TrustAnchor
+    from edged.uplink.streams import StreamStore
+
+BATCH: Final = 100
+"""Messages in one transaction: spreads the cost of a sync over many, and bounds what is verified meanwhile."""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """A message as it came off the broker: nothing in it is to be believed."""
+
+    topic: str
+    payload: bytes
+    lane: str | None = None
+    """What the sender says of its freshness: "live" or "backlog"."""
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of one message. `opened` is None where the signature doesn't hold."""
+
+    incoming: Incoming
+    outcome: Outcome
+    opened: OpenedEnvelope | None
+    alarm: Alarm | None
+
+
+def take(
+    store: StreamStore,
+    messages: Sequence[Incoming],
+    *,
+    anchor: TrustAnchor,
+    now: datetime,
+    body: Callable[[Incoming, OpenedEnvelope], str],
+    audience: str | None = None,
+    hand: Callable[[OpenedEnvelope], bool] = lambda _: False,
+) -> list[Taken]:
+    """Verify and place `messages`; when this returns, what it says is on the disk. Raises `StateError`.
+
+    `body` is what to keep of a good one; `hand` whether to offer it in `StreamStore.to_hand`. With `audience`,
+    envelopes for anybody else are refused.
+    """
+    opened = [_verify(message, anchor, now, audience) for message in messages]
+    with store.batch():
+        return [
+            _place(store, message, found, now, body, hand)
+            for message, found in zip(messages, opened, strict=True)
+        ]
+
+
+def _verify(
+    message: Incoming, anchor: TrustAnchor, now: datetime, audience: str | None
+) -> OpenedEnvelope | str:
+    """The envelope, or the code of why it is none."""
+    try:
+        place = topics.parse_verdict(message.topic, anchor.fleet)
+        if audience not in (None, place.audience):
+            return "envelope.wrong_audience"
+        return open_envelope(
+            message.payload, anchor=anchor, at=now, audience=place.audience, device=place.device
+        )
+    except (DecodeError, SignatureRefusedError) as error:
+        return error.code
+
+
+def _place(
+    store: StreamStore,
+    message: Incoming,
+    found: OpenedEnvelope | str,
+    now: datetime,
+    body: Callable[[Incoming, OpenedEnvelope], str],
+    hand: Callable[[OpenedEnvelope], bool],
+) -> Taken:
+    if isinstance(found, str):
+        sha256 = hashlib.sha256(message.payload).hexdigest()
+        alarm = store.raise_alarm(found, message.topic, now=now, sha256=sha256)
+        return Taken(message, RefusedAs(found), None, alarm)
+    outcome = store.place(found, body(message, found), now=now, hand=hand(found))
+    if not isinstance(outcome, RefusedAs):
+        return Taken(message, outcome, found, None)
+    # The device has signed this: two stories of one device, side by side, are the proof.
+    evidence = message.payload.decode("ascii")
+    alarm = store.raise_alarm(outcome.code, message.topic, now=now, opened=found, evidence=evidence)
+    return Taken(message, outcome, found, alarm)

@@ -1,0 +1,146 @@
+"""A subscription that outlives its connections: what the collector and a partner's subscriber have in common.
+
+The broker keeps the session (stable client id, a day), messages come in batches, and a batch is acknowledged by
+whoever has stored it. Killed anywhere, the broker sends again what wasn't acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from edged import log
+from edged.errors import CertificateError, StateError, UplinkError
+from edged.uplink.intake import BATCH
+from edged.uplink.mqtt import Connection, Endpoint, Received, Session, connect
+from edged.uplink.reconnect import Backoff, first_to_end, within
+from edged.uplink.streams import Alarm, Hole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SESSION_EXPIRY_S: Final = 86_400
+"""The broker keeps our session a day: then whoever is gone is gone, and outboxes send anew."""
+
+QUIET_S: Final = 2.0
+"""Holes are looked for when nothing has come for so long: in between, numbers merely overtake each other."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
+    """Connected and subscribed as `name`. `resumed` tells whether the broker had kept our session."""
+
+    name: str
+    resumed: bool
+
+
+class Down(msgspec.Struct, frozen=True, tag="down", tag_field="event"):
+    """The connection ended or couldn't be made, or the disk failed; the next attempt is in `retry_s` seconds."""
+
+    code: str
+    retry_s: float
+
+
+class Alarmed(msgspec.Struct, frozen=True, tag="alarm", tag_field="event"):
+    """Something was refused that nobody honest sends."""
+
+    alarm: Alarm
+
+
+class Holes(msgspec.Struct, frozen=True, tag="holes", tag_field="event"):
+    """Numbers that are missing from streams; an empty list when all that were missing have come."""
+
+    holes: tuple[Hole, ...]
+
+
+SubscriptionEvent = Ready | Down | Alarmed | Holes
+
+
+class Receiver(Protocol):
+    """Who stores what a subscription brings."""
+
+    async def on_connect(self) -> None:
+        """Before each connection."""
+
+    async def on_batch(self, connection: Connection, messages: list[Received]) -> None:
+        """Store `messages`, then acknowledge them."""
+
+    async def holes(self) -> Sequence[Hole]:
+        """What is missing by now; asked when it has been quiet for `QUIET_S` after something came."""
+
+
+class Subscription:
+    """Keeps one topic filter subscribed. `run` is a task; `stop` ends it after the batch in hand."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        client_id: str,
+        topic_filter: str,
+        backoff_s: tuple[float, float],
+        on_event: Callable[[SubscriptionEvent], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._session = Session(client_id, expiry_s=SESSION_EXPIRY_S, receive_maximum=2 * BATCH)
+        self._filter = topic_filter
+        self._backoff = Backoff(*backoff_s, random.Random())  # noqa: S311  # no secret, only different
+        self._on_event = on_event
+        self._log = log.get("subscription")
+        self._stopping = asyncio.Event()
+        self._holes: tuple[Hole, ...] = ()
+
+    def stop(self) -> None:
+        """Let `run` return after the batch in hand."""
+        self._stopping.set()
+
+    async def run(self, receiver: Receiver) -> None:
+        """Receive until `stop`. Whatever fails, connection or disk, is tried again; the broker keeps the rest."""
+        while not self._stopping.is_set():
+            await self._attempt(receiver)
+
+    async def _attempt(self, receiver: Receiver) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await receiver.on_connect()
+            await self._connected(receiver)
+            return
+        except (UplinkError, CertificateError, StateError) as error:
+            code, detail = error.code, str(error)
+        self._backoff.lasted(loop.time() - began)
+        wait = round(self._backoff.next(), 3)
+        self._log.warning("down", code=code, detail=detail, retry_s=wait)
+        self._on_event(Down(code, wait))
+        await within(self._stopping.wait(), wait)
+
+    async def _connected(self, receiver: Receiver) -> None:
+        async with connect(self._endpoint, self._session) as connection:
+            await connection.subscribe(self._filter)
+            resumed = connection.session_present
+            self._log.info("ready", client=self._session.client_id, resumed=resumed)
+            self._on_event(Ready(self._session.client_id, resumed))
+            news = True
+            while not self._stopping.is_set():
+                await within(first_to_end(connection.readable(), self._stopping.wait()), QUIET_S)
+                if messages := connection.take(BATCH):
+                    await receiver.on_batch(connection, messages)
+                    news = True
+                elif news:
+                    self._report(tuple(await receiver.holes()))
+                    news = False
+
+    def alarm(self, alarms: Sequence[Alarm]) -> None:
+        """Report what was refused: the 1st, 2nd, 4th, 8th, … of a kind, so that who shouts can't drown the rest."""
+        for alarm in alarms:
+            if alarm.count & (alarm.count - 1) == 0:
+                self._log.error("alarm", **msgspec.structs.asdict(alarm))
+                self._on_event(Alarmed(alarm))
+
+    def _report(self, holes: tuple[Hole, ...]) -> None:
+        if holes != self._holes:
+            self._holes = holes
+            self._log.warning("holes", count=len(holes))
+            self._on_event(Holes(holes))
