@@ -28,7 +28,7 @@ TYP_RECEIPT: Final = "receipt+jws"
 MAX_OPAQUE: Final = 128
 """Longest reference, purpose or operator pseudonym: a caller's own UUID, URN or order number fits."""
 
-MAX_RANGES: Final = 200
+MAX_RANGES: Final = 150
 """Ranges in one receipt: keeps it under `sign.MAX_COMPACT`; a collector with more to say sends another."""
 
 MAX_CHECKS: Final = 64

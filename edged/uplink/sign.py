@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "ES256"
 
 MAX_COMPACT: Final = 64 * 1024
-"""Longest signed message in bytes: an envelope has about 2 KiB, a receipt of 200 ranges about 50 KiB."""
+"""Longest signed message in bytes: an envelope has about 2 KiB, a full receipt under 60 KiB."""
 
 MAX_HEADER: Final = 12 * 1024
 """Longest protected header: three certificates of up to 2 KiB, in base64 twice, and some room."""
