@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.reading import PageReading
-    from edged.uplink.publisher import UplinkEvent
+    from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
 PSEUDONYM_FILE = "pseudonym-{audience}.key"

@@ -64,6 +64,8 @@ def judge_inspection(
         *(Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),)) for name in NOT_ON_THIS_BOX),
     )
     kind = kind_of(request, provenance)
+    if kind is Kind.LIVE and reading.mrz is not None and reading.mrz.specimen:
+        checks = tuple(_fails_as_specimen(check) if check.name == "mrz_fields" else check for check in checks)
     verdict = judge(request.scene, kind, settings.scene(request.scene).classes, checks)
     drafts = tuple(
         _draft(name, audience, verdict, reading, request, clock, provenance, pseudonyms[name])
@@ -95,6 +97,11 @@ def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
     if expires < clock.today:
         return Check("expiry", Result.FAILED, (Reason("expiry.expired"),))
     return Check("expiry", Result.SUCCESSFUL)
+
+
+def _fails_as_specimen(check: Check) -> Check:
+    """Utopia issues specimens alone: well-formed, and never somebody's document at a counter."""
+    return Check(check.name, Result.FAILED, (*check.reasons, Reason("mrz.specimen_document")))
 
 
 def _read_with_confidence(reading: PageReading) -> bool:

@@ -26,8 +26,9 @@ LOST = ClockReading(datetime(1970, 1, 1, tzinfo=UTC), trusted=False, today=TODAY
 REAL = {"head": Provenance(driver="serial", identity="H1", simulated=False)}
 SIMULATED = {"head": Provenance(driver="simulated", identity="s", simulated=True)}
 
-VALID = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F3104150ZE184226B<<<<<16"
-EXPIRED = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
+SPECIMEN = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F3104150ZE184226B<<<<<16"
+VALID = "P<CANERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nX123456785CAN7408122F3104150ZE184226B<<<<<18"
+EXPIRED = "P<CANERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nX123456785CAN7408122F1204159ZE184226B<<<<<12"
 
 
 def reading(text: str | None, *, read: Result = Result.SUCCESSFUL) -> Any:
@@ -65,20 +66,31 @@ def test_a_valid_passport_is_successful_and_told_to_centre_and_bank() -> None:
     judgement = judged(reading(VALID), reference="T-1", purpose="account", operator="clerk-7")
     assert judgement.verdict.result is Result.SUCCESSFUL
     central, bank = judgement.drafts
-    assert (central.audience, central.reference, central.claims) == ("central", None, {"issuing_state": "UTO"})
+    assert (central.audience, central.reference, central.claims) == (
+        "central",
+        None,
+        {"issuing_state": "CAN"},
+    )
     assert (bank.audience, bank.reference, bank.purpose, bank.operator) == (
         "first-bank",
         "T-1",
         "account",
         "clerk-7",
     )
-    assert bank.claims["nationality"] == "UTO"
+    assert bank.claims["nationality"] == "CAN"
     assert bank.document.format == "TD3"
+
+
+def test_a_specimen_is_nobodys_document_when_it_matters() -> None:
+    live = judged(reading(SPECIMEN), provenance=REAL).verdict
+    assert live.result is Result.FAILED
+    assert [reason.code for reason in live.reasons] == ["mrz.specimen_document"]
+    assert judged(reading(SPECIMEN), provenance=SIMULATED).verdict.result is Result.SUCCESSFUL
 
 
 def test_no_draft_holds_a_direct_identifier() -> None:
     drafts = msgspec.json.encode(judged(reading(VALID)).drafts).decode()
-    for raw in ("ERIKSSON", "ANNA", "MARIA", "L898902C3", "ZE184226B", "740812", "1974-08-12", "310415"):
+    for raw in ("ERIKSSON", "ANNA", "MARIA", "X12345678", "ZE184226B", "740812", "1974-08-12", "310415"):
         assert raw not in drafts
 
 
@@ -167,7 +179,9 @@ def test_a_lost_clock_is_said_in_every_envelope() -> None:
         ([Result.ABORTED, Result.FAILED], Result.FAILED),
     ],
 )
-def test_the_overall_result_follows_from_the_mandatory_checks(results: list[Result], expected: Result) -> None:
+def test_the_overall_result_follows_from_the_mandatory_checks(
+    results: list[Result], expected: Result
+) -> None:
     mandatory = [JudgedCheck("chip", CheckClass.MANDATORY, result) for result in results]
     rest = [
         JudgedCheck("expiry", CheckClass.OPTIONAL, Result.FAILED),

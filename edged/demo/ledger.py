@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.central.store import ledger as archive_ledger
-from edged.partner.store import ledger as partner_ledger
 from edged.uplink.outbox import ledger as box_ledger
+from edged.uplink.streams import ledger as receiver_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +34,7 @@ class StreamLedger:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All streams of all boxes, and the collector's alarms."""
+    """All streams of the box, and the alarms that collector and partners raised."""
 
     streams: tuple[StreamLedger, ...]
     alarms: int
@@ -49,15 +48,15 @@ class Ledger:
 def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path]) -> Ledger:
     """Read every party's database (read-only). Raises `StateError` when one can't be read."""
     sent = box_ledger(box)
-    archived = archive_ledger(archive)
-    received = {name: partner_ledger(path) for name, path in partners.items()}
+    archived = receiver_ledger(archive)
+    received = {name: receiver_ledger(path) for name, path in partners.items()}
     streams = []
     for key in sorted(sent, key=lambda key: key[2]):
         rows = sent[key]
         hashes = {row.seq: row.sha256 for row in rows}
         kept = archived.streams.get(key)
         archive_hashes = kept.hashes if kept else {}
-        partner = received[key[2]].get(key) if key[2] in received else None
+        partner = received[key[2]].streams.get(key) if key[2] in received else None
         expected = key[2] in received
         published = sum(row.published for row in rows)
         receipted = sum(row.receipted for row in rows)
@@ -77,4 +76,5 @@ def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path]) -> Ledge
             )
         )
     strangers = archived.streams.keys() - sent.keys()
-    return Ledger(tuple(streams), archived.alarms + len(strangers))
+    alarms = archived.alarms + sum(one.alarms for one in received.values())
+    return Ledger(tuple(streams), alarms + len(strangers))

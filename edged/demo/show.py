@@ -192,9 +192,8 @@ class Show:
                 else:
                     return client
 
-    def _on_verdict(self, partner: str, line: dict[str, Any]) -> None:
-        payload = line["payload"]
-        self._verdicts.setdefault(payload["reference"] or "", []).append((partner, payload))
+    def _on_verdict(self, partner: str, verdict: dict[str, Any]) -> None:
+        self._verdicts.setdefault(verdict["reference"] or "", []).append((partner, verdict))
         self._arrived.set()
 
     async def _tell_verdicts(self, shown: Shown, answer: dict[str, Any]) -> None:

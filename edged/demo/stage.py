@@ -94,6 +94,33 @@ document = "pseudonymise"
 """
 
 
+_COLLECTOR_CONFIG = """\
+fleet_ca = "{ca}"
+signing_key = "{sign.key}"
+signing_certificate = "{sign.certificate}"
+archive = "archive.sqlite"
+reconnect_min_s = 0.1
+reconnect_max_s = 1.0
+"""
+
+_PARTNER_CONFIG = """\
+fleet_ca = "{ca}"
+inbox = "verdicts.sqlite"
+tests = true
+reconnect_min_s = 0.1
+reconnect_max_s = 1.0
+"""
+
+_ENDPOINT = """
+[broker]
+host = "{host}"
+port = {port}
+ca = "{ca}"
+certificate = "{tls.certificate}"
+key = "{tls.key}"
+"""
+
+
 class Stage:
     """All parties, up between entering and leaving.
 
@@ -223,3 +250,40 @@ class Stage:
             )
         )
         return Party("box", ("run", "--config", str(config)), home / "log", on_restart=self._on_restart)
+
+    def _collector(self, fleet: DemoFleet) -> Party:
+        home = self._home("central")
+        config = home / "collector.toml"
+        sign = fleet.issue(Role.COLLECTOR, COLLECTOR, Usage.SIGNING)
+        tls = fleet.issue(Role.COLLECTOR, COLLECTOR, Usage.TLS)
+        config.write_text(
+            _COLLECTOR_CONFIG.format(ca=fleet.ca, sign=sign)
+            + _ENDPOINT.format(host=HOST, port=self._broker.port, ca=fleet.ca, tls=tls)
+        )
+        return Party(
+            "collector",
+            ("central", "collect", "--config", str(config)),
+            home / "log",
+            on_restart=self._on_restart,
+        )
+
+    def _partner(self, fleet: DemoFleet, name: str, audience: str) -> Party:
+        home = self._home(name)
+        config = home / "partner.toml"
+        tls = fleet.issue(Role.AUDIENCE, audience, Usage.TLS)
+        config.write_text(
+            _PARTNER_CONFIG.format(ca=fleet.ca)
+            + _ENDPOINT.format(host=HOST, port=self._broker.port, ca=fleet.ca, tls=tls)
+        )
+
+        def heard(line: dict[str, Any]) -> None:
+            if line["event"] == "verdict":
+                self._on_verdict(name, line["verdict"])
+
+        return Party(
+            name,
+            ("partner", "follow", "--config", str(config), "--json"),
+            home / "log",
+            on_line=heard,
+            on_restart=self._on_restart,
+        )
