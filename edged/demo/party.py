@@ -19,6 +19,7 @@ STOP_TIMEOUT_S = 20.0
 """What a unit's TimeoutStopSec would give it."""
 MAX_RESTARTS = 20
 """A party that dies this often isn't being killed, it is broken."""
+EDGED = (sys.executable, "-m", "edged")
 _MAX_LINE = 1 << 20
 
 
@@ -28,6 +29,8 @@ class PartyError(EdgedError):
 
 class Party:
     """A process of the `edged` command, with its log file.
+
+    `command` is how the `edged` command is started.
 
     Attributes:
         name: what the demo calls it.
@@ -40,12 +43,13 @@ class Party:
         arguments: Sequence[str],
         log: Path,
         *,
+        command: Sequence[str] = EDGED,
         on_line: Callable[[dict[str, Any]], None] | None = None,
         on_restart: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self.restarts = 0
-        self._arguments = arguments
+        self._arguments = (*command, *arguments)
         self._log = log
         self._on_line = on_line
         self._on_restart = on_restart
@@ -95,9 +99,6 @@ class Party:
     async def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "edged",
                 *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if self._on_line else log,

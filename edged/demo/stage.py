@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from edged.central.mosquitto import Access
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
-from edged.demo.party import Party
+from edged.demo.party import EDGED, Party
 from edged.uplink.names import Role, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date
     from pathlib import Path
     from types import TracebackType
@@ -135,7 +135,9 @@ class Stage:
         fixed_today: date | None,
         on_verdict: Callable[[str, dict[str, Any]], None],
         on_restart: Callable[[str], None],
+        box_command: Sequence[str] = EDGED,
     ) -> None:
+        self._box_command = box_command
         self._directory = directory
         self._on_verdict = on_verdict
         self._on_restart = on_restart
@@ -249,7 +251,13 @@ class Stage:
                 fixed=fixed,
             )
         )
-        return Party("box", ("run", "--config", str(config)), home / "log", on_restart=self._on_restart)
+        return Party(
+            "box",
+            ("run", "--config", str(config)),
+            home / "log",
+            command=self._box_command,
+            on_restart=self._on_restart,
+        )
 
     def _collector(self, fleet: DemoFleet) -> Party:
         home = self._home("central")

@@ -1,0 +1,103 @@
+"""Leaks planted on purpose: one small change of the daemon each, which the leak test must find.
+
+Run as `python -m tests.plants NAME edged-arguments…`: plants the leak NAME, then is the `edged` command.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from typing import Any
+
+import edged.daemon
+import edged.judging
+import edged.station
+import edged.uplink.publisher
+from edged import log
+from edged.cli import main
+from edged.errors import EdgedError
+
+seen: list[str] = []
+
+
+def _watch_readings() -> None:
+    """Note every holder's surname as it passes."""
+    read = edged.daemon.Daemon._read
+
+    def reading(self: Any, frame: Any) -> Any:
+        side = read(self, frame)
+        if side.mrz is not None:
+            seen.append(side.mrz.surname.reveal())
+        return side
+
+    edged.daemon.Daemon._read = reading  # type: ignore[method-assign]
+
+
+def plant_in_log() -> None:
+    stage = edged.station.Station._stage
+
+    def chatty(self: Any, name: str) -> None:
+        stage(self, name)
+        log.get("plant").info("a helpful line", holder=seen[-1:])
+
+    edged.station.Station._stage = chatty  # type: ignore[method-assign]
+
+
+def plant_in_exception() -> None:
+    judge = edged.daemon.judge_inspection
+
+    def failing(sides: Any, **rest: Any) -> Any:
+        if seen:
+            raise EdgedError(f"can't judge the document of {seen[-1]}")
+        return judge(sides, **rest)
+
+    edged.daemon.judge_inspection = failing
+
+
+def plant_in_status() -> None:
+    status = edged.uplink.publisher.Uplink._status
+
+    def telling(self: Any, state: Any) -> bytes:
+        return status(self, state).replace(b'"demo"', b'"demo for ' + "".join(seen[-1:]).encode() + b'"')
+
+    edged.uplink.publisher.Uplink._status = telling  # type: ignore[method-assign]
+
+
+def plant_in_verdict() -> None:
+    disclose = edged.judging.disclose
+
+    def open_hearted(mrz: Any, policy: Any, **rest: Any) -> Any:
+        return disclose(mrz, policy, **rest) | {"surname": mrz.surname.reveal() if mrz else None}
+
+    edged.judging.disclose = open_hearted
+
+
+def plant_in_database() -> None:
+    commit = edged.daemon.StateDatabase.commit_inspection
+
+    def remembering(self: Any, *arguments: Any) -> Any:
+        with sqlite3.connect(self._connection.execute("PRAGMA database_list").fetchone()[2]) as other:
+            other.execute("CREATE TABLE IF NOT EXISTS visitor (name BLOB)")
+            other.execute("INSERT INTO visitor VALUES (?)", (seen[-1].encode("utf-16-le"),))
+        other.close()
+        return commit(self, *arguments)
+
+    edged.daemon.StateDatabase.commit_inspection = remembering  # type: ignore[method-assign]
+
+
+def plant_in_control_socket() -> None:
+    edged.daemon.Daemon._on_uplink = (  # type: ignore[method-assign]
+        lambda self, event: self._publish({"event": "uplink", "for": seen[-1:]})
+    )
+
+
+PLANTS = {
+    name.removeprefix("plant_in_"): plant
+    for name, plant in tuple(globals().items())
+    if name.startswith("plant_in_")
+}
+
+if __name__ == "__main__":
+    _watch_readings()
+    PLANTS[sys.argv[1]]()
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,131 @@
+"""Nothing personal ever leaves in clear: every byte that the processes of a whole demo write is searched.
+
+And the search finds what is planted: in a log line, the status topic, an exception, a verdict, the database and
+the control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged.control import ControlClient
+from edged.core.mrz import Mrz, parse_mrz
+from edged.demo.hand import Hand
+from edged.demo.stage import Stage
+from edged.errors import ControlError
+from edged.privacy.leakscan import LeakScanner
+from edged.specimens import FIXED_TODAY, shipped
+from tests import plants
+from tests.box import EDGED, SPECIMENS
+
+
+def holders(*names: str) -> list[Mrz]:
+    return [
+        parse_mrz(specimen.expected.lines, today=FIXED_TODAY)
+        for specimen in shipped()
+        if specimen.expected and specimen.expected.lines and (not names or specimen.name in names)
+    ]
+
+
+def leaks(scanner: LeakScanner, directory: Path, **more: bytes) -> dict[str, list[Any]]:
+    """Findings by file, in every file below `directory` and in `more`; images and sockets apart."""
+    outputs = {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and path.suffix != ".jpg"
+    } | more
+    assert len(outputs) > 10
+    found = {name: scanner.scan(data) for name, data in outputs.items()}
+    return {name: findings for name, findings in found.items() if findings}
+
+
+def test_a_whole_demo_with_kills_leaks_nothing(tmp_path: Path) -> None:
+    """What the box has on disk while it runs is searched after kill -9, before any clean-up."""
+    directory = tmp_path / "demo"
+    done = subprocess.run(
+        [*EDGED, "demo", "--json", "--directory", str(directory), "--kill", "box", "--kill", "broker"],
+        capture_output=True,
+        env=os.environ | {"LANG": "C.UTF-8"},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    scanner = LeakScanner.for_documents(holders())
+    assert leaks(scanner, directory, stdout=done.stdout, stderr=done.stderr) == {}
+    assert (directory / "box" / "log").stat().st_size > 1000, "the searched log is a real one"
+    assert (directory / "central" / "archive.sqlite").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize(
+    ("plant", "place"),
+    [
+        ("log", "box/log"),
+        ("exception", "box/log"),
+        ("status", "broker/mosquitto.db"),
+        ("verdict", "central/archive.sqlite"),
+        ("database", "box/state/state.sqlite"),
+        ("control_socket", "events"),
+    ],
+)
+async def test_a_planted_leak_is_found(plant: str, place: str, tmp_path: Path) -> None:
+    assert plant in plants.PLANTS
+    heard: list[str] = []
+    stage = Stage(
+        tmp_path / "stage",
+        fixed_today=FIXED_TODAY,
+        on_verdict=lambda partner, verdict: heard.append(str(verdict)),
+        on_restart=lambda party: None,
+        box_command=(sys.executable, "-m", "tests.plants", plant),
+    )
+    async with stage:
+        await _scan_one(stage, heard)
+    found = leaks(
+        LeakScanner.for_documents(holders("identity-card")),
+        tmp_path / "stage",
+        events="\n".join(heard).encode(),
+    )
+    assert any(name.startswith(place) for name in found), f"{plant}: found in {sorted(found)} alone"
+
+
+async def _scan_one(stage: Stage, heard: list[str]) -> None:
+    """One inspection, and what the control socket says until its envelopes have their receipts."""
+    async with asyncio.timeout(30), Hand(stage.glass) as hand:
+        client = await _connect(stage)
+        await client.call("subscribe")
+        await hand.place(SPECIMENS["identity-card"].sides)
+        await client.call("scan")
+        while (await client.call("status"))["uplink"]["pending"]:
+            await asyncio.sleep(0.05)
+        while not client._events.empty():
+            heard.append(str(await client._events.get()))
+        await client.__aexit__(None, None, None)
+
+
+async def _connect(stage: Stage) -> ControlClient:
+    while True:
+        try:
+            return await ControlClient(stage.control).__aenter__()
+        except ControlError:
+            await asyncio.sleep(0.02)
+
+
+def test_without_a_plant_the_same_inspection_is_clean(tmp_path: Path) -> None:
+    async def run() -> None:
+        stage = Stage(
+            tmp_path / "stage",
+            fixed_today=FIXED_TODAY,
+            on_verdict=lambda partner, verdict: heard.append(str(verdict)),
+            on_restart=lambda party: None,
+        )
+        async with stage:
+            await _scan_one(stage, heard)
+
+    heard: list[str] = []
+    asyncio.run(run())
+    scanner = LeakScanner.for_documents(holders("identity-card"))
+    assert leaks(scanner, tmp_path / "stage", events="\n".join(heard).encode()) == {}
