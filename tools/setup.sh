@@ -71,6 +71,7 @@ missing_packages() {
     command -v mosquitto >/dev/null || echo mosquitto
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
+        command -v strace >/dev/null || echo strace
     fi
 }
 
