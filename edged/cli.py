@@ -105,7 +105,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
 
 
-def _language() -> argparse.ArgumentParser:
+def _language() -> _Parser:
     common = _Parser(add_help=False, allow_abbrev=False)
     common.add_argument(
         "--lang",

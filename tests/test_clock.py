@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,8 @@ def test_a_fixed_day_replaces_the_date_but_hides_no_broken_clock() -> None:
 
 def test_the_kernel_can_be_asked() -> None:
     assert synchronised() in (True, False)
+
+
+def test_the_time_service_of_systemd_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "synchronized").touch()
+    assert synchronised(tmp_path / "synchronized")
