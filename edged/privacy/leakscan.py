@@ -29,7 +29,7 @@ from edged.identity import Identity
 from edged.privacy.leakviews import View, views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import date
 
     from edged.core.mrz import Mrz
@@ -74,12 +74,23 @@ class LeakScanner(Identity):
 
     __slots__ = ("_exact", "_needles")
 
-    def __init__(self, texts: Iterable[tuple[str, str]], dates: Iterable[tuple[str, date]] = ()) -> None:
-        """Take (kind, value) pairs: names and numbers as printed or with fillers, and dates."""
+    def __init__(
+        self,
+        texts: Iterable[tuple[str, str]],
+        dates: Iterable[tuple[str, date]] = (),
+        *,
+        ignore: Collection[str] = (),
+    ) -> None:
+        """Take (kind, value) pairs: names and numbers as printed or with fillers, and dates.
+
+        `ignore` are values that the searched bytes hold anyway: a specimen's holder may be called `TEST`.
+        """
         needles: dict[tuple[str, bytes], _Needle] = {}
         exact: set[tuple[str, bytes]] = set()
         spelt = [(kind, form) for kind, day in dates for form in _date_forms(day)]
         for kind, value in (*texts, *spelt):
+            if value in ignore:
+                continue
             if not value.isascii():
                 exact |= {(kind, form) for form in _exact_forms(value)}
             elif needle := _needle(kind, value):
@@ -88,8 +99,8 @@ class LeakScanner(Identity):
         self._exact = tuple(exact)
 
     @classmethod
-    def for_documents(cls, documents: Iterable[Mrz]) -> LeakScanner:
-        """A scanner for everything these documents' MRZs say about their holders."""
+    def for_documents(cls, documents: Iterable[Mrz], *, ignore: Collection[str] = ()) -> LeakScanner:
+        """A scanner for everything these documents' MRZs say about their holders; `ignore` as above."""
         texts: list[tuple[str, str]] = []
         dates: list[tuple[str, date]] = []
         for mrz in documents:
@@ -98,7 +109,7 @@ class LeakScanner(Identity):
                 held = getattr(mrz, kind)
                 if held is not None and held.date is not None:
                     dates.append((kind, held.date))
-        return cls(texts, dates)
+        return cls(texts, dates, ignore=ignore)
 
     def scan(self, data: bytes) -> list[Finding]:
         """Every finding, by offset; empty when the bytes are clean."""
