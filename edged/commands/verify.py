@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", nargs="?", default="-", metavar="FILE", help="the envelope; - is standard input"
     )
     parser.add_argument(
-        "--ca", required=True, type=Path, metavar="CA.pem", help="the fleet authority's certificate"
+        "--ca", required=True, type=Path, metavar="CA.pem", help="certificate of the fleet authority"
     )
     parser.add_argument(
         "--audience", metavar="NAME", help="refuse an envelope that is addressed to anybody else"
