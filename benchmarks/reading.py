@@ -1,8 +1,8 @@
 """How well MRZs are read: exact, wrong-as-valid and time, by format and kind, on a folder of images.
 
-The folder holds images and a `corpus.json`: a list of {"file", "format", "kind", "lines" (null where there is nothing
-to be read), "check_ok"}. `--degrade` adds copies as a camera at a counter would take them: turned, tilted, small,
-blurred, glaring, compressed. `--specimens` reads the package's own specimens instead.
+The folder holds images and a `corpus.json`: a list of {"file", "format", "kind", "lines" (null where there is
+nothing to be read), "check_ok"}. `--degrade` adds copies as a camera at a counter would take them: turned,
+tilted, small, blurred, glaring, compressed. `--specimens` reads the package's own specimens instead.
 
     python benchmarks/reading.py CORPUS [--degrade N] [--json] [--failures]
 """

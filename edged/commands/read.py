@@ -63,7 +63,7 @@ def _expand(names: list[str]) -> Iterator[str]:
         if name != "-" and path.is_dir():
             yield from (str(p) for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS)
         elif name != "-" and not path.exists() and glob.has_magic(name):
-            yield from sorted(glob.glob(name, recursive=True)) or [name]
+            yield from sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207
         else:
             yield name
 

@@ -25,14 +25,16 @@ _LEGIBLE: Final = 0.55
 """Mean share of the best character below which a row isn't MRZ text (upside down, other print)."""
 _FILLED: Final = 0.55
 _FILLED_ALONE: Final = 0.8
-"""Least score of a block's best shape: about three quarters of the cells hold a character, little stands beside. A
-line alone, whose neighbours can't vouch for its ends, needs more."""
-_SENSIBLE: Final = 0.35
+"""Least score of a block's best shape: about three quarters of the cells hold a character, little stands
+beside. A line alone, whose neighbours can't vouch for its ends, needs more."""
+_TOO_MANY: Final = 60
+"""Characters in a row from which it is running text and no MRZ, whatever hangs on to it."""
+_SENSIBLE: Final = 0.4
 _UPRIGHT: Final = 0.88
 """Legibility below which a row isn't read either way up, and from which the other way up needn't be tried."""
 _LEAST_ROW: Final = (20.0, 14.0, 12.0)
-"""Length of a block's rows, by their number, in heights of their capitals. Thirty characters are at least 24 long;
-several even rows may be what glare has left of an MRZ."""
+"""Length of a block's rows, by their number, in heights of their capitals. Thirty characters are at least 24
+long; several even rows may be what glare has left of an MRZ."""
 _EXTENSIONS: Final = 3
 _MOST_CHARACTERS: Final = 46
 _PROBE: Final = 1.95
@@ -42,9 +44,9 @@ _PROBE: Final = 1.95
 class Reading(NamedTuple):
     """The cells of one MRZ and where they stand.
 
-    `cells` has one (characters, CLASSES) array a line; `presence` one (characters,) array. `score` (0..1) tells how
-    well the lines fill a layout's shape, `legibility` how sure the characters are on average. `at_border` says that
-    a line runs into the edge of the picture.
+    `cells` has one (characters, CLASSES) array a line; `presence` one (characters,) array. `score` (0..1)
+    tells how well the lines fill a layout's shape, `legibility` how sure the characters are on average.
+    `at_border` says that a line runs into the edge of the picture.
     """
 
     cells: tuple[NDArray[np.float32], ...]
@@ -142,7 +144,7 @@ def _senses(grey: NDArray[np.uint8], row: Row) -> list[tuple[float, bool, _ReadR
     for upside_down in (False, True):
         read = _read_row(grey, row.reversed() if upside_down else row)
         quality = 0.0 if read is None else _legibility(read.line)
-        if read is not None and quality > _SENSIBLE:
+        if read is not None and quality > _SENSIBLE and (read.line.presence > 0.5).sum() <= _TOO_MANY:
             found.append((quality, upside_down, read))
         if quality > _UPRIGHT:
             break

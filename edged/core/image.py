@@ -1,7 +1,7 @@
 """Image files become arrays: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, and nothing else.
 
-Bytes come from strangers, so the size is read from the header before anything is decoded, and a file that ends too
-early is refused: decoders would fill the rest of the picture with grey and say nothing.
+Bytes come from strangers, so the size is read from the header before anything is decoded, and a file that
+ends too early is refused: decoders would fill the rest of the picture with grey and say nothing.
 """
 
 from __future__ import annotations

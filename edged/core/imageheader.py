@@ -1,7 +1,7 @@
 """What an image file's header says, read without a decoder: kind, size, orientation, and whether the file is whole.
 
-Every function takes untrusted bytes and answers or returns None; nothing is decoded or allocated in proportion to
-what a header claims.
+Every function takes untrusted bytes and answers or returns None; nothing is decoded or allocated in
+proportion to what a header claims.
 """
 
 from __future__ import annotations

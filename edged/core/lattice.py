@@ -1,8 +1,8 @@
 """Deciding what an MRZ says, from what stands at each place, the layouts' rules, and the check digits.
 
-The evidence comes first. A rule may choose between characters that are both probable where they stand; it never
-replaces a character the picture shows clearly, so a misprinted check digit stays as printed. Check digits speak last
-and only choose among readings that are probable without them.
+The evidence comes first. A rule may choose between characters that are both probable where they stand; it
+never replaces a character the picture shows clearly, so a misprinted check digit stays as printed. Check
+digits speak last and only choose among readings that are probable without them.
 """
 
 from __future__ import annotations
@@ -36,25 +36,24 @@ _SAME_SHAPE: Final = (
 )
 """Pairs some printers hardly tell apart: between them the layout may decide against more of the picture."""
 _FLOOR: Final = 1e-7
-_ALTERNATIVE: Final = 1e-2
-"""Share a character needs, beside the best one, to be an alternative the check digits may choose."""
 _DEAREST: Final = 5.0
-"""Natural logarithm by which all the alternatives chosen together may be less probable than the picture's choice: one
-alternative of a hundredth, or two of a tenth. Beyond it a printed error is the likelier explanation."""
+"""Natural logarithm by which all the alternatives chosen together may be less probable than the picture's
+choice: one alternative of a hundredth, or two of a tenth. Beyond it a printed error is the likelier
+explanation."""
 _TWIN_DISCOUNT: Final = 0.35
 """Of the evidence that tells O from 0 this much counts: many printers' fonts differ there from the reader's."""
 _MAX_PLACES: Final = 12
 _MAX_TRIED: Final = 3000
 """Readings tried against the check digits: a few milliseconds."""
-_RIVAL: Final = 3.0
+_RIVAL: Final = 4.0
 """Natural logarithm by which the best reading that satisfies the check digits must beat the next."""
 
 
 class Decision(NamedTuple):
     """What an MRZ says. `confidence` is per character in the joined text: the share left to it after the rules.
 
-    `changed` counts characters that are not the picture's first choice; `ambiguous` says that the check digits
-    alone chose between readings, or chose something improbable: such a reading is never valid.
+    `changed` counts characters that are not the picture's first choice; `ambiguous` says that the check
+    digits alone chose between readings, or chose something improbable: such a reading is never valid.
     """
 
     format: MrzFormat
@@ -123,14 +122,19 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
     code, failing, _ = KERNEL.check(text.encode("ascii"))
     if not code or layouts.FORMATS[code - 1] is not format_:
         return layouts.unknown_format(text)
-    ambiguous = False
     if failing:
-        repaired = _repair(format_, text, shares, failing)
-        if repaired is not None:
-            text, ambiguous = repaired
+        text, ambiguous = _repair(
+            text, _places(text, shares, _at_stake(format_, failing), _DEAREST, _TWIN_DISCOUNT)
+        )
+    else:
+        # Check digits may hold by luck: another probable reading that satisfies them too makes this one
+        # doubtful.
+        places = _places(text, shares, _covered(format_), _RIVAL, 1.0)
+        ambiguous = bool(_search(text, places, _RIVAL))
     picked = np.array([_INDEX[char] for char in text])
     at = np.arange(len(text))
-    # A repaired character's share is small by itself: the check digits vouch for it, `ambiguous` says if they may.
+    # A repaired character's share is small by itself: the check digits vouch for it, `ambiguous` says if they
+    # may.
     confidence = np.where(picked == choice, shares[at, picked], np.maximum(shares[at, picked], 0.5))
     changed = int((picked != joined.argmax(axis=1)).sum())
     likelihood = float(np.log(np.maximum(weighted[at, picked], 1e-12)).sum())
@@ -140,37 +144,40 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
     )
 
 
-def _repair(
-    format_: MrzFormat, text: str, shares: NDArray[np.float32], failing: int
-) -> tuple[str, bool] | None:
-    """The most probable reading that satisfies every check digit, and whether it must not be trusted.
-
-    None when no probable reading does: then the picture's own reading stands, with its wrong check digits.
-    """
+def _places(
+    text: str, shares: NDArray[np.float32], where: NDArray[np.bool_], limit: float, twins: float
+) -> list[list[tuple[float, int, str]]]:
+    """The places where something else may stand, the most doubtful first: (cost, place, character), cheapest first."""
     places: list[list[tuple[float, int, str]]] = []
-    at_stake = _at_stake(format_, failing)
-    for i in np.flatnonzero(at_stake):
+    for i in np.flatnonzero(where):
         best = float(shares[i, _INDEX[text[i]]])
         options = [
-            (_cost(text[i], ALPHABET[j], best / max(float(share), _FLOOR)), int(i), ALPHABET[j])
+            (_cost(text[i], ALPHABET[j], best / max(float(share), _FLOOR), twins), int(i), ALPHABET[j])
             for j, share in enumerate(shares[i])
             if ALPHABET[j] != text[i]
         ]
-        options = sorted(option for option in options if option[0] <= -math.log(_ALTERNATIVE))[:3]
+        options = sorted(option for option in options if option[0] <= limit)[:3]
         if options:
             places.append(options)
     places.sort(key=lambda options: options[0][0])
-    places = places[:_MAX_PLACES]
-    solutions = _search(text, places)
+    return places[:_MAX_PLACES]
+
+
+def _repair(text: str, places: list[list[tuple[float, int, str]]]) -> tuple[str, bool]:
+    """The most probable reading that satisfies every check digit, and whether it must not be trusted.
+
+    When no probable reading does, the picture's own reading stands, with its wrong check digits.
+    """
+    solutions = _search(text, places, _DEAREST)
     if not solutions:
-        return None
+        return text, False
     cost, solution = solutions[0]
     return solution, len(solutions) > 1 and solutions[1][0] - cost < _RIVAL
 
 
-def _cost(chosen: str, other: str, ratio: float) -> float:
-    """What it costs to take `other`, `ratio` times less probable, for `chosen`."""
-    return math.log(ratio) * (_TWIN_DISCOUNT if {chosen, other} == {"O", "0"} else 1.0)
+def _cost(chosen: str, other: str, ratio: float, twins: float) -> float:
+    """What it costs to take `other`, `ratio` times less probable, for `chosen`; O and 0 at a share `twins` of it."""
+    return math.log(ratio) * (twins if {chosen, other} == {"O", "0"} else 1.0)
 
 
 def _at_stake(format_: MrzFormat, failing: int) -> NDArray[np.bool_]:
@@ -185,8 +192,8 @@ def _at_stake(format_: MrzFormat, failing: int) -> NDArray[np.bool_]:
     return stake
 
 
-def _search(text: str, places: list[list[tuple[float, int, str]]]) -> list[tuple[float, str]]:
-    """Up to two affordable readings that satisfy every check digit, cheapest first: (cost, text)."""
+def _search(text: str, places: list[list[tuple[float, int, str]]], limit: float) -> list[tuple[float, str]]:
+    """Up to two other readings of at most this cost that satisfy every check digit, cheapest first: (cost, text)."""
     solutions: list[tuple[float, str]] = []
     queue: list[tuple[float, int, tuple[tuple[float, int, str], ...]]] = [(0.0, 0, ())]
     tried = 0
@@ -206,7 +213,7 @@ def _search(text: str, places: list[list[tuple[float, int, str]]]) -> list[tuple
             continue
         for place in range(start, len(places)):
             for option in places[place]:
-                if cost + option[0] > _DEAREST:
+                if cost + option[0] > limit:
                     break
                 heapq.heappush(queue, (cost + option[0], place + 1, (*changes, option)))
     return solutions

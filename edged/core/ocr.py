@@ -1,7 +1,7 @@
 """The line reader: strips in, what stands at each place of a line out, with how sure it is.
 
-The network is our own (`tools/train_mrz`), 295 thousand parameters, run by `cv2.dnn`. It knows shapes, not words:
-which characters may stand where is the decoder's business (`edged.core.lattice`).
+The network is our own (`tools/train_mrz`), 295 thousand parameters, run by `cv2.dnn`. It knows shapes, not
+words: which characters may stand where is the decoder's business (`edged.core.lattice`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _MIN_PEAK: Final = 0.35
 class Line(NamedTuple):
     """What stands on one strip, on a regular grid.
 
-    `probabilities` is (cells, CLASSES): the share of each character given that one stands there; `presence` (cells,)
-    is how surely one does. `x` (cells,) are the cells' centres in strip pixels, `pitch` their distance; `residual`
-    tells how far the characters stray from the grid, as a share of the pitch.
+    `probabilities` is (cells, CLASSES): the share of each character given that one stands there; `presence`
+    (cells,) is how surely one does. `x` (cells,) are the cells' centres in strip pixels, `pitch` their
+    distance; `residual` tells how far the characters stray from the grid, as a share of the pitch.
     """
 
     probabilities: NDArray[np.float32]
@@ -105,10 +105,8 @@ def _peaks(probabilities: NDArray[np.float32], ink: NDArray[np.float32]) -> NDAr
     """Centres (in columns) of the runs of columns that hold one character."""
     best = np.where(ink > _MIN_PEAK, probabilities[:, :CLASSES].argmax(axis=1), -1)
     change = np.flatnonzero(np.diff(best)) + 1
-    centres = []
-    for run in np.split(np.arange(len(best)), change):
-        if best[run[0]] >= 0:
-            centres.append(float((run * ink[run]).sum() / ink[run].sum()))
+    runs = np.split(np.arange(len(best)), change)
+    centres = [float((run * ink[run]).sum() / ink[run].sum()) for run in runs if best[run[0]] >= 0]
     # A character whose columns disagree gives two runs less than half a pitch apart: join them.
     merged: list[float] = []
     for centre in centres:

@@ -1,7 +1,7 @@
 """Where on a page an MRZ may stand: long rows of evenly spaced strokes, alone or in groups of two or three.
 
-Nothing here reads a character. Candidates come out at every right angle with small tilts, best first; whether one is
-an MRZ, and which way up, the line reader says.
+Nothing here reads a character. Candidates come out at every right angle with small tilts, best first; whether
+one is an MRZ, and which way up, the line reader says.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from edged.core.vision import cv2
 Grey = NDArray[np.uint8]
 
 _ANALYSIS_SIDES: Final = (1000, 500)
-"""Long sides, in pixels, of the reduced pictures searched: capitals of about 7–17 px are found in each, which covers
-an MRZ from a third of the picture's width to all of it."""
+"""Long sides, in pixels, of the reduced pictures searched: capitals of about 7–17 px are found in each, which
+covers an MRZ from a third of the picture's width to all of it."""
 _NOMINAL_CAP: Final = 10
 """Height in pixels of the capitals the kernels below are made for."""
 _LEVEL: Final = math.radians(1.0)
@@ -90,8 +90,8 @@ def _search(picture: Grey) -> list[Row]:
     """Rows reading to the right and rows reading downwards."""
     ink = _ink(picture)
     rows = _rows(ink)
-    # Left to right in the transposed picture is top to bottom here, with the lines in reverse order: a page turned
-    # by a quarter, since mirrored print does not occur.
+    # Left to right in the transposed picture is top to bottom here, with the lines in reverse order: a page
+    # turned by a quarter, since mirrored print does not occur.
     turned = [row._replace(x=row.y, y=row.x, dx=row.dy, dy=row.dx) for row in _rows(ink.T)]
     return rows + turned
 

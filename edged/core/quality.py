@@ -26,8 +26,8 @@ _DARK: Final = 40.0
 _GLARE: Final = 250
 _GLARE_SHARE: Final = 0.02
 _SHARP: Final = 0.055
-"""Least mean step between neighbouring pixels along a line of an MRZ, as a share of its contrast and at the scale
-of its characters."""
+"""Least mean step between neighbouring pixels along a line of an MRZ, as a share of its contrast and at the
+scale of its characters."""
 _SMALL_CAP: Final = 9.0
 """Height of capitals, in pixels, below which more resolution would help."""
 

@@ -1,7 +1,8 @@
 """A picture of a page becomes an MRZ, judged: `read_page`.
 
-What stands on the page is read, never guessed: a reading is valid only when its layout is known, its check digits and
-fields are right, and every character, those no check digit covers above all, is sure in the picture itself.
+What stands on the page is read, never guessed: a reading is valid only when its layout is known, its check
+digits and fields are right, and every character, those no check digit covers above all, is sure in the
+picture itself.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ class _Page(NamedTuple):
 def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
     """Find and read the MRZ of a page picture, (H, W, 3) BGR or (H, W) grey, 8 bits, any way up.
 
-    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of milliseconds
-    and lets other threads run meanwhile (OpenCV releases the GIL).
+    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of
+    milliseconds and lets other threads run meanwhile (OpenCV releases the GIL).
     """
     clock = _Clock()
     grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))

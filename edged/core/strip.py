@@ -1,6 +1,7 @@
 """Rows of print, cut straight from the full-resolution page: what the line reader looks at.
 
-A strip is `STRIP_HEIGHT` pixels high with capitals `STRIP_CAP` pixels high around its middle, as in the training.
+A strip is `STRIP_HEIGHT` pixels high with capitals `STRIP_CAP` pixels high around its middle, as in the
+training.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 STRIP_HEIGHT: Final = 32
 STRIP_CAP: Final = 18.0
-MAX_STRIP: Final = 1536
+MAX_STRIP: Final = 1280
 """Longest strip in pixels: 44 characters of a wide face with margins. Bounds the reader's time."""
 _MARGIN: Final = 2.6
 """Extra length at each end of a row, in heights of its capitals: fillers too faint for the locator."""
@@ -100,7 +101,7 @@ def _median_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _best_band(profiles: NDArray[np.float32], caps: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """For each profile of ink by row: (height, centre) of the band that stands out most from what is above and below."""
+    """For each profile of ink by row: (height, centre) of the band that stands out most from its surroundings."""
     out = []
     gap = 4
     for profile in profiles:

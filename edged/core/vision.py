@@ -1,7 +1,7 @@
 """OpenCV, set up once: quiet, and on one thread, because a terminal's other processes need the other core.
 
-Everything in edged that needs OpenCV imports it from here. Its own type hints make every array's type a union that
-says less than our signatures, so it is `Any` here.
+Everything in edged that needs OpenCV imports it from here. Its own type hints make every array's type a union
+that says less than our signatures, so it is `Any` here.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Write a trained checkpoint as the ONNX file that ships in `edged/core/models`.
 
-Batch norms are folded into the convolutions and the weights stored as 16-bit floats would halve the file; they stay
-32-bit because the file is small enough and loads without conversion.
+Batch norms are folded into the convolutions and the weights stored as 16-bit floats would halve the file;
+they stay 32-bit because the file is small enough and loads without conversion.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -17,9 +17,13 @@ from torch import nn
 
 from .model import LineReader
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 def folded(model: LineReader) -> list[tuple[nn.Conv2d, np.ndarray, np.ndarray]]:
-    """(convolution, weights, bias) with each batch norm folded in; every one but the last is followed by a ReLU."""
+    """(convolution, weights, bias) with each batch norm folded in; every one but the last is followed by a
+    ReLU."""
     layers = []
     modules = [*model.body, model.head]
     for i, module in enumerate(modules):

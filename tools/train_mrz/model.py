@@ -1,4 +1,5 @@
-"""The line reader's network: convolutions only, so that any width goes in and a column comes out every 4 pixels."""
+"""The line reader's network: convolutions only, so that any width goes in and a column comes out every 4
+pixels."""
 
 from __future__ import annotations
 

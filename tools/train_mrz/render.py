@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from .text import ALPHABET, training_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STRIP_HEIGHT = 32
 STRIP_WIDTH = 256
@@ -49,7 +52,8 @@ OTHER_TEXT_FONT = ("fonts-freefont-otf", "FreeSans.otf")
 
 @dataclass
 class Face:
-    """Masks of one font at the working size: glyph -> (mask, x offset from the cell's centre), and the pitch."""
+    """Masks of one font at the working size: glyph -> (mask, x offset from the cell's centre), and the
+    pitch."""
 
     glyphs: dict[str, tuple[Gray, int]]
     pitch: float
@@ -180,7 +184,8 @@ class LineSource:
     # -- camera ---------------------------------------------------------------------------------------
 
     def sample(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """One strip (STRIP_HEIGHT, STRIP_WIDTH) grey and the label of each of its STRIP_WIDTH / STRIDE columns."""
+        """One strip (STRIP_HEIGHT, STRIP_WIDTH) grey and the label of each of its STRIP_WIDTH / STRIDE
+        columns."""
         rng = self.rng
         face = rng.choices(self.faces, self.weights)[0]
         other = rng.random() < 0.06
@@ -305,7 +310,8 @@ class LineSource:
 
 
 def column_labels(text: str, centres: NDArray[np.float64], pitch: float) -> NDArray[np.int64]:
-    """Class of each output column: a character near its centre, nothing between characters, undecided at the edges."""
+    """Class of each output column: a character near its centre, nothing between characters, undecided at the
+    edges."""
     columns = np.arange(STRIP_WIDTH // STRIDE) * STRIDE + (STRIDE - 1) / 2
     labels = np.full(len(columns), BLANK, np.int64)
     for char, centre in zip(text, centres, strict=False):

@@ -1,12 +1,11 @@
-"""Training: two processes draw lines, one learns from them; the same seed gives the same lines in the same order."""
+"""Training: two processes draw lines, one learns from them; the same seed gives the same lines in the same
+order."""
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing as mp
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,11 @@ from torch import nn
 from .model import LineReader
 from .render import BLANK, IGNORE, LineSource
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEED = 20261121
+STEPS = 6000
 BATCH = 128
 DRAWERS = 2
 
@@ -92,19 +96,3 @@ def train(fonts: list[Path], out: Path, *, seed: int, steps: int) -> None:
             torch.save(average.module.state_dict(), out)
     for drawer in drawers:
         drawer.join(timeout=5)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the MRZ line reader and export it.")
-    parser.add_argument(
-        "--fonts", type=Path, action="append", help="folder with the fonts (default /usr/share/fonts)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("mrz_lines.pt"), help="checkpoint to write")
-    parser.add_argument("--seed", type=int, default=20261121)
-    parser.add_argument("--steps", type=int, default=8000)
-    args = parser.parse_args()
-    train(args.fonts or [Path("/usr/share/fonts")], args.out, seed=args.seed, steps=args.steps)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,80 @@
+"""`edged read`: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from edged.cli import main
+
+SPECIMENS = Path(__file__).parents[1] / "edged" / "specimens"
+
+
+def read(capsys, *arguments):
+    code = main(["read", "--json", *map(str, arguments)])
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_one_line_of_json_for_each_file(capsys):
+    code, (answer,) = read(capsys, SPECIMENS / "passport.jpg")
+    assert code == os.EX_OK
+    assert answer["format"] == "TD3"
+    assert len(answer["lines"]) == 2
+    assert answer["valid"] is True
+    assert answer["reasons"] == []
+    assert answer["fields"]["document_number"] == {"value": "L898902C3", "check": "successful"}
+    assert answer["fields"]["surname"]["value"] == "ERIKSSON"
+    assert answer["fields"]["birth_date"]["value"] == "1974-08-12"
+    assert answer["ms"] > 0
+
+
+def test_wrong_check_digits_are_shown_with_the_reason(capsys):
+    code, (answer,) = read(capsys, SPECIMENS / "wrong-check-digit.jpg")
+    assert code == os.EX_OK
+    expected = json.loads((SPECIMENS / "wrong-check-digit.json").read_text())["expected"]["lines"]
+    assert answer["lines"] == expected
+    assert answer["valid"] is False
+    assert "failed" in {field["check"] for field in answer["fields"].values()}
+    assert "mrz.check_digit_wrong" in {reason["code"] for reason in answer["reasons"]}
+    assert all(reason["text"] for reason in answer["reasons"])
+
+
+def test_a_page_without_an_mrz_says_why(capsys):
+    code, (answer,) = read(capsys, SPECIMENS / "driving-licence.jpg")
+    assert code == os.EX_OK
+    assert "lines" not in answer
+    assert answer["reasons"]
+
+
+def test_folders_globs_and_standard_input(capsys, tmp_path, monkeypatch):
+    for name in ("passport.jpg", "visa-b.jpg"):
+        shutil.copy(SPECIMENS / name, tmp_path)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert [Path(a["file"]).name for a in read(capsys, tmp_path)[1]] == ["passport.jpg", "visa-b.jpg"]
+    assert len(read(capsys, tmp_path / "v*.jpg")[1]) == 1
+    data = (tmp_path / "visa-b.jpg").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    code, (answer,) = read(capsys, "-")
+    assert (code, answer["file"], answer["format"]) == (os.EX_OK, "-", "MRVB")
+
+
+def test_bad_files_are_named_and_the_others_still_read(capsys, tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "cut.jpg").write_bytes((SPECIMENS / "passport.jpg").read_bytes()[:20_000])
+    code, answers = read(capsys, tmp_path / "empty.jpg", tmp_path / "cut.jpg", SPECIMENS / "visa-a.jpg")
+    assert code == os.EX_DATAERR
+    assert [a["reasons"][0]["code"] for a in answers[:2]] == ["image.empty", "image.truncated"]
+    assert answers[2]["valid"] is True
+    assert read(capsys, tmp_path / "absent.jpg")[0] == os.EX_NOINPUT
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "Valid"), ("zh-CN", "有效")])
+def test_people_get_sentences(capsys, lang, words):
+    assert main(["read", "--lang", lang, str(SPECIMENS / "passport.jpg")]) == os.EX_OK
+    assert words in capsys.readouterr().out

@@ -1,0 +1,84 @@
+"""The decoder: evidence first, rules between probable characters, check digits last."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.core.lattice import decide
+from edged.core.layouts import MrzFormat
+from edged.core.ocr import ALPHABET
+from edged.errors import DecodeError
+
+TD3 = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10")
+TD1 = ("I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<")
+
+
+def seen(lines, doubts=()):
+    """Cells as a sure reader would give them, except for doubts: (line, position, {character: share})."""
+    cells = []
+    for line in lines:
+        shares = np.full((len(line), len(ALPHABET)), 1e-6, np.float32)
+        for i, char in enumerate(line):
+            shares[i, ALPHABET.index(char)] = 1.0
+        cells.append(shares)
+    for line, at, shares in doubts:
+        cells[line][at] = 1e-6
+        for char, share in shares.items():
+            cells[line][at, ALPHABET.index(char)] = share
+    return [c / c.sum(axis=1, keepdims=True) for c in cells]
+
+
+def test_sure_cells_come_out_as_they_are():
+    for lines, format_ in ((TD3, MrzFormat.TD3), (TD1, MrzFormat.TD1)):
+        found = decide(seen(lines))
+        assert found is not None
+        assert (found.format, found.lines, found.changed, found.ambiguous) == (format_, lines, 0, False)
+        assert found.confidence.min() > 0.99
+
+
+def test_the_layout_decides_between_probable_characters():
+    found = decide(seen(TD3, [(0, 5, {"3": 0.6, "E": 0.4}), (1, 13, {"Z": 0.7, "7": 0.3})]))
+    assert found is not None
+    assert found.lines == TD3
+    assert found.changed == 2
+
+
+def test_a_clear_character_out_of_place_stays():
+    misprint = TD3[1][:13] + "Z" + TD3[1][14:]
+    found = decide(seen((TD3[0], misprint)))
+    assert found is not None
+    assert found.lines[1] == misprint
+
+
+def test_check_digits_choose_between_probable_characters():
+    found = decide(seen(TD3, [(1, 0, {"I": 0.7, "L": 0.3})]))
+    assert found is not None
+    assert found.lines == TD3
+    assert not found.ambiguous
+
+
+def test_a_misprinted_check_digit_is_never_repaired():
+    misprint = TD3[1][:9] + "7" + TD3[1][10:]
+    found = decide(seen((TD3[0], misprint)))
+    assert found is not None
+    assert found.lines == (TD3[0], misprint)
+    assert found.changed == 0
+
+
+def test_a_reading_whose_check_digits_hold_by_luck_is_doubted():
+    # B (11) for 1 changes no check digit: only the picture can tell them apart.
+    found = decide(seen(TD3, [(1, 30, {"1": 0.55, "B": 0.45})]))
+    assert found is not None
+    assert found.ambiguous
+
+
+def test_driving_licences_are_told_apart():
+    with pytest.raises(DecodeError) as refused:
+        decide(seen(("D1FRA13AA000026181231MARTIN<<9",)))
+    assert refused.value.code == "mrz.driving_licence"
+
+
+def test_cells_of_no_layout_give_nothing():
+    assert decide(seen(("A" * 30,))) is None
+    assert decide(seen(("P<UTO", "12345"))) is None
