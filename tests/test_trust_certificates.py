@@ -14,8 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from edged.errors import CertificateError
 from edged.uplink.authority import DOCUMENT_SIGNING, FleetAuthority
+from edged.uplink.keys import generate_key, load_private, private_pem
 from edged.uplink.names import Principal, Role, Usage
-from edged.uplink.roles import TrustAnchor, generate_key, load_chain, load_private, private_pem
+from edged.uplink.roles import MAX_ANCHORS, MAX_PEM, TrustAnchor, load_chain
 from tests.trust_support import FLEET, NOW, anchor, authority, certificate, chain, key
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def forged(**changes: Any) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
         .subject_name(changes.get("subject", common_name("box-1")))
-        .issuer_name(load_chain(authority().certificate_pem)[0].subject)
+        .issuer_name(changes.get("issuer") or load_chain(authority().certificate_pem)[0].subject)
         .public_key(changes.get("public_key", key().public_key()))
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW - timedelta(hours=1))
@@ -275,6 +276,34 @@ class TestIntermediates:
         tls = chain(site.issue(BOX, Usage.TLS, key().public_key(), now=NOW))
         assert anchor().verify([*tls, limited], usage=Usage.TLS, at=NOW) == BOX
 
+    def intermediate(self, public_key: Any, fleet: str = FLEET) -> x509.Certificate:
+        return forged(
+            subject=common_name("site"),
+            public_key=public_key,
+            constraints=x509.BasicConstraints(ca=True, path_length=0),
+            key_usage=key_usage("key_cert_sign"),
+            extended=None,
+            names=[x509.UniformResourceIdentifier(f"edged://{fleet}")],
+        )
+
+    def below(self, issuer: x509.Certificate, signing_key: Any) -> x509.Certificate:
+        return forged(issuer=issuer.subject, signing_key=signing_key)
+
+    def test_the_forge_makes_good_intermediates(self) -> None:
+        own = generate_key()
+        site = self.intermediate(own.public_key())
+        assert anchor().verify([self.below(site, own), site], usage=Usage.SIGNING, at=NOW) == BOX
+
+    def test_an_intermediate_of_another_fleet_issues_nothing_here(self) -> None:
+        own = generate_key()
+        site = self.intermediate(own.public_key(), "depot")
+        assert refusal([self.below(site, own), site]) == "cert.wrong_fleet"
+
+    def test_an_intermediate_with_another_kind_of_key_is_refused(self) -> None:
+        own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        site = self.intermediate(own.public_key())
+        assert refusal([self.below(site, own), site]) == "cert.malformed"
+
 
 class TestDemo:
     def test_everything_of_a_demo_fleet_is_marked(self) -> None:
@@ -335,6 +364,21 @@ class TestAnchor:
             TrustAnchor.from_pem(pem)
         assert caught.value.code == "cert.malformed"
 
+    def test_none_or_too_many_roots_are_no_anchor(self) -> None:
+        root = load_chain(authority().certificate_pem)[0]
+        for count in (0, MAX_ANCHORS + 1):
+            with pytest.raises(CertificateError) as caught:
+                TrustAnchor([root] * count)
+            assert caught.value.code == "cert.malformed"
+        assert TrustAnchor([root] * MAX_ANCHORS).fleet == FLEET
+
+    def test_a_huge_file_is_not_parsed(self) -> None:
+        pem = authority().certificate_pem
+        assert len(load_chain(pem * 3)) == 3
+        with pytest.raises(CertificateError) as caught:
+            load_chain(pem + b"#" * MAX_PEM)
+        assert caught.value.code == "cert.malformed"
+
     def test_a_leaf_is_no_root(self) -> None:
         with pytest.raises(CertificateError) as caught:
             TrustAnchor([certificate()])
@@ -352,14 +396,26 @@ class TestAnchor:
 def test_an_authority_loads_with_its_own_key_alone() -> None:
     loaded = FleetAuthority.load(authority().certificate_pem, authority().key_pem)
     assert (loaded.fleet, loaded.demo) == (FLEET, False)
+    names = [x509.UniformResourceIdentifier("edged://Harbour")]
+    nameless = forged(names=names).public_bytes(serialization.Encoding.PEM)
     for certificate_pem, key_pem, code in (
         (authority().certificate_pem, authority("depot").key_pem, "cert.key_mismatch"),
         (b"nonsense", authority().key_pem, "cert.malformed"),
         (authority().certificate_pem, b"nonsense", "key.malformed"),
+        (certificate().public_bytes(serialization.Encoding.PEM), private_pem(key()), "cert.malformed"),
+        (nameless, private_pem(key()), "cert.malformed"),
     ):
         with pytest.raises(CertificateError) as caught:
             FleetAuthority.load(certificate_pem, key_pem)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("name", ["", "Harbour", "a/b", "a.b", "x" * 64])
+def test_fleets_and_authorities_have_good_names(name: str) -> None:
+    with pytest.raises(ValueError, match="names are"):
+        FleetAuthority.create(name, demo=False, now=NOW)
+    with pytest.raises(ValueError, match="names are"):
+        authority().issue_intermediate(name, key().public_key(), now=NOW)
 
 
 def test_openssl_agrees(tmp_path: Path) -> None:

@@ -249,8 +249,6 @@ def _allows(issuer: x509.Certificate, usage: ObjectIdentifier) -> bool:
 
 def _check_extensions(certificate: x509.Certificate) -> None:
     """No critical extension that isn't evaluated here, no name constraints (which would have to be)."""
-    if certificate.version is not x509.Version.v3:
-        raise CertificateError("cert.malformed", "not an X.509 v3 certificate")
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise CertificateError("cert.malformed", "an unknown critical extension")
