@@ -13,6 +13,7 @@ from edged import __version__, messages
 from edged.config import environment
 from edged.errors import (
     CertificateError,
+    CodedError,
     ConfigError,
     ControlError,
     DecodeError,
@@ -88,13 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explain(error: EdgedError, lang: str) -> str:
-    """One of edged's own exceptions as a sentence, with the technical detail behind it."""
-    code = getattr(error, "code", None)
-    text = Exception.__str__(error)
-    if not isinstance(code, str) or not messages.known(code):
-        return text
-    detail = text.partition(" (")[2].removesuffix(")")
-    return messages.text(code, lang) + (f" [{detail}]" if detail else "")
+    """One of edged's own exceptions as a sentence; the technical detail, if any, behind it in brackets."""
+    if not isinstance(error, CodedError):
+        return Exception.__str__(error)
+    sentence = messages.text(error.code, lang, **error.params)
+    if error.detail:
+        sentence = f"{sentence} [{error.detail}]"
+    return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence
 
 
 class _Parser(argparse.ArgumentParser):

@@ -25,6 +25,10 @@ SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "ki
 
 T = TypeVar("T")
 
+FILE = "file"
+"""Where a `ConfigError` stands that is about the whole file."""
+
+_MAX_WAIT_S = 600  # nobody stands at a counter for longer
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
 
 
@@ -148,7 +152,7 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def scene(self, name: str) -> SceneSettings:
         """The scene's settings, or the optical default. Raises `ConfigError` for an unknown scene."""
         if name not in SCENES:
-            raise ConfigError(f"scene: unknown scene; choose one of {', '.join(SCENES)}")
+            raise _unknown_scene("scene")
         return self.scenes.get(name, OPTICAL_SCENE)
 
 
@@ -162,13 +166,13 @@ def load_toml(path: Path, model: type[T]) -> T:
         with path.open("rb") as file:
             raw = file.read(_MAX_CONFIG_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error
     if len(raw) > _MAX_CONFIG_BYTES:
-        raise ConfigError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is not a configuration file")
+        raise ConfigError(str(path), "config.too_large", bytes=str(_MAX_CONFIG_BYTES))
     try:
         return parse_toml(raw, model, base=path.parent)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise error.within(str(path)) from error
 
 
 def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
@@ -176,9 +180,9 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"not UTF-8 text at byte {error.start}") from error
+        raise ConfigError(FILE, "config.not_utf8", byte=str(error.start)) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}") from error
+        raise ConfigError(FILE, "config.not_toml", error=str(error)) from error
 
     def decode(kind: type, value: Any) -> Any:
         if kind is Path:
@@ -190,20 +194,26 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
     try:
         return msgspec.convert(document, model, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise ConfigError(_with_key_path(str(error))) from error
+        raise _of_validation(str(error)) from error
 
 
-def _with_key_path(message: str) -> str:
-    """Turn msgspec's "what - at `$.a.b`" into "a.b: what"."""
+def _of_validation(message: str) -> ConfigError:
+    """A `ConfigError` from msgspec's "what - at `$.a.b`"."""
     text, _, where = message.partition(" - at `$")
     path = where.rstrip("`").lstrip(".")
+
+    def key(name: str) -> str:
+        return f"{path}.{name}" if path else name
+
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
-        key = f"{path}.{unknown[1]}" if path else unknown[1]
-        return f"{key}: unknown key"
+        return ConfigError(key(unknown[1]), "config.unknown_key")
     if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
-        key = f"{path}.{missing[1]}" if path else missing[1]
-        return f"{key}: required key is missing"
-    return f"{path}: {text}" if path else text
+        return ConfigError(key(missing[1]), "config.missing_key")
+    return ConfigError(path or FILE, "config.wrong_value", problem=text)
+
+
+def _unknown_scene(where: str) -> ConfigError:
+    return ConfigError(where, "config.unknown_name", known=", ".join(SCENES))
 
 
 def load_box(path: Path) -> BoxSettings:
@@ -212,60 +222,60 @@ def load_box(path: Path) -> BoxSettings:
     try:
         check_box(settings)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise error.within(str(path)) from error
     return settings
 
 
 def check_box(settings: BoxSettings) -> None:
     """What types alone can't say: names that exist, policies under the ceiling, sane numbers."""
     if not 0 < settings.broker.port < 65536:
-        raise ConfigError("broker.port: must be between 1 and 65535")
+        raise ConfigError("broker.port", "config.out_of_range", least="1", most="65535")
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
-        if not 0 < getattr(settings.timeouts, name) <= 600:
-            raise ConfigError(f"timeouts.{name}: must be more than 0 and at most 600 seconds")
+        if not 0 < getattr(settings.timeouts, name) <= _MAX_WAIT_S:
+            raise ConfigError(f"timeouts.{name}", "config.out_of_range", least="0.001", most=str(_MAX_WAIT_S))
     if settings.default_scene not in SCENES:
-        raise ConfigError(f"default_scene: unknown scene; choose one of {', '.join(SCENES)}")
+        raise _unknown_scene("default_scene")
     for name, scene in settings.scenes.items():
         _check_scene(name, scene)
     if not settings.audiences:
-        raise ConfigError("audiences: at least one recipient is needed, or every verdict would be lost")
+        raise ConfigError("audiences", "config.no_audience")
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     if settings.head.driver == "simulated" and settings.head.socket is None:
-        raise ConfigError("head.socket: required by the simulated head")
+        raise ConfigError("head.socket", "config.required_by", other="head.driver = simulated")
 
 
 def _check_scene(name: str, scene: SceneSettings) -> None:
     if name not in SCENES:
-        raise ConfigError(f"scenes.{name}: unknown scene; choose one of {', '.join(SCENES)}")
+        raise _unknown_scene(f"scenes.{name}")
     for key, checks in (("mandatory", scene.mandatory), ("optional", scene.optional)):
         for check in checks:
             if check not in CHECKS:
-                raise ConfigError(f"scenes.{name}.{key}: unknown check; choose among {', '.join(CHECKS)}")
+                raise ConfigError(f"scenes.{name}.{key}", "config.unknown_name", known=", ".join(CHECKS))
     if not scene.mandatory:
-        raise ConfigError(
-            f"scenes.{name}.mandatory: without a mandatory check nothing could ever be successful"
-        )
+        raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
     if both := set(scene.mandatory) & set(scene.optional):
-        raise ConfigError(f"scenes.{name}.optional: {', '.join(sorted(both))} is mandatory already")
+        raise ConfigError(
+            f"scenes.{name}.optional", "config.mandatory_already", checks=", ".join(sorted(both))
+        )
 
 
 def _check_audience(name: str, audience: AudienceSettings) -> None:
     if not valid_name(name):
-        raise ConfigError(f"audiences.{name}: names are lower-case letters, digits and single hyphens")
+        raise ConfigError(f"audiences.{name}", "config.bad_name")
     for scene in audience.scenes:
         if scene not in SCENES:
-            raise ConfigError(f"audiences.{name}.scenes: unknown scene; choose among {', '.join(SCENES)}")
+            raise _unknown_scene(f"audiences.{name}.scenes")
     if not audience.scenes:
-        raise ConfigError(
-            f"audiences.{name}.scenes: without a scene this audience would never receive anything"
-        )
+        raise ConfigError(f"audiences.{name}.scenes", "config.no_scene")
     try:
         check_policy(audience.policy)
     except ConfigError as error:
-        raise ConfigError(f"audiences.{name}.policy.{error}") from error
+        raise error.within(f"audiences.{name}.policy", ".") from error
     if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
-        raise ConfigError(f'audiences.{name}.pseudonym_key: required by pseudonym_scope = "organisation"')
+        raise ConfigError(
+            f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
+        )
 
 
 def environment(name: str) -> str | None:

@@ -87,15 +87,13 @@ class Daemon:
     def _check_identity(self) -> None:
         principal = self._signer.principal
         if principal.role is not Role.DEVICE:
-            raise ConfigError("identity.signing_certificate: this is not a device's certificate")
+            raise ConfigError("identity.signing_certificate", "cert.wrong_role")
         if principal.fleet != self._anchor.fleet:
-            raise ConfigError(
-                "identity.signing_certificate: this certificate is of another fleet than fleet_ca"
-            )
+            raise ConfigError("identity.signing_certificate", "cert.wrong_fleet")
         # The anchor isn't asked whether the certificate is valid today: a box whose clock was never set must
         # still judge documents and keep its verdicts; who reads them checks the chain.
         if self._settings.head.driver == "simulated" and not self._anchor.demo:
-            raise ConfigError("head.driver: a simulated head works under a demo fleet's CA alone")
+            raise ConfigError("head.driver", "device.demo_only")
 
     def _open_state(self) -> StateDatabase:
         return StateDatabase.open(
@@ -226,9 +224,7 @@ class Daemon:
             self._log.error("nothing was stored", exc_info=error)
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
         self._uplink.wake()
-        return Committed(
-            judgement.verdict, len(envelopes), sum(len(envelope.jws) for envelope in envelopes)
-        )
+        return Committed(judgement.verdict, len(envelopes), sum(len(envelope.jws) for envelope in envelopes))
 
     def _seal_in(self, log_id: str, now: datetime) -> Any:
         def sealed(draft: EnvelopeDraft, position: StreamPosition) -> Envelope:

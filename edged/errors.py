@@ -4,92 +4,105 @@ A bad *document* is not an exception: it is a verdict with reasons. An exception
 bytes or text that came from a document, because exceptions reach logs.
 """
 
+from __future__ import annotations
+
 
 class EdgedError(Exception):
     """Root of everything edged raises on purpose; its text is one sentence that says what to do next."""
 
 
-class ConfigError(EdgedError):
-    """The configuration is unusable; the text starts with the path of the bad key."""
+class CodedError(EdgedError):
+    """An error with a sentence in the message catalogue.
+
+    Attributes:
+        code: reason code, a key of the message catalogue (`edged.messages`).
+        params: what fills the sentence's placeholders.
+    """
+
+    def __init__(self, code: str, detail: str = "", /, **params: str) -> None:
+        more = ", ".join(
+            [*([detail] if detail else []), *(f"{name}={value}" for name, value in params.items())]
+        )
+        super().__init__(code + (f" ({more})" if more else ""))
+        self.code = code
+        self.detail = detail
+        self.params = params
 
 
-class DecodeError(EdgedError):
+class ConfigError(CodedError):
+    """The configuration is unusable.
+
+    Attributes:
+        where: the path of the bad key, behind the file's name where there is one.
+    """
+
+    def __init__(self, where: str, code: str, /, **params: str) -> None:
+        super().__init__(code, **params)
+        self.args = (f"{where}: {self}",)
+        self.where = where
+
+    def within(self, outer: str, joint: str = ": ") -> ConfigError:
+        """The same error seen from further out: a file's name, or the key that leads to `where`."""
+        return ConfigError(f"{outer}{joint}{self.where}", self.code, **self.params)
+
+
+class DecodeError(CodedError):
     """Untrusted bytes broke their format.
 
     Attributes:
         what: the kind of input ("image", "mrz", "envelope", "message", …), never its content.
-        code: reason code, a key of the message catalogue (`edged.messages`).
     """
 
     def __init__(self, what: str, code: str, detail: str = "") -> None:
-        super().__init__(f"{what}: {code}" + (f" ({detail})" if detail else ""))
+        super().__init__(code, detail)
+        self.args = (f"{what}: {self}",)
         self.what = what
-        self.code = code
 
 
 class IdentityLeakError(EdgedError, TypeError):
     """Something tried to log, format, pickle, copy or serialise raw identity."""
 
 
-class DeviceError(EdgedError):
+class DeviceError(CodedError):
     """A device failed; the daemon reopens it with backoff.
 
     Attributes:
         device: name of the device ("camera", "head", …).
-        code: reason code, a key of the message catalogue.
     """
 
     def __init__(self, device: str, code: str, detail: str = "") -> None:
-        super().__init__(f"{device}: {code}" + (f" ({detail})" if detail else ""))
+        super().__init__(code, detail)
+        self.args = (f"{device}: {self}",)
         self.device = device
-        self.code = code
 
 
 class DeviceGoneError(DeviceError):
     """The device was unplugged or stopped answering."""
 
 
-class CertificateError(EdgedError):
+class CertificateError(CodedError):
     """A certificate or key is unusable: wrong role or fleet, expired, unknown issuer, readable by others."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code + (f" ({detail})" if detail else ""))
-        self.code = code
 
-
-class SignatureRefusedError(EdgedError):
+class SignatureRefusedError(CodedError):
     """A signed message was refused; `code` is the reason, a key of the message catalogue."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code + (f" ({detail})" if detail else ""))
-        self.code = code
 
-
-class StateError(EdgedError):
+class StateError(CodedError):
     """The state directory or its database can't be used (in use by another daemon, disk full, corrupt)."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code + (f" ({detail})" if detail else ""))
-        self.code = code
 
-
-class UplinkError(EdgedError):
+class UplinkError(CodedError):
     """The broker refused or lost something; the envelope stays in the outbox.
 
     Attributes:
-        code: reason code, a key of the message catalogue.
         mqtt_reason: the MQTT 5 reason code, where the broker gave one.
     """
 
     def __init__(self, code: str, detail: str = "", mqtt_reason: int | None = None) -> None:
-        super().__init__(code + (f" ({detail})" if detail else ""))
-        self.code = code
+        super().__init__(code, detail)
         self.mqtt_reason = mqtt_reason
 
 
-class ControlError(EdgedError):
+class ControlError(CodedError):
     """The daemon's control socket can't be reached or refused a request."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code + (f" ({detail})" if detail else ""))
-        self.code = code

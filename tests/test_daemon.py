@@ -157,7 +157,7 @@ async def test_a_certificate_of_the_wrong_role_is_refused_at_start(tmp_path: Pat
     collector = fleet.issue(Role.COLLECTOR, "central", Usage.SIGNING)
     ended, text = await refused_start(Box(tmp_path, fleet, sign=collector))
     assert ended == os.EX_CONFIG
-    assert "not a device" in text
+    assert "identity.signing_certificate" in text
 
 
 async def test_a_certificate_of_another_fleet_is_refused_at_start(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ async def test_a_certificate_of_another_fleet_is_refused_at_start(tmp_path: Path
     stranger = other.issue(Role.DEVICE, "box-1", Usage.SIGNING)
     ended, text = await refused_start(Box(tmp_path, sign=stranger))
     assert ended == os.EX_CONFIG
-    assert "another fleet" in text
+    assert "fleet" in text
 
 
 async def test_a_simulated_head_refuses_a_real_fleet(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 CODE_ARGUMENT = {
     "Reason": 0,
     "DecodeError": 1,
+    "ConfigError": 1,
+    "PartyError": 0,
+    "BrokerError": 0,
     "DeviceError": 1,
     "DeviceGoneError": 1,
     "CertificateError": 0,

@@ -97,7 +97,7 @@ class TestCeiling:
             lambda: disclose(passport(), policy, pseudonyms=PSEUDONYMS, today=TODAY),
             lambda: disclose(None, policy, pseudonyms=PSEUDONYMS, today=TODAY),
         ):
-            with pytest.raises(ConfigError, match=rf"^claims\.{claim}: {action} is "):
+            with pytest.raises(ConfigError, match=rf"^claims\.{claim}: config\..*value={action}"):
                 attempt()
 
     @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ class TestCeiling:
     @pytest.mark.parametrize("action", ["seal", "handover"])
     def test_what_is_not_supported_yet_says_so(self, action: str) -> None:
         policy = msgspec.convert({"claims": {"surname": action}}, Policy)
-        with pytest.raises(ConfigError, match="not supported yet"):
+        with pytest.raises(ConfigError, match="not_supported_yet"):
             check_policy(policy)
 
     def test_an_unknown_claim_is_named(self) -> None:
         with pytest.raises(
-            ConfigError, match=r"^claims\.shoe_size: unknown claim; choose among issuing_state"
+            ConfigError, match=r"^claims\.shoe_size: config\.unknown_name .known=issuing_state"
         ):
             check_policy(Policy({"shoe_size": Action.KEEP}))
 

@@ -82,9 +82,9 @@ class Collector:
         self._signer = Signer.from_files(settings.signing_key, settings.signing_certificate)
         principal = self._signer.principal
         if principal.role is not Role.COLLECTOR:
-            raise ConfigError("signing_certificate: this is not a collector's certificate")
+            raise ConfigError("signing_certificate", "cert.wrong_role")
         if principal.fleet != self._anchor.fleet:
-            raise ConfigError("signing_certificate: this certificate is of another fleet than fleet_ca")
+            raise ConfigError("signing_certificate", "cert.wrong_fleet")
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from edged.central.mosquitto import Access, Listener, access_list, configuration
-from edged.errors import EdgedError
+from edged.errors import CodedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ _SBIN: Final = "/usr/sbin:/usr/local/sbin"  # Debian's place for it, missing in 
 _POLL_S: Final = 0.01
 
 
-class BrokerError(EdgedError):
-    """The broker can't be started; the text says what to do."""
+class BrokerError(CodedError):
+    """The broker can't be started."""
 
 
 class DemoBroker:
@@ -85,10 +85,10 @@ class DemoBroker:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._accepts():
             if not self.is_running():
-                raise BrokerError(f"mosquitto stopped at once; its reason is in {self.log}")
+                raise BrokerError("demo.broker_failed", log=str(self.log))
             if time.monotonic() > deadline:
                 self.kill()
-                raise BrokerError(f"mosquitto doesn't listen after {START_TIMEOUT_S:.0f} s; see {self.log}")
+                raise BrokerError("demo.broker_failed", log=str(self.log))
             time.sleep(_POLL_S)
 
     def _accepts(self) -> bool:
@@ -126,7 +126,7 @@ class DemoBroker:
 def _find_mosquitto() -> str:
     found = shutil.which("mosquitto") or shutil.which("mosquitto", path=_SBIN)
     if found is None:
-        raise BrokerError("mosquitto isn't installed: apt install mosquitto (or run ./run-demo, which does)")
+        raise BrokerError("demo.no_mosquitto")
     return found
 
 

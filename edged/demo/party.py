@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edged.errors import EdgedError
+from edged.errors import CodedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ EDGED = (sys.executable, "-m", "edged")
 _MAX_LINE = 1 << 20
 
 
-class PartyError(EdgedError):
-    """A process of the demo doesn't stay up; the text says where its log is."""
+class PartyError(CodedError):
+    """A process of the demo doesn't stay up; its log says why."""
 
 
 class Party:
@@ -117,7 +117,7 @@ class Party:
                 return
             self.restarts += 1
             if code > 0 or self.restarts > MAX_RESTARTS:
-                raise PartyError(f"{self.name} ended with exit code {code}; its log is {self._log}")
+                raise PartyError("demo.party_failed", party=self.name, exit=str(code), log=str(self._log))
             if self._on_restart is not None:
                 self._on_restart(self.name)
             await self._spawn()

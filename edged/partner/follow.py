@@ -134,7 +134,7 @@ def _principal(certificate: Path, anchor: TrustAnchor) -> Principal:
         raise CertificateError("cert.unreadable", f"{certificate}: {error.strerror}") from error
     principal = principal_of(chain[0], usage=Usage.TLS)
     if principal.role is not Role.AUDIENCE:
-        raise ConfigError("broker.certificate: this is not a recipient organisation's certificate")
+        raise ConfigError("broker.certificate", "cert.wrong_role")
     if principal.fleet != anchor.fleet:
-        raise ConfigError("broker.certificate: this certificate is of another fleet than fleet_ca")
+        raise ConfigError("broker.certificate", "cert.wrong_fleet")
     return principal

@@ -88,13 +88,13 @@ def check_policy(policy: Policy) -> None:
     """Raise `ConfigError`, starting with the claim's path, when a policy goes above the ceiling."""
     for claim, action in policy.claims.items():
         if claim not in CEILING:
-            raise ConfigError(f"claims.{claim}: unknown claim; choose among {', '.join(CEILING)}")
+            raise ConfigError(f"claims.{claim}", "config.unknown_name", known=", ".join(CEILING))
         if action in NOT_YET:
-            raise ConfigError(f"claims.{claim}: {action} is not supported yet")
+            raise ConfigError(f"claims.{claim}", "config.not_supported_yet", value=action.value)
         allowed = CEILING[claim]
         if action not in (Action.DROP, allowed):
-            choice = "drop alone is" if allowed is None else f"drop and {allowed} are"
-            raise ConfigError(f"claims.{claim}: {action} is above the disclosure ceiling; {choice} allowed")
+            allow = ", ".join(["drop", *([allowed.value] if allowed else [])])
+            raise ConfigError(f"claims.{claim}", "config.above_ceiling", value=action.value, allowed=allow)
 
 
 def disclose(

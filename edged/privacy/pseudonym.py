@@ -37,7 +37,7 @@ class Pseudonymiser(Identity):
 
     def __init__(self, key: bytes, scope_label: str) -> None:
         if len(key) < MIN_KEY:
-            raise ConfigError(f"pseudonym_key: the key of {scope_label} is shorter than {MIN_KEY} bytes")
+            raise ConfigError("pseudonym_key", "config.key_too_short", scope=scope_label, bytes=str(MIN_KEY))
         self._key = bytes(key)
         self._scope = scope_label.encode()
 

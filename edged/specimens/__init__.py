@@ -105,7 +105,7 @@ def load_folder(path: Path, *, scene: str = "bank", purpose: str = "demo") -> tu
     try:
         entries = sorted(path.iterdir())
     except OSError as error:
-        raise ConfigError(f"documents: can't list the folder {path}: {error.strerror}") from error
+        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error
     images = [
         entry
         for entry in entries
@@ -113,7 +113,7 @@ def load_folder(path: Path, *, scene: str = "bank", purpose: str = "demo") -> tu
     ]
     if not images:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-        raise ConfigError(f"documents: no image file in {path} (looked for {suffixes})")
+        raise ConfigError(str(path), "config.no_images", suffixes=suffixes)
     return tuple(
         Specimen(image.name, {"en": image.name, "zh-CN": image.name}, (image,), scene, purpose)
         for image in images
