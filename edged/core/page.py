@@ -59,8 +59,12 @@ class Block(NamedTuple):
         return Block(tuple(row.reversed() for row in reversed(self.rows)), self.score)
 
 
-def locate(grey: Grey) -> list[Block]:
-    """Candidate blocks of a page, best first; at most `MAX_CANDIDATES`, none when nothing looks like rows of print."""
+def locate(grey: Grey, *, turned: float = 0.0) -> list[Block]:
+    """Candidate blocks of a page, best first; at most `MAX_CANDIDATES`, none when nothing looks like rows of print.
+
+    `turned` is the angle in radians around which to look, modulo right angles: rows up to about 15 degrees from it
+    are found.
+    """
     rows: list[Row] = []
     long_side = max(grey.shape)
     for side in _ANALYSIS_SIDES:
@@ -70,9 +74,9 @@ def locate(grey: Grey) -> list[Block]:
         small = grey
         if scale < 1.0:
             small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = _search(small)
-        tilt = _tilt(found)
-        if abs(tilt) > _LEVEL:
+        found = _search_level(small, turned) if turned else _search(small)
+        tilt = _tilt(found, turned)
+        if abs(tilt - turned) > _LEVEL:
             found += _search_level(small, tilt)
         rows += [
             row._replace(
@@ -96,13 +100,13 @@ def _search(picture: Grey) -> list[Row]:
     return rows + turned
 
 
-def _tilt(rows: list[Row]) -> float:
-    """Angle in radians by which the page is turned from the nearest right angle: the longest rows' median."""
+def _tilt(rows: list[Row], near: float) -> float:
+    """Angle in radians by which the page is turned: the longest rows' median, modulo right angles around `near`."""
     longest = sorted(rows, key=lambda row: -row.length / row.cap)[:7]
     if not longest:
-        return 0.0
+        return near
     angles = [math.atan2(row.dy, row.dx) for row in longest]
-    return float(np.median([(angle + math.pi / 4) % (math.pi / 2) - math.pi / 4 for angle in angles]))
+    return float(np.median([(a - near + math.pi / 4) % (math.pi / 2) - math.pi / 4 for a in angles])) + near
 
 
 def _search_level(picture: Grey, tilt: float) -> list[Row]:

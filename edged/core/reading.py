@@ -7,6 +7,7 @@ picture itself.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 _MAX_BLOCKS: Final = 6
 """Candidates read on one page: an MRZ is among the first two or three, and time is bounded."""
+_ASKEW: Final = (math.radians(30), math.radians(-30))
+_MAX_BLOCKS_ASKEW: Final = 3
+"""Where to look when no MRZ stands near a right angle: with these two every angle is covered."""
+_ONE_LINE: Final = (24.0, 38.0)
+"""Length of a permit's only line in heights of its capitals."""
 _SURE_COVERED: Final = 0.50
 """Confidence a character needs where a check digit speaks for it too."""
 _SURE_ALONE: Final = 0.90
@@ -141,11 +147,16 @@ def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.da
     blocks = locate(grey)
     clock.lap("locate")
     readings, cut_off = _read_blocks(grey, blocks)
+    for angle in _ASKEW if not readings and not cut_off else ():
+        readings, cut_off = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW])
+        if readings or cut_off:
+            break
     clock.lap("read")
     if len(readings) > 1:
         return _Page(measured, why=(Reason("reading.two_documents"),))
     if not readings:
-        return _Page(measured, why=(Reason("reading.mrz_cut" if cut_off else "reading.no_mrz"),))
+        missing = Reason("reading.mrz_cut" if cut_off else "reading.no_mrz")
+        return _Page(measured, why=(missing,), advice=quality.of_page(grey))
     reading = readings[0]
     advice = quality.of_rows(grey, reading.rows)
     try:
@@ -164,6 +175,8 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Rea
     readings: list[Reading] = []
     cut_off = False
     for block in blocks[:_MAX_BLOCKS]:
+        if readings and not _may_be_another(block, readings):
+            continue
         found = read_block(grey, block)
         if isinstance(found, Reading):
             if not any(_overlap(found.rows[0], other.rows[0]) for other in readings):
@@ -174,6 +187,14 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Rea
     # A row of print that fills one line of thirty by chance is no second document.
     strong = [r for r in readings if r.legibility > 0.75 * readings[0].legibility and _is_mrz(r)]
     return strong or readings[:1], cut_off
+
+
+def _may_be_another(block: Block, readings: list[Reading]) -> bool:
+    """Whether a block may be a second document's MRZ: not the first one's own rows, nor a short line of print."""
+    row = block.rows[0]
+    if any(_overlap(reading.rows[0], row) for reading in readings):
+        return False
+    return len(block.rows) > 1 or _ONE_LINE[0] < row.length / row.cap < _ONE_LINE[1]
 
 
 def _is_mrz(reading: Reading) -> bool:
@@ -245,8 +266,11 @@ def _checks(page: _Page) -> tuple[Check, ...]:
         () if present else (Reason("reading.no_document"),),
     )
     image = page.quality.check()
-    if page.advice:
-        image = Check("image_quality", Result.UNDETERMINED, (*image.reasons, *page.advice))
+    if page.sure:  # a picture in which every character is sure is good enough
+        image = Check("image_quality", Result.SUCCESSFUL)
+    elif page.advice:
+        reasons = (*image.reasons, *(advice for advice in page.advice if advice not in image.reasons))
+        image = Check("image_quality", Result.UNDETERMINED, reasons)
     mrz = page.mrz
     if mrz is None:
         unread = [Check(name, Result.UNDETERMINED, page.why) for name in _MRZ_CHECKS]
