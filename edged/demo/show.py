@@ -131,6 +131,7 @@ class Show:
 
     async def _press(self, specimen: Specimen, reference: str, *, training: bool = False) -> dict[str, Any]:
         async with Hand(self._stage.glass) as hand:
+            await hand.remove()  # what an attempt left there that the box's death cut short
             await hand.place(specimen.sides)
             turned = 0
             scanning = asyncio.ensure_future(

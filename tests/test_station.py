@@ -1,0 +1,327 @@
+"""The station: commands executed, deadlines kept, presses refused, devices lost. Fakes stand behind the seams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.events import (
+    ButtonPressed,
+    CommitFailed,
+    Committed,
+    DeviceBack,
+    DeviceGone,
+    DocumentPlaced,
+    DocumentRemoved,
+    DocumentTurned,
+    Indication,
+    Light,
+    ScanRequest,
+)
+from edged.inspection import Limits
+from edged.station import Station
+from edged.verdict import Kind, Reason, Result, Verdict
+
+VERDICT = Verdict("bank", Kind.TEST, Result.SUCCESSFUL, ())
+LIMITS = Limits(document_s=0.3, turn_over_s=0.3, capture_s=0.3, reading_s=0.3, remind_s=0.15)
+
+
+class FakeHead:
+    def __init__(self) -> None:
+        self.document_present = False
+        self.happened: asyncio.Queue[Any] = asyncio.Queue()
+        self.shown: list[Indication] = []
+        self.lit: list[Light] = []
+        self.beeps = 0
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.happened.get()
+
+    async def illuminate(self, light: Light, milliseconds: int) -> None:
+        self.lit.append(light)
+
+    async def indicate(self, indication: Indication) -> None:
+        self.shown.append(indication)
+
+    async def beep(self) -> None:
+        self.beeps += 1
+
+    def place(self) -> None:
+        self.document_present = True
+        self.happened.put_nowait(DocumentPlaced())
+
+    def remove(self) -> None:
+        self.document_present = False
+        self.happened.put_nowait(DocumentRemoved())
+
+
+class FakeCamera:
+    def __init__(self) -> None:
+        self.answer: Any = object()
+        self.delay = 0.0
+
+    async def capture(self, light: Light) -> Any:
+        await asyncio.sleep(self.delay)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Counter:
+    """A station with fakes around it."""
+
+    def __init__(self) -> None:
+        self.head, self.camera = FakeHead(), FakeCamera()
+        self.events: list[dict[str, Any]] = []
+        self.reading: Any = SimpleNamespace(document_present=True, mrz=object(), reasons=())
+        self.committed: list[Any] = []
+        self.answer: Any = Committed(VERDICT, 2, 1800)
+        self.commit_delay = 0.0
+        self.station = Station(
+            self.head,  # type: ignore[arg-type]
+            self.camera,  # type: ignore[arg-type]
+            default_scene="hotel",
+            limits=LIMITS,
+            read=self._read,
+            commit=self._commit,
+            notify=self._notify,
+        )
+
+    def _read(self, frame: Any) -> Any:
+        if isinstance(self.reading, Exception):
+            raise self.reading
+        return self.reading
+
+    async def _commit(self, sides: Any, request: ScanRequest, inspection: str) -> Any:
+        await asyncio.sleep(self.commit_delay)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        self.committed.append((sides, request, inspection))
+        return self.answer
+
+    def _notify(self, event: Mapping[str, Any]) -> None:
+        self.events.append(dict(event))
+
+    async def scan(self, scene: str = "bank") -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            return await self.station.scan(ScanRequest(scene))
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def counter() -> AsyncIterator[Counter]:
+    made = Counter()
+    running = asyncio.create_task(made.station.run())
+    yield made
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await made.station.stop()
+
+
+def code(answer: dict[str, Any]) -> tuple[str, str | None]:
+    return answer["outcome"], answer["reason"]["code"] if answer["reason"] else None
+
+
+async def test_a_document_is_inspected_and_the_head_follows(counter: Counter) -> None:
+    counter.head.place()
+    await counter.until(lambda: counter.head.happened.empty())
+    answer = await counter.scan()
+    assert code(answer) == ("committed", None)
+    assert (answer["envelopes"], answer["octets"]) == (2, 1800)
+    assert list(answer["stages"]) == ["document", "captured", "read", "committed"]
+    assert counter.head.lit == [Light.WHITE]
+    assert counter.head.shown == [Indication.READING, Indication.SUCCESSFUL]
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    assert counter.head.shown[-1] is Indication.READY
+
+
+async def test_the_document_may_come_after_the_press(counter: Counter) -> None:
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "waiting")
+    counter.head.place()
+    assert code(await scanning) == ("committed", None)
+
+
+async def test_nobody_puts_a_document_there(counter: Counter) -> None:
+    assert code(await counter.scan()) == ("aborted", "inspection.no_document")
+    assert counter.station.state == "ready"
+
+
+async def test_a_second_press_while_busy_is_acknowledged_and_changes_nothing(counter: Counter) -> None:
+    counter.commit_delay = 0.1
+    counter.head.place()
+    first = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state != "ready")
+    assert code(await counter.scan("hotel")) == ("refused", "inspection.busy")
+    counter.head.happened.put_nowait(ButtonPressed())
+    assert code(await first) == ("committed", None)
+    assert len(counter.committed) == 1
+    assert counter.committed[0][1].scene == "bank"
+    refused = [event for event in counter.events if event["event"] == "press_refused"]
+    assert [event["reason"]["code"] for event in refused] == ["inspection.busy"] * 2
+
+
+async def test_the_last_document_must_be_removed_first(counter: Counter) -> None:
+    counter.head.place()
+    await counter.scan()
+    assert code(await counter.scan()) == ("refused", "inspection.remove_first")
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+
+
+async def test_the_button_scans_the_default_scene(counter: Counter) -> None:
+    counter.head.place()
+    counter.head.happened.put_nowait(ButtonPressed())
+    await counter.until(lambda: counter.committed)
+    assert counter.committed[0][1] == ScanRequest("hotel")
+
+
+async def test_turning_over_and_saying_there_is_no_other_side(counter: Counter) -> None:
+    blank = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
+    counter.reading = blank
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "turning")
+    assert counter.head.shown[-1] is Indication.TURN_OVER
+    counter.head.happened.put_nowait(DocumentTurned())
+    assert code(await scanning) == ("committed", None)
+    assert counter.committed[0][0] == (blank, blank)
+    assert not counter.station.complete()
+
+
+async def test_complete_judges_what_there_is(counter: Counter) -> None:
+    counter.reading = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "turning")
+    assert counter.station.complete()
+    await scanning
+    assert len(counter.committed[0][0]) == 1
+
+
+async def test_cancel(counter: Counter) -> None:
+    assert not counter.station.cancel()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "waiting")
+    assert counter.station.cancel()
+    assert code(await scanning) == ("aborted", "inspection.cancelled")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (DecodeError("image", "image.truncated"), "image.truncated"),
+        (DeviceError("camera", "device.glass_empty"), "device.glass_empty"),
+        (DeviceGoneError("camera", "device.unplugged"), "inspection.device_gone"),
+    ],
+)
+async def test_a_camera_that_fails(counter: Counter, answer: Exception, reason: str) -> None:
+    counter.camera.answer = answer
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", reason)
+    assert not counter.committed
+
+
+async def test_a_camera_that_never_answers_runs_into_the_deadline(counter: Counter) -> None:
+    counter.camera.delay = 1.0
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "inspection.timed_out")
+
+
+async def test_an_answer_that_comes_too_late_belongs_to_no_later_inspection(counter: Counter) -> None:
+    counter.camera.delay = 0.5
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "inspection.timed_out")
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    counter.camera.delay = 0.0
+    scanning = asyncio.create_task(counter.scan())
+    await asyncio.sleep(0.25)  # the late frame of the first inspection comes while the second waits
+    assert counter.station.state == "waiting"
+    counter.head.place()
+    assert code(await scanning) == ("committed", None)
+    assert len(counter.committed) == 1
+
+
+async def test_unplugged_in_mid_scan_refused_until_it_is_back(counter: Counter) -> None:
+    counter.camera.delay = 0.2
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "capturing")
+    counter.head.happened.put_nowait(DeviceGone("camera"))
+    assert code(await scanning) == ("aborted", "inspection.device_gone")
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    assert code(await counter.scan()) == ("refused", "inspection.device_gone")
+    assert counter.station.devices_gone == {"camera"}
+    counter.head.happened.put_nowait(DeviceBack("camera"))
+    await counter.until(lambda: not counter.station.devices_gone)
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+
+
+async def test_a_page_that_breaks_the_reader_takes_nothing_down(
+    counter: Counter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counter.reading = RuntimeError("P<UTOERIKSSON")
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "inspection.internal_error")
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    counter.reading = SimpleNamespace(document_present=True, mrz=object(), reasons=())
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (CommitFailed(Reason("inspection.not_stored", {"reason": "state.disk_full"})), "inspection.not_stored"),
+        (RuntimeError("broken"), "inspection.internal_error"),
+    ],
+)
+async def test_what_is_not_stored_is_never_shown(counter: Counter, answer: Any, reason: str) -> None:
+    counter.answer = answer
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", reason)
+    assert counter.head.shown == [Indication.READING, Indication.FAULT]
+
+
+async def test_a_document_left_behind_is_beeped_about(counter: Counter) -> None:
+    counter.head.place()
+    await counter.scan()
+    await counter.until(lambda: counter.head.beeps >= 2)
+    assert counter.head.shown[-1] is Indication.REMOVE
+
+
+async def test_stopping_finishes_what_is_being_committed(counter: Counter) -> None:
+    counter.commit_delay = 0.15
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "committing")
+    await counter.station.stop()
+    assert code(await scanning) == ("committed", None)
+    assert code(await counter.scan()) == ("refused", "inspection.shutting_down")
+
+
+async def test_the_watchdog_sees_the_loop_turn(counter: Counter) -> None:
+    assert await counter.station.alive()
+
+
+async def test_the_watchdog_sees_a_loop_that_hangs() -> None:
+    assert not await Counter().station.alive()
