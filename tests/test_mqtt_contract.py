@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
+@pytest.fixture(autouse=True)
+def quiet_loop(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """asyncio only logs what a callback raises; here that fails the test."""
+    yield
+    assert [record for record in caplog.get_records("call") if record.name == "asyncio"] == []
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with town(tmp_path_factory.mktemp("town")) as made:

@@ -496,6 +496,7 @@ from pathlib import Path
 from tests.test_outbox_database import open_state, commit
 state = open_state(Path(sys.argv[1]))
 start = state.counts().committed
+print("up", flush=True)
 for number in range(100_000):
     for envelope in commit(state, "bank", "hotel", name=f"{start}-{number}"):
         print(envelope.audience, envelope.seq, envelope.sha256, flush=True)
@@ -510,7 +511,8 @@ def test_kill_minus_9_loses_nothing_that_was_said(path: Path) -> None:
             [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout is not None
-            threading.Timer(0.25 + 0.07 * turn, child.kill).start()
+            assert child.stdout.readline() == "up\n"
+            threading.Timer(0.02 + 0.05 * turn, child.kill).start()
             for line in child.stdout:
                 if line.endswith("\n") and len(words := line.split()) == 3:
                     key = (words[0], int(words[1]))

@@ -170,7 +170,6 @@ async def connect(endpoint: Endpoint, session: Session) -> AsyncIterator[Connect
     client = Client(endpoint, session, await asyncio.to_thread(tls_context, endpoint))
     try:
         await _open(client)
-        client.watch()
         yield Connection(client, endpoint, session.window)
         await _close(client)
     finally:
@@ -185,6 +184,7 @@ async def _open(client: Client) -> None:
         # The connecting thread can't be interrupted. Its own time-out bounds this wait, and only after it the
         # socket it may have opened can be closed.
         await asyncio.wait((entering,))
+        entering.exception()  # retrieved: whoever cancelled isn't interested
         raise
     except aiomqtt.MqttError as error:
         raise _connect_error(client, error) from error

@@ -28,7 +28,7 @@ from edged.uplink.reason_codes import KEEP_ALIVE_TIMEOUT, reason_code
 from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
@@ -122,6 +122,8 @@ class Client(aiomqtt.Client):
         self.session_present = False
         self.receive_maximum = SERVER_DEFAULT_RECEIVE_MAXIMUM
         self.max_packet: int | None = None
+        self._reading: int | None = None
+        self._writing: int | None = None
         self.acks: dict[int, asyncio.Future[int]] = {}
         self.inbox: deque[Received] = deque()
         self.arrived = asyncio.Event()
@@ -151,7 +153,11 @@ class Client(aiomqtt.Client):
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
         if flags.is_disconnect_packet_from_server or code.value == KEEP_ALIVE_TIMEOUT:
             self.set_lost(reason_code(code.value), code.value)
+        else:
+            self.set_lost("uplink.connection_lost")
         super()._on_disconnect(client, userdata, flags, code, properties)
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
@@ -179,22 +185,77 @@ class Client(aiomqtt.Client):
         self.inbox.append(Received(topic, bytes(message.payload), message.retain, dict(pairs), message.mid))
         self.arrived.set()
 
+    # aiomqtt has its sockets watched from whichever thread paho is in: a writer that was removed before its late
+    # addition ran stays, and spins; one added after the close is an error, or watches somebody else's descriptor.
+    # So everything is done in the loop, in order, and only to descriptors that are ours.
+
+    def _in_loop(self, work: Callable[[ssl.SSLSocket], None], sock: ssl.SSLSocket) -> None:
+        if asyncio._get_running_loop() is self._loop:
+            work(sock)
+        else:
+            self._loop.call_soon_threadsafe(work, sock)
+
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._in_loop(self._begin_reading, sock)
+
+    def _on_socket_close(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._in_loop(self._end_reading, sock)
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._in_loop(self._begin_writing, sock)
+
+    def _on_socket_unregister_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._in_loop(self._end_writing, sock)
+
+    def _begin_reading(self, sock: ssl.SSLSocket) -> None:
+        if (descriptor := sock.fileno()) >= 0:  # closed again before we got here: nothing to watch
+            self._reading = descriptor
+            self._loop.add_reader(descriptor, self._read)
+            self._misc_task = self._loop.create_task(self._misc_loop())
+
+    def _end_reading(self, _sock: ssl.SSLSocket) -> None:
+        if self._reading is not None:
+            self._loop.remove_reader(self._reading)
+            self._reading = None
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+
+    def _begin_writing(self, sock: ssl.SSLSocket) -> None:
+        if (descriptor := sock.fileno()) >= 0:
+            self._writing = descriptor
+            self._loop.add_writer(descriptor, self._write)
+
+    def _end_writing(self, _sock: ssl.SSLSocket) -> None:
+        if self._writing is not None:
+            self._loop.remove_writer(self._writing)
+            self._writing = None
+
+    def _read(self) -> None:
+        try:
+            self._client.loop_read()
+            # TLS may hold decrypted bytes that select() knows nothing of.
+            while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending() > 0:
+                self._client.loop_read()
+        except Exception:  # noqa: BLE001  # whatever paho chokes on, it came off this connection
+            self._abandon()
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception:  # noqa: BLE001
+            self._abandon()
+
+    def _abandon(self) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
+        self.drop()
+
     def set_lost(self, code: str, mqtt_reason: int | None = None) -> None:
         """The connection has ended; the first reason given stays."""
         if not self.lost.done():
             self.lost.set_result((code, mqtt_reason))
         self.inbox.clear()  # can't be acknowledged any more: the broker will send it again
         self.arrived.set()
-
-    def watch(self) -> None:
-        """From now on, any end of the connection sets `lost`."""
-
-        def ended(disconnected: asyncio.Future[None]) -> None:
-            if not disconnected.cancelled():
-                disconnected.exception()  # retrieved: the code that `lost` carries says more
-            self.set_lost("uplink.connection_lost")
-
-        self._disconnected.add_done_callback(ended)
 
     def send(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int | None:
         """Hand a QoS 1 publication to the socket; its packet identifier, None without a connection."""

@@ -1,0 +1,278 @@
+"""The archive's rules, without a broker: once each, in its place, and what doesn't fit raises an alarm."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edged.central.store import Archive, Archived, ledger
+from edged.errors import SignatureRefusedError, StateError
+from edged.uplink import streams, topics
+from edged.uplink.envelope import MAX_RANGES, Envelope, StreamPosition, range_sha256, seal_receipt
+from edged.uplink.intake import Incoming
+from edged.uplink.names import Role, Usage
+from edged.uplink.sign import Signer
+from edged.uplink.streams import Alarm, Hole, StreamStore
+from edged.verdict import Kind, Result
+from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    return Town(tmp_path_factory.mktemp("town"))  # its certificates; no mosquitto is started
+
+
+@pytest.fixture
+def archive(place: Town, tmp_path: Path) -> Iterator[Archive]:
+    opened = Archive.open(tmp_path / "archive.sqlite", place.anchor)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sealer(place: Town) -> Sealer:
+    return Sealer(place.signer(Role.DEVICE, "box-1"), "log-1")
+
+
+def sent(envelope: Envelope, device: str = "box-1", audience: str | None = None) -> Incoming:
+    return Incoming(topics.verdict(FLEET, device, audience or envelope.audience), envelope.jws.encode())
+
+
+def store(archive: Archive, *messages: Incoming) -> Archived:
+    return archive.store(messages, NOW)
+
+
+def summary(archived: Archived) -> tuple[int, int, list[str]]:
+    return archived.stored, archived.duplicates, [alarm.code for alarm in archived.alarms]
+
+
+def test_every_envelope_once_and_verbatim(archive: Archive, sealer: Sealer, tmp_path: Path) -> None:
+    envelopes = stream(sealer, "bank", 5)
+    assert summary(store(archive, *map(sent, envelopes[:3]))) == (3, 0, [])
+    assert summary(store(archive, *map(sent, envelopes))) == (2, 3, [])
+    assert summary(store(archive, sent(envelopes[4]), sent(envelopes[4]))) == (0, 2, [])
+    kept = ledger(tmp_path / "archive.sqlite")
+    assert kept == archive.ledger()
+    assert kept.alarms == 0
+    (found,) = kept.streams.values()
+    assert set(kept.streams) == {("box-1", "log-1", "bank")}
+    assert found.hashes == {envelope.seq: envelope.sha256 for envelope in envelopes}
+    assert found.duplicates == 5
+    bodies = [
+        row["body"] for row in archive._store._connection.execute("SELECT body FROM envelope ORDER BY id")
+    ]
+    assert bodies == [envelope.jws for envelope in envelopes]
+
+
+def test_a_receipt_for_what_was_stored_and_again_for_duplicates(archive: Archive, sealer: Sealer) -> None:
+    envelopes = stream(sealer, "bank", 6)
+    some = [envelopes[n] for n in (0, 1, 3, 4)]
+    first = store(archive, *map(sent, some))
+    again = store(archive, *map(sent, some))
+    assert first.receipts == again.receipts
+    ((device, ranges),) = first.receipts
+    assert device == "box-1"
+    assert [(run.log_id, run.audience, run.first, run.last) for run in ranges] == [
+        ("log-1", "bank", 1, 2),
+        ("log-1", "bank", 4, 5),
+    ]
+    assert ranges[1].sha256 == range_sha256([envelopes[3].sha256, envelopes[4].sha256])
+
+
+def test_receipts_are_split_by_device_stream_and_size(archive: Archive, place: Town, sealer: Sealer) -> None:
+    other = Sealer(place.signer(Role.DEVICE, "box-2"), "log-2")
+    archived = store(
+        archive,
+        *map(sent, stream(sealer, "bank", 2)),
+        *map(sent, stream(sealer, "hotel", 1)),
+        *(sent(envelope, "box-2") for envelope in stream(other, "bank", 1)),
+    )
+    assert [(device, [run.audience for run in ranges]) for device, ranges in archived.receipts] == [
+        ("box-1", ["bank", "hotel"]),
+        ("box-2", ["bank"]),
+    ]
+    # Every second number of a long stream: one range each, more than one receipt may have.
+    scattered = stream(sealer, "scattered", 2 * MAX_RANGES + 2)[::2]
+    archived = store(archive, *map(sent, scattered))
+    assert [len(ranges) for _, ranges in archived.receipts] == [MAX_RANGES, 1]
+    signer = place.signer(Role.COLLECTOR, "centre")
+    for device, ranges in archived.receipts:
+        assert seal_receipt(device, ranges, iat=0, signer=signer)
+
+
+def test_two_stories_for_one_number(archive: Archive, sealer: Sealer) -> None:
+    first, second = stream(sealer, "bank", 2)
+    other = sealer(draft("bank", result=Result.FAILED), StreamPosition(2, first.sha256))
+    store(archive, sent(first), sent(second))
+    archived = store(archive, sent(other))
+    assert summary(archived) == (0, 0, ["stream.equivocation"])
+    assert archived.receipts == (), "a lie is never receipted"
+    (alarm,) = archived.alarms
+    assert (alarm.device, alarm.log_id, alarm.audience, alarm.seq) == ("box-1", "log-1", "bank", 2)
+    row = archive._store._connection.execute("SELECT * FROM alarm").fetchone()
+    assert row["evidence"] == other.jws, "signed by the device: the proof is kept"
+    assert archive.ledger().streams["box-1", "log-1", "bank"].hashes[2] == second.sha256
+
+
+def test_a_story_that_does_not_follow(archive: Archive, sealer: Sealer) -> None:
+    first, second, third = stream(sealer, "bank", 3)
+    forked = sealer(draft("bank"), StreamPosition(2, "f" * 64))
+    assert summary(store(archive, sent(first), sent(forked))) == (1, 0, ["stream.chain_broken"])
+    # Out of order: the predecessor comes later, and has to be the one that was signed for.
+    replaced = sealer(draft("bank", scene="hotel"), StreamPosition(2, first.sha256))
+    assert summary(store(archive, sent(third), sent(replaced))) == (1, 0, ["stream.chain_broken"])
+    assert summary(store(archive, sent(second))) == (1, 0, [])
+    assert archive.holes() == []
+
+
+def test_a_jti_that_was_used_before(archive: Archive, sealer: Sealer) -> None:
+    first = sealer(draft("bank"), StreamPosition(1, None), jti="same")
+    second = sealer(draft("bank"), StreamPosition(2, first.sha256), jti="same")
+    assert summary(store(archive, sent(first), sent(second))) == (1, 0, ["stream.jti_reused"])
+
+
+def test_holes_open_and_close(archive: Archive, sealer: Sealer) -> None:
+    envelopes = stream(sealer, "bank", 9)
+    store(archive, *(sent(envelopes[n]) for n in (2, 3, 6, 8)))
+    assert archive.holes() == [
+        Hole("box-1", "log-1", "bank", 1, 2),
+        Hole("box-1", "log-1", "bank", 5, 6),
+        Hole("box-1", "log-1", "bank", 8, 8),
+    ]
+    store(archive, *map(sent, envelopes))
+    assert archive.holes() == []
+
+
+def test_any_order_any_repetition_adds_up(archive: Archive, sealer: Sealer) -> None:
+    chance = random.Random(7)
+    messages = [sent(envelope) for audience in ("bank", "hotel") for envelope in stream(sealer, audience, 40)]
+    shuffled = messages + chance.choices(messages, k=60)
+    chance.shuffle(shuffled)
+    stored = duplicates = 0
+    while shuffled:
+        size = chance.randint(1, 12)
+        batch, shuffled = shuffled[:size], shuffled[size:]
+        archived = store(archive, *batch)
+        stored, duplicates = stored + archived.stored, duplicates + archived.duplicates
+        assert archived.alarms == ()
+    store(archive, *messages)
+    assert archive.holes() == []
+    assert sum(len(kept.hashes) for kept in archive.ledger().streams.values()) == 80
+
+
+def forgeries(place: Town, tmp_path: Path) -> dict[str, tuple[Incoming, str]]:
+    """What a malicious device, partner, stranger or broker could publish, and how it is called."""
+    sealer = Sealer(place.signer(Role.DEVICE, "box-1"), "log-1")
+    (good,) = stream(sealer, "bank", 1)
+    stranger = Town(tmp_path / "stranger")
+    foreign = Sealer(stranger.signer(Role.DEVICE, "box-1"), "log-1")(draft("bank"), StreamPosition(1, None))
+    tls = place.fleet.issue(Role.DEVICE, "box-7", Usage.TLS)
+    header, payload, signature = good.jws.split(".")
+    tampered = f"{header}.{payload[:-4]}AAAA.{signature}"
+    return {
+        "another device's topic": (sent(good, "box-2"), "envelope.wrong_issuer"),
+        "another audience's topic": (sent(good, audience="hotel"), "envelope.wrong_audience"),
+        "another fleet's authority": (sent(foreign), "cert.not_trusted"),
+        "tampered": (Incoming(sent(good).topic, tampered.encode()), "jws.signature_wrong"),
+        "garbage": (Incoming(sent(good).topic, b"\xff\x00garbage"), "jws.malformed"),
+        "empty": (Incoming(sent(good).topic, b""), "jws.malformed"),
+        "too large": (Incoming(sent(good).topic, b"a" * 100_000), "jws.too_large"),
+        "a partner's own corner": (
+            Incoming(f"edged/1/{FLEET}/audience.bank/verdict/bank", good.jws.encode()),
+            "topic.not_ours",
+        ),
+        "a receipt on a verdict topic": (
+            Incoming(sent(good).topic, b".".join([b"e30", b"e30", b"A" * 86])),
+            "jws.header_refused",
+        ),
+        "a collector's signature": (
+            Incoming(sent(good).topic, signed_by(place.signer(Role.COLLECTOR, "centre"), good)),
+            "cert.wrong_role",
+        ),
+        "TLS certificate": (Incoming(sent(good).topic, tls.certificate.read_bytes()), "jws.malformed"),
+    }
+
+
+def signed_by(signer: Signer, envelope: Envelope) -> bytes:
+    """The same payload under somebody else's good signature."""
+    payload = envelope.jws.split(".")[1]
+    return signer.sign("verdict+jws", base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))).encode()
+
+
+def test_forgeries_are_refused_and_reported_without_their_contents(
+    archive: Archive, place: Town, tmp_path: Path
+) -> None:
+    for name, (message, code) in forgeries(place, tmp_path).items():
+        archived = store(archive, message)
+        assert (archived.stored, archived.duplicates, archived.receipts) == (0, 0, ()), name
+        (alarm,) = archived.alarms
+        assert alarm.code == code or (
+            name == "another fleet's authority" and alarm.code.startswith("cert.")
+        ), name
+        assert (alarm.device, alarm.seq) == ("", 0), "a forgery's names are not believed"
+    assert archive.ledger().streams == {}
+    rows = [dict(row) for row in archive._store._connection.execute("SELECT * FROM alarm")]
+    assert all(row["evidence"] is None for row in rows)
+    assert "UTO" not in str(rows)
+
+
+def test_a_demo_fleet_never_says_live(archive: Archive, place: Town, sealer: Sealer) -> None:
+    with pytest.raises(SignatureRefusedError):
+        sealer(draft("bank", kind=Kind.LIVE, provenance={}), StreamPosition(1, None))
+    # Even a device that signs it by hand isn't believed.
+    (good,) = stream(sealer, "bank", 1)
+    payload = signed_by(place.signer(Role.DEVICE, "box-1"), good)
+    assert store(archive, Incoming(sent(good).topic, payload)).stored == 1
+    raw = base64.urlsafe_b64decode(good.jws.split(".")[1] + "==")
+    live = place.signer(Role.DEVICE, "box-1").sign("verdict+jws", raw.replace(b'"test"', b'"live"'))
+    assert summary(store(archive, Incoming(sent(good).topic, live.encode())))[2] == [
+        "envelope.live_from_demo"
+    ]
+
+
+def test_a_restored_box_starts_a_new_stream(archive: Archive, place: Town) -> None:
+    signer = place.signer(Role.DEVICE, "box-1")
+    before, after = Sealer(signer, "log-1"), Sealer(signer, "log-2")
+    assert summary(store(archive, *map(sent, stream(before, "bank", 3)))) == (3, 0, [])
+    assert summary(store(archive, *map(sent, stream(after, "bank", 3)))) == (3, 0, [])
+    assert len(archive.ledger().streams) == 2
+
+
+def test_alarms_are_counted_not_hoarded(place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_ALARMS", 5)
+    kept = StreamStore.open(tmp_path / "s.sqlite")
+    with kept.batch():
+        first = kept.raise_alarm("topic.not_ours", "a\x1b[31m" + "é" * 500, now=NOW)
+        assert first.topic.startswith("a?[31m????")
+        assert len(first.topic) == streams.MAX_TOPIC_KEPT
+        for number in range(20):
+            kept.raise_alarm("topic.not_ours", f"flood/{number}", now=NOW)
+        kept.raise_alarm("topic.not_ours", "flood/1", now=NOW)
+    alarms = kept.alarms()
+    assert len(alarms) == 6
+    assert sum(alarm.count for alarm in alarms) == 22
+    assert Alarm("topic.not_ours", "", "", "", "", 0, 16) in alarms
+    kept.close()
+
+
+def test_a_batch_is_all_or_nothing(place: Town, tmp_path: Path, sealer: Sealer) -> None:
+    archive = Archive.open(tmp_path / "full.sqlite", place.anchor)
+    envelopes: list[Any] = [sent(envelope) for envelope in stream(sealer, "bank", 60)]
+    archive._store._connection.execute("PRAGMA max_page_count = 24")
+    done = 0
+    with pytest.raises(StateError) as caught:
+        for start in range(0, 60, 10):
+            done += store(archive, *envelopes[start : start + 10]).stored
+    assert caught.value.code == "state.disk_full"
+    assert 0 < done < 60
+    assert sum(len(kept.hashes) for kept in archive.ledger().streams.values()) == done
+    archive._store._connection.execute("PRAGMA max_page_count = 4000")
+    assert summary(store(archive, *envelopes)) == (60 - done, done, [])
+    archive.close()

@@ -1,0 +1,246 @@
+"""The small parts: waits, tasks, the database thread, words for events, and the commands as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edged import messages
+from edged.commands._delivery import in_words
+from edged.errors import StateError
+from edged.uplink.database import DatabaseThread, connect, connect_reader, transaction
+from edged.uplink.mqtt import connect as connect_broker
+from edged.uplink.names import Role
+from edged.uplink.reconnect import Backoff, first_to_end, within
+from edged.uplink.status import Connected, UplinkHealth
+from tests.broker import Town, session, town
+from tests.delivery import box, collector_settings, configuration, partner_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+def test_waits_grow_are_bounded_and_differ() -> None:
+    backoff = Backoff(1.0, 8.0, random.Random(3))
+    waits = [backoff.next() for _ in range(6)]
+    for wait, full in zip(waits, (1, 2, 4, 8, 8, 8), strict=True):
+        assert full / 2 <= wait <= full
+    assert len(set(waits)) == 6
+    backoff.lasted(3.0)
+    assert backoff.next() > 2, "a connection that fell at once doesn't count"
+    backoff.lasted(100.0)
+    assert backoff.next() <= 1
+
+
+def test_a_fleet_does_not_knock_all_at_once() -> None:
+    first = [Backoff(1.0, 60.0, random.Random(box)).next() for box in range(200)]
+    assert max(first) - min(first) > 0.4
+
+
+async def test_first_to_end_ends_the_others() -> None:
+    ended = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("forever")
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise StateError("state.disk_full")
+
+    with pytest.raises(StateError):
+        await first_to_end(forever(), fails())
+    assert ended == ["forever"]
+    await first_to_end(asyncio.sleep(0), forever())
+    assert ended == ["forever"] * 2
+
+
+async def test_within_bounds_and_lets_errors_through() -> None:
+    began = time.monotonic()
+    await within(asyncio.sleep(60), 0.05)
+    assert time.monotonic() - began < 1
+
+    async def fails() -> None:
+        raise StateError("state.locked")
+
+    with pytest.raises(StateError):
+        await within(fails(), 1)
+
+
+class Slow:
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.done: list[int] = []
+
+    def close(self) -> None:
+        assert threading.current_thread() is self.thread
+
+
+async def test_the_database_thread_keeps_order_and_finishes_what_was_begun() -> None:
+    thread = await DatabaseThread.open("slow", Slow)
+
+    def work(database: Slow, number: int) -> int:
+        time.sleep(0.02)
+        assert threading.current_thread() is database.thread
+        database.done.append(number)
+        return number
+
+    waiting = [asyncio.create_task(thread.run(lambda slow, n=n: work(slow, n))) for n in range(4)]
+    await asyncio.sleep(0.01)
+    waiting[0].cancel()  # begun already: it is finished all the same
+    assert await asyncio.gather(*waiting[1:]) == [1, 2, 3]
+    assert await thread.run(lambda slow: list(slow.done)) == [0, 1, 2, 3]
+    await thread.close()
+
+
+async def test_a_database_that_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with pytest.raises(StateError):
+        await DatabaseThread.open("gone", lambda: connect(tmp_path / "gone" / "x.sqlite", ""))
+    await asyncio.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+def test_a_locked_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.uplink.database.BUSY_TIMEOUT_S", 0.05)
+    first = connect(tmp_path / "x.sqlite", "CREATE TABLE IF NOT EXISTS t (x INTEGER)")
+    second = connect(tmp_path / "x.sqlite", "")
+    with transaction(first):
+        first.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(StateError) as caught, transaction(second):
+            pytest.fail("two writers at once")
+    assert caught.value.code == "state.locked"
+    reader = connect_reader(tmp_path / "x.sqlite")
+    assert reader.execute("SELECT x FROM t").fetchone()["x"] == 1
+    for connection in (first, second, reader):
+        connection.close()
+
+
+def test_a_reader_does_not_make_a_database(tmp_path: Path) -> None:
+    with pytest.raises(StateError) as caught:
+        connect_reader(tmp_path / "none.sqlite").execute("SELECT 1")
+    assert caught.value.code == "state.unusable"
+    assert not (tmp_path / "none.sqlite").exists()
+
+
+EVENTS: list[dict[str, Any]] = [
+    {"event": "ready", "name": "audience.bank", "resumed": True},
+    {"event": "down", "code": "uplink.unreachable", "retry_s": 0.7},
+    {"event": "batch", "stored": 3, "duplicates": 1, "refused": 0},
+    {
+        "event": "alarm",
+        "alarm": {"code": "stream.equivocation", "topic": "t", "seq": 7, "count": 1, "device": "box-1"},
+    },
+    {"event": "holes", "holes": [{"device": "b", "log_id": "l", "audience": "a", "first": 2, "last": 5}]},
+    {"event": "holes", "holes": []},
+    {"event": "receipt_refused", "device": "box-1", "code": "mqtt.not_authorized"},
+    {
+        "event": "verdict",
+        "verdict": {
+            "iss": "box-1",
+            "seq": 9,
+            "result": "successful",
+            "kind": "test",
+            "reference": None,
+            "claims": {"issuing_state": "UTO", "withheld": {"surname": "x"}},
+        },
+    },
+]
+
+
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["event"])
+def test_every_event_has_words(event: dict[str, Any], lang: str) -> None:
+    said = in_words(event, lang)
+    assert said
+    assert "…" not in said
+    assert "{" not in said
+    assert "Unexpected" not in said
+
+
+def test_words_carry_the_reason() -> None:
+    assert messages.text("uplink.unreachable", "en") in in_words(EVENTS[1], "en")
+    assert "passed" in in_words(EVENTS[7], "en")
+    assert "通过" in in_words(EVENTS[7], "zh-CN")
+
+
+async def test_an_idle_connection_costs_nothing(tmp_path: Path) -> None:
+    with town(tmp_path / "town") as place:
+        async with connect_broker(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as idle:
+            await asyncio.sleep(0.1)
+            assert idle._client._writing is None, "nothing to write: the socket isn't watched for it"
+            before = time.thread_time()
+            await asyncio.sleep(0.5)
+            assert time.thread_time() - before < 0.05
+
+
+async def test_health_before_anything_happened(tmp_path: Path) -> None:
+    place = Town(tmp_path / "town")
+    async with box(place, tmp_path / "box", run=False) as device:
+        assert device.uplink.health == UplinkHealth(False, None, 0, 0, None, 0, None)
+        await device.uplink.stop()  # never ran: nothing to wait for
+
+
+async def test_the_commands_run_print_lines_and_stop_in_order(tmp_path: Path) -> None:
+    with town(tmp_path / "town") as place:
+        central = configuration(collector_settings(place, tmp_path / "centre"), tmp_path / "central.toml")
+        partner = configuration(partner_settings(place, tmp_path / "bank"), tmp_path / "partner.toml")
+        commands = {
+            "central": ["central", "collect", "--json", "--config", str(central)],
+            "partner": ["partner", "follow", "--json", "--config", str(partner)],
+        }
+        async with contextlib.AsyncExitStack() as stack:
+            running = {
+                name: await stack.enter_async_context(process(tmp_path / f"{name}.log", *arguments))
+                for name, arguments in commands.items()
+            }
+            for child in running.values():
+                assert json.loads(await line_of(child))["event"] == "ready"
+            async with box(place, tmp_path / "box") as device:
+                await device.events.first(Connected)
+                await device.commit("bank")
+                await device.settled()
+            assert json.loads(await line_of(running["central"])) == {
+                "event": "batch",
+                "stored": 1,
+                "duplicates": 0,
+                "refused": 0,
+            }
+            verdict = json.loads(await line_of(running["partner"]))
+            assert (verdict["event"], verdict["lane"]) == ("verdict", "live")
+            assert verdict["verdict"]["iss"] == "box-1"
+            for child in running.values():
+                child.send_signal(signal.SIGTERM)
+                rest, _ = await asyncio.wait_for(child.communicate(), 10)
+                assert (child.returncode, rest) == (0, b"")
+
+
+@contextlib.asynccontextmanager
+async def process(log: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    with log.open("wb") as stderr:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "edged", *arguments, stdout=asyncio.subprocess.PIPE, stderr=stderr
+        )
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.communicate()
+
+
+async def line_of(child: asyncio.subprocess.Process) -> bytes:
+    assert child.stdout is not None
+    return await asyncio.wait_for(child.stdout.readline(), 20)
