@@ -65,15 +65,16 @@ class _ReadRow(NamedTuple):
     pitch: float
 
 
-class _Fragment(NamedTuple):
+class Fragment(NamedTuple):
     """A block that reads as MRZ text but fills no layout's shape."""
 
     legibility: float
     characters: int
+    rows: int
     at_border: bool
 
 
-def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | _Fragment | None:
+def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | Fragment | None:
     """Read a candidate both ways up; None when it isn't MRZ text, a fragment when only part of one is there."""
     rows = tuple(refine(grey, row) for row in block.rows)
     rows = _common_extent(rows)
@@ -91,7 +92,7 @@ def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | _Fragment | N
 
 def _read_rows(
     grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow, upside_down: bool
-) -> Reading | _Fragment | None:
+) -> Reading | Fragment | None:
     """All rows the way up one of them was read."""
     if upside_down:
         rows = tuple(row.reversed() for row in reversed(rows))
@@ -212,7 +213,7 @@ def _inside(grey: NDArray[np.uint8], row: Row) -> bool:
     return bool(0 <= row.x < width and 0 <= row.y < height)
 
 
-def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Reading | _Fragment | None:
+def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Reading | Fragment | None:
     legible = [line is not None and _legibility(line.line) >= _LEGIBLE for line in lines]
     if not any(legible):
         return None
@@ -232,7 +233,7 @@ def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Readin
     border = any(_at_border(grey, line) for line in picked)
     if best is None or best[0] < (_FILLED if len(best[3]) > 1 else _FILLED_ALONE):
         characters = max(int((line.line.presence > 0.5).sum()) for line in picked)
-        return _Fragment(max(_legibility(line.line) for line in picked), characters, border)
+        return Fragment(max(_legibility(line.line) for line in picked), characters, len(picked), border)
     score, top, width, starts = best
     used = [line for line in lines[top : top + len(starts)] if line is not None]
     cells, presence = [], []

@@ -25,7 +25,7 @@ _COVERED: Final = 0.012
 _DARK: Final = 40.0
 _GLARE: Final = 250
 _GLARE_SHARE: Final = (0.003, 0.25)
-_GLARE_FADES: Final = 200.0
+_GLARE_FADES: Final = 215.0
 _UNEVEN: Final = 0.85
 """Paper along an MRZ darker than this share of its brightest, blown-out part: a lamp reflects there."""
 _SHARP: Final = 0.055
@@ -86,7 +86,7 @@ def _has_glare(small: NDArray[np.uint8]) -> bool:
             continue
         spot = (labels == label).astype(np.uint8)
         ring = cv2.dilate(spot, np.ones((9, 9), np.uint8)) - spot
-        if float(np.percentile(small[ring > 0], 20)) > _GLARE_FADES:
+        if float(np.median(small[ring > 0])) > _GLARE_FADES:
             return True
     return False
 

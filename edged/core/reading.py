@@ -38,6 +38,10 @@ _MAX_BLOCKS_ASKEW: Final = 3
 """Where to look when no MRZ stands near a right angle: with these two every angle is covered."""
 _ONE_LINE: Final = (24.0, 38.0)
 """Length of a permit's only line in heights of its capitals."""
+_NO_MRZ: Final = "reading.no_mrz"
+_PART: Final = 8
+_PART_LEGIBLE: Final = 0.8
+"""Characters, and their legibility, from which a row is taken for a part of an MRZ."""
 _SURE_COVERED: Final = 0.50
 """Confidence a character needs where a check digit speaks for it too."""
 _SURE_ALONE: Final = 0.90
@@ -146,17 +150,16 @@ class _Clock:
 def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.date, clock: _Clock) -> _Page:
     blocks = locate(grey)
     clock.lap("locate")
-    readings, cut_off = _read_blocks(grey, blocks)
-    for angle in _ASKEW if not readings and not cut_off else ():
-        readings, cut_off = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW])
-        if readings or cut_off:
+    readings, missing = _read_blocks(grey, blocks)
+    for angle in _ASKEW:
+        if readings or missing != _NO_MRZ:
             break
+        readings, missing = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW])
     clock.lap("read")
     if len(readings) > 1:
         return _Page(measured, why=(Reason("reading.two_documents"),))
     if not readings:
-        missing = Reason("reading.mrz_cut" if cut_off else "reading.no_mrz")
-        return _Page(measured, why=(missing,), advice=quality.of_page(grey))
+        return _Page(measured, why=(Reason(missing),), advice=quality.of_page(grey))
     reading = readings[0]
     advice = quality.of_rows(grey, reading.rows)
     try:
@@ -170,10 +173,10 @@ def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.da
     return _judge(grey, measured, reading, decision, today, advice)
 
 
-def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Reading], bool]:
-    """The MRZs among the candidates, best first, and whether one runs out of the picture."""
+def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Reading], str]:
+    """The MRZs among the candidates, best first, and the code of why there is none, should there be none."""
     readings: list[Reading] = []
-    cut_off = False
+    missing = _NO_MRZ
     for block in blocks[:_MAX_BLOCKS]:
         if readings and not _may_be_another(block, readings):
             continue
@@ -181,12 +184,15 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Rea
         if isinstance(found, Reading):
             if not any(_overlap(found.rows[0], other.rows[0]) for other in readings):
                 readings.append(found)
-        elif found is not None:
-            cut_off = cut_off or (found.at_border and found.characters >= 8)
+        elif found is not None and found.characters >= _PART:
+            if found.at_border:
+                missing = "reading.mrz_cut"
+            elif found.rows > 1 and found.legibility > _PART_LEGIBLE and missing == _NO_MRZ:
+                missing = "reading.illegible"
     readings.sort(key=lambda reading: -reading.legibility)
     # A row of print that fills one line of thirty by chance is no second document.
     strong = [r for r in readings if r.legibility > 0.75 * readings[0].legibility and _is_mrz(r)]
-    return strong or readings[:1], cut_off
+    return strong or readings[:1], missing
 
 
 def _may_be_another(block: Block, readings: list[Reading]) -> bool:
