@@ -19,8 +19,8 @@ LOCK_FILE = "edged.lock"
 class StateLock:
     """An advisory lock (flock) on a directory, held until closed or until the process dies, however it dies.
 
-    Raises `StateError`: `state.in_use` when another process holds it (the text names the directory and, where
-    known, the other process), `state.unusable` when the directory can't be written.
+    Raises `StateError`: `state.in_use` when another process holds it (with the directory and, where known, the
+    other process), `state.unusable` when the directory can't be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,7 +33,7 @@ class StateLock:
         except OSError:
             holder = _holder(self._descriptor)
             self.close()
-            raise StateError("state.in_use", f"{directory}: another edged is running on it{holder}") from None
+            raise StateError("state.in_use", holder, directory=str(directory)) from None
         # For the person who meets the error above; the lock itself is the flock, never the number.
         with contextlib.suppress(OSError):  # a full disk must not keep a box from starting
             os.ftruncate(self._descriptor, 0)
@@ -56,4 +56,4 @@ class StateLock:
 
 def _holder(descriptor: int) -> str:
     number = os.pread(descriptor, 16, 0).strip()
-    return f" (process {int(number)})" if number.isdigit() else ""
+    return f"process {int(number)}" if number.isdigit() else ""
