@@ -197,7 +197,7 @@ class TestOneSerialisation:
             lambda c: c.rpartition(".")[0],
             lambda c: c + "A",
             lambda c: c[:-1],
-            lambda c: c.replace("A", "Ａ", 1),
+            lambda c: c[:5] + "Ａ" + c[6:],
             lambda c: c.encode() + b"\x00",
             lambda c: b"\xff" + c.encode(),
             lambda c: "",
@@ -320,6 +320,19 @@ def test_any_header_is_refused_and_nothing_else_happens(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert refusal(f"{b64(json.dumps(header).encode())}.{payload}.{signature}")
+
+
+def test_a_certificate_that_the_library_only_warns_of_is_refused() -> None:
+    """A negative serial number; the same whether or not warnings are errors."""
+    at = LEAF.index(b"\x02\x14") + 2  # INTEGER, 20 bytes
+    damaged = LEAF[:at] + bytes([LEAF[at] | 0x80]) + LEAF[at + 1 :]
+    for action in ("error", "ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter(action)  # type: ignore[arg-type]
+            assert refusal(forge({**HEADER, "x5c": x5c(damaged)})) in {
+                "cert.malformed",
+                "cert.unknown_issuer",
+            }
 
 
 @settings(deadline=None)

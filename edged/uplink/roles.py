@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "MALFORMED",
     "MAX_CHAIN",
     "FleetAuthority",
     "Principal",
@@ -53,6 +54,13 @@ MAX_ANCHORS: Final = 4
 
 MAX_PEM: Final = 64 * 1024
 """A chain of certificates is under 8 KiB as PEM; anything much larger is the wrong file."""
+
+MALFORMED: Final = (
+    *(ValueError, TypeError, UserWarning, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What cryptography raises for broken certificates, lazily, when their parts are looked at. Of some faults (a
+negative serial number) it only warns, which is an exception where warnings are errors."""
 
 _UNDERSTOOD: Final = frozenset(
     {
@@ -113,8 +121,7 @@ class TrustAnchor:
             raise CertificateError("cert.malformed", f"a chain has 1 to {MAX_CHAIN} certificates")
         try:
             return self._verify(chain, usage, at)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            # cryptography parses lazily: broken extensions and keys show only when they are looked at.
+        except MALFORMED as error:
             raise CertificateError("cert.malformed") from error
 
     def _verify(self, chain: Sequence[x509.Certificate], usage: Usage, at: datetime) -> Principal:
@@ -151,7 +158,7 @@ def load_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise CertificateError("cert.malformed", f"larger than {MAX_PEM} bytes")
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
+    except MALFORMED as error:
         raise CertificateError("cert.malformed") from error
 
 
@@ -178,7 +185,7 @@ def principal_of(leaf: x509.Certificate, *, usage: Usage) -> Principal:
         common_names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         if [attribute.value for attribute in common_names] != [principal.username]:
             raise CertificateError("cert.malformed", "common name and SAN URI differ")
-    except (x509.ExtensionNotFound, ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (x509.ExtensionNotFound, *MALFORMED) as error:
         raise CertificateError("cert.malformed") from error
     return principal
 
@@ -201,7 +208,7 @@ def _authority_marks(certificate: x509.Certificate) -> tuple[str, bool]:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         uris = _uris(certificate)
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, *MALFORMED) as error:
         raise CertificateError("cert.malformed", "not a fleet's authority") from error
     fleets = [uri.removeprefix(SCHEME) for uri in uris if uri.startswith(SCHEME)]
     if not constraints.ca or len(fleets) != 1 or not valid_name(fleets[0]):
@@ -218,7 +225,7 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
         raise CertificateError("cert.malformed", "the issuer's key is not on a NIST curve")
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError) as error:
+    except (InvalidSignature, *MALFORMED) as error:
         raise CertificateError("cert.unknown_issuer") from error
 
 

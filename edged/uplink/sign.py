@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.roles import (
+    MALFORMED,
     MAX_CHAIN,
     Principal,
     Role,
@@ -201,7 +202,7 @@ def _chain(x5c: tuple[str, ...]) -> list[x509.Certificate]:
         raise SignatureRefusedError("jws.too_many_certificates")
     try:
         return [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c]
-    except ValueError:
+    except MALFORMED:
         raise SignatureRefusedError("cert.malformed") from None
 
 
