@@ -313,18 +313,15 @@ def test_nothing_raw_of_any_specimen_is_disclosed(entry: dict[str, Any]) -> None
 names = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ ", min_size=1, max_size=20).filter(
     lambda name: name.strip() == name
 )
-numbers = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=9)
+# A number of 4 or 6 digits may be a year or a month that is disclosed: no leak, but nothing to tell them apart by.
+numbers = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=7, max_size=9)
 dates = st.dates(datetime.date(1930, 1, 1), datetime.date(2025, 12, 31)).map(
     lambda day: day.strftime("%y%m%d")
 )
 
 
-OUR_WORDS = {
-    word.upper()
-    for word in re.findall(
-        r"[a-z]+", msgspec.json.encode([told(None), told(passport()), *messages.catalogue()]).decode()
-    )
-}
+OUR_TEXT = msgspec.json.encode([told(None), told(passport()), False, *messages.catalogue()]).decode()
+OUR_WORDS = {word.upper() for word in re.findall(r"[a-z]+", OUR_TEXT)}
 """Claim names, reason codes, `true`: somebody may be called so, and it would be no leak."""
 
 
