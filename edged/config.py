@@ -6,19 +6,23 @@ through `load_toml` as well, so every bad key is reported the same way.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
-from edged.uplink.roles import valid_name
+from edged.uplink.names import valid_name
 from edged.verdict import CHECKS, CheckClass, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
 """Scenes a scan may name; what each demands is `SceneSettings`."""
@@ -29,6 +33,7 @@ FILE = "file"
 """Where a `ConfigError` stands that is about the whole file."""
 
 _MAX_WAIT_S = 600  # nobody stands at a counter for longer
+_MAX_VERSION = 64  # of `edged.uplink.envelope.Word`: every envelope carries it
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
 
 
@@ -191,10 +196,44 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
             return base / Path(value).expanduser()
         raise TypeError(f"Unsupported type {kind!r}")
 
-    try:
+    def convert(document: dict[str, Any]) -> T:
         return msgspec.convert(document, model, dec_hook=decode)
+
+    try:
+        return convert(document)
     except msgspec.ValidationError as error:
-        raise _of_validation(str(error)) from error
+        raise _of_validation(_with_keys(document, str(error), convert)) from error
+
+
+def _with_keys(document: dict[str, Any], message: str, convert: Callable[[dict[str, Any]], object]) -> str:
+    """msgspec's message with the names of table keys, which it leaves out of a path (`$.audiences[...]`).
+
+    Each `[...]` is found by trying: the table with that one key alone still fails in the same way.
+    """
+    named = message
+    while "[...]" in named:
+        steps = named.partition(" - at `$")[2].partition("[...]")[0].lstrip(".").split(".")
+        for key in _table(document, steps):
+            alone = copy.deepcopy(document)
+            table = _table(alone, steps)
+            kept = table[key]
+            table.clear()
+            table[key] = kept
+            try:
+                convert(alone)
+            except msgspec.ValidationError as error:
+                if str(error) == message:
+                    named = named.replace("[...]", f".{key}", 1)
+                    break
+        else:
+            break  # a list of tables, say: the path without the key is still better than none
+    return named
+
+
+def _table(document: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
+    for step in steps:
+        document = document[step]
+    return document
 
 
 def _of_validation(message: str) -> ConfigError:
@@ -228,6 +267,8 @@ def load_box(path: Path) -> BoxSettings:
 
 def check_box(settings: BoxSettings) -> None:
     """What types alone can't say: names that exist, policies under the ceiling, sane numbers."""
+    if not 1 <= len(settings.version) <= _MAX_VERSION:
+        raise ConfigError("version", "config.wrong_length", least="1", most=str(_MAX_VERSION))
     if not 0 < settings.broker.port < 65536:
         raise ConfigError("broker.port", "config.out_of_range", least="1", most="65535")
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
