@@ -384,3 +384,23 @@ def answer_of(stream: socket.socket) -> bytes:
     if not (answer := stream.recv(16)):
         raise ConnectionError("closed")
     return answer
+
+
+async def test_what_arrived_before_the_end_is_still_there_to_be_stored(tmp_path: Path) -> None:
+    """A killed mosquitto doesn't remember what was on its way to a connected subscriber: we have to."""
+    with town(tmp_path) as place:
+        keep = {"expiry_s": 60}
+        async with device(place) as box, collector(place, "keeper", **keep) as centre:
+            await centre.subscribe(topics.every_verdict(FLEET))
+            for number in range(3):
+                await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"%d" % number)
+            while len(centre._client.inbox) < 3:
+                await asyncio.sleep(0.01)
+            place.broker.kill()
+            await centre.ended()
+            arrived = await centre.receive(9)
+            assert [message.payload for message in arrived] == [b"0", b"1", b"2"]
+            for message in arrived:
+                centre.acknowledge(message)  # nobody there: no harm
+            with pytest.raises(UplinkError):
+                await centre.receive()

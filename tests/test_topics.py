@@ -63,6 +63,12 @@ def test_words_of_the_contract_are_nobodys_name(word: str) -> None:
         topics.parse_verdict(f"edged/1/north/{word}/verdict/bank", "north")
 
 
+def test_usable_says_so_beforehand() -> None:
+    assert topics.usable("first-bank")
+    assert not topics.usable("keys")
+    assert not topics.usable("audience.bank")
+
+
 def test_a_replay_is_never_taken_for_a_verdict() -> None:
     # "replay/verdict/x" would match the filter for verdicts, if an audience could be called "verdict".
     with pytest.raises(DecodeError):

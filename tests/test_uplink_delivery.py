@@ -14,8 +14,11 @@ import msgspec
 import pytest
 
 from edged.central.collector import Batch
+from edged.central.store import Archive
 from edged.central.store import ledger as archive_ledger
+from edged.errors import StateError
 from edged.partner.follow import VerdictEvent
+from edged.partner.store import Inbox
 from edged.partner.store import ledger as partner_ledger
 from edged.uplink import topics
 from edged.uplink.envelope import (
@@ -28,9 +31,10 @@ from edged.uplink.envelope import (
 )
 from edged.uplink.mqtt import PublishRefusedError, connect
 from edged.uplink.names import Role, Usage
+from edged.uplink.outbox import RetryPolicy
 from edged.uplink.outbox import ledger as box_ledger
 from edged.uplink.status import Connected, Disconnected, Published, Receipted, ReceiptRefused, Refused, Status
-from edged.uplink.subscription import Alarmed, Ready
+from edged.uplink.subscription import Alarmed, Down, Ready
 from tests.broker import FLEET, NOW, Sealer, Town, draft, session, town
 from tests.delivery import Box, Events, box, collector, collector_settings, configuration, follower
 
@@ -473,3 +477,52 @@ def test_events_are_plain_data() -> None:
         {"change": "published", "inspection": "i", "audience": "bank", "seq": 1, "lane": "live"},
         {"change": "refused", "inspection": "i", "audience": "bank", "seq": 2, "code": "mqtt.not_authorized"},
     ]
+
+
+async def test_a_disk_that_fails_once_costs_a_partner_nothing(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is acknowledged before it is stored: the broker delivers again what the disk refused."""
+    good, failures = Inbox.take, iter([True, True])
+
+    def fails_twice(self: Inbox, *arguments: Any) -> Any:
+        if next(failures, False):
+            raise StateError("state.disk_full")
+        return good(self, *arguments)
+
+    monkeypatch.setattr(Inbox, "take", fails_twice)
+    async with (
+        collector(place, tmp_path / "centre"),
+        follower(place, tmp_path / "bank") as bank,
+        box(place, tmp_path / "box") as device,
+    ):
+        await bank.first(Ready)
+        await device.commit("bank")
+        await bank.until(lambda events: len(events.of(VerdictEvent)) == 1)
+        assert [event.code for event in bank.of(Down)] == ["state.disk_full"] * 2
+        await device.settled()
+    balanced(tmp_path, 1, "bank")
+
+
+async def test_a_collector_signs_and_acknowledges_only_what_is_stored(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, failures = Archive.store, iter([True, True])
+
+    def fails_twice(self: Archive, *arguments: Any) -> Any:
+        if next(failures, False):
+            raise StateError("state.disk_full")
+        return good(self, *arguments)
+
+    monkeypatch.setattr(Archive, "store", fails_twice)
+    patient = RetryPolicy(receipt_s=3600, refused_s=3600)  # the box won't help: only the broker's memory does
+    async with (
+        collector(place, tmp_path / "centre") as centre,
+        box(place, tmp_path / "box", retry=patient) as device,
+    ):
+        await centre.first(Ready)
+        await device.commit("bank")
+        await centre.until(lambda events: len(events.of(Down)) == 2)
+        await device.settled()
+        assert len(device.events.of(Published)) == 1
+    assert balanced(tmp_path, 1) == 0

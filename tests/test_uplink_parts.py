@@ -12,14 +12,20 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from edged import messages
+from edged.central.collector import CollectorSettings
+from edged.central.mosquitto import Access, Listener
+from edged.central.mosquitto import configuration as broker_configuration
 from edged.commands._delivery import in_words
-from edged.errors import StateError
+from edged.config import load_toml
+from edged.errors import ConfigError, StateError
 from edged.uplink.database import DatabaseThread, connect, connect_reader, transaction
 from edged.uplink.mqtt import connect as connect_broker
 from edged.uplink.names import Role
+from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.status import Connected, UplinkHealth
 from tests.broker import Town, session, town
@@ -244,3 +250,41 @@ async def process(log: Path, *arguments: str) -> AsyncIterator[asyncio.subproces
 async def line_of(child: asyncio.subprocess.Process) -> bytes:
     assert child.stdout is not None
     return await asyncio.wait_for(child.stdout.readline(), 20)
+
+
+def test_a_device_named_like_a_topic_is_refused_at_the_start(tmp_path: Path) -> None:
+    place = Town(tmp_path / "town")
+    settings = UplinkSettings(endpoint=place.endpoint(Role.DEVICE, "replay"), config_version="1")
+    with pytest.raises(ConfigError) as caught:
+        Uplink(
+            settings,
+            state=None,  # type: ignore[arg-type]
+            signer=place.signer(Role.DEVICE, "replay"),
+            anchor=place.anchor,
+        )
+    assert caught.value.code == "topic.reserved_name"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("port", 0), ("port", 70_000), ("keepalive_s", 0), ("answer_timeout_s", -1.0)]
+)
+def test_an_endpoint_that_cannot_work_is_refused_by_its_key(tmp_path: Path, key: str, value: float) -> None:
+    place = Town(tmp_path / "town")
+    settings = collector_settings(place, tmp_path / "centre")
+    broken = msgspec.structs.replace(
+        settings, broker=place.endpoint(Role.COLLECTOR, "centre", **{key: value})
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_toml(configuration(broken, tmp_path / "central.toml"), CollectorSettings)
+    assert f"broker.{key}" in str(caught.value)
+
+
+def test_the_brokers_configuration_refuses_what_would_break_it(tmp_path: Path) -> None:
+    for wrong in ("#", "audience.bank", "keys"):
+        with pytest.raises(ValueError):
+            Access("north", collectors=("centre",), audiences=(wrong,))
+    with pytest.raises(ValueError):
+        Access("+", collectors=(), audiences=())
+    here = tmp_path / "with\nnewline"
+    with pytest.raises(ValueError):
+        broker_configuration(Listener(1883, here, here, here, here, here))

@@ -15,7 +15,7 @@ import msgspec
 
 from edged import log
 from edged.central.store import Archive
-from edged.errors import ConfigError
+from edged.errors import ConfigError, UplinkError
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
 from edged.uplink.envelope import seal_receipt
@@ -133,3 +133,6 @@ class Collector:
             # The archive has it, so it may be acknowledged; the device will send it again, and hear again.
             self._log.error("receipt refused by the broker", device=device, code=error.code)
             self._on_event(ReceiptRefused(device, error.code))
+        except UplinkError as error:
+            # The same, and nothing to shout about. What else has arrived is archived before we reconnect.
+            self._log.info("receipt not sent", device=device, code=error.code)

@@ -13,8 +13,7 @@ from typing import Final
 import msgspec
 
 from edged.uplink.mqtt_client import MAX_PACKET
-from edged.uplink.names import valid_name
-from edged.uplink.topics import PREFIX
+from edged.uplink.topics import PREFIX, RESERVED, usable
 
 QUEUE_LENGTH: Final = 100_000
 """Messages kept for one subscriber that is away. What doesn't fit is refused to the device, which keeps it:
@@ -34,9 +33,10 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in (self.fleet, *self.collectors, *self.audiences, *self.admins):
-            if not valid_name(name):
+            if not usable(name):
+                reserved = ", ".join(sorted(RESERVED))
                 raise ValueError(
-                    "names are lower-case letters and digits with single hyphens, at most 63 long"
+                    f"names are lower-case letters, digits, single hyphens, and none of {reserved}"
                 )
 
 

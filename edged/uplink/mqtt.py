@@ -128,7 +128,7 @@ class Connection:
         raise self.error()
 
     async def readable(self) -> None:
-        """Wait until a message is here. Raises `UplinkError` when the connection ends first."""
+        """Wait until a message is here. Raises `UplinkError` when the connection has ended and none is left."""
         while not self._client.inbox:
             if self._client.lost.done():
                 raise self.error()

@@ -14,7 +14,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import aiomqtt
 import msgspec
@@ -50,11 +50,11 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Certificates that the broker's own certificate must chain to."""
     certificate: Path
     key: Path
-    port: int = 8883
-    keepalive_s: int = 30
-    """A silent connection is noticed within twice this."""
-    connect_timeout_s: float = 5.0
-    answer_timeout_s: float = 10.0
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8883
+    keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
+    """A silent connection is noticed within twice this. Never 0: that would switch noticing off."""
+    connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    answer_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
     """A broker that takes longer for a CONNACK, SUBACK or PUBACK is treated as gone."""
 
 
@@ -254,7 +254,8 @@ class Client(aiomqtt.Client):
         """The connection has ended; the first reason given stays."""
         if not self.lost.done():
             self.lost.set_result((code, mqtt_reason))
-        self.inbox.clear()  # can't be acknowledged any more: the broker will send it again
+        # What has arrived stays in `inbox`: it can't be acknowledged any more, but a broker that was killed may
+        # not remember having sent it (mosquitto saves what waits for a subscriber, not what is on its way).
         self.arrived.set()
 
     def send(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edged import RELEASED, __version__, log
-from edged.errors import CertificateError, SignatureRefusedError, StateError, UplinkError
+from edged.errors import CertificateError, ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.uplink import topics
 from edged.uplink.envelope import open_receipt
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Session, Will, connect
@@ -83,7 +83,10 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Uplink:
-    """The box's connection to its broker. `run` is a task; `wake` after every commit; `stop` in the end."""
+    """The box's connection to its broker. `run` is a task; `wake` after every commit; `stop` in the end.
+
+    Raises `ConfigError` for a device or fleet whose name is a word of the MQTT contract.
+    """
 
     def __init__(
         self,
@@ -101,6 +104,8 @@ class Uplink:
         self._fleet = signer.principal.fleet
         self._device = signer.principal.name
         self._username = signer.principal.username
+        if not (topics.usable(self._fleet) and topics.usable(self._device)):
+            raise ConfigError("identity.signing_certificate", "topic.reserved_name", name=self._device)
         self._anchor = anchor
         self._on_event = on_event
         self._clock = clock

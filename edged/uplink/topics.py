@@ -44,8 +44,13 @@ class VerdictTopic(msgspec.Struct, frozen=True):
     audience: str
 
 
+def usable(name: str) -> bool:
+    """Whether `name` may stand in a topic, as a fleet, a device, an audience or anything else."""
+    return valid_name(name) and name not in RESERVED
+
+
 def _checked(name: str) -> str:
-    if not valid_name(name) or name in RESERVED:
+    if not usable(name):
         raise ValueError("not a name that may stand in a topic")
     return name
 
