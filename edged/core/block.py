@@ -160,6 +160,8 @@ def _extended(
     for _ in range(_EXTENSIONS):
         held = read.line.x[read.line.presence > 0.5]
         reach = 1.3 * read.line.pitch
+        if not len(held):
+            break
         before, after = held[0] < reach, held[-1] > read.strip.pixels.shape[1] - reach
         if not (before or after) or len(held) > _MOST_CHARACTERS:
             break

@@ -35,6 +35,9 @@ _SAME_SHAPE: Final = (
     ("Z", "2", 3e-4),
 )
 """Pairs some printers hardly tell apart: between them the layout may decide against more of the picture."""
+_LETTER_O: Final = 0.1
+"""Where letters and digits may stand, numbers, O is rarer than 0 by far more than this: issuers avoid it. The reader was
+trained on both alike."""
 _FLOOR: Final = 1e-7
 _DEAREST: Final = 5.0
 """Natural logarithm by which all the alternatives chosen together may be less probable than the picture's
@@ -77,6 +80,8 @@ def _prior(format_: MrzFormat) -> NDArray[np.float32]:
                     prior[i, _INDEX[mine]] = pair[2]
         for char in chars:
             prior[i, _INDEX[char]] = 1.0
+        if "O" in chars and "0" in chars:
+            prior[i, _INDEX["O"]] = _LETTER_O
     return prior
 
 

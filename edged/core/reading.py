@@ -16,6 +16,7 @@ import numpy as np
 from edged.core import quality
 from edged.core.block import Reading, read_block
 from edged.core.lattice import Decision, decide
+from edged.core.layouts import MrzFormat
 from edged.core.mrz import parse_mrz
 from edged.core.page import locate
 from edged.core.vision import cv2
@@ -44,12 +45,15 @@ _PART_LEGIBLE: Final = 0.8
 """Characters, and their legibility, from which a row is taken for a part of an MRZ."""
 _SURE_COVERED: Final = 0.50
 """Confidence a character needs where a check digit speaks for it too."""
-_SURE_ALONE: Final = 0.90
+_SURE_ALONE: Final = 0.97
 """Confidence a character needs where nothing else speaks for it: names, states, nationality, sex."""
 _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
 """Share of unsure characters above which a page's characters are no reading at all."""
+_MAY_BE_LONGER: Final = frozenset((MrzFormat.TD2, MrzFormat.MRVB))
+"""What the first 36 characters of a passport's or a visa's 44 look like, check digits and all but one included. A page
+that the picture's edge cuts there, or a document code of passports in this size, isn't trusted."""
 _BLIND: Final = 0.5
 _MAX_BLIND: Final = 3
 """So many characters that are more likely wrong than right, in an MRZ whose checks fail: nothing was read."""
@@ -239,6 +243,10 @@ def _judge(
     if blind >= _MAX_BLIND and not (mrz.check_digits_ok and mrz.fields_ok):
         return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
     sure = not unsure.any() and not decision.ambiguous
+    if reading.at_border and decision.format in _MAY_BE_LONGER:
+        return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
+    if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
+        sure = False
     if sure:
         return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
