@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -526,3 +527,34 @@ async def test_a_collector_signs_and_acknowledges_only_what_is_stored(
         await device.settled()
         assert len(device.events.of(Published)) == 1
     assert balanced(tmp_path, 1) == 0
+
+
+@pytest.mark.slow
+async def test_a_broker_that_is_killed_all_day(place: Town, tmp_path: Path) -> None:
+    """At random moments, while everybody is connected and busy: no hole anywhere, not even at the partner."""
+    chance = random.Random(11)
+    committed = 0
+    async with (
+        collector(place, tmp_path / "centre") as centre,
+        follower(place, tmp_path / "bank") as bank,
+        box(place, tmp_path / "box") as device,
+    ):
+        await centre.first(Ready)
+        await bank.first(Ready)
+
+        async def kill() -> None:
+            for _ in range(100):
+                await asyncio.sleep(chance.uniform(0.05, 1.2))
+                await asyncio.to_thread(place.broker.kill)
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                await asyncio.to_thread(place.broker.start)
+
+        killer = asyncio.create_task(kill())
+        while not killer.done():
+            await device.commit("bank")
+            committed += 1
+            await asyncio.sleep(chance.choice([0, 0, 0.01, 0.03]))
+        await killer
+        await device.settled(60)
+        await bank.until(lambda events: len(events.of(VerdictEvent)) == committed)
+    balanced(tmp_path, committed, "bank")
