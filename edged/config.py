@@ -18,7 +18,7 @@ import msgspec
 
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
-from edged.uplink.names import valid_name
+from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CheckClass, Kind
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ FILE = "file"
 """Where a `ConfigError` stands that is about the whole file."""
 
 _MAX_WAIT_S = 600  # nobody stands at a counter for longer
+_MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
 _MAX_VERSION = 64  # of `edged.uplink.envelope.Word`: every envelope carries it
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
 
@@ -271,6 +272,8 @@ def check_box(settings: BoxSettings) -> None:
         raise ConfigError("version", "config.wrong_length", least="1", most=str(_MAX_VERSION))
     if not 0 < settings.broker.port < 65536:
         raise ConfigError("broker.port", "config.out_of_range", least="1", most="65535")
+    if not 1 <= settings.broker.keepalive_s <= _MAX_KEEPALIVE_S:
+        raise ConfigError("broker.keepalive_s", "config.out_of_range", least="1", most=str(_MAX_KEEPALIVE_S))
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
         if not 0 < getattr(settings.timeouts, name) <= _MAX_WAIT_S:
             raise ConfigError(f"timeouts.{name}", "config.out_of_range", least="0.001", most=str(_MAX_WAIT_S))
@@ -302,7 +305,7 @@ def _check_scene(name: str, scene: SceneSettings) -> None:
 
 
 def _check_audience(name: str, audience: AudienceSettings) -> None:
-    if not valid_name(name):
+    if not usable(name):
         raise ConfigError(f"audiences.{name}", "config.bad_name")
     for scene in audience.scenes:
         if scene not in SCENES:

@@ -48,6 +48,8 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('scenes = ["bank"]', 'scenes = ["casino"]', "audiences.first-bank.scenes: unknown name"),
         ('scenes = ["bank"]', "scenes = []", "audiences.first-bank.scenes: without a scene"),
         ("audiences.first-bank", "audiences.First_Bank", "audiences.First_Bank: names are lower-case"),
+        ("audiences.first-bank", "audiences.status", "audiences.status: names are lower-case"),
+        ("port = 8883", "port = 8883\nkeepalive_s = 0", "broker.keepalive_s: must be between 1 and 600"),
         ('surname = "mask"', 'surname = "show"', "audiences.first-bank.policy.claims.surname: Invalid enum"),
         ('scenes = ["bank"]', 'scenes = "bank"', "audiences.first-bank.scenes: Expected `array`"),
         ("reference = false", "refrence = false", "audiences.central.refrence: unknown key"),
