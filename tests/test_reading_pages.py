@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edged import messages
+from edged.core.block import Reading, read_block
 from edged.core.image import decode_image
+from edged.core.page import locate
 from edged.core.reading import PageReading, read_page
 from edged.errors import IdentityLeakError
 from edged.verdict import CHECKS, Result
@@ -94,6 +96,22 @@ def test_an_mrz_that_leaves_the_picture_is_cut_not_misread():
     assert "reading.mrz_cut" in codes(reading)
 
 
+@pytest.mark.parametrize("name", ["visa-a.jpg", PASSPORT])
+@pytest.mark.parametrize("hidden", [7, 8, 9])
+def test_the_first_characters_of_a_longer_mrz_are_not_a_shorter_one(name, hidden):
+    """36 of a visa's 44 characters look like an MRV-B, with every check digit right: a dark cover must not make one."""
+    image = specimen(name).copy()
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    found = (read_block(grey, block) for block in locate(grey))
+    row = next(reading.rows[0] for reading in found if isinstance(reading, Reading))
+    edge = int(row.moved(row.length * (0.5 - hidden / 44), 0.0).x)
+    image[:, edge + 2 :] = 10
+    reading = read_page(image, today=TODAY)
+    assert not reading.valid
+    assert "failed" not in {check.result for check in reading.checks}, "our misreading is nobody's forgery"
+    assert not read_page(np.ascontiguousarray(image[:, : edge + 2]), today=TODAY).valid
+
+
 def test_an_empty_window_holds_no_document():
     reading = read_page(specimen("nothing.jpg"), today=TODAY)
     assert not reading.document_present
@@ -141,6 +159,14 @@ def test_a_misprint_read_with_confidence_fails_and_is_kept():
     assert by_name["mrz_check_digits"] is Result.FAILED
     assert not reading.valid
     assert lines(reading) is not None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (24, 24), (25, 700), (30, 3000), (3000, 30), (700, 26)])
+def test_odd_shapes_are_survived(shape):
+    noise = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    stripes = np.tile(np.where(np.arange(shape[1]) % 9 < 4, 20, 240).astype(np.uint8), (shape[0], 1))
+    for image in (noise, stripes):
+        assert not read_page(image, today=TODAY).valid
 
 
 @settings(max_examples=12, deadline=None)

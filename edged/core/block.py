@@ -37,6 +37,8 @@ _LEAST_ROW: Final = (20.0, 14.0, 12.0)
 long; several even rows may be what glare has left of an MRZ."""
 _EXTENSIONS: Final = 3
 _MOST_CHARACTERS: Final = 46
+_BESIDE: Final = 0.5
+_OTHER_PAPER: Final = 0.25
 _PROBE: Final = 1.95
 """Distance to a line the locator missed, in heights of capitals; `refine` looks about one height around it."""
 
@@ -46,7 +48,8 @@ class Reading(NamedTuple):
 
     `cells` has one (characters, CLASSES) array a line; `presence` one (characters,) array. `score` (0..1)
     tells how well the lines fill a layout's shape, `legibility` how sure the characters are on average.
-    `at_border` says that a line runs into the edge of the picture.
+    `at_border` says that a line runs into the edge of the picture, `runs_on` that more characters stand right beside
+    the lines, or that the paper ends where they do: they may be a part of longer ones.
     """
 
     cells: tuple[NDArray[np.float32], ...]
@@ -55,6 +58,7 @@ class Reading(NamedTuple):
     score: float
     legibility: float
     at_border: bool
+    runs_on: bool
 
 
 class _ReadRow(NamedTuple):
@@ -251,7 +255,26 @@ def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Readin
         score,
         float(sure.mean()),
         border,
+        any(_runs_on(line, start, width) for line, start in zip(used, starts, strict=True)),
     )
+
+
+def _runs_on(line: _ReadRow, start: int, width: int) -> bool:
+    """Whether something that reads as a character, or no paper, follows on either side of a line's characters."""
+    beside = [cell for cell in (start - 1, start + width) if 0 <= cell < len(line.line.x)]
+    if any(line.line.presence[cell] > _BESIDE for cell in beside):
+        return True
+    last = start + width - 1
+    if not 0 <= last < len(line.line.x):
+        return True
+    pixels, pitch = line.strip.pixels, line.line.pitch
+    end = line.line.x[last] + 0.5 * pitch
+    after = pixels[8:24, int(end + 0.3 * pitch) : int(end + 1.6 * pitch)]
+    paper = pixels[8:24, max(0, int(end - 10 * pitch)) : int(end)]
+    if after.size == 0 or paper.size == 0:
+        return False
+    level = float(np.percentile(paper, 90))
+    return abs(float(np.median(after)) - level) > _OTHER_PAPER * level
 
 
 def _take(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

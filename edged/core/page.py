@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.core.vision import cv2
+from edged.core.vision import cv2, reduced
 
 Grey = NDArray[np.uint8]
 
@@ -70,10 +70,7 @@ def locate(grey: Grey, *, turned: float = 0.0) -> list[Block]:
     for side in _ANALYSIS_SIDES:
         if rows and long_side <= 1.2 * side:
             break
-        scale = min(1.0, side / long_side)
-        small = grey
-        if scale < 1.0:
-            small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small, scale = reduced(grey, side)
         found = _search_level(small, turned) if turned else _search(small)
         tilt = _tilt(found, turned)
         if abs(tilt - turned) > _LEVEL:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from edged.core.vision import cv2
+from edged.core.vision import cv2, reduced
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Quality(NamedTuple):
 
 def measure(grey: NDArray[np.uint8]) -> Quality:
     """Measure a page of any size."""
-    scale = _SIDE / max(grey.shape)
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    small, _ = reduced(grey, _SIDE)
     soft = cv2.GaussianBlur(small, (0, 0), 1.0)
     reach = np.ones((7, 7), np.uint8)
     spread = cv2.subtract(cv2.dilate(soft, reach), cv2.erode(soft, reach))
@@ -93,8 +92,7 @@ def _has_glare(small: NDArray[np.uint8]) -> bool:
 
 def of_page(grey: NDArray[np.uint8]) -> tuple[Reason, ...]:
     """Whether the whole picture is out of focus: even its strongest edges take several pixels."""
-    scale = _FOCUS_SIDE / max(grey.shape)
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    small, _ = reduced(grey, _FOCUS_SIDE)
     if small.shape[1] < 4 * _EDGE:
         return ()
     values = small.astype(np.float32)

@@ -39,6 +39,9 @@ _MAX_BLOCKS_ASKEW: Final = 3
 """Where to look when no MRZ stands near a right angle: with these two every angle is covered."""
 _ONE_LINE: Final = (24.0, 38.0)
 """Length of a permit's only line in heights of its capitals."""
+_LEAST_SIDE: Final = 24
+_MOST_OBLONG: Final = 30.0
+"""Smallest side in pixels, and longest shape, of a picture in which an MRZ may be read: one line alone is 25 to 1."""
 _NO_MRZ: Final = "reading.no_mrz"
 _PART: Final = 8
 _PART_LEGIBLE: Final = 0.8
@@ -129,7 +132,11 @@ def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
     measured = quality.measure(grey)
     clock.lap("quality")
     page = _Page(measured, why=(Reason("reading.no_document"),))
-    if measured.document_present and min(grey.shape) >= 24:
+    if measured.document_present and (
+        min(grey.shape) < _LEAST_SIDE or max(grey.shape) > _MOST_OBLONG * min(grey.shape)
+    ):
+        page = _Page(measured, why=(Reason(_NO_MRZ),))
+    elif measured.document_present:
         page = _read(grey, measured, today, clock)
     return PageReading(page, clock.finish())
 
@@ -242,11 +249,15 @@ def _judge(
     blind = int((confidence < _BLIND).sum())
     if blind >= _MAX_BLIND and not (mrz.check_digits_ok and mrz.fields_ok):
         return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
-    sure = not unsure.any() and not decision.ambiguous
-    if reading.at_border and decision.format in _MAY_BE_LONGER:
+    if decision.format in _MAY_BE_LONGER and (reading.at_border or reading.runs_on):
         return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
+    sure = not unsure.any() and not decision.ambiguous
     if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
         sure = False
+    if reading.runs_on and not (mrz.check_digits_ok and mrz.fields_ok):
+        sure = False  # it may be ours, read one place off
+    if not sure and all(check.result is not Result.SUCCESSFUL for check in mrz.check_digits):
+        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
     if sure:
         return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})

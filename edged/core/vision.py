@@ -7,13 +7,27 @@ that says less than our signatures, so it is `Any` here.
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 # Its warnings name files and bytes of documents; our reasons don't.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2 as _cv2
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _cv2.setNumThreads(1)
 
 cv2: Final[Any] = _cv2
+
+
+def reduced(grey: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float]:
+    """The picture with its longer side at most `long_side` pixels, averaged down, and the factor; never enlarged."""
+    height, width = grey.shape
+    scale = min(1.0, long_side / max(height, width))
+    if scale == 1.0:
+        return grey, 1.0
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
