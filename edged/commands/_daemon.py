@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edged import messages
 from edged.config import environment
 from edged.control import ControlClient
 
@@ -37,7 +39,14 @@ def call(args: argparse.Namespace, method: str, **params: Any) -> Any:
     return asyncio.run(ask())
 
 
-def tell(done: bool, did: str, did_not: str) -> int:
-    """Print what happened; EX_OK when something did, EX_TEMPFAIL when there was nothing to do."""
-    print(did if done else did_not)
+def ask(args: argparse.Namespace, method: str, *, did: str, did_not: str) -> int:
+    """A call that is answered yes or no: print it (the codes' sentences, or JSON under the name of `did`).
+
+    EX_OK when something was done, EX_TEMPFAIL when there was nothing to do.
+    """
+    done = bool(call(args, method))
+    if args.json:
+        print(json.dumps({did.rpartition(".")[2]: done}))
+    else:
+        print(messages.text(did if done else did_not, args.lang))
     return os.EX_OK if done else os.EX_TEMPFAIL
