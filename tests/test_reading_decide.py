@@ -73,6 +73,14 @@ def test_a_reading_whose_check_digits_hold_by_luck_is_doubted():
     assert found.ambiguous
 
 
+def test_what_no_check_digit_tells_apart_is_measured_by_itself():
+    found = decide(seen(TD3, [(1, 28, {"Z": 0.9, "P": 0.1}), (1, 33, {"2": 0.8, "C": 0.1, "M": 0.1})]))
+    assert found is not None
+    assert found.distinct[44 + 28] == pytest.approx(0.9, abs=0.01)
+    assert found.distinct[44 + 33] == pytest.approx(0.8, abs=0.01)
+    assert found.distinct[44] > 0.99
+
+
 def test_driving_licences_are_told_apart():
     with pytest.raises(DecodeError) as refused:
         decide(seen(("D1FRA13AA000026181231MARTIN<<9",)))

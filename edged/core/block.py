@@ -37,6 +37,9 @@ _LEAST_ROW: Final = (20.0, 14.0, 12.0)
 long; several even rows may be what glare has left of an MRZ."""
 _EXTENSIONS: Final = 3
 _MOST_CHARACTERS: Final = 46
+_DIRT_ROWS: Final = 4
+_DIRT_DEPTH: Final = 0.6
+_DIRT_SHARE: Final = 0.5
 _BESIDE: Final = 0.5
 _OTHER_PAPER: Final = 0.25
 _PROBE: Final = 1.95
@@ -49,7 +52,8 @@ class Reading(NamedTuple):
     `cells` has one (characters, CLASSES) array a line; `presence` one (characters,) array. `score` (0..1)
     tells how well the lines fill a layout's shape, `legibility` how sure the characters are on average.
     `at_border` says that a line runs into the edge of the picture, `runs_on` that more characters stand right beside
-    the lines, or that the paper ends where they do: they may be a part of longer ones.
+    the lines, or that the paper ends where they do: they may be a part of longer ones. `fouled` (all characters, line
+    after line) tells where something dark lies above or below a character and may hide a part of it.
     """
 
     cells: tuple[NDArray[np.float32], ...]
@@ -59,6 +63,7 @@ class Reading(NamedTuple):
     legibility: float
     at_border: bool
     runs_on: bool
+    fouled: NDArray[np.bool_]
 
 
 class _ReadRow(NamedTuple):
@@ -256,7 +261,23 @@ def _best_shape(grey: NDArray[np.uint8], lines: list[_ReadRow | None]) -> Readin
         float(sure.mean()),
         border,
         any(_runs_on(line, start, width) for line, start in zip(used, starts, strict=True)),
+        np.concatenate([_fouled(line, start, width) for line, start in zip(used, starts, strict=True)]),
     )
+
+
+def _fouled(line: _ReadRow, start: int, width: int) -> NDArray[np.bool_]:
+    """Which characters have dark dirt, a finger or an edge right above or below them, where paper should be."""
+    pixels, pitch = line.strip.pixels.astype(np.float32), line.line.pitch
+    paper, ink = (float(v) for v in np.percentile(pixels[6:26], (85, 4)))
+    dark = pixels < paper - _DIRT_DEPTH * (paper - ink)
+    edges = np.stack([dark[:_DIRT_ROWS].mean(axis=0), dark[-_DIRT_ROWS:].mean(axis=0)])
+    found = np.zeros(width, bool)
+    for i in range(width):
+        if 0 <= start + i < len(line.line.x):
+            x = line.line.x[start + i]
+            part = edges[:, max(0, int(x - pitch / 2)) : max(1, int(x + pitch / 2))]
+            found[i] = part.size > 0 and float(part.mean(axis=1).max()) > _DIRT_SHARE
+    return found
 
 
 def _runs_on(line: _ReadRow, start: int, width: int) -> bool:

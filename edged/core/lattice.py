@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX: Final = {char: i for i, char in enumerate(ALPHABET)}
+_RESIDUE: Final = np.array([0 if char == "<" else int(char, 36) % 10 for char in ALPHABET])
+"""What a check digit sees of each class (Doc 9303-3 §4.9)."""
 _OUT_OF_PLACE: Final = 1e-3
 """How much less probable a character becomes where its layout has no place for it."""
 _SAME_SHAPE: Final = (
@@ -36,7 +38,7 @@ _SAME_SHAPE: Final = (
 )
 """Pairs some printers hardly tell apart: between them the layout may decide against more of the picture."""
 _LETTER_O: Final = 0.1
-"""Where letters and digits may stand, numbers, O is rarer than 0 by far more than this: issuers avoid it. The reader was
+"""In numbers, where letters and digits may stand, O is rarer than 0 by more than this: issuers avoid it. The reader was
 trained on both alike."""
 _FLOOR: Final = 1e-7
 _DEAREST: Final = 5.0
@@ -53,15 +55,18 @@ _RIVAL: Final = 4.0
 
 
 class Decision(NamedTuple):
-    """What an MRZ says. `confidence` is per character in the joined text: the share left to it after the rules.
+    """What an MRZ says.
 
-    `changed` counts characters that are not the picture's first choice; `ambiguous` says that the check
-    digits alone chose between readings, or chose something improbable: such a reading is never valid.
+    `confidence` is per character in the joined text: the share left to it after the rules. `distinct` is the same
+    against those characters alone that no check digit tells from it: values alike modulo ten, as 0 and U, 8 and S, 6
+    and G. `changed` counts characters that are not the picture's first choice. `ambiguous` says that the check digits
+    alone chose between probable readings, or hold for several: such a reading is never valid.
     """
 
     format: MrzFormat
     lines: tuple[str, ...]
     confidence: NDArray[np.float32]
+    distinct: NDArray[np.float32]
     covered: NDArray[np.bool_]
     changed: int
     ambiguous: bool
@@ -141,11 +146,20 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
     # A repaired character's share is small by itself: the check digits vouch for it, `ambiguous` says if they
     # may.
     confidence = np.where(picked == choice, shares[at, picked], np.maximum(shares[at, picked], 0.5))
+    alike = shares * (_RESIDUE[None, :] == _RESIDUE[picked][:, None])
+    distinct = shares[at, picked] / np.maximum(alike.sum(axis=1), 1e-12)
     changed = int((picked != joined.argmax(axis=1)).sum())
     likelihood = float(np.log(np.maximum(weighted[at, picked], 1e-12)).sum())
     lines = tuple(text[i : i + width] for i in range(0, len(text), width))
     return Decision(
-        format_, lines, confidence.astype(np.float32), _covered(format_), changed, ambiguous, likelihood
+        format_,
+        lines,
+        confidence.astype(np.float32),
+        distinct.astype(np.float32),
+        _covered(format_),
+        changed,
+        ambiguous,
+        likelihood,
     )
 
 

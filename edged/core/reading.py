@@ -50,6 +50,8 @@ _SURE_COVERED: Final = 0.50
 """Confidence a character needs where a check digit speaks for it too."""
 _SURE_ALONE: Final = 0.97
 """Confidence a character needs where nothing else speaks for it: names, states, nationality, sex."""
+_SURE_ODD: Final = 0.99
+"""The same where the fields hold something unusual."""
 _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
@@ -236,8 +238,7 @@ def _judge(
     advice: tuple[Reason, ...],
 ) -> _Page:
     confidence = decision.confidence * np.minimum(1.0, np.concatenate(reading.presence) * 1.1)
-    needed = np.where(decision.covered, _SURE_COVERED, _SURE_ALONE)
-    unsure = confidence < needed
+    unsure = _unsure(decision, confidence, _SURE_ALONE) | reading.fouled
     least, least_alone = float(confidence.min()), float(confidence[~decision.covered].min(initial=1.0))
     rotation = _rotation(reading.rows[0])
     cut_off = _leaves(grey, reading.rows)
@@ -258,10 +259,20 @@ def _judge(
         sure = False  # it may be ours, read one place off
     if not sure and all(check.result is not Result.SUCCESSFUL for check in mrz.check_digits):
         return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
+    if sure and any(check.reason is not None for check in mrz.field_checks):
+        # Odd contents (an unknown state, a number of unusual form) are more often misread than odd.
+        unsure = _unsure(decision, confidence, _SURE_ODD)
+        sure = not unsure.any()
     if sure:
         return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
     return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation, (doubt,), advice)
+
+
+def _unsure(decision: Decision, confidence: NDArray[np.float32], alone: float) -> NDArray[np.bool_]:
+    """The characters that are not sure: by themselves, or among those a check digit can't tell from them."""
+    covered = (confidence < _SURE_COVERED) | (decision.distinct < alone)
+    return np.asarray(np.where(decision.covered, covered, confidence < alone), np.bool_)
 
 
 def _leaves(grey: NDArray[np.uint8], rows: tuple[Row, ...]) -> bool:
