@@ -22,6 +22,11 @@ TIMESYNC_MARKER = Path("/run/systemd/timesync/synchronized")
 _TIME_ERROR = 5  # adjtimex(2): clock not synchronised
 
 
+def clock_floor(last_commit: datetime | None, last_receipt: datetime | None) -> datetime:
+    """The earliest moment it can be now. Only commits under a trusted clock and signed receipts may raise it."""
+    return max(moment for moment in (RELEASED, last_commit, last_receipt) if moment is not None)
+
+
 @dataclass(frozen=True)
 class ClockReading:
     """The clock as it stood when an inspection was judged."""
@@ -29,7 +34,7 @@ class ClockReading:
     now: datetime
     trusted: bool
     today: date
-    """The day documents are judged against; only to be used when `trusted`."""
+    """The day documents are judged against, never before the floor's; it decides nothing unless `trusted`."""
 
 
 def read_clock(
@@ -45,9 +50,9 @@ def read_clock(
     `fixed_today` replaces the date for demonstrations with a simulated head; it doesn't hide a clock below
     the floor.
     """
-    floor = max(moment for moment in (RELEASED, last_commit, last_receipt) if moment is not None)
+    floor = clock_floor(last_commit, last_receipt)
     trusted = synchronised and now >= floor - STEP_TOLERANCE
-    return ClockReading(now, trusted, fixed_today or now.astimezone().date())
+    return ClockReading(now, trusted, fixed_today or max(now, floor).astimezone().date())
 
 
 def synchronised(marker: Path = TIMESYNC_MARKER) -> bool:

@@ -15,7 +15,8 @@ import socket as socket_module
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from edged.errors import ControlError
+from edged import log
+from edged.errors import CodedError, ControlError, StateError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,9 @@ MAX_REQUESTS_PER_CLIENT = 8
 """Requests one client may have open; a scan is one for as long as it runs."""
 MAX_QUEUED_EVENTS = 1000
 """A subscriber this far behind isn't reading; it is disconnected rather than remembered."""
+
+LAST_WORDS_S = 5.0
+"""How long a client that has hung up its sending side may take to read its answers."""
 
 Method = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """Answers one method; raises `ControlError` to refuse."""
@@ -44,12 +48,15 @@ class ControlServer:
         self._clients: set[_Connection] = set()
 
     async def __aenter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(self._path)
-        self._server = await asyncio.start_unix_server(
-            self._serve, path=str(self._path), limit=MAX_LINE_BYTES
-        )
-        self._path.chmod(0o660)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_stale(self._path)
+            self._server = await asyncio.start_unix_server(
+                self._serve, path=str(self._path), limit=MAX_LINE_BYTES
+            )
+            self._path.chmod(0o660)
+        except OSError as error:
+            raise StateError("control.unusable", f"{self._path}: {error.strerror or error}") from error
         return self
 
     async def __aexit__(
@@ -93,16 +100,26 @@ class _Connection:
 
     def send(self, message: Mapping[str, Any]) -> None:
         try:
-            self._outgoing.put_nowait(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+            self._outgoing.put_nowait(json.dumps(message).encode() + b"\n")
         except asyncio.QueueFull:
-            self.close()
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop a client that doesn't read, with all that waits for it: closing in order would wait for it, too."""
+        self._writer.transport.abort()
 
     def close(self) -> None:
         self._writer.close()
 
     async def drain_and_close(self) -> None:
+        """Say what was sent and hang up; what the client still says is read first, or it would never hear us."""
         self._outgoing.put_nowait(None)
         await self._write()
+        with contextlib.suppress(ConnectionError, OSError, TimeoutError):
+            self._writer.write_eof()
+            async with asyncio.timeout(LAST_WORDS_S):
+                while await self._reader.read(MAX_LINE_BYTES):
+                    pass
         self.close()
 
     async def run(self) -> None:
@@ -120,9 +137,10 @@ class _Connection:
             self.close()
 
     async def _finish(self, writing: asyncio.Task[None]) -> None:
-        with contextlib.suppress(asyncio.QueueFull):
+        with contextlib.suppress(asyncio.QueueFull, TimeoutError):
             self._outgoing.put_nowait(None)
-            await writing
+            async with asyncio.timeout(LAST_WORDS_S):
+                await writing
 
     async def _listen(self) -> None:
         while True:
@@ -134,7 +152,7 @@ class _Connection:
             if not line:
                 return
             if len(self._open) >= MAX_REQUESTS_PER_CLIENT:
-                self.send({"error": {"code": "control.too_many_requests"}})
+                self.send({"id": _number_of(line), "error": {"code": "control.too_many_requests"}})
                 continue
             task = asyncio.create_task(self._answer(line))
             self._open.add(task)
@@ -151,8 +169,11 @@ class _Connection:
                 result = await self._methods[method](params)
             else:
                 raise ControlError("control.unknown_method")
-        except ControlError as error:
+        except CodedError as error:
             self.send({"id": number, "error": {"code": error.code}})
+        except Exception as error:  # noqa: BLE001 - whoever asked must not wait for ever
+            log.get("control").error("a request failed; please report this", exc_info=error)
+            self.send({"id": number, "error": {"code": "control.internal_error"}})
         else:
             self.send({"id": number, "result": result})
 
@@ -161,6 +182,14 @@ class _Connection:
             while (line := await self._outgoing.get()) is not None:
                 self._writer.write(line)
                 await self._writer.drain()
+
+
+def _number_of(line: bytes) -> Any:
+    """The request's id, where it has one."""
+    try:
+        return _request(line)[0]
+    except ControlError:
+        return None
 
 
 def _request(line: bytes) -> tuple[Any, str, Mapping[str, Any]]:
@@ -184,6 +213,8 @@ def _remove_stale(path: Path) -> None:
     """Remove a socket file that nobody serves any more; one that is served belongs to another daemon."""
     if not path.exists():
         return
+    if not path.is_socket():
+        raise StateError("control.unusable", f"{path}: a file is in the way")
     with socket_module.socket(socket_module.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

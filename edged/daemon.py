@@ -10,19 +10,19 @@ import asyncio
 import re
 import secrets
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged import __version__, clock, log, service
+from edged import RELEASED, __version__, clock, log, service
 from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import ConfigError, ControlError, StateError
 from edged.events import CommitFailed, Committed, Frame, ScanRequest
 from edged.inspection import Limits
-from edged.judging import judge_inspection
+from edged.judging import judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.station import Station
 from edged.uplink.database import DatabaseThread
@@ -33,9 +33,12 @@ from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
 from edged.uplink.state_lock import StateLock
+from edged.uplink.status import Connected, Disconnected
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from collections.abc import Mapping, Sequence
 
     from edged.config import AudienceSettings, BoxSettings
@@ -57,6 +60,7 @@ class Daemon:
         self._settings = settings
         self._log = log.get("daemon")
         self._stop = asyncio.Event()
+        self._floor = RELEASED
 
     async def run(self) -> None:
         """Start everything, serve, stop cleanly."""
@@ -70,10 +74,7 @@ class Daemon:
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
         directory = settings.state.directory
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
+        _make_private(directory)
         with StateLock(directory):
             self._pseudonyms = {
                 name: self._pseudonymiser(name, audience) for name, audience in settings.audiences.items()
@@ -134,6 +135,7 @@ class Daemon:
                 read=self._read,
                 commit=self._commit,
                 notify=self._publish,
+                admit=self._admit,
             )
             self._uplink = Uplink(
                 UplinkSettings.of_box(settings),
@@ -152,6 +154,7 @@ class Daemon:
                 await self._until_stopped()
 
     async def _until_stopped(self) -> None:
+        await self._read_clock()
         await asyncio.to_thread(_warm_up)
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -175,9 +178,13 @@ class Daemon:
         if interval is None:
             return
         while True:
-            await self._state.run(lambda database: database.last_commit())
-            if await self._station.alive():
-                service.notify("WATCHDOG=1")
+            try:
+                await self._state.run(lambda database: database.last_commit())
+                if await self._station.alive():
+                    service.notify("WATCHDOG=1")
+            except StateError as error:
+                # No sign of life: if the disk stays like this, starting again is the best that can be done.
+                self._log.error("the state can't be read", exc_info=error)
             await asyncio.sleep(interval)
 
     def _read(self, frame: Frame) -> PageReading:
@@ -185,13 +192,20 @@ class Daemon:
 
         return read_page(frame.image(), today=self._today())
 
-    def _today(self) -> Any:
-        return self._settings.clock.fixed_today or datetime.now().astimezone().date()
+    def _today(self) -> date:
+        """The day against which two-digit years are understood: a lost clock's 1970 would misplace centuries."""
+        return self._settings.clock.fixed_today or max(datetime.now(UTC), self._floor).astimezone().date()
+
+    def _admit(self, request: ScanRequest) -> str | None:
+        """A verdict that nobody would receive is not worth a document's time, nor a green light."""
+        kind = kind_of(request, self._provenance)
+        return None if recipients(request, self._settings, kind) else "inspection.no_recipient"
 
     async def _read_clock(self) -> clock.ClockReading:
         last_commit, last_receipt = await self._state.run(
             lambda database: (database.last_commit(), database.last_receipt())
         )
+        self._floor = clock.clock_floor(last_commit, last_receipt)
         settings = self._settings.clock
         return clock.read_clock(
             datetime.now(UTC),
@@ -217,7 +231,11 @@ class Daemon:
             )
             envelopes = await self._state.run(
                 lambda database: database.commit_inspection(
-                    inspection, judgement.drafts, self._seal_in(database.log_id, reading.now), reading.now
+                    inspection,
+                    judgement.drafts,
+                    self._seal_in(database.log_id, reading.now),
+                    reading.now,
+                    clock_trusted=reading.trusted,
                 )
             )
         except StateError as error:
@@ -245,17 +263,19 @@ class Daemon:
 
     def _on_uplink(self, event: UplinkEvent) -> None:
         self._publish({"event": "uplink", **msgspec.to_builtins(event)})
+        if isinstance(event, Connected | Disconnected):
+            self._station.set_online(isinstance(event, Connected))
 
     async def _on_scan(self, params: Mapping[str, Any]) -> Any:
         return await self._station.scan(_scan_request(params, self._settings.default_scene))
 
     async def _on_cancel(self, params: Mapping[str, Any]) -> bool:
         _no_parameters(params)
-        return self._station.cancel()
+        return await self._station.cancel()
 
     async def _on_complete(self, params: Mapping[str, Any]) -> bool:
         _no_parameters(params)
-        return self._station.complete()
+        return await self._station.complete()
 
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
@@ -283,6 +303,17 @@ def _warm_up() -> None:
     from edged.specimens import FIXED_TODAY, shipped
 
     read_page(decode_image(shipped()[0].sides[0].read_bytes()), today=FIXED_TODAY)
+
+
+def _make_private(directory: Path) -> None:
+    """Make the state directory. Raises `StateError` when it can't be, or when others may look into it."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = directory.stat().st_mode
+    except OSError as error:
+        raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
+    if mode & 0o077:
+        raise StateError("state.open_to_others", f"chmod 700 {directory}")
 
 
 def _no_parameters(params: Mapping[str, Any]) -> None:

@@ -90,7 +90,9 @@ class DocumentRemoved:
 
 @dataclass(frozen=True)
 class CancelRequested:
-    """Somebody cancelled the inspection."""
+    """Somebody, or the end of the daemon, cancels the inspection; `code` says which."""
+
+    code: str = "inspection.cancelled"
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,9 @@ _SHOWN = {
 }
 
 
-def refusal(code: str) -> Outcome:
-    """The outcome of a press that began no inspection (busy, document not removed, device gone)."""
-    return Outcome(Ending.REFUSED, reason=Reason(code))
+def refusal(code: str, **params: str) -> Outcome:
+    """The outcome of a press that began no inspection (busy, document not removed, device missing)."""
+    return Outcome(Ending.REFUSED, reason=Reason(code, params))
 
 
 @dataclass
@@ -181,6 +181,16 @@ class Inspection:
     def finished(self) -> bool:
         """Whether the outcome is known (the document may still lie in the window)."""
         return self.outcome is not None
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a cancellation would still end it without a verdict."""
+        return self.state in (State.WAITING, State.CAPTURING, State.READING, State.TURNING)
+
+    @property
+    def completable(self) -> bool:
+        """Whether another side is being waited for while the document lies there."""
+        return self.state is State.TURNING and self._present
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take one fact; return what is to be done. Facts that mean nothing in this state are ignored."""
@@ -294,8 +304,8 @@ class Inspection:
     def _common(self, event: Event, now: float) -> list[Command]:
         """What ends an inspection in any state that can still be aborted."""
         match event:
-            case CancelRequested():
-                return self._abort(Reason("inspection.cancelled"), now)
+            case CancelRequested(code):
+                return self._abort(Reason(code), now)
             case DeviceGone(device):
                 return self._abort(Reason("inspection.device_gone", {"device": device}), now)
             case (

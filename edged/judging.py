@@ -44,6 +44,15 @@ def kind_of(request: ScanRequest, provenance: Mapping[str, Provenance]) -> Kind:
     return Kind.LIVE
 
 
+def recipients(request: ScanRequest, settings: BoxSettings, kind: Kind) -> tuple[str, ...]:
+    """Names of the audiences that get an envelope of an inspection of this scene and kind."""
+    return tuple(
+        name
+        for name, audience in settings.audiences.items()
+        if request.scene in audience.scenes and kind in audience.receives
+    )
+
+
 def judge_inspection(
     sides: Sequence[PageReading],
     *,
@@ -64,13 +73,11 @@ def judge_inspection(
         *(Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),)) for name in NOT_ON_THIS_BOX),
     )
     kind = kind_of(request, provenance)
-    if kind is Kind.LIVE and reading.mrz is not None and reading.mrz.specimen:
-        checks = tuple(_fails_as_specimen(check) if check.name == "mrz_fields" else check for check in checks)
+    checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
     verdict = judge(request.scene, kind, settings.scene(request.scene).classes, checks)
     drafts = tuple(
-        _draft(name, audience, verdict, reading, request, clock, provenance, pseudonyms[name])
-        for name, audience in settings.audiences.items()
-        if request.scene in audience.scenes and kind in audience.receives
+        _draft(name, settings.audiences[name], verdict, reading, request, clock, provenance, pseudonyms[name])
+        for name in recipients(request, settings, kind)
     )
     return Judgement(verdict, drafts)
 
@@ -99,9 +106,24 @@ def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
     return Check("expiry", Result.SUCCESSFUL)
 
 
-def _fails_as_specimen(check: Check) -> Check:
-    """Utopia issues specimens alone: well-formed, and never somebody's document at a counter."""
-    return Check(check.name, Result.FAILED, (*check.reasons, Reason("mrz.specimen_document")))
+_CLOCK_DEPENDENT = frozenset({"mrz.birth_in_future"})
+"""Reasons against an MRZ's fields that are only as good as the box's clock."""
+
+
+def _weigh_fields(check: Check, reading: PageReading, kind: Kind, clock: ClockReading) -> Check:
+    """The check of the MRZ's fields, with what reading alone can't know: the clock, and that it matters.
+
+    Utopia issues specimens alone: well-formed, and never somebody's document at a counter.
+    """
+    if check.name != "mrz_fields" or reading.mrz is None:
+        return check
+    if check.result is Result.FAILED and not clock.trusted:
+        failing = [one for one in reading.mrz.field_checks if one.result is Result.FAILED and one.reason]
+        if all(one.reason is not None and one.reason.code in _CLOCK_DEPENDENT for one in failing):
+            check = Check(check.name, Result.UNDETERMINED, check.reasons)
+    if kind is Kind.LIVE and reading.mrz.specimen and _read_with_confidence(reading):
+        check = Check(check.name, Result.FAILED, (*check.reasons, Reason("mrz.specimen_document")))
+    return check
 
 
 def _read_with_confidence(reading: PageReading) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,14 +48,35 @@ def test_an_unsynchronised_clock_is_not_believed() -> None:
 def test_a_fixed_day_replaces_the_date_but_hides_no_broken_clock() -> None:
     fixed = date(2026, 6, 15)
     reading = read_clock(
-        datetime(1970, 1, 1, tzinfo=UTC), last_commit=None, last_receipt=None, synchronised=True, fixed_today=fixed
+        datetime(1970, 1, 1, tzinfo=UTC),
+        last_commit=None,
+        last_receipt=None,
+        synchronised=True,
+        fixed_today=fixed,
     )
     assert reading.today == fixed
     assert not reading.trusted
 
 
-def test_the_kernel_can_be_asked() -> None:
-    assert synchronised() in (True, False)
+@pytest.mark.parametrize(("answer", "believed"), [(0, True), (4, True), (5, False), (-1, False)])
+def test_the_kernel_is_asked(
+    answer: int, believed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TIME_OK to TIME_WAIT are states of a synchronised clock; TIME_ERROR (5) and a refusal (-1) are not."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=lambda _: answer))
+    assert synchronised(tmp_path / "no-marker") is believed
+
+
+def test_a_lost_clock_judges_no_century_from_before_the_floor() -> None:
+    lost = read_clock(
+        datetime(1970, 1, 1, tzinfo=UTC),
+        last_commit=NOW,
+        last_receipt=None,
+        synchronised=True,
+        fixed_today=None,
+    )
+    assert lost.today >= NOW.date() - timedelta(days=1)
+    assert not lost.trusted
 
 
 def test_the_time_service_of_systemd_is_believed(tmp_path: Path) -> None:

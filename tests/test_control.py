@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from edged.control import MAX_LINE_BYTES, ControlClient, ControlServer
-from edged.errors import ControlError
+from edged.control import (
+    MAX_CLIENTS,
+    MAX_LINE_BYTES,
+    MAX_REQUESTS_PER_CLIENT,
+    ControlClient,
+    ControlServer,
+)
+from edged.errors import ControlError, StateError
 
 
 async def echo(params: Mapping[str, Any]) -> Any:
@@ -121,6 +127,84 @@ async def test_a_stale_socket_is_replaced_and_a_served_one_is_not(tmp_path: Path
                 pass
         async with ControlClient(path) as client:
             assert await client.call("echo") == {}
+
+
+async def test_a_method_that_breaks_answers_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(params: Mapping[str, Any]) -> Any:
+        raise RuntimeError("P<UTOERIKSSON")
+
+    async def full(params: Mapping[str, Any]) -> Any:
+        raise StateError("state.disk_full")
+
+    path = tmp_path / "control.sock"
+    async with ControlServer(path, {"broken": broken, "full": full}), ControlClient(path) as client:
+        with pytest.raises(ControlError, match=r"control\.internal_error"):
+            await client.call("broken")
+        with pytest.raises(ControlError, match=r"state\.disk_full"):
+            await client.call("full")
+
+
+async def test_an_odd_id_is_answered(server: ControlServer, tmp_path: Path) -> None:
+    answers = await raw(tmp_path / "control.sock", b'{"id": "\\ud800", "method": "echo"}\n')
+    assert answers == [{"id": "\ud800", "result": {}}]
+
+
+async def test_a_client_with_too_many_requests_is_told_for_each(tmp_path: Path) -> None:
+    release = asyncio.Event()
+
+    async def waits(params: Mapping[str, Any]) -> Any:
+        await release.wait()
+        return "done"
+
+    path = tmp_path / "control.sock"
+    async with ControlServer(path, {"waits": waits}), ControlClient(path) as client, asyncio.timeout(5):
+        calls = [asyncio.create_task(client.call("waits")) for _ in range(MAX_REQUESTS_PER_CLIENT + 2)]
+        refused = [await call for call in [asyncio.create_task(_code(call)) for call in calls[-2:]]]
+        assert refused == ["control.too_many_requests"] * 2
+        release.set()
+        assert [await call for call in calls[:-2]] == ["done"] * MAX_REQUESTS_PER_CLIENT
+
+
+async def _code(call: asyncio.Task[Any]) -> str:
+    with pytest.raises(ControlError) as caught:
+        await call
+    return caught.value.code
+
+
+async def test_a_subscriber_that_does_not_read_is_dropped_and_its_place_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    async with ControlServer(path, {"echo": echo}) as server:
+        deaf = []
+        for _ in range(MAX_CLIENTS):
+            _, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b'{"id": 1, "method": "subscribe"}\n')
+            deaf.append(writer)
+        async with asyncio.timeout(5):
+            while sum(client.subscribed for client in server._clients) < MAX_CLIENTS:
+                await asyncio.sleep(0.01)
+        answers = await raw(path, b'{"id": 1, "method": "echo"}\n')
+        assert answers == [{"error": {"code": "control.too_many_clients"}}]
+        for _ in range(20):
+            for _ in range(200):
+                server.publish({"event": "noise", "text": "x" * 1000})
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(5), ControlClient(path) as client:
+            assert await client.call("echo") == {}
+        for writer in deaf:
+            writer.transport.abort()
+
+
+async def test_a_socket_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "precious"
+    file.write_text("not a socket")
+    for path in (file, tmp_path / ("x" * 200), Path("/proc/no/where.sock")):
+        with pytest.raises(StateError, match=r"control\.unusable") as caught:
+            async with ControlServer(path, {}):
+                pass
+        assert str(path) in str(caught.value)
+    assert file.read_text() == "not a socket"
 
 
 async def test_a_daemon_that_goes_away_ends_the_call(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edged.commands.config import EXAMPLE
 from edged.config import BoxSettings, parse_toml
 from edged.core.mrz import parse_mrz
 from edged.events import ScanRequest
-from edged.judging import expiry_check, judge_inspection, kind_of
+from edged.judging import expiry_check, judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.uplink.envelope import Provenance
 from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result, judge, overall
@@ -86,6 +86,39 @@ def test_a_specimen_is_nobodys_document_when_it_matters() -> None:
     assert live.result is Result.FAILED
     assert [reason.code for reason in live.reasons] == ["mrz.specimen_document"]
     assert judged(reading(SPECIMEN), provenance=SIMULATED).verdict.result is Result.SUCCESSFUL
+
+
+def test_a_specimen_read_without_confidence_is_undetermined_like_anything_else() -> None:
+    side = reading(SPECIMEN, read=Result.UNDETERMINED)
+    assert judged(side, provenance=REAL).verdict.result is Result.UNDETERMINED
+
+
+def test_nobody_is_told_of_a_scene_that_nobody_takes() -> None:
+    box = settings()
+    assert recipients(ScanRequest("hotel"), box, Kind.LIVE) == ("central",)
+    only_bank = msgspec.structs.replace(box, audiences={"first-bank": box.audiences["first-bank"]})
+    assert recipients(ScanRequest("hotel"), only_bank, Kind.LIVE) == ()
+    assert recipients(ScanRequest("bank"), only_bank, Kind.TRAINING) == ()
+
+
+def test_a_lost_clock_moves_no_century_and_fails_nobody() -> None:
+    permit = "CT00000000<00262006084F3108034\nNGKELMPONBPJLBLOAACR0000000001\nZHENG<JIAN<<YANG<BEN<<<<<<3500"
+    future = parse_mrz(permit.split("\n"), today=TODAY)
+    failing = {one.reason.code for one in future.field_checks if one.result is Result.FAILED and one.reason}
+    assert failing == {"mrz.birth_in_future"}
+    checks = (Check("mrz_read", Result.SUCCESSFUL), Check("mrz_fields", Result.FAILED))
+    side = SimpleNamespace(mrz=future, checks=checks, document_present=True, reasons=())
+    fields = {
+        clock.trusted: next(
+            check for check in judged(side, clock=clock).verdict.checks if check.name == "mrz_fields"
+        )
+        for clock in (CLOCK, LOST)
+    }
+    assert fields[True].result is Result.FAILED
+    assert fields[False].result is Result.UNDETERMINED
+    bank = judged(reading(VALID), clock=LOST).drafts[1]
+    assert (bank.claims["birth_date"], bank.claims["expiry_date"]) == (None, None)
+    assert bank.claims["withheld"]["birth_date"] == "claim.clock_not_trusted"
 
 
 def test_no_draft_holds_a_direct_identifier() -> None:

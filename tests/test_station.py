@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +40,8 @@ class FakeHead:
         self.shown: list[Indication] = []
         self.lit: list[Light] = []
         self.beeps = 0
+        self.delay = 0.0
+        self.fault: Exception | None = None
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
@@ -48,6 +51,9 @@ class FakeHead:
         self.lit.append(light)
 
     async def indicate(self, indication: Indication) -> None:
+        await asyncio.sleep(self.delay)
+        if self.fault is not None:
+            raise self.fault
         self.shown.append(indication)
 
     async def beep(self) -> None:
@@ -84,6 +90,8 @@ class Counter:
         self.committed: list[Any] = []
         self.answer: Any = Committed(VERDICT, 2, 1800)
         self.commit_delay = 0.0
+        self.read_delay = 0.0
+        self.refuses: str | None = None
         self.station = Station(
             self.head,  # type: ignore[arg-type]
             self.camera,  # type: ignore[arg-type]
@@ -92,9 +100,11 @@ class Counter:
             read=self._read,
             commit=self._commit,
             notify=self._notify,
+            admit=lambda request: self.refuses,
         )
 
     def _read(self, frame: Any) -> Any:
+        time.sleep(self.read_delay)
         if isinstance(self.reading, Exception):
             raise self.reading
         return self.reading
@@ -172,6 +182,7 @@ async def test_a_second_press_while_busy_is_acknowledged_and_changes_nothing(cou
     assert counter.committed[0][1].scene == "bank"
     refused = [event for event in counter.events if event["event"] == "press_refused"]
     assert [event["reason"]["code"] for event in refused] == ["inspection.busy"] * 2
+    assert counter.head.beeps == 2, "acknowledged, and nothing else"
 
 
 async def test_the_last_document_must_be_removed_first(counter: Counter) -> None:
@@ -201,7 +212,7 @@ async def test_turning_over_and_saying_there_is_no_other_side(counter: Counter) 
     counter.head.happened.put_nowait(DocumentTurned())
     assert code(await scanning) == ("committed", None)
     assert counter.committed[0][0] == (blank, blank)
-    assert not counter.station.complete()
+    assert not await counter.station.complete()
 
 
 async def test_complete_judges_what_there_is(counter: Counter) -> None:
@@ -209,16 +220,16 @@ async def test_complete_judges_what_there_is(counter: Counter) -> None:
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "turning")
-    assert counter.station.complete()
+    assert await counter.station.complete()
     await scanning
     assert len(counter.committed[0][0]) == 1
 
 
 async def test_cancel(counter: Counter) -> None:
-    assert not counter.station.cancel()
+    assert not await counter.station.cancel()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "waiting")
-    assert counter.station.cancel()
+    assert await counter.station.cancel()
     assert code(await scanning) == ("aborted", "inspection.cancelled")
 
 
@@ -267,7 +278,8 @@ async def test_unplugged_in_mid_scan_refused_until_it_is_back(counter: Counter) 
     assert code(await scanning) == ("aborted", "inspection.device_gone")
     counter.head.remove()
     await counter.until(lambda: counter.station.state == "ready")
-    assert code(await counter.scan()) == ("refused", "inspection.device_gone")
+    assert code(await counter.scan()) == ("refused", "inspection.device_missing")
+    assert counter.head.shown[-1] is Indication.FAULT
     assert counter.station.devices_gone == {"camera"}
     counter.head.happened.put_nowait(DeviceBack("camera"))
     await counter.until(lambda: not counter.station.devices_gone)
@@ -291,7 +303,10 @@ async def test_a_page_that_breaks_the_reader_takes_nothing_down(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (CommitFailed(Reason("inspection.not_stored", {"reason": "state.disk_full"})), "inspection.not_stored"),
+        (
+            CommitFailed(Reason("inspection.not_stored", {"reason": "state.disk_full"})),
+            "inspection.not_stored",
+        ),
         (RuntimeError("broken"), "inspection.internal_error"),
     ],
 )
@@ -299,7 +314,7 @@ async def test_what_is_not_stored_is_never_shown(counter: Counter, answer: Any, 
     counter.answer = answer
     counter.head.place()
     assert code(await counter.scan()) == ("aborted", reason)
-    assert counter.head.shown == [Indication.READING, Indication.FAULT]
+    assert counter.head.shown[-2:] == [Indication.READING, Indication.FAULT]
 
 
 async def test_a_document_left_behind_is_beeped_about(counter: Counter) -> None:
@@ -319,9 +334,126 @@ async def test_stopping_finishes_what_is_being_committed(counter: Counter) -> No
     assert code(await counter.scan()) == ("refused", "inspection.shutting_down")
 
 
+async def test_a_press_of_the_button_that_is_committing_is_waited_for_as_well(counter: Counter) -> None:
+    counter.commit_delay = 0.15
+    counter.head.place()
+    counter.head.happened.put_nowait(ButtonPressed())
+    await counter.until(lambda: counter.station.state == "committing")
+    await counter.station.stop()
+    assert [event["outcome"] for event in counter.events if event["event"] == "outcome"] == ["committed"]
+
+
+async def test_stopping_says_why_an_inspection_ended(counter: Counter) -> None:
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "waiting")
+    await counter.station.stop()
+    assert code(await scanning) == ("aborted", "inspection.shutting_down")
+
+
+async def test_whoever_waits_is_answered_when_the_station_ends() -> None:
+    made = Counter()
+    running = asyncio.create_task(made.station.run())
+    scanning = asyncio.create_task(made.scan())
+    await made.until(lambda: made.station.state == "waiting")
+    running.cancel()
+    assert code(await scanning) == ("refused", "inspection.shutting_down")
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_cancel_says_no_when_it_is_too_late(counter: Counter) -> None:
+    counter.commit_delay = 0.15
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "committing")
+    assert not await counter.station.cancel()
+    assert code(await scanning) == ("committed", None)
+
+
+async def test_complete_says_no_while_the_document_is_lifted(counter: Counter) -> None:
+    counter.reading = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "turning")
+    counter.head.remove()
+    await counter.until(counter.head.happened.empty)
+    assert not await counter.station.complete()
+    assert code(await scanning) == ("aborted", "inspection.removed_early")
+
+
+async def test_documents_swapped_at_once_are_no_document_pulled_early(counter: Counter) -> None:
+    counter.head.place()
+    await counter.scan()
+    counter.head.remove()
+    counter.head.place()
+    await counter.until(counter.head.happened.empty)
+    assert code(await counter.scan()) == ("committed", None)
+    assert len(counter.committed) == 2
+
+
+async def test_nothing_is_lit_after_a_cancel_however_slow_the_head(counter: Counter) -> None:
+    counter.head.delay = 0.1
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await asyncio.sleep(0.02)
+    cancelled = await counter.station.cancel()
+    outcome = code(await scanning)
+    lit_then = list(counter.head.lit)
+    counter.head.remove()
+    await counter.until(lambda: counter.station.state == "ready")
+    assert outcome == (("aborted", "inspection.cancelled") if cancelled else ("committed", None))
+    assert counter.head.lit == lit_then
+
+
+async def test_a_head_that_cannot_show_loses_no_inspection(
+    counter: Counter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counter.head.fault = DeviceError("head", "device.unplugged")
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+
+
+async def test_a_head_that_comes_back_shows_what_it_should_and_what_it_missed(counter: Counter) -> None:
+    counter.head.place()
+    await counter.scan()
+    counter.head.happened.put_nowait(DeviceGone("head"))
+    await counter.until(lambda: counter.station.devices_gone)
+    counter.head.document_present = False  # taken away while nobody could see it
+    counter.head.shown.clear()
+    counter.head.happened.put_nowait(DeviceBack("head"))
+    await counter.until(lambda: counter.station.state == "ready")
+    assert counter.head.shown[-1] is Indication.READY
+
+
+async def test_a_request_that_nobody_would_hear_of_is_refused_before_it_begins(counter: Counter) -> None:
+    counter.refuses = "inspection.no_recipient"
+    counter.head.place()
+    assert code(await counter.scan()) == ("refused", "inspection.no_recipient")
+    assert counter.head.lit == []
+    assert counter.head.beeps == 1, "a refused press is acknowledged"
+
+
+async def test_an_idle_head_says_that_the_centre_is_out_of_reach(counter: Counter) -> None:
+    counter.station.set_online(False)
+    await counter.until(lambda: counter.head.shown[-1:] == [Indication.OFFLINE])
+    counter.station.set_online(True)
+    await counter.until(lambda: counter.head.shown[-1:] == [Indication.READY])
+
+
+async def test_the_watchdog_sees_a_page_that_hangs_the_reading_thread(counter: Counter) -> None:
+    counter.read_delay = 1.3  # more than three times the limit for reading
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "inspection.timed_out")
+    assert await counter.station.alive()
+    await asyncio.sleep(0.65)
+    assert not await counter.station.alive()
+    await counter.until(lambda: counter.station._reading_since is None)
+    assert await counter.station.alive()
+
+
 async def test_the_watchdog_sees_the_loop_turn(counter: Counter) -> None:
     assert await counter.station.alive()
 
 
-async def test_the_watchdog_sees_a_loop_that_hangs() -> None:
+async def test_the_watchdog_sees_a_loop_that_does_not_turn() -> None:
     assert not await Counter().station.alive()

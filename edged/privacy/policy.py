@@ -164,9 +164,9 @@ class _Disclosure:
             case "document_number":
                 return mask_number(self._text(claim))
             case "birth_date":
-                return f"{self._part(self._date(claim).year):04d}"
+                return f"{self._part(self._dated(claim).year):04d}"
             case "expiry_date":
-                expiry = self._date(claim)
+                expiry = self._dated(claim)
                 return f"{self._part(expiry.year):04d}-{self._part(expiry.month):02d}"
             case "age_over_18":
                 return self._is_adult(self._date("birth_date"))
@@ -195,6 +195,12 @@ class _Disclosure:
     def _optional(self, field: str) -> str:
         held: Sensitive[str] | None = getattr(self._mrz, field)
         return self._sound(field, held.reveal() if held is not None else "")
+
+    def _dated(self, field: str) -> MrzDate:
+        """A date whose century the clock's own date has decided: as good as the clock."""
+        if self._today is None:
+            raise _WithheldError("claim.clock_not_trusted")
+        return self._date(field)
 
     def _date(self, field: str) -> MrzDate:
         held: MrzDate | None = getattr(self._mrz, field)

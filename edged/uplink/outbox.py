@@ -166,15 +166,20 @@ class StateDatabase:
         drafts: Sequence[EnvelopeDraft],
         seal: Callable[[EnvelopeDraft, StreamPosition], Envelope],
         now: datetime,
+        *,
+        clock_trusted: bool = True,
     ) -> tuple[Envelope, ...]:
         """Give every draft its place, seal it and store it: all of them, on the disk at return, or none.
 
-        `seal` is called inside the transaction and signs; whatever it raises undoes everything.
+        `seal` is called inside the transaction and signs; whatever it raises undoes everything. Only a trusted
+        clock may raise `last_commit`: one bogus future date would make every honest clock look set back.
         """
+        assert drafts, "a verdict without a recipient would be lost"
         moment = to_ms(now)
         with transaction(self._connection):
             envelopes = tuple(self._append(inspection, draft, seal, moment) for draft in drafts)
-            self._raise_meta("last_commit", moment)
+            if clock_trusted:
+                self._raise_meta("last_commit", moment)
         return envelopes
 
     def _append(
