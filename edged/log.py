@@ -6,10 +6,14 @@ whose texts are ours, are logged with text; of any other, type and place alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import select
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,6 +24,7 @@ from edged.identity import Identity
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
     from types import TracebackType
 
 _WITHHELD = "<identity withheld>"
@@ -27,7 +32,8 @@ _MAX_DEPTH = 6  # deeper nesting than any log line of ours; also ends self-refer
 
 
 def configure(level: str, *, stream: TextIO | None = None) -> None:
-    """Set up structlog and the hooks for uncaught exceptions of this process."""
+    """Set up structlog, and the hooks for what nobody caught: exceptions, finalisers, warnings, libraries' logs."""
+    lines = _Lines(stream or sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -38,13 +44,70 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False, default=_unprintable),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     # Libraries that log through the standard module (aiomqtt, paho) may quote payloads.
-    logging.basicConfig(level=logging.CRITICAL, stream=stream or sys.stderr, force=True)
+    logging.basicConfig(level=logging.CRITICAL, handlers=[_LibraryHandler()], force=True)
     sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
     threading.excepthook = _log_thread_exception
+    warnings.showwarning = _log_warning
+
+
+class _Lines:
+    """Where log lines go; what structlog calls a logger.
+
+    A line that can't be written (disk full, reader gone, reader that has stopped reading) is dropped and
+    counted: a log must never take a verdict with it, and never make one wait. Lines go past Python's buffers,
+    which would keep a refused line and fail again with it at the exit.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream  # None: this process was started without a standard error
+        self._lost = 0
+        # The same thread may come back in: a finaliser that fails while a line is being written is logged too.
+        self._lock = threading.RLock()
+        self._descriptor: int | None = None
+        with contextlib.suppress(OSError, AttributeError):
+            self._descriptor = stream.fileno() if stream is not None else None
+
+    def msg(self, line: str) -> None:
+        """Write one line, after a note of those that were lost before it."""
+        with self._lock:
+            note = f'{{"event": "log lines were lost", "level": "warning", "lost": {self._lost}}}\n'
+            try:
+                self._write((note if self._lost else "") + line + "\n")
+            except (OSError, ValueError):  # ValueError: the stream was closed
+                self._lost += 1
+            else:
+                self._lost = 0
+
+    debug = info = warning = error = critical = msg
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        if self._descriptor is None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLOUT)
+        if not ready.poll(0):
+            raise BlockingIOError
+        left = text.encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+
+class _LibraryHandler(logging.Handler):
+    """Says that a library logged something, and where; what it logged may quote payloads."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get("process").critical(
+            "a library complained", library=record.name, where=f"{record.filename}:{record.lineno}"
+        )
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
@@ -57,28 +120,33 @@ def withhold_identity(
     _logger: Any, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """structlog processor: replace identity anywhere in the line, and say that it was attempted."""
-    cleaned = {key: _clean(value, 0) for key, value in event.items()}
-    if cleaned != event:
+    cleaned, withheld = _clean(event, -1)
+    if withheld:
         cleaned["identity_withheld"] = True
-    return cleaned
+    line: structlog.typing.EventDict = cleaned
+    return line
 
 
-def _clean(value: Any, depth: int) -> Any:
+def _clean(value: Any, depth: int) -> tuple[Any, bool]:
+    """What may be printed of `value`, and whether anything was withheld. Never compares: arrays don't."""
     if isinstance(value, Identity) or depth > _MAX_DEPTH:
-        return _WITHHELD
-    if isinstance(value, Mapping):
-        return {str(_clean(key, depth + 1)): _clean(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(item, depth + 1) for item in value] if _holds_identity(value, depth) else value
+        return _WITHHELD, True
     if isinstance(value, str | int | float | bool | None):
-        return value
-    return f"<{type(value).__name__}>" if not isinstance(value, EdgedError) else str(value)
+        return value, False
+    if isinstance(value, Mapping):
+        keys, hidden_keys = _clean_all(value.keys(), depth)
+        values, hidden_values = _clean_all(value.values(), depth)
+        return dict(zip(map(str, keys), values, strict=True)), hidden_keys or hidden_values
+    if isinstance(value, list | tuple | set | frozenset):
+        return _clean_all(value, depth)
+    if isinstance(value, EdgedError):
+        return str(value), False
+    return _unprintable(value), True
 
 
-def _holds_identity(value: Any, depth: int) -> bool:
-    return (
-        any(not isinstance(item, str | int | float | bool | None) for item in value) and depth <= _MAX_DEPTH
-    )
+def _clean_all(values: Iterable[Any], depth: int) -> tuple[list[Any], bool]:
+    cleaned = [_clean(value, depth + 1) for value in values]
+    return [value for value, _ in cleaned], any(withheld for _, withheld in cleaned)
 
 
 def _unprintable(value: Any) -> str:
@@ -113,7 +181,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         described["errno"] = error.errno
     frames = traceback.extract_tb(error.__traceback__)
     if frames:
-        described["where"] = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-6:]]
+        described["where"] = [f"{_base(frame.filename)}:{frame.lineno}" for frame in frames[-6:]]
     if isinstance(error, BaseExceptionGroup):
         described["errors"] = [describe(inner) for inner in error.exceptions[:8]]
     elif error.__cause__ is not None:
@@ -130,6 +198,32 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, _trace: Trace
 def _log_thread_exception(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None:
         get("process").critical("uncaught exception in a thread", exc_info=arguments.exc_value)
+
+
+def _log_unraisable(arguments: sys.UnraisableHookArgs) -> None:
+    """What a finaliser raised: Python's own hook prints the exception's text and the object's repr."""
+    get("process").error(
+        "exception in a finaliser or callback",
+        exc_info=arguments.exc_value,
+        raised=arguments.exc_type.__name__,
+        of=type(arguments.object).__name__,
+    )
+
+
+def _log_warning(
+    message: Warning | str,  # noqa: ARG001 - what is unused here is the signature of warnings.showwarning
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    """A warning by type and place: its text, and the line of source shown with it, may quote values."""
+    get("process").warning("python warning", type=category.__name__, where=f"{_base(filename)}:{lineno}")
+
+
+def _base(filename: str) -> str:
+    return filename.rpartition("/")[2]
 
 
 def log_loop_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
