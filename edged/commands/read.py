@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edged import messages
+from edged import messages, process
 from edged.errors import DecodeError
 from edged.verdict import Reason, Result
 
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read every file; EX_OK when each was processed, EX_DATAERR when one wasn't an image, EX_NOINPUT when missing."""
+    import cv2  # noqa: F401 - see forbid_core_dumps
+
+    process.forbid_core_dumps()
     today = datetime.now().astimezone().date()
     names = list(_expand(args.files))
     code = os.EX_OK

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import log
+from edged import log, process
 from edged.config import load_box
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; exit 0 after a clean stop."""
     settings = load_box(args.config)
     log.configure(settings.log.level)
+    os.umask(0o077)  # what this process makes is its own; the control socket is opened to its group by name
+    import cv2  # noqa: F401 - see forbid_core_dumps
+
+    process.forbid_core_dumps()
     from edged.daemon import Daemon
 
     asyncio.run(Daemon(settings).run())

@@ -1,0 +1,32 @@
+"""What a process that holds raw identity forbids the system to do with its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+
+
+def forbid_core_dumps() -> None:
+    """A crash of this process leaves no image of its memory, and no other process of the same user may read it.
+
+    Both ways are needed. RLIMIT_CORE = 0 passes on to children, but a `core_pattern` that is a pipe
+    (systemd-coredump, apport) ignores it, core(5). PR_SET_DUMPABLE = 0 holds against pipes as well, and against
+    ptrace and /proc/PID/mem, but ends with the next exec, prctl(2).
+
+    Call it after `cv2` was imported: OpenCV asks /proc/self/auxv what this CPU can do, and the files under
+    /proc/PID of a process that isn't dumpable belong to root. Raises OSError where the kernel refuses.
+    """
+    # Where a sandbox forbids to set limits, whoever made the sandbox sets them (LimitCORE=0 in our unit).
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(
+        _PR_SET_DUMPABLE, ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)
+    ):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,86 @@
+"""A process that holds raw identity can't be made to write it to the disk by crashing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.box import Box
+
+TELL = "import ctypes, resource; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"
+
+
+def core_limits(pid: int) -> list[str]:
+    """Soft and hard limit of a process, as /proc tells them."""
+    (line,) = [
+        line
+        for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
+        if line.startswith("Max core file size")
+    ]
+    return line.removeprefix("Max core file size").split()[:2]
+
+
+def test_core_dumps_are_forbidden_in_a_process_that_allowed_them() -> None:
+    code = f"{TELL}\nfrom edged.process import forbid_core_dumps; forbid_core_dumps()\n{TELL}"
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import resource; resource.setrlimit(resource.RLIMIT_CORE, ({hard}, {hard}))\n{code}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert told == [f"({hard}, {hard}) 1", "(0, 0) 0"]
+
+
+def test_a_sandbox_that_refuses_the_limit_is_no_reason_not_to_start() -> None:
+    code = (
+        "import resource\n"
+        "def refuse(*_): raise ValueError('not allowed to raise maximum limit')\n"
+        "resource.setrlimit = refuse\n"
+        "from edged.process import forbid_core_dumps; forbid_core_dumps()\n"
+        "import ctypes; print(ctypes.CDLL(None).prctl(3))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == "0\n"
+
+
+LAUNCHER = """
+import ctypes, json, os, resource, sys
+os.umask(0)  # somebody else's generous umask
+from edged.cli import main
+code = main()
+print(json.dumps({"dumpable": ctypes.CDLL(None).prctl(3)}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+async def test_the_daemon_forbids_core_dumps_and_keeps_its_files_to_itself(tmp_path: Path) -> None:
+    async with Box(tmp_path, command=(sys.executable, "-c", LAUNCHER)) as box:
+        await box.scan("passport")
+        assert core_limits(box.process.pid) == ["0", "0"]
+        assert [path.name for path in (tmp_path / "state").iterdir() if path.stat().st_mode & 0o077] == []
+        assert (tmp_path / "glass.sock").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o660
+    assert box.process.returncode == 0
+    assert {"dumpable": 0} in box.log
+
+
+def test_reading_files_forbids_core_dumps(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.jpg")
+    command = [sys.executable, "-c", LAUNCHER, "read", missing]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == os.EX_NOINPUT
+    assert json.loads(done.stderr) == {"dumpable": 0}
+
+
+def test_the_unit_forbids_core_dumps_too() -> None:
+    unit = Path(__file__).parents[1] / "systemd/edged.service"
+    assert "LimitCORE=0" in unit.read_text(encoding="utf-8").splitlines()
