@@ -25,6 +25,7 @@ def notify(*lines: str) -> None:
         contextlib.suppress(OSError),
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
     ):
+        channel.setblocking(False)  # a full queue of the manager's would hold up the event loop
         channel.sendto("\n".join(lines).encode(), address)
 
 

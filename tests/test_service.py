@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,19 @@ def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     service.notify("READY=1")
     assert not (tmp_path / "nobody").exists()
+
+
+def test_a_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        queue = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+        # In a process of its own: one that waits can't be stopped from inside.
+        code = f"from edged import service\nfor _ in range({queue + 10}): service.notify('WATCHDOG=1')"
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "NOTIFY_SOCKET": name}, timeout=10, check=True
+        )
+        assert manager.recv(4096) == b"WATCHDOG=1"
 
 
 @pytest.mark.parametrize(
