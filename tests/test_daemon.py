@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from edged.cli import main
+from edged.control import ControlClient
 from edged.demo.fleet import DemoFleet
 from edged.errors import ControlError
 from edged.uplink.names import Role, Usage
@@ -85,7 +86,7 @@ async def test_camera_unplugged_in_mid_scan(tmp_path: Path) -> None:
         status = await box.control.call("status")
         assert status["devices_gone"] == ["camera"]
         await box.hand.remove()
-        assert code(await box.control.call("scan")) == ("refused", "inspection.device_gone")
+        assert code(await box.control.call("scan")) == ("refused", "inspection.device_missing")
         await box.hand.do("plug", device="camera")
         assert code(await box.scan("passport")) == ("committed", None)
 
@@ -150,6 +151,90 @@ def test_the_clock_floor_survives_a_restart_with_a_clock_set_back(tmp_path: Path
     answer = asyncio.run(run())
     assert answer["verdict"]["result"] == "undetermined"
     assert [reason["code"] for reason in answer["verdict"]["reasons"]] == ["expiry.clock_not_trusted"]
+
+
+@pytest.mark.parametrize("witness", ["last_commit", "last_receipt"])
+async def test_a_clock_behind_what_the_box_has_seen_is_not_believed(witness: str, tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    async with box:
+        assert (await box.control.call("status"))["clock"] == {"trusted": True}
+    with sqlite3.connect(box.database) as database:
+        later = int(datetime(2090, 1, 1, tzinfo=UTC).timestamp() * 1000)
+        database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (witness, str(later)))
+    database.close()
+    async with box:
+        assert (await box.control.call("status"))["clock"] == {"trusted": False}
+        answer = await box.scan("passport")
+    assert [reason["code"] for reason in answer["verdict"]["reasons"]] == ["expiry.clock_not_trusted"]
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+async def test_an_unsynchronised_clock_is_not_believed_and_leaves_no_trace(
+    synchronised: bool, tmp_path: Path
+) -> None:
+    launcher = (
+        f"import sys, edged.clock; edged.clock.synchronised = lambda: {synchronised}; "
+        "from edged.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    required = ("require_synchronised = false", "require_synchronised = true")
+    box = Box(tmp_path, edit=required, command=(sys.executable, "-c", launcher))
+    async with box:
+        assert (await box.control.call("status"))["clock"] == {"trusted": synchronised}
+        result = (await box.scan("passport"))["verdict"]["result"]
+        assert result == ("successful" if synchronised else "undetermined")
+    with sqlite3.connect(box.database) as database:
+        floors = database.execute("SELECT count(*) FROM meta WHERE key = 'last_commit'").fetchone()[0]
+    database.close()
+    assert floors == synchronised, "a clock that isn't believed must not raise the floor for one that is"
+
+
+async def test_a_scan_that_nobody_would_hear_of_shows_no_green_light(tmp_path: Path) -> None:
+    only = ('receives = ["live", "test", "training"]', 'receives = ["live"]')
+    async with Box(tmp_path, edit=only) as box:
+        assert code(await box.control.call("scan", scene="bank", training=True)) == (
+            "refused",
+            "inspection.no_recipient",
+        )
+        assert code(await box.scan("passport")) == ("committed", None)
+    assert committed(box) == {"first-bank": 1}
+
+
+async def test_a_state_directory_that_others_can_look_into_is_refused(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (tmp_path / "state").mkdir(mode=0o755)
+    ended, text = await refused_start(box)
+    assert ended == os.EX_CANTCREAT
+    assert "chmod 700" in text
+
+
+async def test_a_state_that_cannot_be_read_stops_the_signs_of_life_and_not_the_daemon(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        launcher = (
+            "import os, sys; from edged.errors import StateError; from edged.uplink.outbox import StateDatabase\n"
+            "read = StateDatabase.last_commit\n"
+            "def failing(self):\n"
+            f"    if os.path.exists({str(tmp_path / 'broken')!r}): raise StateError('state.corrupt')\n"
+            "    return read(self)\n"
+            "StateDatabase.last_commit = failing\n"
+            "from edged.cli import main; sys.exit(main(sys.argv[1:]))"
+        )
+        box = Box(tmp_path / "box", command=(sys.executable, "-c", launcher))
+        process = await box.spawn(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
+        for _ in range(2):
+            await asyncio.to_thread(manager.recv, 4096)
+        (tmp_path / "broken").touch()
+        manager.settimeout(1.0)
+        with pytest.raises(TimeoutError):
+            while True:
+                await asyncio.to_thread(manager.recv, 4096)
+        assert process.returncode is None
+        async with ControlClient(tmp_path / "box" / "control.sock") as client:
+            with pytest.raises(ControlError, match=r"state\."):
+                await client.call("status")
+        process.kill()
+        await process.communicate()
 
 
 async def test_a_certificate_of_the_wrong_role_is_refused_at_start(tmp_path: Path) -> None:
