@@ -33,6 +33,8 @@ FILE = "file"
 """Where a `ConfigError` stands that is about the whole file."""
 
 _MAX_WAIT_S = 600  # nobody stands at a counter for longer
+_MIN_WAIT_S = 0.05  # shorter than any person, device or broker answers: a busy loop, not a wait
+_MAX_RETRY_S = 3600  # what is sent or asked again less often than every hour isn't delivered the same day
 _MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
 _MAX_VERSION = 64  # of `edged.uplink.envelope.Word`: every envelope carries it
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
@@ -78,6 +80,11 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: Literal["simulated"]
     socket: Path | None = None
     """Simulated head only: the socket through which a hand puts documents on the glass."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no person and no document stand behind it."""
+        return self.driver == "simulated"
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -270,23 +277,58 @@ def check_box(settings: BoxSettings) -> None:
     """What types alone can't say: names that exist, policies under the ceiling, sane numbers."""
     if not 1 <= len(settings.version) <= _MAX_VERSION:
         raise ConfigError("version", "config.wrong_length", least="1", most=str(_MAX_VERSION))
-    if not 0 < settings.broker.port < 65536:
-        raise ConfigError("broker.port", "config.out_of_range", least="1", most="65535")
-    if not 1 <= settings.broker.keepalive_s <= _MAX_KEEPALIVE_S:
-        raise ConfigError("broker.keepalive_s", "config.out_of_range", least="1", most=str(_MAX_KEEPALIVE_S))
+    _check_broker(settings.broker)
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
-        if not 0 < getattr(settings.timeouts, name) <= _MAX_WAIT_S:
-            raise ConfigError(f"timeouts.{name}", "config.out_of_range", least="0.001", most=str(_MAX_WAIT_S))
-    if settings.default_scene not in SCENES:
-        raise _unknown_scene("default_scene")
+        _check_range(f"timeouts.{name}", getattr(settings.timeouts, name), _MIN_WAIT_S, _MAX_WAIT_S)
     for name, scene in settings.scenes.items():
         _check_scene(name, scene)
     if not settings.audiences:
         raise ConfigError("audiences", "config.no_audience")
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
-    if settings.head.driver == "simulated" and settings.head.socket is None:
+    _check_default_scene(settings)
+    _check_head(settings)
+
+
+def _check_range(where: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # in this form NaN, which TOML knows, is out of every range
+        raise ConfigError(where, "config.out_of_range", least=str(least), most=str(most))
+
+
+def _check_broker(broker: BrokerSettings) -> None:
+    if not broker.host or any(character.isspace() for character in broker.host):
+        raise ConfigError("broker.host", "config.bad_host")
+    _check_range("broker.port", broker.port, 1, 65535)
+    _check_range("broker.keepalive_s", broker.keepalive_s, 1, _MAX_KEEPALIVE_S)
+    _check_range("broker.receipt_timeout_s", broker.receipt_timeout_s, _MIN_WAIT_S, _MAX_RETRY_S)
+    _check_range("broker.reconnect_min_s", broker.reconnect_min_s, _MIN_WAIT_S, _MAX_RETRY_S)
+    _check_range("broker.reconnect_max_s", broker.reconnect_max_s, broker.reconnect_min_s, _MAX_RETRY_S)
+
+
+def _check_default_scene(settings: BoxSettings) -> None:
+    """The button on the head asks for this scene, and never for training."""
+    scene = settings.default_scene
+    if scene not in SCENES:
+        raise _unknown_scene("default_scene")
+    if not any(
+        scene in audience.scenes and set(audience.receives) != {Kind.TRAINING}
+        for audience in settings.audiences.values()
+    ):
+        raise ConfigError("default_scene", "config.no_recipient")
+
+
+def _check_head(settings: BoxSettings) -> None:
+    head = settings.head
+    if head.simulated and head.socket is None:
         raise ConfigError("head.socket", "config.required_by", other="head.driver = simulated")
+    if head.socket is not None and _same_path(head.socket, settings.control.socket):
+        raise ConfigError("head.socket", "config.same_path", other="[control] socket")
+    if settings.clock.fixed_today is not None and not head.simulated:
+        raise ConfigError("clock.fixed_today", "config.only_with", other="head.driver = simulated")
+
+
+def _same_path(one: Path, other: Path) -> bool:
+    return os.path.normpath(one) == os.path.normpath(other)
 
 
 def _check_scene(name: str, scene: SceneSettings) -> None:
@@ -312,6 +354,8 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
             raise _unknown_scene(f"audiences.{name}.scenes")
     if not audience.scenes:
         raise ConfigError(f"audiences.{name}.scenes", "config.no_scene")
+    if not audience.receives:
+        raise ConfigError(f"audiences.{name}.receives", "config.no_kind")
     try:
         check_policy(audience.policy)
     except ConfigError as error:

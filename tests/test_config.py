@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from edged.cli import explain, main
 from edged.commands.config import EXAMPLE
@@ -58,6 +59,16 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('surname = "mask"', 'surname = "keep"', "audiences.first-bank.policy.claims."),
         ('surname = "mask"', 'shoe_size = "keep"', "audiences.first-bank.policy.claims."),
         ('pseudonym_scope = "box"', 'pseudonym_scope = "organisation"', "audiences.first-bank.pseudonym_key"),
+        ('host = "broker.example.org"', 'host = ""', "broker.host: must be a host name"),
+        ('host = "broker.example.org"', 'host = "a b"', "broker.host: must be a host name"),
+        ("glass.sock", "control.sock", "head.socket: must not be the same file as [control] socket"),
+        ("edged/glass.sock", "edged/../edged/control.sock", "head.socket: must not be the same file"),
+        ('socket = "/run/edged/glass.sock"', "", "head.socket: required by head.driver = simulated"),
+        (
+            'receives = ["live", "test", "training"]',
+            "receives = []",
+            "audiences.central.receives: without a kind",
+        ),
     ],
 )
 def test_a_mistake_is_named_by_the_path_of_its_key(old: str, new: str, said: str) -> None:
@@ -65,6 +76,48 @@ def test_a_mistake_is_named_by_the_path_of_its_key(old: str, new: str, said: str
     with pytest.raises(ConfigError) as caught:
         parsed(EXAMPLE.replace(old, new))
     assert said in explain(caught.value, "en")
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "values", "said"),
+    [
+        ("broker", "receipt_timeout_s", ("0", "-5", "nan", "inf", "1e-7"), "must be between 0.05 and 3600"),
+        ("broker", "reconnect_min_s", ("0", "-1.0", "nan", "inf", "1e-7"), "must be between 0.05 and 3600"),
+        ("broker", "reconnect_max_s", ("0", "-1", "nan", "inf", "0.4"), "must be between 0.5 and 3600"),
+        ("broker", "keepalive_s", ("0", "-5", "601"), "must be between 1 and 600"),
+        *(
+            ("timeouts", key, ("0", "-5", "nan", "inf", "1e-7"), "must be between 0.05 and 600")
+            for key in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s")
+        ),
+    ],
+)
+def test_a_number_has_bounds(table: str, key: str, values: tuple[str, ...], said: str) -> None:
+    for value in values:
+        entry = f"[{table}]\n{key} = {value}\n"
+        text = EXAMPLE.replace(f"[{table}]", entry, 1) if f"[{table}]" in EXAMPLE else EXAMPLE + entry
+        with pytest.raises(ConfigError) as caught:
+            parsed(text)
+        assert explain(caught.value, "en") == f"{table}.{key}: {said}", value
+
+
+@pytest.mark.parametrize(
+    ("scenes", "receives"), [('["hotel"]', '["live"]'), ('["bank", "hotel"]', '["training"]')]
+)
+def test_the_scene_of_the_button_has_a_recipient(scenes: str, receives: str) -> None:
+    only = f"[audiences.grand-hotel]\nscenes = {scenes}\nreceives = {receives}\n"
+    with pytest.raises(ConfigError) as caught:
+        parsed(EXAMPLE.partition("# Recipients")[0] + only)
+    assert explain(caught.value, "en").startswith("default_scene: no recipient takes this scene")
+
+
+def test_a_fixed_date_is_for_simulated_heads() -> None:
+    good = parsed(EXAMPLE.replace("[clock]", "[clock]\nfixed_today = 2026-06-15"))
+    # The one head there is is simulated; another driver has to be forged past the file's types.
+    real = replace(good, head=replace(good.head, driver="serial", socket=None))
+    with pytest.raises(ConfigError) as caught:
+        check_box(real)
+    assert explain(caught.value, "en") == "clock.fixed_today: allowed only with head.driver = simulated"
+    check_box(replace(real, clock=replace(real.clock, fixed_today=None)))
 
 
 def test_without_a_recipient_every_verdict_would_be_lost() -> None:
