@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from edged import __version__, messages
+from edged.commands._parser import Parser, speaking
 from edged.config import environment
 from edged.errors import (
     CertificateError,
@@ -25,28 +25,29 @@ from edged.errors import (
 )
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
 class Command(NamedTuple):
-    """One subcommand: the module that has its arguments and its work, and one line of help."""
+    """One subcommand: the module that has its arguments and its work, and the code of its line of help."""
 
     module: str
     help: str
 
 
 COMMANDS = {
-    "demo": Command("edged.commands.demo", "run the whole system on this machine with specimen documents"),
-    "read": Command("edged.commands.read", "read the MRZ of image files"),
-    "run": Command("edged.commands.run", "run the daemon"),
-    "scan": Command("edged.commands.scan", "press scan and wait for the verdict"),
-    "cancel": Command("edged.commands.cancel", "cancel the running inspection"),
-    "complete": Command("edged.commands.complete", "say that the document has no other side"),
-    "status": Command("edged.commands.status", "show how the daemon is"),
-    "config": Command("edged.commands.config", "check a configuration, or print an example"),
-    "verify": Command("edged.commands.verify", "verify an envelope against a fleet CA"),
-    "central": Command("edged.commands.central", "the centre: collect and archive envelopes"),
-    "partner": Command("edged.commands.partner", "a partner's side: follow its verdicts"),
+    "demo": Command("edged.commands.demo", "help.demo"),
+    "read": Command("edged.commands.read", "help.read"),
+    "run": Command("edged.commands.run", "help.run"),
+    "scan": Command("edged.commands.scan", "help.scan"),
+    "cancel": Command("edged.commands.cancel", "help.cancel"),
+    "complete": Command("edged.commands.complete", "help.complete"),
+    "status": Command("edged.commands.status", "help.status"),
+    "config": Command("edged.commands.config", "help.config"),
+    "verify": Command("edged.commands.verify", "help.verify"),
+    "central": Command("edged.commands.central", "help.central"),
+    "partner": Command("edged.commands.partner", "help.partner"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
@@ -60,14 +61,18 @@ _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
     (DecodeError, os.EX_DATAERR),
 )
 
+_EXIT_CODES_OF_CODES = {"control.bad_parameter": os.EX_USAGE, "control.no_permission": os.EX_NOPERM}
+"""Where what went wrong says more than who said so."""
+
 _INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (sysexits.h)."""
     # --lang may stand anywhere, before and after the names of commands.
-    language, given = _language().parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser(given)
+    default = messages.default_language(environment("LC_ALL") or environment("LANG"))
+    language, given = _language(default).parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(given, language.lang)
     options = parser.parse_args(given)
     options.lang = language.lang
     if options.command is None:
@@ -83,9 +88,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
     except EdgedError as error:
-        print(f"edged: {explain(error, options.lang)}", file=sys.stderr)
-        return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), os.EX_SOFTWARE)
+        return _fail(error, options.lang)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        problem = error.strerror or type(error).__name__
+        said = messages.text("cli.file_unusable", options.lang, file=error.filename, problem=problem)
+        print(f"edged: {said}", file=sys.stderr)
+        return os.EX_OSERR
+    except ExceptionGroup as group:
+        ours, rest = group.split(EdgedError)
+        if ours is None:
+            raise
+        if rest is not None:
+            sys.excepthook(type(rest), rest, rest.__traceback__)
+        return _fail(_first(ours), options.lang)
     return code
+
+
+def _first(group: ExceptionGroup[EdgedError]) -> EdgedError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
+
+
+def _fail(error: EdgedError, lang: str) -> int:
+    """Say what went wrong; returns the exit code."""
+    print(f"edged: {explain(error, lang)}", file=sys.stderr)
+    if isinstance(error, CodedError) and error.code in _EXIT_CODES_OF_CODES:
+        return _EXIT_CODES_OF_CODES[error.code]
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), os.EX_SOFTWARE)
 
 
 def explain(error: EdgedError, lang: str) -> str:
@@ -98,37 +129,26 @@ def explain(error: EdgedError, lang: str) -> str:
     return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence
 
 
-class _Parser(argparse.ArgumentParser):
-    """Usage errors end with EX_USAGE, as sysexits.h has it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
-
-
-def _language() -> _Parser:
-    common = _Parser(add_help=False, allow_abbrev=False)
-    common.add_argument(
-        "--lang",
-        choices=messages.LANGUAGES,
-        default=messages.default_language(environment("LC_ALL") or environment("LANG")),
-        help="language of what is printed for people (default: from LANG)",
-    )
-    return common
+def _language(default: str) -> Parser:
+    """Reads the one option that every command has, wherever it stands."""
+    parser = speaking(default)(prog="edged", add_help=False, allow_abbrev=False)
+    _add_lang(parser, default)
+    return parser
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    common = _language()
-    parser = _Parser(
-        prog="edged",
-        description="Reads and judges travel documents; only signed, de-identified verdicts leave the box.",
-        epilog="'edged COMMAND --help' tells more of a command; 'edged demo' shows everything at work.",
-    )
-    parser.add_argument("--version", action="version", version=f"edged {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+def _add_lang(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--lang", choices=messages.LANGUAGES, default=default, help="help.lang")
+
+
+def _parser(given: Sequence[str], lang: str) -> Parser:
+    parser = speaking(lang)(prog="edged", description="help.edged", epilog="help.more")
+    parser.add_argument("--version", action="version", version=f"edged {__version__}", help="help.version")
+    _add_lang(parser, lang)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="help.commands")
     wanted = next((word for word in given if not word.startswith("-")), None)
     for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.help, description=command.help, parents=[common])
+        subparser = commands.add_parser(name, help=command.help, description=command.help)
         if name == wanted:
             importlib.import_module(command.module).add_arguments(subparser)
+        _add_lang(subparser, lang)
     return parser

@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--socket",
         type=Path,
         default=Path(environment("EDGED_SOCKET") or DEFAULT_SOCKET),
-        help=f"the daemon's control socket (default: $EDGED_SOCKET, else {DEFAULT_SOCKET})",
+        help="help.socket",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    parser.add_argument("--json", action="store_true", help="help.json")
 
 
 def call(args: argparse.Namespace, method: str, **params: Any) -> Any:

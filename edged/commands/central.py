@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`collect`, its configuration file, `--json`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    collect = actions.add_parser("collect", help="archive what devices publish and sign receipts for it")
-    collect.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the collector's configuration"
-    )
-    collect.add_argument("--json", action="store_true", help="print one JSON object a line, for machines")
+    collect = actions.add_parser("collect", help="help.central.collect")
+    collect.add_argument("--config", type=Path, required=True, metavar="FILE", help="help.central.config")
+    collect.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -75,9 +75,9 @@ holder = "pseudonymise"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`check FILE` or `example`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="check|example")
-    check = actions.add_parser("check", help="check a configuration file")
-    check.add_argument("file", type=Path, metavar="FILE")
-    actions.add_parser("example", help="print an example configuration")
+    check = actions.add_parser("check", help="help.config.check")
+    check.add_argument("file", type=Path, metavar="FILE", help="help.config.file")
+    actions.add_parser("example", help="help.config.example")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`follow`, its configuration file, `--json`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    follow = actions.add_parser("follow", help="verify, keep and print verdicts as they come")
-    follow.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the partner's configuration"
-    )
-    follow.add_argument("--json", action="store_true", help="print one JSON object a line, for machines")
+    follow = actions.add_parser("follow", help="help.partner.follow")
+    follow.add_argument("--config", type=Path, required=True, metavar="FILE", help="help.partner.config")
+    follow.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,10 +34,8 @@ _MANY: Final = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged read`."""
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="image file, folder, glob, or - for standard input"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="help.read.files")
+    parser.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

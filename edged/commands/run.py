@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration file."""
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration of the box")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="help.run.config")
 
 
 def run(args: argparse.Namespace) -> int:

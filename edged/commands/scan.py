@@ -31,20 +31,12 @@ _EXIT = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The scene and what the caller wants back with the verdict."""
     _daemon.add_arguments(parser)
-    parser.add_argument(
-        "--scene", choices=SCENES, help="what the document is checked for (default: the box's)"
-    )
-    parser.add_argument(
-        "--reference", help="your own opaque transaction reference, returned with the verdict"
-    )
-    parser.add_argument("--purpose", help="your own word for the purpose, returned with the verdict")
-    parser.add_argument("--operator", help="a pseudonym of the clerk, returned with the verdict")
-    parser.add_argument(
-        "--training", action="store_true", help="practise: the verdict never reaches a partner"
-    )
-    parser.epilog = (
-        "Exit code: 0 successful, 1 failed, 2 undetermined, 75 aborted or refused, 69 no daemon is running."
-    )
+    parser.add_argument("--scene", choices=SCENES, help="help.scan.scene")
+    parser.add_argument("--reference", help="help.scan.reference")
+    parser.add_argument("--purpose", help="help.scan.purpose")
+    parser.add_argument("--operator", help="help.scan.operator")
+    parser.add_argument("--training", action="store_true", help="help.scan.training")
+    parser.epilog = "help.scan.exit_codes"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,23 +29,17 @@ _ROOM: Final = 64  # for white space around the envelope, so that only a message
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged verify`."""
-    parser.add_argument(
-        "file", nargs="?", default="-", metavar="FILE", help="the envelope; - is standard input"
-    )
-    parser.add_argument(
-        "--ca", required=True, type=Path, metavar="CA.pem", help="certificate of the fleet authority"
-    )
-    parser.add_argument(
-        "--audience", metavar="NAME", help="refuse an envelope that is addressed to anybody else"
-    )
-    parser.add_argument("--device", metavar="NAME", help="refuse an envelope of any other device")
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="help.verify.file")
+    parser.add_argument("--ca", required=True, type=Path, metavar="CA.pem", help="help.verify.ca")
+    parser.add_argument("--audience", metavar="NAME", help="help.verify.audience")
+    parser.add_argument("--device", metavar="NAME", help="help.verify.device")
     parser.add_argument(
         "--at",
         type=_moment,
         metavar="DATE",
-        help="check that the certificates were valid then (2026-11-21: the end of that day, UTC); default: now",
+        help="help.verify.at",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="help.json")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +80,7 @@ def _moment(text: str) -> datetime:
             return datetime.combine(date.fromisoformat(text), time.max, UTC)
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("expected a date such as 2026-11-21 or 2026-11-21T09:30") from None
+        raise argparse.ArgumentTypeError("usage.bad_date") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
