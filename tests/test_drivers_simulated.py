@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edged import messages
 from edged.demo.hand import Hand
 from edged.drivers import Camera, Head
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
-from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     ButtonPressed,
     DeviceBack,
@@ -140,7 +143,7 @@ async def test_nonsense_is_refused_and_changes_nothing(desk: Desk, line: bytes) 
     writer.write(line)
     answer = json.loads(await reader.readline())
     assert answer["ok"] is False
-    assert answer["error"]
+    assert messages.known(answer["error"])
     assert desk.glass.happened.empty()
     writer.close()
 
@@ -160,3 +163,65 @@ def test_simulated_devices_say_so(tmp_path: Path) -> None:
 
 async def test_the_socket_is_for_this_user_alone(desk: Desk) -> None:
     assert (desk.directory / "glass.sock").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["nul\0.png", "\ud800.png", "fifo", "/dev/zero", "/dev/tty", ".", "socket"])
+async def test_only_a_regular_file_is_read(desk: Desk, name: str) -> None:
+    """Nothing else is opened for long, and nothing is waited for: a FIFO never has a writer here."""
+    os.mkfifo(desk.directory / "fifo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(desk.directory / "socket"))
+        reader, writer = await asyncio.open_unix_connection(str(desk.directory / "glass.sock"))
+        path = name if name.startswith("/") else f"{desk.directory}/{name}"
+        writer.write(json.dumps({"do": "place", "files": [path]}).encode() + b"\n")
+        assert json.loads(await reader.readline())["ok"]
+        with pytest.raises(DeviceError, match="file_unreadable"):
+            async with asyncio.timeout(5):
+                await desk.camera.capture(Light.WHITE)
+        writer.close()
+
+
+async def test_closing_disconnects_every_hand_and_leaves_no_task(tmp_path: Path) -> None:
+    """A task that is left is cancelled when the loop ends, and asyncio reports that as an unhandled exception."""
+    glass = SimulatedGlass(tmp_path / "glass.sock")
+    await glass.open()
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "glass.sock"))
+    _, deaf = await asyncio.open_unix_connection(str(tmp_path / "glass.sock"), limit=1)
+    deaf.write(b'{"do": "look"}\n' * 20_000)  # whose answers pile up
+    writer.write(b'{"do": "look"}\n')
+    assert json.loads(await reader.readline())["ok"]
+    async with asyncio.timeout(5):
+        await glass.close()
+        assert await reader.read() == b""
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not (tmp_path / "glass.sock").exists()
+    for one in (writer, deaf):
+        one.close()
+
+
+async def test_a_socket_left_by_a_killed_daemon_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "glass.sock"))
+    glass = SimulatedGlass(tmp_path / "glass.sock")
+    await glass.open()
+    async with Hand(tmp_path / "glass.sock") as hand:
+        await hand.do("look")
+    await glass.close()
+
+
+async def test_a_file_in_the_sockets_place_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("thesis")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    (tmp_path / "folder").mkdir()
+    for name in ("precious", "link", "folder"):
+        with pytest.raises(StateError, match=rf"state\.unusable .*{name}"):
+            await SimulatedGlass(tmp_path / name).open()
+    assert (tmp_path / "link").read_text() == "thesis"
+    assert (tmp_path / "folder").is_dir()
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "precious/glass.sock", "nul\0.sock", "/proc/glass.sock"])
+async def test_a_place_where_no_socket_can_be_is_said_to_be_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "precious").write_text("thesis")
+    with pytest.raises(StateError, match=r"state\.unusable"):
+        await SimulatedGlass(tmp_path / name).open()

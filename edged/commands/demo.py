@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged import messages
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -88,6 +89,9 @@ async def _show(plan: Plan, directory: Path, presenter: Presenter) -> bool:
     stopped: list[bool] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it shall outlive its terminal
+        # A closed terminal: there is nobody left to tell anything, --watch or not.
+        loop.add_signal_handler(signal.SIGHUP, showing.cancel)
     try:
         return await showing
     except asyncio.CancelledError:
@@ -95,8 +99,13 @@ async def _show(plan: Plan, directory: Path, presenter: Presenter) -> bool:
 
 
 def _directory(wanted: Path | None) -> tuple[Path, bool]:
-    """Where the parties keep their things, and whether that outlives the demo."""
+    """Where the parties keep their things, and whether that outlives the demo. Raises `ConfigError`."""
     if wanted is None:
         return Path(tempfile.mkdtemp(prefix="edged-demo-")), False
-    wanted.mkdir(mode=0o700, parents=True, exist_ok=False)
+    try:
+        wanted.mkdir(mode=0o700, parents=True, exist_ok=False)
+    except FileExistsError as error:
+        raise ConfigError(str(wanted), "demo.directory_exists") from error
+    except OSError as error:
+        raise ConfigError(str(wanted), "demo.directory_unusable", error=error.strerror or "") from error
     return wanted.resolve(), True

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from edged.central.mosquitto import Access, Listener, access_list, configuration
+from edged.demo.leash import leashed
 from edged.errors import CodedError
 
 if TYPE_CHECKING:
@@ -32,19 +33,21 @@ class BrokerError(CodedError):
 class DemoBroker:
     """One mosquitto and its files. It keeps its port and its store over kills and restarts.
 
-    All methods block: starting takes some tens of milliseconds.
+    All methods but `spawn` block: starting takes some tens of milliseconds. `leash`: it is killed when the
+    thread that called `spawn` (or `start`) ends.
 
     Attributes:
         port: TCP port on `HOST`.
         log: the file that mosquitto's log goes to.
     """
 
-    def __init__(self, directory: Path, fleet: DemoFleet, access: Access) -> None:
+    def __init__(self, directory: Path, fleet: DemoFleet, access: Access, *, leash: bool = False) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = _free_port()
         self.log = directory / "mosquitto.log"
-        self._binary = _find_mosquitto()
         self._configuration = directory / "mosquitto.conf"
+        command = (_find_mosquitto(), "-c", str(self._configuration))
+        self._command = leashed(command) if leash else command
         self._process: subprocess.Popen[bytes] | None = None
         files = fleet.issue_server("broker", (HOST, "localhost"))
         listener = Listener(
@@ -73,15 +76,23 @@ class DemoBroker:
 
     def start(self) -> None:
         """Start it and return when it accepts connections. Raises `BrokerError`."""
+        self.spawn()
+        self.wait_until_up()
+
+    def spawn(self) -> None:
+        """Start it; it needs some time until it accepts connections."""
         assert not self.is_running()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binary, "-c", str(self._configuration)],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C on the terminal is for the demo, which stops us in order
             )
+
+    def wait_until_up(self) -> None:
+        """Return when it accepts connections. Raises `BrokerError` when it ends instead, or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._accepts():
             if not self.is_running():

@@ -1,14 +1,17 @@
 """The ledger: what became of every envelope, from the parties' own stores and from nothing else.
 
 It balances when, for every stream, the numbers committed on the box are exactly those published, archived and
-receipted, hash by hash, and every partner's copy of its stream is whole from the first number to the last.
+receipted, hash by hash, and every partner's copy of its stream is whole from the first number to the last; and
+when the box has kept at least as many envelopes as its answers to the presses of scan said.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edged.errors import StateError
 from edged.uplink.outbox import ledger as box_ledger
 from edged.uplink.streams import ledger as receiver_ledger
 
@@ -38,15 +41,30 @@ class Ledger:
 
     streams: tuple[StreamLedger, ...]
     alarms: int
+    reported: int
+    """Envelopes that the box said it had committed, in its answers. A box that was killed may have more."""
+
+    @property
+    def committed(self) -> int:
+        """Envelopes that the box has kept."""
+        return sum(stream.committed for stream in self.streams)
 
     @property
     def balanced(self) -> bool:
-        """Whether nothing is lost, doubled or alarming anywhere."""
-        return bool(self.streams) and not self.alarms and all(stream.balanced for stream in self.streams)
+        """Whether nothing is lost, doubled or alarming anywhere. Nothing at all balances if nothing was reported."""
+        whole = all(stream.balanced for stream in self.streams)
+        return whole and not self.alarms and self.committed >= self.reported
 
 
-def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path]) -> Ledger:
+def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path], *, reported: int) -> Ledger:
     """Read every party's database (read-only). Raises `StateError` when one can't be read."""
+    try:
+        return _read(box, archive, partners, reported)
+    except sqlite3.OperationalError as error:  # a party that has just made its file has no tables yet
+        raise StateError("state.unusable") from error
+
+
+def _read(box: Path, archive: Path, partners: Mapping[str, Path], reported: int) -> Ledger:
     sent = box_ledger(box)
     archived = receiver_ledger(archive)
     received = {name: receiver_ledger(path) for name, path in partners.items()}
@@ -77,4 +95,4 @@ def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path]) -> Ledge
         )
     strangers = archived.streams.keys() - sent.keys()
     alarms = archived.alarms + sum(one.alarms for one in received.values())
-    return Ledger(tuple(streams), alarms + len(strangers))
+    return Ledger(tuple(streams), alarms + len(strangers), reported)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edged.demo.leash import leashed
 from edged.errors import CodedError
 
 if TYPE_CHECKING:
@@ -83,23 +83,28 @@ class Party:
     async def stop(self) -> int | None:
         """Ask it to stop, wait, return its exit code."""
         self._stopping = True
-        if self._process is None:
+        if self._process is None or self._watching is None:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-        if self._watching is not None:
+        self._terminate()
+        # The watch is waited for, not the process: it may be replacing a dead one this very moment.
+        _, late = await asyncio.wait([self._watching], timeout=STOP_TIMEOUT_S)
+        if late:
+            self.kill()
             await asyncio.wait([self._watching])
         return self._process.returncode
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    def _terminate(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
 
     async def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._arguments,
+                *leashed(self._arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if self._on_line else log,
                 stderr=log,
@@ -113,14 +118,18 @@ class Party:
             if self._process.stdout is not None:
                 await self._listen(self._process.stdout)
             code = await self._process.wait()
-            if self._stopping:
+            if self._is_stopping():
                 return
             self.restarts += 1
             if code > 0 or self.restarts > MAX_RESTARTS:
-                raise PartyError("demo.party_failed", party=self.name, exit=str(code), log=str(self._log))
+                raise PartyError(
+                    "demo.party_failed", party=f"demo.party_{self.name}", exit=str(code), log=str(self._log)
+                )
             if self._on_restart is not None:
                 self._on_restart(self.name)
             await self._spawn()
+            if self._is_stopping():  # `stop` came in between and asked the dead one
+                self._terminate()
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         assert self._on_line is not None

@@ -46,7 +46,27 @@ _STREAM_COLUMNS = tuple(
         "holes",
     )
 )
+_DIFFERENCE_NAMES = {
+    "outcome": "demo.difference_outcome",
+    "result": "demo.column_result",
+    "reason": "demo.difference_reason",
+    "format": "demo.column_format",
+}
+"""Their words; whatever else differs is a check."""
 _MARKS = {"successful": "✔", "failed": "✘", "undetermined": "?", "not_supported": "–", "aborted": "–"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a document came to something else than its specimen's expectation; None where there was nothing.
+
+    Attributes:
+        name: `outcome`, `result`, `reason`, `format`, or the name of a check.
+    """
+
+    name: str
+    found: str | None
+    expected: str | None
 
 
 @dataclass
@@ -66,15 +86,14 @@ class Shown:
     octets: int = 0
     presses: int = 0
     verified_by: list[str] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
-    """Where it differs from the specimen's expectation."""
+    differences: list[Difference] = field(default_factory=list)
 
 
 class Presenter(Protocol):
     """Told of everything as it happens."""
 
     def listening(self, places: Mapping[str, str]) -> None:
-        """Every party is up; `places` tells where."""
+        """Every party is up; `places` tells where (see `Stage.places`)."""
         ...
 
     def document(self, number: int, total: int, shown: Shown) -> None:
@@ -162,7 +181,13 @@ class HumanPresenter:
         """See `Presenter`."""
         self._print(self._paint(self._say("demo.title"), "title"))
         for party, place in places.items():
-            self._print(f"  {_pad(self._say('demo.party_' + party), 18)}{self._paint(place, 'dim')}")
+            if party != "ca":
+                said = (
+                    self._say("demo.broker_place", address=place, ca=places["ca"])
+                    if party == "broker"
+                    else place
+                )
+                self._print(f"  {_pad(self._say('demo.party_' + party), 18)}{self._paint(said, 'dim')}")
 
     def document(self, number: int, total: int, shown: Shown) -> None:
         """See `Presenter`."""
@@ -190,7 +215,15 @@ class HumanPresenter:
             )
             self._checks(verdict["checks"])
         for difference in shown.differences:
-            self._print("    " + self._paint(self._say("demo.unexpected", difference=difference), "failed"))
+            self._print("    " + self._paint(self._difference(difference), "failed"))
+
+    def _difference(self, difference: Difference) -> str:
+        return self._say(
+            "demo.difference",
+            name=_DIFFERENCE_NAMES.get(difference.name, f"check_name.{difference.name}"),
+            found=_code(difference.name, difference.found),
+            expected=_code(difference.name, difference.expected),
+        )
 
     def _checks(self, checks: Sequence[Mapping[str, Any]]) -> None:
         counted = [check for check in checks if check["check_class"] != "evaluatory"]
@@ -253,6 +286,33 @@ class HumanPresenter:
             ],
         )
         self._print()
+        if ledger.streams:
+            self._streams(ledger)
+        unexpected = sum(bool(row.differences) for row in rows)
+        self._print(
+            self._paint(
+                self._say(
+                    _ledger_code(ledger),
+                    alarms=ledger.alarms,
+                    committed=ledger.committed,
+                    reported=ledger.reported,
+                ),
+                "successful" if ledger.balanced else "failed",
+            )
+        )
+        self._print(
+            self._paint(
+                self._say(
+                    "demo.as_expected" if not unexpected else "demo.not_as_expected",
+                    documents=len(rows),
+                    unexpected=unexpected,
+                    seconds=f"{seconds:.1f}",
+                ),
+                "successful" if balanced else "failed",
+            )
+        )
+
+    def _streams(self, ledger: Ledger) -> None:
         self._table(
             _STREAM_COLUMNS,
             [
@@ -269,25 +329,7 @@ class HumanPresenter:
                 for stream in ledger.streams
             ],
         )
-        unexpected = sum(bool(row.differences) for row in rows)
         self._print()
-        self._print(
-            self._paint(
-                self._say("demo.balanced" if ledger.balanced else "demo.not_balanced", alarms=ledger.alarms),
-                "successful" if ledger.balanced else "failed",
-            )
-        )
-        self._print(
-            self._paint(
-                self._say(
-                    "demo.as_expected" if not unexpected else "demo.not_as_expected",
-                    documents=len(rows),
-                    unexpected=unexpected,
-                    seconds=f"{seconds:.1f}",
-                ),
-                "successful" if balanced else "failed",
-            )
-        )
 
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         head = [self._say(code) for code in columns]
@@ -298,6 +340,25 @@ class HumanPresenter:
                 for index, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
             self._print(self._paint(line.rstrip(), "title") if number == 0 else line.rstrip())
+
+
+def _code(name: str, value: str | None) -> str:
+    """The code that says `value`, of the kind that `name` tells, to people."""
+    if value is None:
+        return "demo.nothing"
+    match name:
+        case "reason" | "format":
+            return value
+        case "outcome":
+            return f"ending.{value}"
+        case _:
+            return f"result.{value}"
+
+
+def _ledger_code(ledger: Ledger) -> str:
+    if not ledger.balanced:
+        return "demo.not_balanced"
+    return "demo.balanced" if ledger.streams else "demo.nothing_committed"
 
 
 def _milliseconds(stages: Mapping[str, float], until: str, since: str | None) -> str:

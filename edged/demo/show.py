@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from edged.control import ControlClient
 from edged.demo.hand import Hand
 from edged.demo.ledger import Ledger, read_ledger
-from edged.demo.present import Presenter, Shown, title
+from edged.demo.party import PartyError
+from edged.demo.present import Difference, Presenter, Shown, title
 from edged.demo.stage import Stage
 from edged.errors import ControlError, DeviceGoneError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -31,8 +32,13 @@ SETTLE_TIMEOUT_S = 30.0
 VERDICT_WAIT_S = 2.0
 """How long a partner's verdict is waited for before the next document; a killed broker may take longer."""
 MAX_PRESSES = 4
-"""How often a document is scanned again when the box goes away under it."""
-READY_TIMEOUT_S = 10.0
+"""How often a document is scanned when the box goes away under it, or is busy with somebody else's scan."""
+READY_TIMEOUT_S = 20.0
+"""How long somebody else's scan is let finish: longer than the box waits for a document or its turning."""
+PRESS_TIMEOUT_S = 90.0
+"""For one press with all that it waits for; longer than the box's own limits for an inspection together."""
+_WATCH_S = 1.0
+"""How often `--watch` looks whether everybody is well."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Show:
         self._plan = plan
         self._presenter = presenter
         self._rows: list[Shown] = []
+        self._reported = 0  # envelopes, in the box's answers
+        self._box_log = directory / "box" / "log"
         self._verdicts: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._arrived = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -83,7 +91,7 @@ class Show:
             await self._settle()
             if self._plan.watch:
                 self._presenter.note("demo.watching", control=self._stage.control)
-                await self._stopped.wait()
+                await self._watch()
                 self._presenter.note("demo.stopping")
                 await self._settle()
             seconds = time.monotonic() - began
@@ -92,6 +100,14 @@ class Show:
         passed = ledger.balanced and not any(row.differences for row in self._rows)
         self._presenter.summary(self._rows, ledger, seconds, passed)
         return passed
+
+    async def _watch(self) -> None:
+        """Until `stop`, or until a party is given up."""
+        while not self._stopped.is_set():
+            self._stage.check()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_S):
+                    await self._stopped.wait()
 
     async def _documents(self) -> None:
         specimens = self._plan.specimens
@@ -116,22 +132,38 @@ class Show:
             self._stage.check()
 
     async def _inspect(self, specimen: Specimen, shown: Shown) -> dict[str, Any]:
-        """Scan one document, again if the box goes away under it."""
+        """Scan one document, again if the box goes away under it or is busy."""
         while True:
             shown.presses += 1
+            last = shown.presses == MAX_PRESSES
             try:
-                return await self._press(specimen, shown.reference)
-            except (ControlError, DeviceGoneError) as error:
-                if shown.presses == MAX_PRESSES:
+                answer = await self._press(specimen, shown.reference)
+            except (ControlError, DeviceGoneError, PartyError) as error:
+                if last:
                     raise
                 self._presenter.note("demo.pressed_again", reason=error.code)
                 self._stage.check()
                 await self._control.__aexit__(None, None, None)
                 self._control = await self._connect()
+            else:
+                if answer["outcome"] != "refused" or last:
+                    return answer
+                self._presenter.note("demo.refused_again", reason=answer["reason"]["code"])
 
     async def _press(self, specimen: Specimen, reference: str, *, training: bool = False) -> dict[str, Any]:
+        """One press of scan and all that the box asks for. Raises `PartyError` when the box falls silent."""
+        try:
+            async with asyncio.timeout(PRESS_TIMEOUT_S):
+                answer = await self._scan(specimen, reference, training=training)
+        except TimeoutError as error:
+            raise self._box_silent() from error
+        self._reported += answer["envelopes"]
+        return answer
+
+    async def _scan(self, specimen: Specimen, reference: str, *, training: bool) -> dict[str, Any]:
         async with Hand(self._stage.glass) as hand:
             await hand.remove()  # what an attempt left there that the box's death cut short
+            await self._until_ready()
             await hand.place(specimen.sides)
             turned = 0
             scanning = asyncio.ensure_future(
@@ -144,7 +176,7 @@ class Show:
                 )
             )
             try:
-                async for event in self._until(scanning):
+                async for event in self._events_before(scanning):
                     if event["event"] == "stage":
                         self._presenter.stage(event["stage"], event["ms"])
                     if event.get("indication") == "turn_over":
@@ -156,42 +188,68 @@ class Show:
                 answer: dict[str, Any] = await scanning
             finally:
                 scanning.cancel()
+                await asyncio.gather(scanning, return_exceptions=True)
             await hand.remove()
-            await self._until_ready()
             return answer
 
-    async def _until(self, scanning: asyncio.Future[Any]) -> Any:
-        """Events of the box until the scan is answered and all that came before its end is told."""
-        async for event in self._control.events():
+    async def _events_before(self, answer: asyncio.Future[Any]) -> AsyncIterator[dict[str, Any]]:
+        """Events of the box until `answer` is there and all that came before it is told.
+
+        An answer ends it, no event does: a refused press has no outcome, and an outcome may be of an inspection
+        that somebody else asked for.
+        """
+        events = self._control.events()
+        while True:
+            following = asyncio.ensure_future(anext(events, None))
+            try:
+                # An event that is there already wins over an answer that is: its task takes its step first.
+                await asyncio.wait((following, answer), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not following.done():
+                    following.cancel()
+                    await asyncio.wait([following])
+            event = None if following.cancelled() else following.result()
+            if event is None:
+                return
             yield event
-            if event["event"] == "outcome":
-                return
-            if scanning.done():  # refused: nothing more will come
-                return
 
     async def _until_ready(self) -> None:
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            while (await self._control.call("status"))["state"] != "ready":  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.01)
+        """Let an inspection end that isn't ours, for a while; then forget what the box told about it."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while (  # noqa: ASYNC110 - another process
+            await self._control.call("status")
+        )["state"] != "ready" and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        now = asyncio.get_running_loop().create_future()
+        now.set_result(None)
+        async for _ in self._events_before(now):
+            pass
+
+    def _box_silent(self) -> PartyError:
+        return PartyError("demo.party_silent", party="demo.party_box", log=str(self._box_log))
 
     async def _practise(self, specimen: Specimen) -> None:
         """A practice scan: it goes to the centre alone, which the ledger of the partners' streams shows."""
-        with contextlib.suppress(ControlError, DeviceGoneError):
-            await self._press(specimen, "demo-practice", training=True)
-            self._presenter.note("demo.training")
+        with contextlib.suppress(ControlError, DeviceGoneError, PartyError):
+            answer = await self._press(specimen, "demo-practice", training=True)
+            if answer["outcome"] == "committed":
+                self._presenter.note("demo.training")
 
     async def _connect(self) -> ControlClient:
-        """The box's control socket, when it is up."""
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while True:
-                self._stage.check()
-                try:
-                    client = await ControlClient(self._stage.control).__aenter__()
-                    await client.call("subscribe")
-                except ControlError:
-                    await asyncio.sleep(0.02)
-                else:
-                    return client
+        """The box's control socket, when it is up. Raises `PartyError` when it doesn't come up."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while True:
+                    self._stage.check()
+                    try:
+                        client = await ControlClient(self._stage.control).__aenter__()
+                        await client.call("subscribe")
+                    except ControlError:
+                        await asyncio.sleep(0.02)
+                    else:
+                        return client
+        except TimeoutError as error:
+            raise self._box_silent() from error
 
     def _on_verdict(self, partner: str, verdict: dict[str, Any]) -> None:
         self._verdicts.setdefault(verdict["reference"] or "", []).append((partner, verdict))
@@ -233,7 +291,7 @@ class Show:
                     row.format = verdict["document"]["format"]
 
     def _ledger(self) -> Ledger:
-        return read_ledger(*self._stage.databases)
+        return read_ledger(*self._stage.databases, reported=self._reported)
 
     def _note_party(self, code: str, party: str) -> None:
         self._presenter.note(code, party=f"demo.party_{party}")
@@ -249,11 +307,11 @@ def _record(shown: Shown, answer: dict[str, Any]) -> None:
         shown.checks = {check["name"]: check["result"] for check in answer["verdict"]["checks"]}
 
 
-def _differences(specimen: Specimen, shown: Shown) -> list[str]:
-    """Where a document came to something else than its specimen's expectation; for people and machines."""
+def _differences(specimen: Specimen, shown: Shown) -> list[Difference]:
     expected = specimen.expected
-    if expected is None:
-        return []
+    if expected is None:  # anything may come of it, as long as it was looked at
+        refused = shown.outcome == "refused"
+        return [Difference("outcome", shown.outcome, "committed")] if refused else []
     compared: list[tuple[str, str | None, str | None]] = [
         ("outcome", expected.outcome, shown.outcome),
         ("result", expected.result, shown.result),
@@ -262,4 +320,4 @@ def _differences(specimen: Specimen, shown: Shown) -> list[str]:
     if shown.verified_by:
         compared.append(("format", expected.format, shown.format))
     compared.extend((name, result, shown.checks.get(name)) for name, result in expected.checks.items())
-    return [f"{name}: {is_} instead of {should}" for name, should, is_ in compared if is_ != should]
+    return [Difference(name, found, wanted) for name, wanted, found in compared if found != wanted]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from edged.central.mosquitto import Access
-from edged.demo.broker import HOST, DemoBroker
+from edged.demo.broker import HOST, BrokerError, DemoBroker
 from edged.demo.fleet import DemoFleet
 from edged.demo.party import EDGED, Party
 from edged.uplink.names import Role, Usage
@@ -26,6 +26,8 @@ PARTNERS = {"bank": "first-bank", "hotel": "grand-hotel"}
 """What the demo calls a partner organisation, and its name as an audience."""
 
 _BROKER_CHECK_S = 0.2
+_BROKER_STARTS = 3
+"""How often it is tried in a row: a kill may hit a broker that is just starting."""
 
 BOX_CONFIG = """\
 version = "demo"
@@ -143,6 +145,7 @@ class Stage:
         self._on_restart = on_restart
         self._fixed_today = fixed_today
         self._broker_task: asyncio.Task[None] | None = None
+        self._broker_leaves = asyncio.Event()
 
     @property
     def control(self) -> Path:
@@ -165,10 +168,11 @@ class Stage:
 
     @property
     def places(self) -> dict[str, str]:
-        """Where every party listens or keeps its things."""
+        """Where every party listens or keeps its things, and the `ca` that the broker is known by."""
         _, archive, _ = self.databases
         return {
-            "broker": f"{HOST}:{self._broker.port} (MQTT 5, mutual TLS 1.3), CA {self._ca}",
+            "broker": f"{HOST}:{self._broker.port}",
+            "ca": str(self._ca),
             "collector": str(archive),
             "box": str(self.control),
             **{name: str(self._directory / name) for name in PARTNERS},
@@ -177,19 +181,20 @@ class Stage:
     async def __aenter__(self) -> Self:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._prepare()
-        await asyncio.to_thread(self._broker.start)
-        self._broker_task = asyncio.create_task(self._keep_broker_up())
         try:
-            await asyncio.gather(*(party.start() for party in self.parties.values()))
+            await self._start_broker()
+            self._broker_task = asyncio.create_task(self._keep_broker_up(), name="watch broker")
+            for party in self.parties.values():
+                await party.start()
         except BaseException:
-            await self._stop_all()
+            await self._leave()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop_all()
+        await self._leave()
 
     def kill(self, name: str) -> None:
         """`kill -9` one party; it comes back by itself."""
@@ -203,29 +208,61 @@ class Stage:
         for party in self.parties.values():
             if party.failure is not None:
                 raise party.failure
+        if self._broker_task is not None and self._broker_task.done():
+            self._broker_task.result()
+
+    async def _leave(self) -> None:
+        """Stop everything; a cancellation (a second Ctrl-C) is put off until nothing runs any more."""
+        stopping = asyncio.create_task(self._stop_all(), name="stop all")
+        cancelled = None
+        while not stopping.done():
+            try:
+                await asyncio.wait([stopping])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        stopping.result()
 
     async def _stop_all(self) -> None:
         """The box first, so that it can say goodbye; then whoever hears it."""
-        for name in ("box", *PARTNERS, "collector"):
-            await self.parties[name].stop()
-        if self._broker_task is not None:
-            self._broker_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._broker_task
-        await asyncio.to_thread(self._broker.stop)
+        try:
+            for name in ("box", *PARTNERS, "collector"):
+                await self.parties[name].stop()
+        finally:
+            self._broker_leaves.set()
+            if self._broker_task is not None:
+                await asyncio.wait([self._broker_task])  # it may be starting one this very moment
+            await asyncio.to_thread(self._broker.stop)
 
     async def _keep_broker_up(self) -> None:
-        while True:
-            await asyncio.sleep(_BROKER_CHECK_S)
+        while not await self._broker_leaves_within(_BROKER_CHECK_S):
             if not self._broker.is_running():
                 self._on_restart("broker")
-                await asyncio.to_thread(self._broker.start)
+                await self._restart_broker()
+
+    async def _broker_leaves_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._broker_leaves.wait()
+        return self._broker_leaves.is_set()
+
+    async def _restart_broker(self) -> None:
+        for _ in range(_BROKER_STARTS - 1):
+            with contextlib.suppress(BrokerError):
+                await self._start_broker()
+                return
+        await self._start_broker()
+
+    async def _start_broker(self) -> None:
+        self._broker.spawn()  # by this thread, which lives as long as the demo: the leash is tied to it
+        await asyncio.to_thread(self._broker.wait_until_up)
 
     def _prepare(self) -> None:
         fleet = DemoFleet(self._directory / "pki", fleet=FLEET, now=datetime.now(UTC))
         self._ca = fleet.ca
         access = Access(fleet=FLEET, collectors=(COLLECTOR,), audiences=tuple(PARTNERS.values()))
-        self._broker = DemoBroker(self._directory / "broker", fleet, access)
+        self._broker = DemoBroker(self._directory / "broker", fleet, access, leash=True)
         self.parties = {
             "collector": self._collector(fleet),
             "box": self._box(fleet),

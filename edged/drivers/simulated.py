@@ -5,7 +5,7 @@ The hand of a demonstration or test reaches the glass through a Unix socket, one
     {"do": "place", "files": ["front.jpg", "back.jpg"]}    {"do": "turn"}    {"do": "remove"}
     {"do": "press"}    {"do": "unplug", "device": "camera"}    {"do": "plug", "device": "camera"}
 
-and is answered `{"ok": true, "indication": …, "light": …, "beeps": …}` or `{"ok": false, "error": …}`.
+and is answered `{"ok": true, "indication": …, "light": …, "beeps": …}` or `{"ok": false, "error": <code>}`.
 Verdicts made with these devices say so: their provenance is simulated, and they are never `live`.
 """
 
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from edged.core.image import MAX_BYTES, decode_image
-from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     ButtonPressed,
     DeviceBack,
@@ -49,6 +51,7 @@ class SimulatedGlass:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._sides: list[Path] = []
         self._side = 0
         self._unplugged: set[str] = set()
@@ -63,20 +66,31 @@ class SimulatedGlass:
         return bool(self._sides)
 
     async def open(self) -> None:
-        """Listen on the socket; it is readable by this user alone."""
-        self._socket.parent.mkdir(parents=True, exist_ok=True)
-        self._socket.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(
-            self._serve, path=str(self._socket), limit=MAX_COMMAND_BYTES
-        )
-        self._socket.chmod(0o600)
+        """Listen on the socket; it is readable by this user alone. Raises `StateError` when there can't be one."""
+        try:
+            self._socket.parent.mkdir(parents=True, exist_ok=True)
+            if _is_socket(self._socket):
+                self._socket.unlink()  # left by a daemon that was killed
+            self._server = await asyncio.start_unix_server(
+                self._serve, path=str(self._socket), limit=MAX_COMMAND_BYTES
+            )
+            self._socket.chmod(0o600)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            await self.close()
+            raise StateError("state.unusable", str(self._socket)) from error
 
     async def close(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self._socket.unlink(missing_ok=True)
+        """Stop listening and disconnect every hand."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        for writer in self._clients.values():
+            writer.transport.abort()  # `close` would wait for a hand that doesn't read its answers
+        if self._clients:
+            await asyncio.wait(self._clients)
+        with suppress(OSError):
+            self._socket.unlink()
 
     def plugged(self, device: str) -> None:
         """Raise `DeviceGoneError` if the hand has unplugged `device`."""
@@ -88,18 +102,24 @@ class SimulatedGlass:
         return self._sides[self._side] if self._sides else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, ValueError, asyncio.IncompleteReadError):
-            while line := await reader.readline():
-                writer.write(json.dumps(self._obey(line)).encode() + b"\n")
-                await writer.drain()
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients[task] = writer
+        try:
+            with suppress(ConnectionError, ValueError, asyncio.IncompleteReadError):
+                while line := await reader.readline():
+                    writer.write(json.dumps(self._obey(line)).encode() + b"\n")
+                    await writer.drain()
+        finally:
+            del self._clients[task]
+            writer.close()
 
     def _obey(self, line: bytes) -> dict[str, Any]:
         try:
             command = json.loads(line)
             self._do(command)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return {"ok": False, "error": "not a command of the simulated glass"}
+            return {"ok": False, "error": "device.not_a_command"}
         except DeviceError as error:
             return {"ok": False, "error": error.code}
         return {
@@ -141,6 +161,17 @@ class SimulatedGlass:
                 pass
             case _:
                 raise KeyError("do")
+
+
+def _is_socket(path: Path) -> bool:
+    """Whether a socket is there; False for nothing. Raises `FileExistsError` for anything else: it isn't ours."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(path)
+    return True
 
 
 def _known(device: str) -> str:
@@ -227,10 +258,21 @@ class FileCamera:
 
 def _decode(file: Path, light: Light) -> Frame:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
+        data = _read_regular(file)
+    except (OSError, ValueError) as error:  # ValueError: a path that can't be one (a NUL, a lone surrogate)
         raise DeviceError("camera", "device.file_unreadable") from error
     if len(data) > MAX_BYTES:
         raise DecodeError("image", "image.too_large")
     return Frame(decode_image(data), light)
+
+
+def _read_regular(file: Path) -> bytes:
+    """Up to one byte more than an image may have. Never waits for a writer, as opening a FIFO would."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(file)
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
