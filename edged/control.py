@@ -49,7 +49,10 @@ class ControlServer:
 
     async def __aenter__(self) -> Self:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Readable for the group by its own word, whatever the umask: the socket's mode is the permission.
+            if not self._path.parent.exists():
+                self._path.parent.mkdir(parents=True)
+                self._path.parent.chmod(0o750)
             _remove_stale(self._path)
             self._server = await asyncio.start_unix_server(
                 self._serve, path=str(self._path), limit=MAX_LINE_BYTES

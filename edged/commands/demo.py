@@ -24,25 +24,19 @@ PARTIES = ("broker", "collector", "box", "bank", "hotel")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to show, and how."""
-    parser.add_argument(
-        "--documents", type=Path, metavar="DIR", help="show the images of this folder instead"
-    )
-    parser.add_argument("--watch", action="store_true", help="keep everything up until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line; the last is the summary")
+    parser.add_argument("--documents", type=Path, metavar="DIR", help="help.demo.documents")
+    parser.add_argument("--watch", action="store_true", help="help.demo.watch")
+    parser.add_argument("--json", action="store_true", help="help.demo.json")
     parser.add_argument(
         "--kill",
         action="append",
         default=[],
         choices=PARTIES,
         metavar="PARTY",
-        help=f"kill -9 this party on the way ({', '.join(PARTIES)}); may be given several times",
+        help="help.demo.kill",
     )
-    parser.add_argument(
-        "--directory", type=Path, metavar="DIR", help="keep everything the parties write in this new folder"
-    )
-    parser.epilog = (
-        "Exit code: 0 when the ledger balances and every specimen came to what was expected, 1 otherwise."
-    )
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="help.demo.directory")
+    parser.epilog = "help.demo.exit_codes"
 
 
 def run(args: argparse.Namespace) -> int:
