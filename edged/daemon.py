@@ -37,9 +37,8 @@ from edged.uplink.status import Connected, Disconnected
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.reading import PageReading
