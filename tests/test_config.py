@@ -41,7 +41,7 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('host = "broker.example.org"', "", "broker.host: required key is missing"),
         ("[clock]", "[clok]", "clok: unknown key"),
         ('driver = "simulated" ', 'driver = "magic" ', "head.driver: Invalid enum value 'magic'"),
-        ('tls_key = "tls.key"', "tls_key = 5", "identity.tls_key: Expected a file path in quotes"),
+        ('tls_key = "/var/lib/edged/tls.key"', "tls_key = 5", "identity.tls_key: Expected a file path in quotes"),
         ('default_scene = "bank"', 'default_scene = "casino"', "default_scene: unknown name"),
         ("[scenes.hotel]", "[scenes.casino]", "scenes.casino: unknown name"),
         ('mandatory = ["document_detected"', 'mandatory = ["smell"', "scenes.hotel.mandatory: unknown name"),

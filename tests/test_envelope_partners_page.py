@@ -111,15 +111,20 @@ def test_it_refuses_what_we_refuse(verify: Callable[..., tuple[int, str]]) -> No
         "validity": (envelope(signer(issuer, days=1)), issuer, "bank"),
         "audience": (good, issuer, "hotel"),
         "name": (signed(signer(issuer, Principal("harbour", Role.COLLECTOR, "box-1"))), issuer, "bank"),
-        "kind": (signed(signer(demo)), demo, "bank"),
+        "kind": (signed(box, kind="rumour"), issuer, "bank"),
+        "live": (signed(signer(demo)), demo, "bank"),
+        "form": (good + ".more", issuer, "bank"),
     }
     for what, (compact, trusted, audience) in cases.items():
         code, out = verify(compact, trusted, audience)
         assert (code, out.strip()) == (65, f"refused: {what}")
     for changes in ({"iss": "box-2"}, {"fleet": "depot"}):
         assert verify(signed(box, **changes), issuer) == (65, "refused: name\n")
-    for junk in ("", "hello", f"{head}.{body}", f"{head}.{body}."):
-        assert verify(junk, issuer)[0] != 0
+    simulated = {"head": {"driver": "simulated", "identity": None, "simulated": True}}
+    assert verify(signed(box, provenance=simulated), issuer) == (65, "refused: live\n")
+    padded = f"{head}.{body}.{signature[:40]}!{signature[40:]}"
+    for junk in ("", "hello", f"{head}.{body}", f"{head}.{body}.", padded, "a" * 70_000 + good):
+        assert verify(junk, issuer) == (65, "refused: form\n")
 
 
 def _anchor(issuer: FleetAuthority) -> TrustAnchor:

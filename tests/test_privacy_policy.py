@@ -228,9 +228,20 @@ class TestDates:
         assert told(passport(birth_date=birth), "age_over_18")["age_over_18"] is adult
 
     def test_an_untrusted_clock_knows_no_ages(self) -> None:
-        found = told(passport(), "age_over_18", "birth_date", today=None)
-        assert found["birth_date"] == "1974"
-        assert found[WITHHELD] == {"age_over_18": "claim.clock_not_trusted"}
+        """Nor any date: which century two digits mean is the clock's guess."""
+        found = told(passport(), "age_over_18", "birth_date", "expiry_date", "nationality", today=None)
+        assert found["nationality"] == "UTO"
+        assert found[WITHHELD] == dict.fromkeys(
+            ("age_over_18", "birth_date", "expiry_date"), "claim.clock_not_trusted"
+        )
+
+    def test_a_pseudonym_is_made_of_what_was_read_for_sure(self) -> None:
+        """The state and the code have no check digit: misread, they would make another document of it."""
+        sure = told(passport(), "document")
+        unsure = told(passport(), "document", certain=False)
+        assert sure["document"]
+        assert unsure["document"] is None
+        assert unsure[WITHHELD] == {"document": "claim.not_certain"}
 
     def test_expiry_becomes_a_month(self) -> None:
         assert told(passport(expiry_date="2804<<"), "expiry_date")["expiry_date"] == "2028-04"

@@ -21,9 +21,9 @@ default_scene = "bank"              # scene of the button on the head
 
 [identity]                          # key files must have mode 0600
 fleet_ca = "fleet-ca.pem"
-signing_key = "signing.key"
+signing_key = "/var/lib/edged/signing.key"
 signing_certificate = "signing.pem"
-tls_key = "tls.key"
+tls_key = "/var/lib/edged/tls.key"
 tls_certificate = "tls.pem"
 
 [broker]                            # MQTT 5 over mutual TLS 1.3

@@ -171,9 +171,11 @@ class _Disclosure:
             case "age_over_18":
                 return self._is_adult(self._date("birth_date"))
             case "document":
+                # The state and the code have no check digit: misread, they would make another document of it.
                 number = self._text("document_number")
-                kind = self._mrz.document_class.value
-                return self._pseudonyms.pseudonym(claim, self._mrz.issuing_state, kind, number)
+                state = self._present(self._sound("issuing_state", self._mrz.issuing_state))
+                self._sound("document_code", self._mrz.document_code)
+                return self._pseudonyms.pseudonym(claim, state, self._mrz.document_class.value, number)
             case "holder":
                 return self._pseudonyms.pseudonym(claim, *self._holder())
             case _:
