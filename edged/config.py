@@ -256,6 +256,10 @@ def _of_validation(message: str) -> ConfigError:
         return ConfigError(key(unknown[1]), "config.unknown_key")
     if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
         return ConfigError(key(missing[1]), "config.missing_key")
+    if wrong := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
+        return ConfigError(path or FILE, "config.wrong_type", expected=wrong[1], got=wrong[2])
+    if choice := re.fullmatch(r"Invalid enum value (.*)", text):
+        return ConfigError(path or FILE, "config.invalid_choice", value=choice[1])
     return ConfigError(path or FILE, "config.wrong_value", problem=text)
 
 
