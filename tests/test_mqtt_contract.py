@@ -348,6 +348,28 @@ async def test_one_certificate_on_two_boxes_ends_the_first(place: Town) -> None:
         await second.publish(topics.verdict(FLEET, "box-1", "bank"), b"x")
 
 
+async def test_nobody_takes_anothers_session_by_its_client_id(place: Town) -> None:
+    """The client id is the certificate's name: what is queued for the bank survives the hotel's calling itself so."""
+    keep = session("audience.bank", expiry_s=60)
+    bank, hotel = place.endpoint(Role.AUDIENCE, "bank"), place.endpoint(Role.AUDIENCE, "hotel")
+    async with connect(bank, keep) as follower:
+        await follower.subscribe(topics.every_verdict(FLEET, "bank"))
+    async with device(place) as box:
+        await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"queued")
+    async with connect(hotel, session("audience.bank")):
+        pass
+    async with connect(bank, keep) as follower:
+        assert follower.session_present
+        assert [message.payload for message in await follower.receive()] == [b"queued"]
+        async with connect(hotel, session("audience.bank")):
+            await asyncio.sleep(0.1)
+            with pytest.raises(
+                UplinkError
+            ):  # (an access list lets no partner write, but the connection lives)
+                await follower.publish("t", b"x")
+            assert not follower._client.lost.done(), "nobody is thrown out, either"
+
+
 async def test_a_packet_larger_than_the_broker_takes_is_refused_before_it_is_sent(place: Town) -> None:
     async with device(place) as box:
         with pytest.raises(PublishRefusedError) as caught:

@@ -16,20 +16,22 @@ import msgspec
 import pytest
 
 from edged import messages
-from edged.central.collector import CollectorSettings
+from edged.central.collector import Collector, CollectorSettings
 from edged.central.mosquitto import Access, Listener
 from edged.central.mosquitto import configuration as broker_configuration
 from edged.commands._delivery import in_words
 from edged.config import load_toml
-from edged.errors import ConfigError, StateError
+from edged.errors import ConfigError, StateError, UplinkError
+from edged.partner.follow import Follower
 from edged.uplink.database import DatabaseThread, connect, connect_reader, transaction
 from edged.uplink.mqtt import connect as connect_broker
 from edged.uplink.names import Role
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.status import Connected, UplinkHealth
+from edged.uplink.subscription import Down
 from tests.broker import Town, session, town
-from tests.delivery import box, collector_settings, configuration, partner_settings
+from tests.delivery import Events, box, collector_settings, configuration, partner_settings, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -277,6 +279,40 @@ def test_an_endpoint_that_cannot_work_is_refused_by_its_key(tmp_path: Path, key:
     with pytest.raises(ConfigError) as caught:
         load_toml(configuration(broken, tmp_path / "central.toml"), CollectorSettings)
     assert f"broker.{key}" in str(caught.value)
+
+
+def test_the_broker_keeps_a_session_as_long_as_its_subscriber_asks_for(tmp_path: Path) -> None:
+    """Two weeks, at both ends; the shorter one would count."""
+    place = Town(tmp_path / "town")
+    parties = (
+        Follower(partner_settings(place, tmp_path / "bank"), on_event=print),
+        Collector(collector_settings(place, tmp_path / "centre")),
+    )
+    assert {party._subscription._session.expiry_s for party in parties} == {14 * 24 * 3600}
+    text = broker_configuration(Listener(1883, *(tmp_path,) * 5))
+    assert "persistent_client_expiration 14d" in text.splitlines()
+    assert "max_queued_messages 10000" in text.splitlines()
+
+
+async def test_a_subscriber_that_never_connects_waits_longer_and_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that takes longer than the wait before it is no connection that held."""
+
+    @contextlib.asynccontextmanager
+    async def slow_failure(*_: object) -> AsyncIterator[None]:
+        await asyncio.sleep(0.05)
+        raise UplinkError("uplink.connect_timeout")
+        yield
+
+    monkeypatch.setattr("edged.uplink.subscription.connect", slow_failure)
+    events = Events()
+    settings = msgspec.structs.replace(
+        collector_settings(Town(tmp_path / "town"), tmp_path / "centre"), reconnect_min_s=0.01
+    )
+    async with running(Collector(settings, on_event=events.append)):
+        await events.until(lambda seen: len(seen.of(Down)) == 5)
+    assert events.of(Down)[4].retry_s >= 0.08
 
 
 def test_the_brokers_configuration_refuses_what_would_break_it(tmp_path: Path) -> None:

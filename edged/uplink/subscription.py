@@ -1,6 +1,6 @@
 """A subscription that outlives its connections: what the collector and a partner's subscriber have in common.
 
-The broker keeps the session (stable client id, a day), messages come in batches, and a batch is acknowledged by
+The broker keeps the session (stable client id, two weeks), messages come in batches, and a batch is acknowledged by
 whoever has stored it. Killed anywhere, the broker sends again what wasn't acknowledged.
 """
 
@@ -22,8 +22,9 @@ from edged.uplink.streams import Alarm, Hole
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-SESSION_EXPIRY_S: Final = 86_400
-"""The broker keeps our session a day: then whoever is gone is gone, and outboxes send anew."""
+SESSION_EXPIRY_S: Final = 14 * 86_400
+"""The broker keeps our session for two weeks: a partner that is away over the holidays comes back to its queue
+(as far as that reaches, see `edged.central.mosquitto.QUEUE_LENGTH`), and a queue nobody comes for ends."""
 
 QUIET_S: Final = 2.0
 """Holes are looked for when nothing has come for so long: in between, numbers merely overtake each other."""
@@ -91,6 +92,7 @@ class Subscription:
         self._log = log.get("subscription")
         self._stopping = asyncio.Event()
         self._holes: tuple[Hole, ...] = ()
+        self._ready_at: float | None = None
 
     def stop(self) -> None:
         """Let `run` return after the batch in hand."""
@@ -102,15 +104,15 @@ class Subscription:
             await self._attempt(receiver)
 
     async def _attempt(self, receiver: Receiver) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._ready_at = None
         try:
             await receiver.on_connect()
             await self._connected(receiver)
             return
         except (UplinkError, CertificateError, StateError) as error:
             code, detail = error.code, str(error)
-        self._backoff.lasted(loop.time() - began)
+        if self._ready_at is not None:
+            self._backoff.lasted(asyncio.get_running_loop().time() - self._ready_at)
         wait = round(self._backoff.next(), 3)
         self._log.warning("down", code=code, detail=detail, retry_s=wait)
         self._on_event(Down(code, wait))
@@ -119,6 +121,7 @@ class Subscription:
     async def _connected(self, receiver: Receiver) -> None:
         async with connect(self._endpoint, self._session) as connection:
             await connection.subscribe(self._filter)
+            self._ready_at = asyncio.get_running_loop().time()
             resumed = connection.session_present
             self._log.info("ready", client=self._session.client_id, resumed=resumed)
             self._on_event(Ready(self._session.client_id, resumed))
