@@ -75,12 +75,12 @@ def plant_in_verdict() -> None:
 def plant_in_database() -> None:
     commit = edged.daemon.StateDatabase.commit_inspection
 
-    def remembering(self: Any, *arguments: Any) -> Any:
+    def remembering(self: Any, *arguments: Any, **rest: Any) -> Any:
         with sqlite3.connect(self._connection.execute("PRAGMA database_list").fetchone()[2]) as other:
             other.execute("CREATE TABLE IF NOT EXISTS visitor (name BLOB)")
             other.execute("INSERT INTO visitor VALUES (?)", (seen[-1].encode("utf-16-le"),))
         other.close()
-        return commit(self, *arguments)
+        return commit(self, *arguments, **rest)
 
     edged.daemon.StateDatabase.commit_inspection = remembering  # type: ignore[method-assign]
 
