@@ -186,11 +186,15 @@ async def test_closing_disconnects_every_hand_and_leaves_no_task(tmp_path: Path)
     glass = SimulatedGlass(tmp_path / "glass.sock")
     await glass.open()
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "glass.sock"))
-    _, deaf = await asyncio.open_unix_connection(str(tmp_path / "glass.sock"), limit=1)
+    _, deaf = await asyncio.open_unix_connection(str(tmp_path / "glass.sock"))
+    assert isinstance(deaf.transport, asyncio.Transport)
+    deaf.transport.pause_reading()
     deaf.write(b'{"do": "look"}\n' * 20_000)  # whose answers pile up
     writer.write(b'{"do": "look"}\n')
     assert json.loads(await reader.readline())["ok"]
     async with asyncio.timeout(5):
+        while not any(client.transport.get_write_buffer_size() for client in glass._clients.values()):
+            await asyncio.sleep(0.01)
         await glass.close()
         assert await reader.read() == b""
     assert asyncio.all_tasks() == {asyncio.current_task()}
