@@ -94,6 +94,7 @@ async def box(
     *,
     run: bool = True,
     retry: RetryPolicy = RETRY,
+    clock: Callable[[], datetime] = now,
     **settings: Any,
 ) -> AsyncIterator[Box]:
     directory.mkdir(exist_ok=True)  # noqa: ASYNC240
@@ -110,6 +111,7 @@ async def box(
         signer=place.signer(Role.DEVICE, name),
         anchor=place.anchor,
         on_event=made.events.append,
+        clock=clock,
         chance=random.Random(1),
     )
     if run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -243,6 +244,42 @@ def test_a_restored_box_starts_a_new_stream(archive: Archive, place: Town) -> No
     assert summary(store(archive, *map(sent, stream(before, "bank", 3)))) == (3, 0, [])
     assert summary(store(archive, *map(sent, stream(after, "bank", 3)))) == (3, 0, [])
     assert len(archive.ledger().streams) == 2
+
+
+def test_what_was_signed_before_the_certificate_expired_is_archived_afterwards(
+    archive: Archive, place: Town, sealer: Sealer
+) -> None:
+    """A box came back after weeks offline; its certificate ended meanwhile. Old dates are good for 90 days."""
+    first, second = stream(sealer, "bank", 2)
+    end = place.signer(Role.DEVICE, "box-1").not_after
+
+    def at(days: float, envelope: Envelope) -> tuple[int, int, list[str]]:
+        return summary(archive.store([sent(envelope)], end + timedelta(days=days)))
+
+    assert at(91, first) == (0, 0, ["cert.expired"])
+    assert at(89, first) == (1, 0, [])
+    assert at(-1, second) == (1, 0, [])
+
+    def third(**changes: Any) -> Envelope:
+        return sealer(draft("bank", **changes), StreamPosition(3, second.sha256))
+
+    assert at(1, third(clock="not_trusted")) == (0, 0, ["cert.expired"]), "nobody knows when it was signed"
+    sealer.now = end + timedelta(seconds=1)
+    assert at(1, third()) == (0, 0, ["cert.expired"]), "signed after the end"
+    sealer.now = NOW - timedelta(days=1)
+    assert at(1, third()) == (0, 0, ["cert.expired"]), "signed before the beginning, so it says"
+    sealer.now = end
+    assert at(1, third()) == (1, 0, [])
+
+
+def test_the_fleets_authority_must_hold_to_the_certificates_end(place: Town, tmp_path: Path) -> None:
+    """`late` forgives the device's own certificate alone, and no stranger's."""
+    stranger = Town(tmp_path / "stranger")
+    archive = Archive.open(tmp_path / "archive.sqlite", stranger.anchor)
+    (foreign,) = stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log-1"), "bank", 1)
+    archived = archive.store([sent(foreign)], NOW + timedelta(days=400))
+    assert summary(archived) == (0, 0, ["cert.unknown_issuer"])
+    archive.close()
 
 
 def test_alarms_are_counted_not_hoarded(place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

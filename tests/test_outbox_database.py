@@ -301,6 +301,23 @@ def test_the_clock_floor_never_sinks(state: StateDatabase) -> None:
     assert state.last_receipt() == later(200)
 
 
+def test_a_receipt_from_the_future_does_not_make_our_clock_look_wrong(state: StateDatabase) -> None:
+    """The signer's clock is wrong, not ours: the envelope is stored all the same, the floor stays below now."""
+    envelopes = commit(state, "bank")
+    ahead = receipt(covering(state, envelopes), iat=int(later(300 * 86_400).timestamp()))
+    assert state.apply_receipt(ahead, later(-3)).receipted == (1,), "a time service may step back a little"
+    assert state.last_receipt() == later(-3)
+    state.apply_receipt(ahead, later(20))
+    assert state.last_receipt() == later(20)
+
+
+def test_a_lost_clock_learns_from_a_receipt(state: StateDatabase) -> None:
+    envelopes = commit(state, "bank")
+    signed = receipt(covering(state, envelopes), iat=int(later(40 * 86_400).timestamp()))
+    assert state.apply_receipt(signed, datetime(1970, 1, 1, tzinfo=UTC)).receipted == (1,)
+    assert state.last_receipt() == later(40 * 86_400)
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_history_adds_up(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:

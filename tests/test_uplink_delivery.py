@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+RECEIPTED = int(NOW.timestamp())
+
 
 @pytest.fixture(autouse=True)
 def quiet_loop(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
@@ -312,18 +314,20 @@ async def test_receipts_that_are_not(place: Town, tmp_path: Path) -> None:
         right_hash = msgspec.structs.replace(whole, sha256=range_sha256([sent.sha256]))
         forged = {
             "cert.wrong_role": as_receipt(place, Role.DEVICE, "box-2", right_hash),
-            "receipt.wrong_device": seal_receipt("box-2", [right_hash], iat=0, signer=centre),
-            "receipt.hash_mismatch": seal_receipt("box-1", [whole], iat=0, signer=centre),
+            "receipt.wrong_device": seal_receipt("box-2", [right_hash], iat=RECEIPTED, signer=centre),
+            "receipt.hash_mismatch": seal_receipt("box-1", [whole], iat=RECEIPTED, signer=centre),
             "receipt.unknown_envelope": seal_receipt(
-                "box-1", [msgspec.structs.replace(right_hash, last=2)], iat=0, signer=centre
+                "box-1", [msgspec.structs.replace(right_hash, last=2)], iat=RECEIPTED, signer=centre
             ),
             "receipt.other_log": seal_receipt(
-                "box-1", [msgspec.structs.replace(right_hash, log_id="other")], iat=0, signer=centre
+                "box-1", [msgspec.structs.replace(right_hash, log_id="other")], iat=RECEIPTED, signer=centre
             ),
             "jws.malformed": "garbage",
         }
         stranger = Town(tmp_path / "stranger")
-        foreign = seal_receipt("box-1", [right_hash], iat=0, signer=stranger.signer(Role.COLLECTOR, "centre"))
+        foreign = seal_receipt(
+            "box-1", [right_hash], iat=RECEIPTED, signer=stranger.signer(Role.COLLECTOR, "centre")
+        )
         async with connect(place.endpoint(Role.COLLECTOR, "second"), session("second")) as raw:
             for count, (code, compact) in enumerate(forged.items(), 1):
                 await raw.publish(topics.receipt(FLEET, "box-1"), compact.encode())
@@ -334,14 +338,14 @@ async def test_receipts_that_are_not(place: Town, tmp_path: Path) -> None:
             await device.events.until(lambda events: len(events.of(ReceiptRefused)) == len(forged) + 1)
             assert (await device.counts()).pending == 1, "nothing was forgotten"
             assert device.uplink.health.receipts_refused == len(forged) + 1
-            good = seal_receipt("box-1", [right_hash], iat=0, signer=centre)
+            good = seal_receipt("box-1", [right_hash], iat=RECEIPTED, signer=centre)
             await raw.publish(topics.receipt(FLEET, "box-1"), good.encode())
             await device.settled()
 
 
 def as_receipt(place: Town, role: Role, name: str, run: ReceiptRange) -> str:
     """A receipt in perfect form, signed by somebody who is no collector."""
-    receipt = Receipt(name, FLEET, "box-1", 0, (run,))
+    receipt = Receipt(name, FLEET, "box-1", RECEIPTED, (run,))
     return place.signer(role, name).sign(TYP_RECEIPT, msgspec.json.encode(receipt, order="deterministic"))
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,20 +22,21 @@ from edged.central.mosquitto import Access, Listener
 from edged.central.mosquitto import configuration as broker_configuration
 from edged.commands._delivery import in_words
 from edged.config import load_toml
-from edged.errors import ConfigError, StateError, UplinkError
+from edged.errors import ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.partner.follow import Follower
-from edged.uplink.database import DatabaseThread, connect, connect_reader, transaction
+from edged.uplink.database import DatabaseThread, connect, connect_reader, from_ms, to_ms, transaction
+from edged.uplink.envelope import ReceiptRange, range_sha256, seal_receipt
 from edged.uplink.mqtt import connect as connect_broker
 from edged.uplink.names import Role
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.status import Connected, UplinkHealth
-from edged.uplink.subscription import Down
-from tests.broker import Town, session, town
-from tests.delivery import Events, box, collector_settings, configuration, partner_settings, running
+from edged.uplink.subscription import Down, Subscription
+from tests.broker import NOW, Town, session, town
+from tests.delivery import Box, Events, box, collector_settings, configuration, now, partner_settings, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
@@ -299,13 +301,11 @@ async def test_a_subscriber_that_never_connects_waits_longer_and_longer(
 ) -> None:
     """An attempt that takes longer than the wait before it is no connection that held."""
 
-    @contextlib.asynccontextmanager
-    async def slow_failure(*_: object) -> AsyncIterator[None]:
+    async def slow_failure(*_: object) -> None:
         await asyncio.sleep(0.05)
         raise UplinkError("uplink.connect_timeout")
-        yield
 
-    monkeypatch.setattr("edged.uplink.subscription.connect", slow_failure)
+    monkeypatch.setattr(Subscription, "_connected", slow_failure)
     events = Events()
     settings = msgspec.structs.replace(
         collector_settings(Town(tmp_path / "town"), tmp_path / "centre"), reconnect_min_s=0.01
@@ -324,3 +324,58 @@ def test_the_brokers_configuration_refuses_what_would_break_it(tmp_path: Path) -
     here = tmp_path / "with\nnewline"
     with pytest.raises(ValueError):
         broker_configuration(Listener(1883, here, here, here, here, here))
+
+
+@contextlib.asynccontextmanager
+async def receipted_once(
+    place: Town, directory: Path, clock: list[datetime]
+) -> AsyncIterator[tuple[Box, Callable[..., Any]]]:
+    """A box that has committed two envelopes; `apply(seq, iat)` takes a good collector's receipt for one."""
+    async with box(place, directory, run=False, clock=lambda: clock[0]) as device:
+        await device.commit("bank")
+        await device.commit("bank")
+        clock[0] = now()
+        due = await device.state.run(lambda state: state.due(9, now()))
+        hashes = {envelope.seq: envelope.sha256 for envelope in due}
+        centre = place.signer(Role.COLLECTOR, "centre")
+
+        async def apply(seq: int, iat: datetime) -> datetime | None:
+            covered = ReceiptRange(device.sealer.log_id, "bank", seq, seq, range_sha256([hashes[seq]]))
+            compact = seal_receipt("box-1", [covered], iat=int(iat.timestamp()), signer=centre).encode()
+            await device.state.run(lambda state: device.uplink._apply(state, compact))
+            return await device.state.run(lambda state: state.last_receipt())
+
+        yield device, apply
+
+
+def in_ms(moment: datetime) -> datetime:
+    return from_ms(to_ms(moment))
+
+
+async def test_a_collector_whose_clock_is_wrong_disables_no_box(tmp_path: Path) -> None:
+    clock = [now()]
+    async with receipted_once(Town(tmp_path / "town"), tmp_path / "box", clock) as (device, apply):
+        with pytest.raises(SignatureRefusedError) as caught:  # its own certificate ended long before
+            await apply(1, NOW.replace(year=2090))
+        assert caught.value.code == "receipt.wrong_time"
+        with pytest.raises(SignatureRefusedError):
+            await apply(1, NOW - timedelta(days=1))
+        # A year ahead is within its certificate: believed in what is stored, not in what time it is.
+        assert await apply(1, NOW + timedelta(days=365)) == in_ms(clock[0])
+        assert (await device.counts()).pending == 1
+        clock[0] = (clock[0] + timedelta(seconds=30)).replace(microsecond=0)
+        assert await apply(2, clock[0]) == clock[0]
+        assert (await device.counts()).pending == 0
+
+
+async def test_a_box_that_woke_up_in_1970_takes_receipts(tmp_path: Path) -> None:
+    """Its own clock would find the collector's certificate not yet valid; what it knows of the time doesn't."""
+    clock = [now()]
+    async with receipted_once(Town(tmp_path / "town"), tmp_path / "box", clock) as (device, apply):
+        await apply(1, clock[0])
+        clock[0] = datetime(1970, 1, 1, tzinfo=UTC)
+        tomorrow = NOW + timedelta(days=1)
+        assert await apply(2, tomorrow) == tomorrow
+        assert (await device.counts()).pending == 0
+        with pytest.raises(SignatureRefusedError):
+            await apply(2, NOW.replace(year=2090))

@@ -8,6 +8,7 @@ what gets into `claims` has passed `edged.privacy`. Takes time as an argument, d
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -205,15 +206,17 @@ def open_envelope(
     at: datetime,
     audience: str | None = None,
     device: str | None = None,
+    late: timedelta = timedelta(0),
 ) -> OpenedEnvelope:
     """Verify an envelope, and that it is what its topic says when `audience` and `device` are given.
 
-    `at` (timezone-aware) is the moment at which the certificates must be valid. Raises
+    `at` (timezone-aware) is the moment at which the certificates must be valid. With `late`, the device's own
+    may have expired so long before `at` if the envelope was committed while it held, by a trusted clock. Raises
     `SignatureRefusedError`: a code of `sign.verify`, `envelope.malformed`, `envelope.broken_stream`,
     `envelope.wrong_issuer`, `envelope.wrong_fleet`, `envelope.wrong_audience`, `envelope.live_from_demo`,
     `envelope.live_from_simulated`.
     """
-    verified = sign.verify(compact, typ=TYP_VERDICT, anchor=anchor, role=Role.DEVICE, at=at)
+    verified = sign.verify(compact, typ=TYP_VERDICT, anchor=anchor, role=Role.DEVICE, at=at, late=late)
     payload = _parse(verified.payload, EnvelopePayload)
     if payload.iss != verified.principal.name or device not in (None, payload.iss):
         raise SignatureRefusedError("envelope.wrong_issuer")
@@ -221,6 +224,8 @@ def open_envelope(
         raise SignatureRefusedError("envelope.wrong_fleet")
     if audience not in (None, payload.audience):
         raise SignatureRefusedError("envelope.wrong_audience")
+    if at > verified.not_after and not (payload.clock == "trusted" and verified.valid_at(payload.iat)):
+        raise SignatureRefusedError("cert.expired")
     _check_payload(payload, demo=anchor.demo)
     return OpenedEnvelope(verified.principal, payload, verified.sha256.hex())
 
@@ -250,7 +255,8 @@ def open_receipt(compact: str | bytes, *, anchor: TrustAnchor, at: datetime, dev
     """Verify a receipt for `device`.
 
     Raises `SignatureRefusedError`: a code of `sign.verify`, `receipt.malformed`, `receipt.wrong_issuer`,
-    `receipt.wrong_fleet`, `receipt.wrong_device`.
+    `receipt.wrong_fleet`, `receipt.wrong_device`, `receipt.wrong_time` (signed, so it says, when its signer's
+    certificate didn't hold).
     """
     verified = sign.verify(compact, typ=TYP_RECEIPT, anchor=anchor, role=Role.COLLECTOR, at=at)
     receipt = _parse(verified.payload, Receipt)
@@ -260,6 +266,8 @@ def open_receipt(compact: str | bytes, *, anchor: TrustAnchor, at: datetime, dev
         raise SignatureRefusedError("receipt.wrong_fleet")
     if receipt.device != device:
         raise SignatureRefusedError("receipt.wrong_device")
+    if not verified.valid_at(receipt.iat):
+        raise SignatureRefusedError("receipt.wrong_time")
     _check_receipt(receipt)
     return receipt
 

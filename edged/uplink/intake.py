@@ -7,6 +7,7 @@ placing, in one transaction, so that a batch is acknowledged when all of it is o
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 BATCH: Final = 100
 """Messages in one transaction: spreads the cost of a sync over many, and bounds what is verified meanwhile."""
+
+LATE: Final = timedelta(days=90)
+"""How long after its certificate expired a device's envelopes are still taken, if they were committed before.
+
+A box may be offline for weeks while its certificate is replaced, and what it said until then was true when it
+said it. Not for ever: whoever gets hold of an old key could sign with old dates.
+"""
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -77,7 +85,12 @@ def _verify(
         if audience not in (None, place.audience):
             return "envelope.wrong_audience"
         return open_envelope(
-            message.payload, anchor=anchor, at=now, audience=place.audience, device=place.device
+            message.payload,
+            anchor=anchor,
+            at=now,
+            audience=place.audience,
+            device=place.device,
+            late=LATE,
         )
     except (DecodeError, SignatureRefusedError) as error:
         return error.code

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edged import RELEASED
 from edged.errors import StateError
 from edged.uplink import database
 from edged.uplink.database import StreamKey, from_ms, to_ms, transaction, translated
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 MAX_RANGE: Final = 10_000
 """Envelopes in one range of a receipt: ours cover a batch; a longer one would hold up a live commit."""
+
+SETTLING: Final = timedelta(seconds=5)
+"""A time service may step a good clock back by this much; as far below the floor it isn't taken for lost."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -285,6 +289,8 @@ class StateDatabase:
 
         A range whose hash isn't that of the envelopes we committed is refused whole and forgets nothing:
         `receipt.other_log`, `receipt.too_long`, `receipt.unknown_envelope` or `receipt.hash_mismatch`.
+
+        A receipt also tells the time, for `last_receipt`: see `_learn`.
         """
         receipted: list[int] = []
         refused: list[str] = []
@@ -294,8 +300,21 @@ class StateDatabase:
                 if reason is not None:
                     refused.append(reason)
             if len(refused) < len(receipt.ranges):
-                self._raise_meta("last_receipt", receipt.iat * 1000)
+                self._learn(receipt.iat * 1000, now)
         return ReceiptOutcome(tuple(receipted), tuple(refused))
+
+    def _learn(self, iat: int, now: datetime) -> None:
+        """Raise `last_receipt` to a receipt's time (in milliseconds), without letting its signer set our clock.
+
+        A clock that is not below its floor may be right, and then no receipt is from later than now: one that
+        says so was signed by a wrong clock, and a floor that high would make ours look wrong for good. A clock
+        below its floor (1970 after a power cut) is certainly wrong: it learns whatever the receipt says, which
+        `open_receipt` has bounded by the validity of the signer's certificate.
+        """
+        floors = (RELEASED, self.last_commit(), self.last_receipt())
+        floor = max(moment for moment in floors if moment is not None)
+        lost = now < floor - SETTLING
+        self._raise_meta("last_receipt", iat if lost else min(iat, to_ms(now)))
 
     def _apply_range(self, claimed: ReceiptRange, moment: int, receipted: list[int]) -> str | None:
         if claimed.log_id != self.log_id:
@@ -348,7 +367,7 @@ class StateDatabase:
         return self._moment("last_commit")
 
     def last_receipt(self) -> datetime | None:
-        """The latest time that an accepted receipt was signed at, by the collector's clock."""
+        """The latest time that an accepted receipt was signed at, by the collector's clock; see `_learn`."""
         return self._moment("last_receipt")
 
     def _moment(self, key: str) -> datetime | None:

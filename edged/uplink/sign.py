@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography import x509
@@ -35,9 +36,6 @@ from edged.uplink.roles import (
     principal_of,
     read_private,
 )
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 ALGORITHM: Final = "ES256"
 
@@ -119,10 +117,30 @@ class Verified(msgspec.Struct, frozen=True):
     payload: bytes
     sha256: bytes
     """SHA-256 of the compact serialisation in ASCII: the message's name in receipts and `prev`."""
+    not_before: datetime
+    """When the signer's own certificate began to hold."""
+    not_after: datetime
+    """When it ends."""
+
+    def valid_at(self, iat: int) -> bool:
+        """Whether the signer's certificate held at `iat`, the second at which the message says it was signed."""
+        return self.not_before.timestamp() <= iat <= self.not_after.timestamp()
 
 
-def verify(compact: str | bytes, *, typ: str, anchor: TrustAnchor, role: Role, at: datetime) -> Verified:
+def verify(
+    compact: str | bytes,
+    *,
+    typ: str,
+    anchor: TrustAnchor,
+    role: Role,
+    at: datetime,
+    late: timedelta = timedelta(0),
+) -> Verified:
     """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
+
+    With `late`, a signer's own certificate may have ended so long before `at`; the chain is then checked at the
+    last moment of that certificate, and the caller must see that the message was signed before
+    (`Verified.valid_at`).
 
     Raises `SignatureRefusedError` and nothing else, whatever the bytes: `jws.too_large`, `jws.malformed`,
     `jws.header_refused`, `jws.wrong_algorithm`, `jws.wrong_type`, `jws.no_certificate`,
@@ -133,7 +151,7 @@ def verify(compact: str | bytes, *, typ: str, anchor: TrustAnchor, role: Role, a
     header = _header(header_segment, typ)
     chain = _chain(header.x5c)
     try:
-        principal = anchor.verify(chain, usage=Usage.SIGNING, at=at)
+        principal = _holder(chain, anchor, at, late)
     except CertificateError as error:
         raise SignatureRefusedError(error.code) from error
     if principal.role is not role:
@@ -148,7 +166,25 @@ def verify(compact: str | bytes, *, typ: str, anchor: TrustAnchor, role: Role, a
         signed = jws.deserialize_compact(data, ECKey.import_key(key), registry=_REGISTRY)
     except (JoseError, ValueError) as error:
         raise SignatureRefusedError("jws.signature_wrong") from error
-    return Verified(principal, signed.payload, hashlib.sha256(data).digest())
+    return Verified(
+        principal,
+        signed.payload,
+        hashlib.sha256(data).digest(),
+        chain[0].not_valid_before_utc,
+        chain[0].not_valid_after_utc,
+    )
+
+
+def _holder(chain: list[x509.Certificate], anchor: TrustAnchor, at: datetime, late: timedelta) -> Principal:
+    try:
+        return anchor.verify(chain, usage=Usage.SIGNING, at=at)
+    except CertificateError as error:
+        if error.code != "cert.expired":
+            raise
+        end = chain[0].not_valid_after_utc
+        if not end < at <= end + late:
+            raise
+    return anchor.verify(chain, usage=Usage.SIGNING, at=end)
 
 
 def _ascii(compact: str | bytes) -> bytes:

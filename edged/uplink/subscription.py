@@ -92,7 +92,6 @@ class Subscription:
         self._log = log.get("subscription")
         self._stopping = asyncio.Event()
         self._holes: tuple[Hole, ...] = ()
-        self._ready_at: float | None = None
 
     def stop(self) -> None:
         """Let `run` return after the batch in hand."""
@@ -104,15 +103,12 @@ class Subscription:
             await self._attempt(receiver)
 
     async def _attempt(self, receiver: Receiver) -> None:
-        self._ready_at = None
         try:
             await receiver.on_connect()
             await self._connected(receiver)
             return
         except (UplinkError, CertificateError, StateError) as error:
             code, detail = error.code, str(error)
-        if self._ready_at is not None:
-            self._backoff.lasted(asyncio.get_running_loop().time() - self._ready_at)
         wait = round(self._backoff.next(), 3)
         self._log.warning("down", code=code, detail=detail, retry_s=wait)
         self._on_event(Down(code, wait))
@@ -121,19 +117,25 @@ class Subscription:
     async def _connected(self, receiver: Receiver) -> None:
         async with connect(self._endpoint, self._session) as connection:
             await connection.subscribe(self._filter)
-            self._ready_at = asyncio.get_running_loop().time()
             resumed = connection.session_present
             self._log.info("ready", client=self._session.client_id, resumed=resumed)
             self._on_event(Ready(self._session.client_id, resumed))
-            news = True
-            while not self._stopping.is_set():
-                await within(first_to_end(connection.readable(), self._stopping.wait()), QUIET_S)
-                if messages := connection.take(BATCH):
-                    await receiver.on_batch(connection, messages)
-                    news = True
-                elif news:
-                    self._report(tuple(await receiver.holes()))
-                    news = False
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._receive(connection, receiver)
+            finally:
+                self._backoff.lasted(asyncio.get_running_loop().time() - began)
+
+    async def _receive(self, connection: Connection, receiver: Receiver) -> None:
+        news = True
+        while not self._stopping.is_set():
+            await within(first_to_end(connection.readable(), self._stopping.wait()), QUIET_S)
+            if messages := connection.take(BATCH):
+                await receiver.on_batch(connection, messages)
+                news = True
+            elif news:
+                self._report(tuple(await receiver.holes()))
+                news = False
 
     def alarm(self, alarms: Sequence[Alarm]) -> None:
         """Report what was refused: the 1st, 2nd, 4th, 8th, … of a kind, so that who shouts can't drown the rest."""
