@@ -51,11 +51,43 @@ def test_a_clear_character_out_of_place_stays():
     assert found.lines[1] == misprint
 
 
-def test_check_digits_choose_between_probable_characters():
+def test_what_check_digits_chose_between_probable_characters_they_do_not_confirm():
     found = decide(seen(TD3, [(1, 0, {"I": 0.7, "L": 0.3})]))
     assert found is not None
     assert found.lines == TD3
-    assert not found.ambiguous
+    assert found.ambiguous
+    assert found.confidence[44] < 0.5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.095])
+def test_no_zero_absorbs_a_wrong_check_digit(share):
+    """Each zero of a number read as the letter O would change its check digit by something else."""
+    for at, wrong in ((9, "0246"), (1, "1357"), (8, "12789")):
+        for char in wrong:
+            line = list(TD3[1])
+            line[at] = char
+            line[5] = "0"
+            text = "".join(line)
+            found = decide(seen((TD3[0], text), [(1, 5, {"0": 1 - share, "O": share})]))
+            assert found is not None
+            assert found.lines[1] == text, "a character the picture shows clearly stays"
+
+
+def test_a_wrong_check_digit_is_the_documents_only_where_all_it_speaks_for_is_clear():
+    misprint = TD3[1][:9] + "7" + TD3[1][10:]
+    for shares, ours in (({"8": 0.98, "B": 0.02}, False), ({"8": 0.8, "B": 0.1, "6": 0.1}, True)):
+        found = decide(seen((TD3[0], misprint), [(1, 1, shares)]))
+        assert found is not None
+        assert found.lines[1] == misprint
+        assert found.ambiguous is ours
+
+
+def test_a_letter_o_in_a_number_whose_check_digit_fails_may_be_a_zero():
+    letter = TD3[1][:5] + "O" + TD3[1][6:]
+    found = decide(seen((TD3[0], letter)))
+    assert found is not None
+    assert found.lines[1] == letter
+    assert found.ambiguous
 
 
 def test_a_misprinted_check_digit_is_never_repaired():

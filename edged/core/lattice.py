@@ -45,8 +45,10 @@ _DEAREST: Final = 5.0
 """Natural logarithm by which all the alternatives chosen together may be less probable than the picture's
 choice: one alternative of a hundredth, or two of a tenth. Beyond it a printed error is the likelier
 explanation."""
-_TWIN_DISCOUNT: Final = 0.35
-"""Of the evidence that tells O from 0 this much counts: many printers' fonts differ there from the reader's."""
+_PRINTED: Final = 0.9
+"""Share in the picture itself from which a character is printed so, and no check digit makes another of it. A
+wrong check digit is the document's only where all the characters it speaks for are as sure; else it may be our
+misreading."""
 _MAX_PLACES: Final = 12
 _MAX_TRIED: Final = 3000
 """Readings tried against the check digits: a few milliseconds."""
@@ -60,7 +62,9 @@ class Decision(NamedTuple):
     `confidence` is per character in the joined text: the share left to it after the rules. `distinct` is the same
     against those characters alone that no check digit tells from it: values alike modulo ten, as 0 and U, 8 and S, 6
     and G. `changed` counts characters that are not the picture's first choice. `ambiguous` says that the check digits
-    alone chose between probable readings, or hold for several: such a reading is never valid.
+    chose between probable readings, hold for several, or fail where a character may be misread: such a reading is
+    never valid, and its check digits prove nothing. One character that may be either of two makes a wrong check
+    digit right once in ten times: what check digits have repaired they can't confirm.
     """
 
     format: MrzFormat
@@ -128,24 +132,26 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
     weighted = np.maximum(joined, _FLOOR) * _prior(format_)
     shares = weighted / weighted.sum(axis=1, keepdims=True)
     choice = shares.argmax(axis=1)
+    at = np.arange(len(choice))
+    printed = joined[at, choice] > _PRINTED
     text = "".join(ALPHABET[i] for i in choice)
     code, failing, _ = KERNEL.check(text.encode("ascii"))
     if not code or layouts.FORMATS[code - 1] is not format_:
         return layouts.unknown_format(text)
     if failing:
-        text, ambiguous = _repair(
-            text, _places(text, shares, _at_stake(format_, failing), _DEAREST, _TWIN_DISCOUNT)
-        )
+        stake = _at_stake(format_, failing)
+        text, ambiguous = _repair(text, _places(text, shares, stake & ~printed, _DEAREST))
+        # Some printers' 0 looks like the letter O, which issuers avoid in numbers.
+        letter_o = (choice == _INDEX["O"]) & (_prior(format_)[:, _INDEX["0"]] == 1.0)
+        doubtful = (shares[at, choice] < _PRINTED) | letter_o
+        ambiguous = ambiguous or bool((stake & doubtful).any())
     else:
         # Check digits may hold by luck: another probable reading that satisfies them too makes this one
         # doubtful.
-        places = _places(text, shares, _covered(format_), _RIVAL, 1.0)
+        places = _places(text, shares, _covered(format_), _RIVAL)
         ambiguous = bool(_search(text, places, _RIVAL))
     picked = np.array([_INDEX[char] for char in text])
-    at = np.arange(len(text))
-    # A repaired character's share is small by itself: the check digits vouch for it, `ambiguous` says if they
-    # may.
-    confidence = np.where(picked == choice, shares[at, picked], np.maximum(shares[at, picked], 0.5))
+    confidence = shares[at, picked]
     alike = shares * (_RESIDUE[None, :] == _RESIDUE[picked][:, None])
     distinct = shares[at, picked] / np.maximum(alike.sum(axis=1), 1e-12)
     changed = int((picked != joined.argmax(axis=1)).sum())
@@ -164,14 +170,14 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
 
 
 def _places(
-    text: str, shares: NDArray[np.float32], where: NDArray[np.bool_], limit: float, twins: float
+    text: str, shares: NDArray[np.float32], where: NDArray[np.bool_], limit: float
 ) -> list[list[tuple[float, int, str]]]:
     """The places where something else may stand, the most doubtful first: (cost, place, character), cheapest first."""
     places: list[list[tuple[float, int, str]]] = []
     for i in np.flatnonzero(where):
         best = float(shares[i, _INDEX[text[i]]])
         options = [
-            (_cost(text[i], ALPHABET[j], best / max(float(share), _FLOOR), twins), int(i), ALPHABET[j])
+            (math.log(best / max(float(share), _FLOOR)), int(i), ALPHABET[j])
             for j, share in enumerate(shares[i])
             if ALPHABET[j] != text[i]
         ]
@@ -183,20 +189,12 @@ def _places(
 
 
 def _repair(text: str, places: list[list[tuple[float, int, str]]]) -> tuple[str, bool]:
-    """The most probable reading that satisfies every check digit, and whether it must not be trusted.
+    """The most probable reading that satisfies every check digit, and whether it is another one than the picture's.
 
     When no probable reading does, the picture's own reading stands, with its wrong check digits.
     """
     solutions = _search(text, places, _DEAREST)
-    if not solutions:
-        return text, False
-    cost, solution = solutions[0]
-    return solution, len(solutions) > 1 and solutions[1][0] - cost < _RIVAL
-
-
-def _cost(chosen: str, other: str, ratio: float, twins: float) -> float:
-    """What it costs to take `other`, `ratio` times less probable, for `chosen`; O and 0 at a share `twins` of it."""
-    return math.log(ratio) * (twins if {chosen, other} == {"O", "0"} else 1.0)
+    return (solutions[0][1], True) if solutions else (text, False)
 
 
 def _at_stake(format_: MrzFormat, failing: int) -> NDArray[np.bool_]:

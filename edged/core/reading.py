@@ -115,6 +115,8 @@ class _Page(NamedTuple):
     quality: quality.Quality
     mrz: Mrz | None = None
     sure: bool = False
+    digits_prove: bool = True
+    """Whether check digits that hold say something: not where they chose what was read."""
     confidence: float = 0.0
     name_confidence: float = 0.0
     changed: int = 0
@@ -264,9 +266,12 @@ def _judge(
         unsure = _unsure(decision, confidence, _SURE_ODD)
         sure = not unsure.any()
     if sure:
-        return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation)
+        return _Page(measured, mrz, sure, True, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
-    return _Page(measured, mrz, sure, least, least_alone, decision.changed, rotation, (doubt,), advice)
+    proven = not decision.ambiguous
+    return _Page(
+        measured, mrz, sure, proven, least, least_alone, decision.changed, rotation, (doubt,), advice
+    )
 
 
 def _unsure(decision: Decision, confidence: NDArray[np.float32], alone: float) -> NDArray[np.bool_]:
@@ -317,7 +322,7 @@ def _checks(page: _Page) -> tuple[Check, ...]:
     return (
         detected,
         read,
-        _judged("mrz_check_digits", mrz.check_digits_ok, page, digits),
+        _judged("mrz_check_digits", mrz.check_digits_ok and page.digits_prove, page, digits),
         _judged("mrz_fields", mrz.fields_ok, page, fields),
         image,
     )
