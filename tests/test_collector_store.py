@@ -299,6 +299,28 @@ def test_alarms_are_counted_not_hoarded(place: Town, tmp_path: Path, monkeypatch
     kept.close()
 
 
+def test_junk_does_not_crowd_out_proof(
+    archive: Archive, place: Town, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers, then a lying device, then another: each device's lies are on record, whoever shouted before."""
+    monkeypatch.setattr(streams, "MAX_ALARMS", 5)
+    monkeypatch.setattr(streams, "MAX_PROVEN", 3)
+    store(archive, *(Incoming(f"flood/{number}", b"junk") for number in range(20)))
+    for device, liar in (("box-1", sealer), ("box-2", Sealer(place.signer(Role.DEVICE, "box-2"), "log-2"))):
+        (first,) = stream(liar, "bank", 1)
+        store(archive, sent(first, device))
+        for seq in range(2, 9):
+            store(archive, sent(liar(draft("bank"), StreamPosition(seq, "0" * 64), jti="same"), device))
+            store(archive, sent(liar(draft("bank"), StreamPosition(seq, "1" * 64), jti="other"), device))
+    alarms = archive.alarms()
+    for device in ("box-1", "box-2"):
+        proven = [alarm for alarm in alarms if (alarm.device, alarm.log_id != "") == (device, True)]
+        assert len(proven) == 3, alarms
+    assert len(alarms) <= 5 + 1 + 2 * (3 + 3)
+    evidence = archive._store._connection.execute("SELECT count(*) FROM alarm WHERE evidence IS NOT NULL")
+    assert evidence.fetchone()[0] >= 6
+
+
 def test_a_batch_is_all_or_nothing(place: Town, tmp_path: Path, sealer: Sealer) -> None:
     archive = Archive.open(tmp_path / "full.sqlite", place.anchor)
     envelopes: list[Any] = [sent(envelope) for envelope in stream(sealer, "bank", 60)]

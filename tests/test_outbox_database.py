@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from edged import messages
 from edged.errors import StateError
 from edged.uplink import outbox
-from edged.uplink.database import from_ms, to_ms
+from edged.uplink.database import connect_reader, from_ms, to_ms
 from edged.uplink.envelope import Envelope, EnvelopeDraft, Receipt, ReceiptRange, StreamPosition, range_sha256
 from edged.uplink.outbox import RetryPolicy, StateDatabase
 from edged.uplink.state_lock import StateLock
@@ -192,22 +193,22 @@ def test_due_follows_the_retry_policy(path: Path) -> None:
     commit(state, "bank", "hotel", at=0)
     one, two = state.due(9, later(0))
     assert (one.audience, one.seq, one.attempts, one.committed_at) == ("bank", 1, 0, NOW)
-    state.mark_published(one.id, later(0))
-    state.mark_refused(two.id, "mqtt.not_authorized", later(0))
+    state.mark([one.id], {}, later(0))
+    state.mark([], {two.id: "mqtt.not_authorized"}, later(0))
     assert state.due(9, later(9)) == []
     assert state.next_due(later(9)) == pytest.approx(1)
     assert [due.id for due in state.due(9, later(10))] == [one.id]
-    state.mark_published(one.id, later(10))
+    state.mark([one.id], {}, later(10))
     assert state.due(9, later(29)) == []  # twice as long
     assert [due.id for due in state.due(9, later(30))] == [one.id]
     assert [due.id for due in state.due(9, later(60))] == [one.id, two.id]
     for _ in range(70):
-        state.mark_published(one.id, later(60))
+        state.mark([one.id], {}, later(60))
     assert [due.id for due in state.due(9, later(160))] == [two.id, one.id], "the longest wait is bounded"
     counts = state.counts()
     assert (counts.committed, counts.published, counts.pending, counts.refused) == (2, 1, 2, 1)
     assert counts.last_refusal == "mqtt.not_authorized"
-    state.mark_published(two.id, later(61))
+    state.mark([two.id], {}, later(61))
     assert state.counts().refused == 0, "a refusal that was mended is no longer reported"
     state.close()
 
@@ -215,14 +216,33 @@ def test_due_follows_the_retry_policy(path: Path) -> None:
 def test_due_is_bounded_and_oldest_first(state: StateDatabase) -> None:
     for number in range(50):
         commit(state, "bank", name=str(number), at=number)
-    assert [due.seq for due in state.due(7, later(100))] == [1, 2, 3, 4, 5, 6, 7]
+    assert [due.seq for due in state.due(50, later(100))] == list(range(1, 51))
+    # Too many for one batch: a part of it is the newest, the rest the oldest.
+    assert [due.seq for due in state.due(8, later(100))] == [1, 2, 3, 4, 5, 6, 49, 50]
+    assert [due.seq for due in state.due(1, later(100))] == [50]
+    state.mark([49, 50], {}, later(100))
+    assert [due.seq for due in state.due(8, later(100))] == [1, 2, 3, 4, 5, 6, 47, 48]
+    state.mark(range(1, 51), {}, later(100))
+    assert [due.seq for due in state.due(8, later(200))] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_backlog_does_not_hold_up_who_stands_at_the_counter(state: StateDatabase) -> None:
+    """Whatever was refused, tried or never tried before: what was committed last is in the next batch."""
+    for number in range(300):
+        commit(state, "bank", name=str(number), at=number)
+    state.mark(range(1, 150), {}, later(300))
+    commit(state, "bank", "hotel", name="fresh", at=5000)
+    batch = state.due(32, later(5000))
+    assert len(batch) == 32
+    assert [due.inspection for due in batch][-2:] == ["fresh", "fresh"]
+    assert [due.seq for due in batch][:24] == list(range(150, 174)), "and the oldest go on as before"
 
 
 def test_a_clock_set_back_delays_nothing(path: Path) -> None:
     state = open_state(path, bound_s=100)
     commit(state, "bank", at=86_400)
     (due,) = state.due(9, later(86_400))
-    state.mark_published(due.id, later(86_400))
+    state.mark([due.id], {}, later(86_400))
     # A day back: what was noted for tomorrow can't have been meant.
     assert [found.id for found in state.due(9, later(0))] == [due.id]
     wait = state.next_due(later(0))
@@ -243,7 +263,7 @@ def test_nothing_pending_is_nothing_due(state: StateDatabase) -> None:
 def test_only_a_receipt_that_agrees_forgets(state: StateDatabase) -> None:
     envelopes = tuple(commit(state, "bank", name=str(number))[0] for number in range(5))
     for due in state.due(9, later(1)):
-        state.mark_published(due.id, later(1))
+        state.mark([due.id], {}, later(1))
     assert state.counts().pending == 5, "a PUBACK forgets nothing"
     good = covering(state, envelopes[1:4])
     outcome = state.apply_receipt(receipt(good), later(2))
@@ -255,6 +275,34 @@ def test_only_a_receipt_that_agrees_forgets(state: StateDatabase) -> None:
         envelope.sha256 for envelope in envelopes
     ], "the ledger outlives the bodies"
     assert state.apply_receipt(receipt(good), later(3)) == outbox.ReceiptOutcome((), ())  # once more: nothing
+
+
+def test_a_receipted_body_is_gone_from_every_file(state: StateDatabase, path: Path) -> None:
+    """Overwritten in the database, and no copy left in the write-ahead log."""
+    envelopes = commit(state, "bank")
+    (kept,) = commit(state, "bank", name="i2")
+
+    def holds(envelope: Envelope) -> list[str]:
+        body = envelope.jws.encode()
+        return [file.name for file in path.parent.iterdir() if body in file.read_bytes()]
+
+    assert holds(envelopes[0])
+    state.apply_receipt(receipt(covering(state, envelopes)), later(1))
+    assert holds(envelopes[0]) == []
+    assert holds(kept) == ["state.sqlite"]
+    with connect_reader(
+        path
+    ) as reader:  # a reader in the middle of something holds nothing up
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM envelope").fetchone()
+        began = time.monotonic()
+        state.apply_receipt(receipt(covering(state, (kept,))), later(2))
+        assert time.monotonic() - began < 1
+        reader.execute("COMMIT")
+    reader.close()
+    (last,) = commit(state, "bank", name="i3")
+    state.apply_receipt(receipt(covering(state, (last,))), later(3))
+    assert holds(kept) == []
 
 
 def test_receipts_that_lie_forget_nothing(state: StateDatabase) -> None:
@@ -288,7 +336,7 @@ def test_a_receipt_proves_the_publication_that_a_crash_swallowed(state: StateDat
     state.apply_receipt(receipt(covering(state, envelopes)), NOW)
     counts = state.counts()
     assert (counts.committed, counts.published, counts.receipted, counts.pending) == (1, 1, 1, 0)
-    state.mark_published(1, later(5))  # its PUBACK, late
+    state.mark([1], {}, later(5))  # its PUBACK, late
     assert state.due(9, later(10_000)) == []
 
 

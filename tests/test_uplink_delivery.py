@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import signal
@@ -24,6 +25,8 @@ from edged.partner.store import ledger as partner_ledger
 from edged.uplink import topics
 from edged.uplink.envelope import (
     TYP_RECEIPT,
+    Envelope,
+    EnvelopeDraft,
     Receipt,
     ReceiptRange,
     StreamPosition,
@@ -359,7 +362,7 @@ async def test_a_lost_receipt_heals(place: Town, tmp_path: Path) -> None:
             async with connect(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as raw:
                 await raw.publish(topics.verdict(FLEET, "box-1", "bank"), due.jws.encode())
             await centre.first(Batch)  # and its receipt found nobody at home
-            await device.state.run(lambda state: state.mark_published(due.id, due.committed_at))
+            await device.state.run(lambda state: state.mark([due.id], {}, due.committed_at))
             task = asyncio.create_task(device.uplink.run())
             await device.settled()
             await device.uplink.stop()
@@ -449,6 +452,39 @@ async def test_stop_is_bounded_when_nobody_receipts(place: Town, tmp_path: Path)
         began = time.monotonic()
         await device.uplink.stop()
         assert 0.2 < time.monotonic() - began < 2.0
+
+
+async def test_stop_is_bounded_however_much_is_due(place: Town, tmp_path: Path) -> None:
+    async with box(place, tmp_path / "box", run=False, drain_s=0.3) as device:
+        drafts = [draft("bank")] * 5000
+        await device.state.run(lambda state: state.commit_inspection("many", drafts, unsigned, NOW))
+        device.task = asyncio.create_task(device.uplink.run())
+        await device.events.first(Published)
+        began = time.monotonic()
+        await device.uplink.stop()
+        assert 0.2 < time.monotonic() - began < 2.0
+        assert (await device.counts()).published < 5000
+    assert (await status_of(place, lambda status: status.state == "offline")).pending == 5000
+
+
+def unsigned(draft: EnvelopeDraft, position: StreamPosition) -> Envelope:
+    """Sealed without cryptography: the outbox doesn't look, and 5 000 signatures take seconds."""
+    jws = f"e30.{position.seq}.sig"
+    return Envelope(draft.audience, position.seq, jws, hashlib.sha256(jws.encode()).hexdigest())
+
+
+async def test_stop_is_bounded_when_the_broker_has_gone_silent(place: Town, tmp_path: Path) -> None:
+    async with box(place, tmp_path / "box", drain_s=0.3) as device:
+        await device.events.first(Connected)
+        os.kill(place.broker.pid or 0, signal.SIGSTOP)
+        await device.commit("bank")
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await device.uplink.stop()
+        assert time.monotonic() - began < 0.3 + 2.0 + 2.0 + 0.5, (
+            "drained, said goodbye, disconnected: each bounded"
+        )
+        os.kill(place.broker.pid or 0, signal.SIGCONT)
 
 
 async def test_stop_is_quick_when_there_is_no_broker(place: Town, tmp_path: Path) -> None:

@@ -103,6 +103,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             raise
 
 
+def fold(connection: sqlite3.Connection) -> None:
+    """Fold the write-ahead log into the database and cut it to nothing, so that what was deleted is gone from both.
+
+    Doesn't wait for a reader of another process: then the next call does it. Raises `StateError`.
+    """
+    with translated():
+        connection.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT_S * 1000)}")
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

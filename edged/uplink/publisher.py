@@ -17,6 +17,7 @@ import msgspec
 from edged import RELEASED, __version__, log
 from edged.errors import CertificateError, ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.uplink import topics
+from edged.uplink.database import from_ms, to_ms
 from edged.uplink.envelope import open_receipt
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Session, Will, connect
 from edged.uplink.reconnect import Backoff, first_to_end, within
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 LIVE: Final = timedelta(seconds=5)
 """An envelope older than this, or published before, is marked as backlog."""
 
+GOODBYE_S: Final = 2.0
+"""A broker that doesn't take our last status in this time may speak our will instead."""
+
 IDLE_LOOK_S: Final = 3600.0
 """With nothing pending the outbox is looked at this often anyway; `wake` is what normally does it."""
 
@@ -60,7 +64,7 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     status_s: float = 2.0
     """The status topic is written at most this often."""
     drain_s: float = 3.0
-    """How long a stop waits for receipts of what is pending."""
+    """How long a stop goes on publishing what is due and waiting for receipts; the rest is for the next start."""
 
     @classmethod
     def of_box(cls, settings: BoxSettings) -> UplinkSettings:
@@ -184,15 +188,19 @@ class Uplink:
     async def _session(self) -> None:
         async with connect(self._settings.endpoint, self._mqtt_session()) as connection:
             await connection.subscribe(topics.receipt(self._fleet, self._device))
-            self._connected_at = self._clock()
+            self._connected_at = from_ms(to_ms(self._clock()))  # as coarse as what it is compared to
             self._problem = None
             self._log.info("connected")
             self._on_event(Connected())
             self._changed.set()
             await first_to_end(
-                self._send(connection), self._take_receipts(connection), self._tell_status(connection)
+                self._send(connection),
+                self._take_receipts(connection),
+                self._tell_status(connection),
+                self._out_of_time(),
             )
-            await connection.publish(self._status_topic(), self._status("offline"), retain=True)
+            goodbye = connection.publish(self._status_topic(), self._status("offline"), retain=True)
+            await within(goodbye, GOODBYE_S)  # otherwise the will says it
         self._connected_at = None
         self._log.info("left")
 
@@ -201,20 +209,23 @@ class Uplink:
         will = Will(self._status_topic(), self._status(None))
         return Session(client_id=self._username, will=will, window=self._settings.batch)
 
+    async def _out_of_time(self) -> None:
+        """Returns when a stop has waited long enough, however much is due and whatever the broker does."""
+        await self._stopping.wait()
+        await asyncio.sleep(self._drain_until - asyncio.get_running_loop().time())
+
     # --- envelopes ---
 
     async def _send(self, connection: Connection) -> None:
-        """Publish whatever is due; returns when stopping and drained, or out of time."""
+        """Publish whatever is due; returns when stopping and drained. `_out_of_time` may end it in a batch."""
         while True:
             self._wake.clear()
             due, wait = await self._state.run(self._look)
             if due:
                 await self._publish(connection, due)
                 continue
-            if self._stopping.is_set():
-                wait = min(wait, self._drain_until - asyncio.get_running_loop().time())
-                if wait <= 0 or (self._counts is not None and self._counts.pending == 0):
-                    return
+            if self._stopping.is_set() and self._counts is not None and self._counts.pending == 0:
+                return
             await within(self._wake.wait(), wait)
 
     def _look(self, database: StateDatabase) -> tuple[list[Due], float]:

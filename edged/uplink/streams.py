@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from edged.uplink.envelope import OpenedEnvelope
 
 MAX_ALARMS: Final = 10_000
-"""Rows of alarms. A stranger can make up topics without end; beyond this they are counted by code alone."""
+"""Rows of alarms. A stranger can make up topics without end; beyond this they are counted by code alone.
+What devices have signed doesn't count here: see `MAX_PROVEN`."""
+
+MAX_PROVEN: Final = 1_000
+"""Rows of alarms that one device has signed for: each is proof, and a handful convicts. A bound of its own, so
+that no stranger's junk and no other device crowds the proof out."""
 
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
@@ -207,9 +212,10 @@ class StreamStore:
         names = (payload.iss, payload.log_id, payload.audience, payload.seq) if payload else ("", "", "", 0)
         key: tuple[str | int, ...] = (code, printable(topic), *names)
         with translated():
-            full = self._connection.execute("SELECT count(*) FROM alarm").fetchone()[0] >= MAX_ALARMS
-            if full and not self._alarm_known(key):
-                key = (code, "", "", "", "", 0)
+            device, bound = (payload.iss, MAX_PROVEN) if payload else ("", MAX_ALARMS)
+            rows = self._connection.execute("SELECT count(*) FROM alarm WHERE device = ?", (device,))
+            if rows.fetchone()[0] >= bound and not self._alarm_known(key):
+                key = (code, "", device, "", "", 0)
             moment = to_ms(now)
             count = self._connection.execute(
                 "INSERT INTO alarm VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)"
