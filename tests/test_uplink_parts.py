@@ -186,6 +186,28 @@ def test_words_carry_the_reason() -> None:
     assert "通过" in in_words(EVENTS[7], "zh-CN")
 
 
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+def test_other_peoples_text_is_neither_obeyed_nor_translated(lang: str) -> None:
+    """A verified device, a stranger on a topic: their text is data, to the terminal and to the catalogue."""
+    verdict = EVENTS[7]["verdict"] | {
+        "iss": "document",  # a word of the catalogue
+        "reference": "result.successful",
+        "claims": {"issuing_state": "\x1b[2J\x9b31m\u202eUTO\nbox-9 no. 1: passed"},
+    }
+    said = in_words({"event": "verdict", "verdict": verdict}, lang)
+    assert said.startswith("document ")
+    assert "result.successful" in said
+    assert said.isprintable()
+    assert "�[2J�31m�UTO�box-9" in said
+    hole = {"device": "document", "log_id": "result.failed", "audience": "holder", "first": 1, "last": 1}
+    assert in_words({"event": "holes", "holes": [hole]}, lang).startswith("document → holder (result.failed)")
+    alarm = EVENTS[3]["alarm"] | {"topic": "result.successful"}
+    assert in_words({"event": "alarm", "alarm": alarm}, lang).endswith("result.successful")
+    refused = {"event": "receipt_refused", "device": "document", "code": "mqtt.not_authorized"}
+    assert in_words(refused, lang).startswith("document: ")
+    assert in_words({"event": "ready", "name": "document"}, lang).startswith("document: ")
+
+
 async def test_an_idle_connection_costs_nothing(tmp_path: Path) -> None:
     with town(tmp_path / "town") as place:
         async with connect_broker(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as idle:

@@ -40,56 +40,65 @@ def _plain(event: msgspec.Struct) -> dict[str, Any]:
 
 
 def in_words(event: Mapping[str, Any], lang: str) -> str:
-    """One event of the collector or a partner's subscriber as a sentence."""
+    """One event of the collector or a partner's subscriber as a sentence, fit for a terminal.
 
+    Names, topics and references stand beside the sentences, never in them: they are other people's text, and
+    inside a sentence one that happens to be a code of the catalogue would be translated.
+    """
+    return "\n".join(map(printable, _lines(event, lang)))
+
+
+def printable(line: str) -> str:
+    """Control characters replaced: a device may be verified and still talk to our terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
+    )
+
+
+def _lines(event: Mapping[str, Any], lang: str) -> list[str]:
     def say(code: str, **params: object) -> str:
         return messages.text(code, lang, **params)
 
     match event["event"]:
         case "ready":
-            return say("delivery.ready", name=event["name"])
+            return [f"{event['name']}: {say('delivery.ready')}"]
         case "down":
-            return say("delivery.down", reason=event["code"], seconds=event["retry_s"])
+            return [say("delivery.down", reason=event["code"], seconds=event["retry_s"])]
         case "batch":
-            return say(
-                "delivery.batch",
-                stored=event["stored"],
-                duplicates=event["duplicates"],
-                refused=event["refused"],
-            )
+            counts = {name: event[name] for name in ("stored", "duplicates", "refused")}
+            return [say("delivery.batch", **counts)]
         case "alarm":
             alarm = event["alarm"]
-            return say(
-                "delivery.alarm",
-                reason=alarm["code"],
-                topic=alarm["topic"],
-                seq=alarm["seq"],
-                count=alarm["count"],
-            )
+            said = say("delivery.alarm", reason=alarm["code"], seq=alarm["seq"], count=alarm["count"])
+            return [f"{said} {alarm['topic']}"]
         case "holes":
-            return "\n".join(say("delivery.hole", **hole) for hole in event["holes"]) or say("delivery.whole")
+            return [_hole(hole, lang) for hole in event["holes"]] or [say("delivery.whole")]
         case "receipt_refused":
-            return say("delivery.receipt_refused", device=event["device"], reason=event["code"])
+            return [f"{event['device']}: {say('delivery.receipt_refused', reason=event['code'])}"]
         case "verdict":
-            return _verdict(event["verdict"], lang)
+            return [_verdict(event["verdict"], lang)]
         case unknown:
             raise AssertionError(unknown)
 
 
+def _hole(hole: Mapping[str, Any], lang: str) -> str:
+    missing = messages.text("delivery.hole", lang, first=hole["first"], last=hole["last"])
+    return f"{hole['device']} → {hole['audience']} ({hole['log_id']}): {missing}"
+
+
 def _verdict(verdict: Mapping[str, Any], lang: str) -> str:
-    """One line: who, which, how it came out, and what was disclosed."""
-    claims = "  ".join(
-        f"{messages.word(name, lang)}: {value}"
-        for name, value in verdict["claims"].items()
-        if isinstance(value, str | bool | int)
-    )
-    line = messages.text(
+    """One line: who, which, how it came out, what it refers to, and what was disclosed."""
+    said = messages.text(
         "delivery.verdict",
         lang,
-        device=verdict["iss"],
         seq=verdict["seq"],
         result=f"result.{verdict['result']}",
         kind=f"kind.{verdict['kind']}",
-        reference=verdict["reference"] or "–",
     )
-    return f"{line}  {claims}" if claims else line
+    claims = [
+        f"{messages.word(name, lang)}: {value}"
+        for name, value in verdict["claims"].items()
+        if isinstance(value, str | bool | int)
+    ]
+    reference = f"{messages.text('delivery.reference', lang)}: {verdict['reference'] or '–'}"
+    return "  ".join([f"{verdict['iss']} {said}", reference, *claims])
