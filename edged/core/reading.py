@@ -17,6 +17,7 @@ from edged.core import quality
 from edged.core.block import Reading, read_block
 from edged.core.lattice import Decision, decide
 from edged.core.layouts import MrzFormat
+from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
 from edged.core.page import locate
 from edged.core.vision import cv2
@@ -254,6 +255,10 @@ def _judge(
         return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
     if decision.format in _MAY_BE_LONGER and (reading.at_border or reading.runs_on):
         return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
+    if decision.format is MrzFormat.MRVB and not too_narrow_for_more(
+        grey, reading.rows, len(decision.lines[0])
+    ):
+        return _Page(measured, rotation=rotation, why=(Reason("reading.may_be_longer"),), advice=advice)
     sure = not unsure.any() and not decision.ambiguous
     if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
         sure = False
