@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from edged.errors import UplinkError
+    from edged.uplink.mqtt import Connection
 
 FLEET = "north"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -81,6 +85,12 @@ def town(directory: Path) -> Iterator[Town]:
 
 def session(client_id: str, **settings: Any) -> Session:
     return Session(client_id=client_id, **settings)
+
+
+async def ended(connection: Connection) -> UplinkError:
+    """Wait until a connection ends; why it did."""
+    await asyncio.wait((connection._client.lost,))
+    return connection.error()
 
 
 def draft(audience: str, **changes: Any) -> EnvelopeDraft:

@@ -19,7 +19,7 @@ from edged.errors import UplinkError
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, connect
 from edged.uplink.names import Role
 from edged.uplink.reason_codes import FAILURE, REASONS, reason_code
-from tests.broker import Town, session
+from tests.broker import Town, ended, session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,7 +122,7 @@ async def test_disconnect(place: Town, value: int) -> None:
         with pytest.raises(UplinkError) as caught:
             await box.publish("t", b"x")
         assert (caught.value.code, caught.value.mqtt_reason) == (REASONS[value], value)
-        assert (await box.ended()).code == REASONS[value]
+        assert (await ended(box)).code == REASONS[value]
 
 
 async def test_a_broker_that_allows_one_at_a_time_gets_one_at_a_time(place: Town) -> None:
@@ -148,5 +148,5 @@ async def test_a_network_that_dies_silently_is_noticed(place: Town, tmp_path: Pa
     async with scripted(place, CONNACK) as endpoint:
         quick = place.endpoint(Role.DEVICE, "box-1", port=endpoint.port, keepalive_s=1)
         async with connect(quick, session("b")) as box:
-            reason = await asyncio.wait_for(box.ended(), 5)
+            reason = await asyncio.wait_for(ended(box), 5)
     assert reason.code == "mqtt.keep_alive_timeout"

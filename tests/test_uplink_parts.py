@@ -337,6 +337,18 @@ async def test_a_subscriber_that_never_connects_waits_longer_and_longer(
     assert events.of(Down)[4].retry_s >= 0.08
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, 3601.0, float("inf")])
+@pytest.mark.parametrize("key", ["reconnect_min_s", "reconnect_max_s"])
+def test_waits_that_cannot_work_are_refused_by_their_key(tmp_path: Path, key: str, value: float) -> None:
+    place = Town(tmp_path / "town")
+    for settings in (collector_settings(place, tmp_path / "c"), partner_settings(place, tmp_path / "p")):
+        path = configuration(msgspec.structs.replace(settings, **{key: 0.7}), tmp_path / "x.toml")
+        path.write_text(path.read_text().replace(f"{key} = 0.7", f"{key} = {value}"))
+        with pytest.raises(ConfigError) as caught:
+            load_toml(path, type(settings))
+        assert key in str(caught.value)
+
+
 def test_the_brokers_configuration_refuses_what_would_break_it(tmp_path: Path) -> None:
     for wrong in ("#", "audience.bank", "keys"):
         with pytest.raises(ValueError):

@@ -23,7 +23,7 @@ from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Received
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
-from edged.uplink.subscription import Subscription, SubscriptionEvent
+from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,8 +40,8 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     signing_certificate: Path
     archive: Path
     broker: Endpoint
-    reconnect_min_s: float = 0.5
-    reconnect_max_s: float = 30.0
+    reconnect_min_s: RetryWait = 0.5
+    reconnect_max_s: RetryWait = 30.0
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch", tag_field="event"):

@@ -20,7 +20,7 @@ from edged.uplink.database import DatabaseThread
 from edged.uplink.intake import BATCH, Incoming
 from edged.uplink.mqtt import Connection, Endpoint, Received
 from edged.uplink.roles import Principal, Role, TrustAnchor, Usage, load_chain, principal_of
-from edged.uplink.subscription import Subscription, SubscriptionEvent
+from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,8 +36,8 @@ class PartnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker: Endpoint
     tests: bool = False
     """Whether verdicts of tests and trainings are handed on as well."""
-    reconnect_min_s: float = 0.5
-    reconnect_max_s: float = 30.0
+    reconnect_min_s: RetryWait = 0.5
+    reconnect_max_s: RetryWait = 30.0
 
 
 class VerdictEvent(msgspec.Struct, frozen=True, tag="verdict", tag_field="event"):

@@ -50,11 +50,6 @@ class Connection:
         self._window = asyncio.Semaphore(min(window, client.receive_maximum))
         self.session_present = client.session_present
 
-    @property
-    def ignored(self) -> int:
-        """Messages of QoS 0, which no party of ours sends and nobody may flood us with."""
-        return self._client.ignored
-
     async def publish(
         self,
         topic: str,
@@ -149,11 +144,6 @@ class Connection:
         """Tell the broker that `message` (of this connection) is stored, so that it may forget it."""
         if not self._client.lost.done():
             self._client.acknowledge(message.mid)
-
-    async def ended(self) -> UplinkError:
-        """Wait until the connection ends; why it did."""
-        await asyncio.wait((self._client.lost,))
-        return self.error()
 
     def error(self) -> UplinkError:
         """Why the connection ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import msgspec
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SESSION_EXPIRY_S: Final = 14 * 86_400
 """The broker keeps our session for two weeks: a partner that is away over the holidays comes back to its queue
 (as far as that reaches, see `edged.central.mosquitto.QUEUE_LENGTH`), and a queue nobody comes for ends."""
+
+RetryWait = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
+"""Seconds between attempts to connect, as a box's: shorter is a busy loop, longer delivers nothing the same day."""
 
 QUIET_S: Final = 2.0
 """Holes are looked for when nothing has come for so long: in between, numbers merely overtake each other."""

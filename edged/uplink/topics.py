@@ -1,4 +1,4 @@
-"""The MQTT contract on one page: every topic that edged speaks, built and parsed here and nowhere else.
+"""The MQTT contract on one page: every topic of it, and those in use built and parsed here and nowhere else.
 
     edged/1/{fleet}/{device}/verdict/{audience}    device      signed envelope
     edged/1/{fleet}/{device}/receipt               collector   signed receipt
@@ -9,6 +9,9 @@
     edged/1/{fleet}/{device}/reply/{id}            device      answer to one command
     edged/1/{fleet}/replay/{audience}/{request}    collector   stored envelopes, verbatim
     edged/1/{fleet}/keys                           admin       retained, signed directory
+
+The first three are in use. The others are laid down, in the broker's access list and among the words nobody may
+be called, so that a fleet in the field need not change either for them.
 
 Every name obeys `edged.uplink.names.valid_name`, so a topic never carries a wildcard, a slash or a dot out of
 a name. The fleet is literal: a topic of another fleet isn't ours, whatever a broker let through.
@@ -74,45 +77,10 @@ def status(fleet: str, device: str) -> str:
     return _device(fleet, device, "status")
 
 
-def desired(fleet: str, device: str) -> str:
-    """Topic of what `device` shall apply. Raises `ValueError`."""
-    return _device(fleet, device, "desired")
-
-
-def reported(fleet: str, device: str) -> str:
-    """Retained topic of what `device` has applied. Raises `ValueError`."""
-    return _device(fleet, device, "reported")
-
-
-def command(fleet: str, device: str, name: str) -> str:
-    """Topic of one kind of command to `device`. Raises `ValueError`."""
-    return _device(fleet, device, "command", _checked(name))
-
-
-def reply(fleet: str, device: str, request: str) -> str:
-    """Topic of `device`'s answer to one command. Raises `ValueError`."""
-    return _device(fleet, device, "reply", _checked(request))
-
-
-def replay(fleet: str, audience: str, request: str) -> str:
-    """Topic of one replay that `audience` asked for. Raises `ValueError`."""
-    return "/".join((PREFIX, _checked(fleet), "replay", _checked(audience), _checked(request)))
-
-
-def keys(fleet: str) -> str:
-    """Retained topic of the fleet's signed directory. Raises `ValueError`."""
-    return f"{PREFIX}/{_checked(fleet)}/keys"
-
-
 def every_verdict(fleet: str, audience: str | None = None) -> str:
     """Subscription filter: verdicts of every device, for one audience or for all. Raises `ValueError`."""
     level = "+" if audience is None else _checked(audience)
     return f"{PREFIX}/{_checked(fleet)}/+/verdict/{level}"
-
-
-def every_status(fleet: str) -> str:
-    """Subscription filter: the status of every device. Raises `ValueError`."""
-    return f"{PREFIX}/{_checked(fleet)}/+/status"
 
 
 def parse_verdict(topic: str, fleet: str) -> VerdictTopic:
