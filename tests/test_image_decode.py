@@ -161,3 +161,72 @@ def test_flipped_bytes_only_ever_raise_decode_error(kind, flips):
     else:
         assert image.ndim == 3
         assert image.dtype == np.uint8
+
+
+def png(
+    width: int, height: int, *, depth: int = 8, colours: int = 2, second: tuple[int, int] | None = None
+) -> bytes:
+    """A black PNG; `second` adds another size after the pixels."""
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colours]
+    rows = zlib.compressobj(1)
+    row = bytes(1 + width * channels * depth // 8)
+    pixels = b"".join(rows.compress(row) for _ in range(height)) + rows.flush()
+
+    def size(w: int, h: int) -> bytes:
+        return png_chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colours, 0, 0, 0))
+
+    later = b"" if second is None else size(*second)
+    body = size(width, height) + png_chunk(b"IDAT", pixels) + later + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_deep_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
+    assert decode_image(png(40, 30, depth=16, colours=6)).shape == (30, 40, 3)
+    deep = bytearray(png(40, 30, depth=16, colours=6))
+    deep[8:33] = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 7000, 7000, 16, 6, 0, 0, 0))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert MAX_PIXELS > 7000 * 7000
+    assert code_of(bytes(deep)) == "image.too_large"
+
+
+def test_sixteen_bits_lose_their_lower_eight():
+    image = (picture().astype(np.uint16) << 8) + 77
+    assert np.array_equal(decode_image(encoded(".png", image)), picture())
+
+
+def test_the_first_size_of_a_png_counts_and_there_is_no_second():
+    for second in ((10, 10), (9000, 9000)):
+        assert code_of(png(30, 20, second=second)) == "image.not_an_image"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(monkeypatch):
+    grey = np.full((2000, 2000), 128, np.uint8)
+    data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert decode_image(data).shape == (2000, 2000, 3)
+    last = data.rindex(b"\xff\xda")
+    table = data.rindex(b"\xff\xc4", 0, last)
+    bomb = data[:-2] + data[table:-2] * 400 + data[-2:]
+    header = sniff(bomb)
+    assert header is not None
+    assert header.scans > 400
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert code_of(bomb) == "image.too_large"
+
+
+def test_a_second_frame_in_a_jpeg_is_refused():
+    data = encoded(".jpg", picture())
+    at = data.index(b"\xff\xc0")
+    frame = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
+    assert code_of(data[:at] + frame + data[at:]) == "image.not_an_image"
+
+
+def test_the_size_of_a_jpeg_2000_is_its_codestreams_not_a_decoys():
+    data = encoded(".jp2", picture())
+    code = data.index(b"\xff\x4f\xff\x51")
+    decoy = bytearray(data[code : code + 100])
+    decoy[8:16] = struct.pack(">II", 7, 7)
+    at = 12 + int.from_bytes(data[12:16], "big")
+    box = struct.pack(">I4s", 8 + 16 + len(decoy), b"uuid") + bytes(16) + decoy
+    header = sniff(data[:at] + box + data[at:])
+    assert header is not None
+    assert (header.width, header.height) == (60, 40)

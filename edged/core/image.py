@@ -6,6 +6,7 @@ ends too early is refused: decoders would fill the rest of the picture with grey
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,15 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_PIXELS: Final = 64_000_000
 """Decoded, this is 192 MB: what a terminal can spare. Page readers stay below 20 megapixels."""
 
+MAX_DECODED: Final = 256 * 1024 * 1024
+"""Bytes of a picture as decoded, before it becomes 8-bit BGR: deeper or more channels leave room for fewer pixels."""
+
+MAX_SCANNED: Final = 1_500_000_000
+"""Pixels times scans of a progressive JPEG: about a second. Writers make ten scans; a file may have any number."""
+
+_BAND: Final = 256
+"""Rows blended at a time."""
+
 MAX_SIDE: Final = 30_000
 """OpenCV's warps hold coordinates in 16 bits (32 767)."""
 
@@ -39,7 +49,13 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     header = sniff(data)
     if header is None:
         raise DecodeError("image", "image.not_an_image")
-    if header.width * header.height > MAX_PIXELS or max(header.width, header.height) > MAX_SIDE:
+    pixels = header.width * header.height
+    if (
+        max(header.width, header.height) > MAX_SIDE
+        or pixels > MAX_PIXELS
+        or pixels * header.pixel_bytes > MAX_DECODED
+        or pixels * header.scans > MAX_SCANNED
+    ):
         raise DecodeError("image", "image.too_large")
     if header.truncated:
         raise DecodeError("image", "image.truncated")
@@ -66,11 +82,14 @@ def _eight_bit_bgr(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         pixels = image.astype(np.uint8, copy=False)
     elif image.dtype == np.uint16:
-        pixels = (image.astype(np.uint16, copy=False) >> 8).astype(np.uint8)
+        pixels = _high_bytes(image)
     else:  # signed or floating samples carry no fixed white: stretch what is there
-        values = np.nan_to_num(image.astype(np.float32), posinf=0.0, neginf=0.0)
+        values = image.astype(np.float32)
+        np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
         low, high = float(values.min()), float(values.max())
-        pixels = ((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+        values -= low
+        values *= 255.0 / max(high - low, 1e-6)
+        pixels = values.astype(np.uint8)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels == 1:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
@@ -86,8 +105,20 @@ def _eight_bit_bgr(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _over_white(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if alpha.min() == 255:
         return np.ascontiguousarray(colour)
-    weight = alpha.astype(np.uint16)
-    return ((colour * weight + 255 * (255 - weight)) // 255).astype(np.uint8)
+    blended = np.empty(colour.shape, np.uint8)
+    for top in range(
+        0, len(colour), _BAND
+    ):  # the wider numbers of a whole picture would take several times its size
+        weight = alpha[top : top + _BAND].astype(np.uint16)
+        band = colour[top : top + _BAND] * weight + 255 * (255 - weight)
+        blended[top : top + _BAND] = band // 255
+    return blended
+
+
+def _high_bytes(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The upper eight bits of each 16."""
+    halves = np.ascontiguousarray(image).view(np.uint8).reshape(*image.shape, 2)
+    return np.ascontiguousarray(halves[..., 1 if sys.byteorder == "little" else 0])
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

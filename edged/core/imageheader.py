@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 class Header(NamedTuple):
-    """Kind, size in pixels as stored, EXIF orientation (1 when none is given), and whether the end is missing."""
+    """Kind, size in pixels as stored, EXIF orientation (1 when none is given), and whether the end is missing.
+
+    `pixel_bytes` is what a decoder holds for each pixel, `scans` how often it goes over all of them.
+    """
 
     kind: str
     width: int
     height: int
     orientation: int
     truncated: bool
+    pixel_bytes: int = 3
+    scans: int = 1
 
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -55,7 +60,7 @@ def sniff(data: bytes) -> Header | None:
 
 
 def _jpeg(data: bytes) -> Header | None:
-    width = height = 0
+    width = height = components = 0
     orientation = 1
     at, scans, ended = 2, 0, False
     for _ in range(_MAX_BOXES):
@@ -71,8 +76,10 @@ def _jpeg(data: bytes) -> Header | None:
             at += 2
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
-        if marker in _SOF and not width:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+        if marker in _SOF:
+            if width:  # one frame a picture: a second would be decoded in the first one's place
+                return None
+            height, width, components = struct.unpack_from(">HHB", data, at + 5)
         if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
             orientation = tiff_orientation(data[at + 10 : at + 2 + length])
         at += 2 + length
@@ -86,11 +93,12 @@ def _jpeg(data: bytes) -> Header | None:
             break
     if not width:
         return Header("jpeg", 1, 1, 1, True)
-    return Header("jpeg", width, height, orientation, not (ended and scans))
+    return Header("jpeg", width, height, orientation, not (ended and scans), max(3, components), scans)
 
 
 def _png(data: bytes) -> Header | None:
     width = height = 0
+    depth = colours = 8
     orientation, at, ended = 1, len(_PNG), False
     for _ in range(_MAX_BOXES * 16):  # some writers cut IDAT into 8 KiB chunks
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -101,7 +109,9 @@ def _png(data: bytes) -> Header | None:
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(crc, "big"):
             break
         if kind == b"IHDR":
-            width, height = struct.unpack_from(">II", body)
+            if at > len(_PNG):  # decoders take the last one, we the first: neither is an image
+                return None
+            width, height, depth, colours = struct.unpack_from(">IIBB", body)
         elif kind == b"eXIf":
             orientation = tiff_orientation(body)
         elif kind == b"IEND":
@@ -110,7 +120,10 @@ def _png(data: bytes) -> Header | None:
         at += 12 + length
         if at >= len(data):
             break
-    return Header("png", width or 1, height or 1, orientation, not ended)
+    channels = (
+        4 if colours & 4 or colours == 3 else 3
+    )  # decoders make colours of a palette, and of grey with alpha
+    return Header("png", width or 1, height or 1, orientation, not ended, channels * max(1, depth // 8))
 
 
 def _bmp(data: bytes) -> Header | None:
@@ -122,7 +135,7 @@ def _bmp(data: bytes) -> Header | None:
     if width < 1:
         return None
     whole = compression not in (0, 3) or len(data) >= offset + (width * bits + 31) // 32 * 4 * height
-    return Header("bmp", width, height, 1, not whole)
+    return Header("bmp", width, height, 1, not whole, 4)
 
 
 def _bmp_core(data: bytes) -> Header:
@@ -145,7 +158,7 @@ def _webp(data: bytes) -> Header | None:
         orientation = _webp_orientation(data)
     else:
         return None
-    return Header("webp", width, height, orientation, len(data) < riff + 8)
+    return Header("webp", width, height, orientation, len(data) < riff + 8, 4)
 
 
 def _webp_orientation(data: bytes) -> int:
@@ -162,15 +175,36 @@ def _webp_orientation(data: bytes) -> int:
 
 
 def _jpeg2000(data: bytes) -> Header | None:
-    start = 0 if data.startswith(_J2K) else data.find(_J2K)
-    if start < 0:
+    start = 0 if data.startswith(_J2K) else _codestream(data)
+    if not data.startswith(_J2K, start):
         return Header("jpeg2000", 1, 1, 1, True)
     # SIZ (ISO/IEC 15444-1 A.5.1): the image area is the grid less its offset.
     x1, y1, x0, y0 = struct.unpack_from(">IIII", data, start + 8)
+    (components,) = struct.unpack_from(">H", data, start + 40)
     if x1 <= x0 or y1 <= y0:
         return None
     ended = data.find(b"\xff\xd9", max(start, len(data) - 4096)) >= 0
-    return Header("jpeg2000", x1 - x0, y1 - y0, 1, not ended)
+    # Its decoder holds every sample in 32 bits.
+    return Header("jpeg2000", x1 - x0, y1 - y0, 1, not ended, 4 * components)
+
+
+def _codestream(data: bytes) -> int:
+    """Where the first codestream box's contents start (ISO/IEC 15444-1 I.4), the file's end when there is none."""
+    at = 0
+    for _ in range(_MAX_BOXES):
+        if at + 8 > len(data):
+            break
+        length, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        if kind == b"jp2c":
+            return at + head
+        if length < head:
+            break
+        at += length
+    return len(data)
 
 
 class _Tiff:
@@ -197,7 +231,7 @@ class _Tiff:
         if size * number > 4:
             (at,) = struct.unpack_from(self.order + "I", self.data, at)
         form = self.order + ("H" if kind == 3 else "I")
-        for i in range(min(number, len(self.data) // size + 1)):
+        for i in range(min(number, _MAX_BOXES * 16)):
             yield struct.unpack_from(form, self.data, at + i * size)[0]
 
     def first(self, tag: int, default: int) -> int:
@@ -214,7 +248,9 @@ def _tiff(data: bytes) -> Header | None:
     for offsets, counts in ((273, 279), (324, 325)):
         for offset, count in zip(tiff.numbers(offsets), tiff.numbers(counts), strict=False):
             whole = whole and offset + count <= len(data)
-    return Header("tiff", width, height, orientation, not whole)
+    deepest = max(tiff.numbers(258), default=1)
+    pixel_bytes = max(3, tiff.first(277, 1)) * max(1, -(-deepest // 8))
+    return Header("tiff", width, height, orientation, not whole, pixel_bytes)
 
 
 def tiff_orientation(data: bytes) -> int:
