@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,3 +79,49 @@ def test_bad_files_are_named_and_the_others_still_read(capsys, tmp_path):
 def test_people_get_sentences(capsys, lang, words):
     assert main(["read", "--lang", lang, str(SPECIMENS / "passport.jpg")]) == os.EX_OK
     assert words in capsys.readouterr().out
+
+
+def test_an_empty_folder_is_said_to_be_one(capsys, tmp_path):
+    code, (answer,) = read(capsys, tmp_path)
+    assert code == os.EX_NOINPUT
+    assert [reason["code"] for reason in answer["reasons"]] == ["reading.folder_empty"]
+
+
+@pytest.mark.parametrize(
+    "name", ["n" * 300 + ".jpg", "n" * 300 + "*", os.fsdecode(b"caf\xe9.jpg"), "a\x1b[2Jb", "zero\0byte"]
+)
+def test_any_name_is_answered(capsys, name):
+    code, (answer,) = read(capsys, name)
+    assert code == os.EX_NOINPUT
+    assert answer["file"].isprintable()
+    assert main(["read", name]) == os.EX_NOINPUT
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_name_of_other_bytes_is_read(capsys, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(SPECIMENS / "visa-b.jpg", path)
+    code, (answer,) = read(capsys, tmp_path)
+    assert (code, answer["valid"]) == (os.EX_OK, True)
+    assert Path(answer["file"]).name == "caf\\udce9.jpg"
+
+
+def test_an_output_that_knows_ascii_only_gets_escapes():
+    done = subprocess.run(
+        [sys.executable, "-m", "edged", "read", "--lang", "zh-CN", str(SPECIMENS / "visa-b.jpg")],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == os.EX_OK
+    assert rb"\u6709\u6548" in done.stdout
+
+
+def test_no_more_of_a_file_is_read_than_is_accepted(capsys, tmp_path):
+    endless = tmp_path / "endless.jpg"
+    with endless.open("wb") as file:
+        file.truncate(1 << 40)
+    code, (answer,) = read(capsys, endless)
+    assert code == os.EX_DATAERR
+    assert answer["reasons"][0]["code"] == "image.too_large"

@@ -7,6 +7,7 @@ output, and nowhere else.
 from __future__ import annotations
 
 import glob
+import io
 import os
 import sys
 from datetime import datetime
@@ -44,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
 
     process.forbid_core_dumps()
     today = datetime.now().astimezone().date()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding error would quote a character of a name
+            stream.reconfigure(errors="backslashreplace")
     names = list(_expand(args.files))
     code = os.EX_OK
     for number, name in enumerate(names, 1):
@@ -58,27 +62,35 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _expand(names: list[str]) -> Iterator[str]:
-    """Folders become the images in them, patterns (where no shell expanded them) what they match."""
+    """Folders become the images in them, or stay when there are none; patterns (where no shell expanded them) too."""
     for name in names:
-        path = Path(name)
-        if name != "-" and path.is_dir():
-            yield from (str(p) for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS)
-        elif name != "-" and not path.exists() and glob.has_magic(name):
-            yield from sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207
-        else:
-            yield name
+        try:
+            found = [] if name == "-" else _inside(name)
+        except (OSError, ValueError):  # a name too long, a folder closed to us: reading it says so
+            found = []
+        yield from found or [name]
+
+
+def _inside(name: str) -> list[str]:
+    path = Path(name)
+    if path.is_dir():
+        return [str(p) for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS]
+    if not path.exists() and glob.has_magic(name):
+        return sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+    return []
 
 
 def _read_file(name: str, today: date, lang: str) -> tuple[dict[str, Any], int]:
     """The answer for one file and its exit code."""
-    from edged.core.image import decode_image
+    from edged.core.image import MAX_BYTES, decode_image
     from edged.core.reading import read_page
 
-    answer: dict[str, Any] = {"file": name}
+    answer: dict[str, Any] = {"file": _printable(name)}
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError:
-        answer |= {"valid": False, "reasons": [_told(Reason("reading.file_missing"), lang)]}
+        data = _bytes_of(name, MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        code = "reading.folder_empty" if isinstance(error, IsADirectoryError) else "reading.file_missing"
+        answer |= {"valid": False, "reasons": [_told(Reason(code), lang)]}
         return answer, os.EX_NOINPUT
     try:
         image = decode_image(data)
@@ -86,6 +98,20 @@ def _read_file(name: str, today: date, lang: str) -> tuple[dict[str, Any], int]:
         answer |= {"valid": False, "reasons": [_told(Reason(error.code), lang)]}
         return answer, os.EX_DATAERR
     return answer | describe(read_page(image, today=today), lang), os.EX_OK
+
+
+def _bytes_of(name: str, most: int) -> bytes:
+    """A file's bytes, or those of standard input ("-"), and no more than `most`."""
+    if name == "-":
+        return sys.stdin.buffer.read(most)
+    with Path(name).open("rb") as file:
+        return file.read(most)
+
+
+def _printable(name: str) -> str:
+    """A file's name as it can be shown: bytes that are no text, and what would steer a terminal, escaped."""
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
 def describe(reading: PageReading, lang: str) -> dict[str, Any]:
