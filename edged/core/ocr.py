@@ -16,8 +16,6 @@ import numpy as np
 from edged.core.vision import cv2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<"
@@ -143,8 +141,3 @@ def _fit_pitch(peaks: NDArray[np.float64]) -> tuple[float, float, float, int, in
         keep = near
     residual = float(np.sqrt(np.mean(np.minimum(np.abs(error) / slope, 0.5) ** 2)))
     return float(start), float(slope), float(bend), int(index[keep][0]), int(index[keep][-1]), residual
-
-
-def text(line: Line, cells: Sequence[int]) -> str:
-    """The most probable character of each cell, without any rule."""
-    return "".join(ALPHABET[int(line.probabilities[cell].argmax())] for cell in cells)

@@ -1,0 +1,82 @@
+"""What makes a reading sure: the lines' surroundings and how odd they are, with the line reader's answer given."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pytest
+
+from edged.core import reading as pages
+from edged.core.block import Reading
+from edged.core.ocr import ALPHABET
+from edged.core.page import Row
+from edged.core.reading import PageReading, read_page
+from edged.verdict import Result
+
+TODAY = datetime.date(2026, 11, 21)
+TD3 = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F3104150ZE184226B<<<<<16")
+
+
+def page() -> np.ndarray:
+    """A sheet with some print, so that something lies in the window."""
+    image = np.full((600, 1200), 225, np.uint8)
+    image[100:300:20, 100:1000] = 40
+    return image
+
+
+def judged(monkeypatch, lines, doubts=(), *, runs_on=False) -> PageReading:
+    """`read_page` where the line reader saw `lines`, but for doubts: (line, place, {character: share})."""
+    cells = []
+    for text in lines:
+        shares = np.full((len(text), len(ALPHABET)), 1e-6, np.float32)
+        shares[np.arange(len(text)), [ALPHABET.index(char) for char in text]] = 1.0
+        cells.append(shares)
+    for line, place, shares in doubts:
+        cells[line][place] = 1e-6
+        for char, share in shares.items():
+            cells[line][place, ALPHABET.index(char)] = share
+    found = Reading(
+        tuple(c / c.sum(axis=1, keepdims=True) for c in cells),
+        tuple(np.ones(len(text), np.float32) for text in lines),
+        tuple(Row(600, 450 + 50 * i, 1.0, 0.0, 900, 20) for i in range(len(lines))),
+        0.95,
+        0.95,
+        False,
+        runs_on,
+        np.zeros(sum(map(len, lines)), bool),
+    )
+    monkeypatch.setattr(pages, "_read_blocks", lambda *_: ([found], ""))
+    return read_page(page(), today=TODAY)
+
+
+def results(reading: PageReading) -> dict[str, Result]:
+    return {check.name: check.result for check in reading.checks}
+
+
+def test_a_wrong_check_digit_beside_more_print_may_be_our_misplaced_reading(monkeypatch):
+    wrong = (TD3[0], TD3[1][:9] + "7" + TD3[1][10:])
+    alone = results(judged(monkeypatch, wrong))
+    assert (alone["mrz_read"], alone["mrz_check_digits"]) == (Result.SUCCESSFUL, Result.FAILED)
+    beside = results(judged(monkeypatch, wrong, runs_on=True))
+    assert (beside["mrz_read"], beside["mrz_check_digits"]) == (Result.UNDETERMINED, Result.UNDETERMINED)
+    assert judged(monkeypatch, TD3, runs_on=True).valid, "nothing wrong, nothing misplaced"
+
+
+@pytest.mark.parametrize(
+    ("share", "valid", "valid_odd"), [(0.95, False, False), (0.98, True, False), (0.999, True, True)]
+)
+def test_where_something_is_odd_each_character_must_be_surer(monkeypatch, share, valid, valid_odd):
+    doubt = [(0, 5, {"E": share, "F": 1 - share})]
+    odd = ("P<XQZ" + TD3[0][5:], TD3[1])
+    assert judged(monkeypatch, TD3, doubt).valid is valid
+    reading = judged(monkeypatch, odd, doubt)
+    assert any(check.reason is not None for check in reading.mrz.field_checks)
+    assert (results(reading)["mrz_read"] is Result.SUCCESSFUL) is valid_odd
+
+
+def test_check_digits_that_chose_what_was_read_prove_nothing(monkeypatch):
+    reading = judged(monkeypatch, TD3, [(1, 0, {"I": 0.7, "L": 0.3})])
+    assert tuple(reading.mrz.lines.reveal()) == TD3
+    assert not reading.valid
+    assert results(reading)["mrz_check_digits"] is Result.UNDETERMINED
