@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from edged.core import reading as pages
-from edged.core.block import Reading
+from edged.core.block import Budget, Reading
+from edged.core.image import decode_image
 from edged.core.ocr import ALPHABET
 from edged.core.page import Row
 from edged.core.reading import PageReading, read_page
@@ -80,3 +83,32 @@ def test_check_digits_that_chose_what_was_read_prove_nothing(monkeypatch):
     assert tuple(reading.mrz.lines.reveal()) == TD3
     assert not reading.valid
     assert results(reading)["mrz_check_digits"] is Result.UNDETERMINED
+
+
+def test_a_page_that_takes_too_much_work_is_not_read(monkeypatch):
+    """Nor is what was found until then: a second document may lie where nobody looked."""
+    specimen = Path(__file__).parents[1] / "edged" / "specimens" / "passport.jpg"
+    image = decode_image(specimen.read_bytes())
+    assert read_page(image, today=TODAY).valid
+    monkeypatch.setattr(pages, "Budget", lambda: Budget(2))
+    reading = read_page(image, today=TODAY)
+    assert reading.mrz is None
+    assert [reason.code for reason in reading.reasons][0] == "reading.illegible"
+
+
+def test_large_tilted_pages_full_of_print_take_bounded_work(monkeypatch):
+    rng = np.random.default_rng(1)
+    side = 4000
+    image = np.full((side, side), 255, np.uint8)
+    for y in range(150, side - 100, 120):
+        text = "".join(rng.choice([*ALPHABET], 56))
+        cv2.putText(image, text, (150, y), cv2.FONT_HERSHEY_PLAIN, 5.5, 0, 8)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), 40, 0.8)
+    image = cv2.warpAffine(image, turn, (side, side), borderValue=255)
+    blurred = []
+    blur = cv2.GaussianBlur
+    monkeypatch.setattr(
+        cv2, "GaussianBlur", lambda part, *rest: blurred.append(part.size) or blur(part, *rest)
+    )
+    assert not read_page(image, today=TODAY).valid
+    assert max(blurred) < 2_000_000, "a strip is softened, not the page around it"

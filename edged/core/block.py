@@ -42,6 +42,8 @@ _DIRT_DEPTH: Final = 0.6
 _DIRT_SHARE: Final = 0.5
 _BESIDE: Final = 0.5
 _OTHER_PAPER: Final = 0.25
+MAX_STRIPS: Final = 64
+"""Strips read on one page, at about ten milliseconds each; pages with an MRZ take up to 21."""
 _PROBE: Final = 1.95
 """Distance to a line the locator missed, in heights of capitals; `refine` looks about one height around it."""
 
@@ -74,6 +76,23 @@ class _ReadRow(NamedTuple):
     pitch: float
 
 
+class Budget:
+    """How many more strips of one page may be read: the work on a page is bounded whatever is printed on it."""
+
+    def __init__(self, strips: int = MAX_STRIPS) -> None:
+        self.left = strips
+
+    def spend(self) -> bool:
+        """Whether another strip may be read; it is counted."""
+        self.left -= 1
+        return self.left >= 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a strip was asked for that wasn't read."""
+        return self.left < 0
+
+
 class Fragment(NamedTuple):
     """A block that reads as MRZ text but fills no layout's shape."""
 
@@ -83,15 +102,21 @@ class Fragment(NamedTuple):
     at_border: bool
 
 
-def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | Fragment | None:
-    """Read a candidate both ways up; None when it isn't MRZ text, a fragment when only part of one is there."""
+def read_block(
+    grey: NDArray[np.uint8], block: Block, budget: Budget | None = None
+) -> Reading | Fragment | None:
+    """Read a candidate both ways up; None when it isn't MRZ text, a fragment when only part of one is there.
+
+    What an exhausted budget leaves unread isn't there for it: the caller asks the budget.
+    """
+    budget = budget or Budget()
     rows = tuple(refine(grey, row) for row in block.rows)
     rows = _common_extent(rows)
     first = max(range(len(rows)), key=lambda i: block.rows[i].length)
     if rows[first].length < _LEAST_ROW[len(rows) - 1] * rows[first].cap:
         return None
-    senses = _senses(grey, rows[first])
-    results = [_read_rows(grey, rows, read, upside_down) for _, upside_down, read in senses]
+    senses = _senses(grey, rows[first], budget)
+    results = [_read_rows(grey, rows, read, upside_down, budget) for _, upside_down, read in senses]
     readings = [result for result in results if isinstance(result, Reading)]
     if readings:
         return max(readings, key=lambda reading: reading.legibility * reading.score)
@@ -100,20 +125,20 @@ def read_block(grey: NDArray[np.uint8], block: Block) -> Reading | Fragment | No
 
 
 def _read_rows(
-    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow, upside_down: bool
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow, upside_down: bool, budget: Budget
 ) -> Reading | Fragment | None:
     """All rows the way up one of them was read."""
     if upside_down:
         rows = tuple(row.reversed() for row in reversed(rows))
-    rows, read = _extended(grey, rows, read)
+    rows, read = _extended(grey, rows, read, budget)
     # The characters' distance is a better ruler than their height: every line is cut again by it.
     cap = read.pitch * STRIP_CAP / _PITCH
     rows = tuple(row._replace(cap=cap) for row in rows)
-    lines = [_read_row(grey, row) for row in rows]
+    lines = [_read_row(grey, row, budget) for row in rows]
     found = _best_shape(grey, lines) if len(rows) > 1 else None
     if isinstance(found, Reading):
         return found
-    return _best_shape(grey, _with_missed_rows(grey, lines, rows, read))
+    return _best_shape(grey, _with_missed_rows(grey, lines, rows, read, budget))
 
 
 def _common_extent(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -132,7 +157,9 @@ def _common_extent(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     )
 
 
-def _read_row(grey: NDArray[np.uint8], row: Row) -> _ReadRow | None:
+def _read_row(grey: NDArray[np.uint8], row: Row, budget: Budget) -> _ReadRow | None:
+    if not budget.spend():
+        return None
     strip = cut(grey, row)
     line = ocr.read_strip(strip.pixels)
     if line is None:
@@ -148,11 +175,11 @@ def _legibility(line: Line) -> float:
     return float(line.probabilities[held].max(axis=1).mean() * (1 - min(1.0, 2 * line.residual)))
 
 
-def _senses(grey: NDArray[np.uint8], row: Row) -> list[tuple[float, bool, _ReadRow]]:
+def _senses(grey: NDArray[np.uint8], row: Row, budget: Budget) -> list[tuple[float, bool, _ReadRow]]:
     """(legibility, upside down, what was read) of the row, better first; one only where there is no doubt."""
     found = []
     for upside_down in (False, True):
-        read = _read_row(grey, row.reversed() if upside_down else row)
+        read = _read_row(grey, row.reversed() if upside_down else row, budget)
         quality = 0.0 if read is None else _legibility(read.line)
         if read is not None and quality > _SENSIBLE and (read.line.presence > 0.5).sum() <= _TOO_MANY:
             found.append((quality, upside_down, read))
@@ -163,7 +190,7 @@ def _senses(grey: NDArray[np.uint8], row: Row) -> list[tuple[float, bool, _ReadR
 
 
 def _extended(
-    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: _ReadRow, budget: Budget
 ) -> tuple[tuple[Row, ...], _ReadRow]:
     """Rows made longer while their print runs on to the end of the strip: the locator saw only a part of them."""
     for _ in range(_EXTENSIONS):
@@ -178,7 +205,7 @@ def _extended(
         shift = (int(after) - int(before)) * more / 2
         longer = [row.moved(shift, 0.0) for row in rows]
         rows = tuple(r._replace(length=r.length + (int(after) + int(before)) * more) for r in longer)
-        again = _read_row(grey, read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length))
+        again = _read_row(grey, read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length), budget)
         if again is None:
             break
         read = again
@@ -186,7 +213,11 @@ def _extended(
 
 
 def _with_missed_rows(
-    grey: NDArray[np.uint8], lines: list[_ReadRow | None], rows: tuple[Row, ...], read: _ReadRow
+    grey: NDArray[np.uint8],
+    lines: list[_ReadRow | None],
+    rows: tuple[Row, ...],
+    read: _ReadRow,
+    budget: Budget,
 ) -> list[_ReadRow | None]:
     """The legible lines, and those the locator missed just above and below them."""
     found = [
@@ -207,7 +238,7 @@ def _with_missed_rows(
         probe = refine(grey, probe)._replace(cap=edge.cap)
         if abs(_across(edge, probe)) < 0.9 * edge.cap:
             continue
-        line = _read_row(grey, probe)
+        line = _read_row(grey, probe, budget)
         if line is None or _legibility(line.line) < _LEGIBLE or abs(line.pitch / read.pitch - 1) > 0.12:
             continue
         found.insert(len(found) if below else 0, (probe, line))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core import quality
-from edged.core.block import Reading, read_block
+from edged.core.block import Budget, Reading, read_block
 from edged.core.lattice import Decision, decide
 from edged.core.layouts import MrzFormat
 from edged.core.margins import too_narrow_for_more
@@ -166,12 +166,15 @@ class _Clock:
 def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.date, clock: _Clock) -> _Page:
     blocks = locate(grey)
     clock.lap("locate")
-    readings, missing = _read_blocks(grey, blocks)
+    budget = Budget()
+    readings, missing = _read_blocks(grey, blocks, budget)
     for angle in _ASKEW:
         if readings or missing != _NO_MRZ:
             break
-        readings, missing = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW])
+        readings, missing = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW], budget)
     clock.lap("read")
+    if budget.exhausted:  # what wasn't looked at may be a second document
+        return _Page(measured, why=(Reason("reading.illegible"),), advice=quality.of_page(grey))
     if len(readings) > 1:
         return _Page(measured, why=(Reason("reading.two_documents"),))
     if not readings:
@@ -189,14 +192,16 @@ def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.da
     return _judge(grey, measured, reading, decision, today, advice)
 
 
-def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block]) -> tuple[list[Reading], str]:
+def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -> tuple[list[Reading], str]:
     """The MRZs among the candidates, best first, and the code of why there is none, should there be none."""
     readings: list[Reading] = []
     missing = _NO_MRZ
     for block in blocks[:_MAX_BLOCKS]:
         if readings and not _may_be_another(block, readings):
             continue
-        found = read_block(grey, block)
+        if budget.exhausted:
+            break
+        found = read_block(grey, block, budget)
         if isinstance(found, Reading):
             if not any(_overlap(found.rows[0], other.rows[0]) for other in readings):
                 readings.append(found)
