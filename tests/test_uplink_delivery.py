@@ -570,14 +570,18 @@ async def test_a_collector_signs_and_acknowledges_only_what_is_stored(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_broker_that_is_killed_all_day(place: Town, tmp_path: Path) -> None:
     """At random moments, while everybody is connected and busy: no hole anywhere, not even at the partner."""
     chance = random.Random(11)
     committed = 0
+    # Fifty verdicts a second: a box that asks again every half second would fill the broker with duplicates
+    # faster than its store, saved at every change, lets them out.
+    patient = RetryPolicy(receipt_s=3.0, refused_s=3.0, bound_s=10.0)
     async with (
         collector(place, tmp_path / "centre") as centre,
         follower(place, tmp_path / "bank") as bank,
-        box(place, tmp_path / "box") as device,
+        box(place, tmp_path / "box", retry=patient) as device,
     ):
         await centre.first(Ready)
         await bank.first(Ready)
@@ -595,6 +599,6 @@ async def test_a_broker_that_is_killed_all_day(place: Town, tmp_path: Path) -> N
             committed += 1
             await asyncio.sleep(chance.choice([0, 0, 0.01, 0.03]))
         await killer
-        await device.settled(60)
-        await bank.until(lambda events: len(events.of(VerdictEvent)) == committed)
+        await device.settled(120)
+        await bank.until(lambda events: len(events.of(VerdictEvent)) == committed, 30)
     balanced(tmp_path, committed, "bank")
