@@ -290,9 +290,7 @@ def test_a_receipted_body_is_gone_from_every_file(state: StateDatabase, path: Pa
     state.apply_receipt(receipt(covering(state, envelopes)), later(1))
     assert holds(envelopes[0]) == []
     assert holds(kept) == ["state.sqlite"]
-    with connect_reader(
-        path
-    ) as reader:  # a reader in the middle of something holds nothing up
+    with connect_reader(path) as reader:  # a reader in the middle of something holds nothing up
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM envelope").fetchone()
         began = time.monotonic()
