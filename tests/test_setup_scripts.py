@@ -107,7 +107,7 @@ def test_another_system_stops(tree: Path, bare_path: Path) -> None:
 
 def test_packages_that_cannot_be_fetched_stop(tree: Path, bare_path: Path) -> None:
     fake(bare_path, "id", "echo 0")
-    fake(bare_path, "apt-get", "echo E: Could not resolve deb.debian.org >&2; exit 100")
+    fake(bare_path, "apt-get", "echo E: Could not resolve mirror.example >&2; exit 100")
     stopped = setup(tree, "demo", PATH=str(bare_path))
     assert stopped.returncode == 1
     assert "Could not resolve" in stopped.stderr
