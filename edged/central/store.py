@@ -42,21 +42,13 @@ class Archived(msgspec.Struct, frozen=True):
     """(device, ranges), each fit for one receipt. Duplicates are receipted again: that heals a lost receipt."""
 
 
-class Archive:
-    """The collector's database. Synchronous, of one thread; see `edged.uplink.streams.StreamStore`."""
-
-    def __init__(self, store: StreamStore, anchor: TrustAnchor) -> None:
-        self._store = store
-        self._anchor = anchor
+class Archive(intake.ReceivingStore):
+    """The collector's database."""
 
     @classmethod
     def open(cls, path: Path, anchor: TrustAnchor) -> Archive:
         """Open or create the archive of `anchor`'s fleet. Raises `StateError`."""
         return cls(StreamStore.open(path), anchor)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._store.close()
 
     def store(self, messages: Sequence[Incoming], now: datetime) -> Archived:
         """Verify and archive a batch; on the disk when this returns. Raises `StateError`."""
@@ -74,18 +66,6 @@ class Archive:
             alarms=tuple(one.alarm for one in taken if one.alarm),
             receipts=receipts(kept),
         )
-
-    def holes(self) -> list[Hole]:
-        """What is missing below the highest number of each stream."""
-        return self._store.holes()
-
-    def alarms(self) -> list[Alarm]:
-        """Everything that was refused."""
-        return self._store.alarms()
-
-    def ledger(self) -> ReceiverLedger:
-        """Every stream, number by number."""
-        return self._store.ledger()
 
 
 def receipts(kept: Iterable[OpenedEnvelope]) -> tuple[tuple[str, tuple[ReceiptRange, ...]], ...]:

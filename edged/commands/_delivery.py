@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from edged import messages
+from edged import log, messages
+from edged.config import load_toml
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
+
+Settings = TypeVar("Settings")
+
+
+class Service(Protocol):
+    """A collector or a follower."""
+
+    def stop(self) -> None:
+        """Finish the batch in hand and return from `run`."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        ...
+
+
+def add_action(parser: argparse.ArgumentParser, action: str, *, name: str) -> None:
+    """The action (`collect`, `follow`) of the command `name`, with `--config` and `--json`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    added = actions.add_parser(action, help=f"help.{name}.{action}")
+    added.add_argument("--config", type=Path, required=True, metavar="FILE", help=f"help.{name}.config")
+    added.add_argument("--json", action="store_true", help="help.json_lines")
+
+
+def serve(
+    args: argparse.Namespace,
+    settings: type[Settings],
+    make: Callable[[Settings, Callable[[msgspec.Struct], None]], Service],
+) -> int:
+    """Run the service that `make` makes of its configuration until SIGTERM or SIGINT; exit 0 after a clean stop."""
+    loaded = load_toml(args.config, settings)
+    log.configure("info")
+
+    async def run() -> None:
+        service = make(loaded, teller(args))
+        stop_on_signals(service.stop)
+        await service.run()
+
+    asyncio.run(run())
+    return os.EX_OK
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

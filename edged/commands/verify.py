@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged import messages
+from edged.commands._delivery import printable
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.privacy.policy import WITHHELD
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         print(_as_json(opened))
     else:
         for line in _lines(opened, anchor, args.lang):
-            print(_printable(line))
+            print(printable(line))
     return os.EX_OK
 
 
@@ -108,13 +109,6 @@ def _as_json(opened: OpenedEnvelope) -> str:
         "payload": opened.payload,
     }
     return msgspec.json.encode(found).decode()
-
-
-def _printable(line: str) -> str:
-    """Control characters replaced: a device may be verified and still talk to our terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
-    )
 
 
 def _lines(opened: OpenedEnvelope, anchor: TrustAnchor, lang: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.uplink import intake, streams
-from edged.uplink.streams import Alarm, Duplicate, Hole, KeptStream, ReceiverLedger, StreamStore
+from edged.uplink.streams import Alarm, Duplicate, Hole, KeptStream, StreamStore
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ class Received(msgspec.Struct, frozen=True):
     alarms: tuple[Alarm, ...]
 
 
-class Inbox:
-    """A partner's database. Synchronous, of one thread; see `edged.uplink.streams.StreamStore`."""
+class Inbox(intake.ReceivingStore):
+    """A partner's database."""
 
     def __init__(self, store: StreamStore, anchor: TrustAnchor, audience: str, *, tests: bool) -> None:
-        self._store = store
-        self._anchor = anchor
+        super().__init__(store, anchor)
         self._audience = audience
         self._tests = tests
 
@@ -46,10 +45,6 @@ class Inbox:
         Raises `StateError`.
         """
         return cls(StreamStore.open(path), anchor, audience, tests=tests)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._store.close()
 
     def take(self, messages: Sequence[Incoming], now: datetime) -> Received:
         """Verify and keep a batch; on the disk when this returns. Raises `StateError`."""
@@ -74,18 +69,6 @@ class Inbox:
     def mark_handed(self, ids: list[int], now: datetime) -> None:
         """Note that these were handed on."""
         self._store.mark_handed(ids, now)
-
-    def holes(self) -> list[Hole]:
-        """What is missing below the highest number of each stream."""
-        return self._store.holes()
-
-    def alarms(self) -> list[Alarm]:
-        """Everything that was refused."""
-        return self._store.alarms()
-
-    def ledger(self) -> ReceiverLedger:
-        """Every stream, number by number."""
-        return self._store.ledger()
 
 
 def _body(message: Incoming, opened: OpenedEnvelope) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edged.uplink.roles import TrustAnchor
-    from edged.uplink.streams import StreamStore
+    from edged.uplink.streams import Hole, ReceiverLedger, StreamStore
 
 BATCH: Final = 100
 """Messages in one transaction: spreads the cost of a sync over many, and bounds what is verified meanwhile."""
@@ -42,6 +42,30 @@ class Incoming(msgspec.Struct, frozen=True):
     payload: bytes
     lane: str | None = None
     """What the sender says of its freshness: "live" or "backlog"."""
+
+
+class ReceivingStore:
+    """What the archive and a partner's inbox have in common. Synchronous, of one thread; see `StreamStore`."""
+
+    def __init__(self, store: StreamStore, anchor: TrustAnchor) -> None:
+        self._store = store
+        self._anchor = anchor
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def holes(self) -> list[Hole]:
+        """What is missing below the highest number of each stream."""
+        return self._store.holes()
+
+    def alarms(self) -> list[Alarm]:
+        """Everything that was refused."""
+        return self._store.alarms()
+
+    def ledger(self) -> ReceiverLedger:
+        """Every stream, number by number."""
+        return self._store.ledger()
 
 
 class Taken(msgspec.Struct, frozen=True):
