@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edged.core.mrz import format_mrz, parse_mrz
 from edged.verdict import Result
+from tests.corpus import CORPUS, needs_corpus
 from tests.mrz_specimens import SPECIMENS, TODAY
-
-CORPUS = Path(os.environ.get("EDGED_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 
 every_specimen = pytest.mark.parametrize("entry", SPECIMENS, ids=lambda entry: entry["name"])
 
@@ -100,17 +97,11 @@ def _position(format_: str, name: str) -> int:
     return next(check.position for check in LAYOUTS[MrzFormat(format_)].checks if check.name == name)
 
 
-def _corpus() -> list[dict[str, Any]]:
-    index = CORPUS / "corpus.json"
-    if not index.is_file():
-        return []
-    return [entry for entry in json.loads(index.read_text(encoding="utf-8")) if entry["lines"]]
-
-
-@pytest.mark.skipif(not _corpus(), reason="no corpus of real specimens here (set EDGED_CORPUS)")
+@needs_corpus
 def test_real_specimens_are_judged_as_their_collectors_did() -> None:
     wrong = []
-    for entry in _corpus():
+    entries = json.loads((CORPUS / "corpus.json").read_text(encoding="utf-8"))
+    for entry in (one for one in entries if one["lines"]):
         mrz = parse_mrz(entry["lines"], today=TODAY)
         if (mrz.format, mrz.check_digits_ok) != (entry["format"], entry["check_ok"]):
             wrong.append(entry["file"])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
-import pytest
+from tests.corpus import CORPUS, needs_corpus
 
 ROOT = Path(__file__).parents[1]
-CORPUS = Path(os.environ.get("EDGED_CORPUS", ROOT.parent / "shared" / "corpus"))
 
 
-@pytest.mark.skipif(not (CORPUS / "corpus.json").exists(), reason=f"no corpus in {CORPUS} (EDGED_CORPUS)")
+@needs_corpus
 def test_the_corpus_reads_and_nothing_wrong_is_valid():
     spec = importlib.util.spec_from_file_location("reading_benchmark", ROOT / "benchmarks" / "reading.py")
     assert spec is not None
