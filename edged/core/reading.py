@@ -77,6 +77,7 @@ class PageReading(Identity):
         changed: characters the layout or the check digits decided against the picture's first choice.
         reasons: why it isn't valid, or what to do for a better picture.
         rotation: degrees (0, 90, 180, 270) clockwise that make the MRZ upright.
+        rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
         timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "total").
         portrait_seen: always False so far: portraits are found by a later release.
         checks: document_detected, mrz_read, mrz_check_digits, mrz_fields, image_quality.
@@ -92,6 +93,7 @@ class PageReading(Identity):
         "portrait_seen",
         "reasons",
         "rotation",
+        "rows",
         "timings_ms",
         "valid",
     )
@@ -103,6 +105,7 @@ class PageReading(Identity):
         self.name_confidence: float = page.name_confidence
         self.changed: int = page.changed
         self.rotation: int = page.rotation
+        self.rows: tuple[Row, ...] = page.rows
         self.portrait_seen: bool = False
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
@@ -124,6 +127,7 @@ class _Page(NamedTuple):
     rotation: int = 0
     why: tuple[Reason, ...] = ()
     advice: tuple[Reason, ...] = ()
+    rows: tuple[Row, ...] = ()
 
 
 def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
@@ -189,7 +193,7 @@ def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.da
         clock.lap("decide")
     if decision is None:
         return _Page(measured, why=(Reason("reading.no_mrz"),), advice=advice)
-    return _judge(grey, measured, reading, decision, today, advice)
+    return _judge(grey, measured, reading, decision, today, advice)._replace(rows=reading.rows)
 
 
 def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -> tuple[list[Reading], str]:
