@@ -26,6 +26,8 @@ _MODEL: Final = "mrz_lines.onnx"
 _LOCK: Final = threading.Lock()
 """A `cv2.dnn.Net` holds its activations: one reading at a time."""
 _MIN_PEAK: Final = 0.35
+_BESIDE_HOLE: Final = 8
+"""Gaps between characters, on each side, that tell how many are missing where nothing can be seen."""
 
 
 class Line(NamedTuple):
@@ -118,13 +120,21 @@ def _peaks(probabilities: NDArray[np.float32], ink: NDArray[np.float32]) -> NDAr
 def _fit_pitch(peaks: NDArray[np.float64]) -> tuple[float, float, float, int, int, float] | None:
     """(start, pitch, bend, first cell, last cell, residual): a grid through the peaks, a little bent by perspective."""
     gaps = np.diff(peaks)
-    pitch = float(np.median(gaps[gaps < 1.6 * np.median(gaps)]))
+    middle = float(np.median(gaps[gaps < 1.6 * np.median(gaps)]))
+    # Peaks stand on whole columns, so the median gap is off by up to half a column; the mean of the single ones isn't.
+    single = (gaps > 0.6 * middle) & (gaps < 1.4 * middle)
+    pitch = float(gaps[single].mean())
     if not 2.6 < pitch < 9.0:
         return None
-    # Count cells along the line with a pitch that may drift.
+    # Count cells along the line with a pitch that may drift: across a hole by what it is on both sides of it.
     index = np.zeros(len(peaks), int)
     for i in range(1, len(peaks)):
-        index[i] = index[i - 1] + max(1, round((peaks[i] - peaks[i - 1]) / pitch))
+        step = 1
+        if gaps[i - 1] > 1.4 * pitch:
+            beside = slice(max(0, i - 1 - _BESIDE_HOLE), i + _BESIDE_HOLE)
+            near = gaps[beside][single[beside]]
+            step = max(1, round(gaps[i - 1] / (near.mean() if len(near) >= _BESIDE_HOLE else pitch)))
+        index[i] = index[i - 1] + step
     keep = np.ones(len(peaks), bool)
     bend = 0.0
     for _ in range(3):
