@@ -16,7 +16,7 @@ def kernel(name: str, *headers: str) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [kernel("_fastmrz"), kernel("_fastnet", "_fastnet.h", "_fastnet_isa.h")],
+        [kernel("_fastmrz"), kernel("_fastgrid"), kernel("_fastnet", "_fastnet.h", "_fastnet_isa.h")],
         compiler_directives={"language_level": "3", "freethreading_compatible": True},
     )
 )

@@ -84,8 +84,8 @@ cdef class Net:
 
     cdef fn_layer layer[MAX_LAYERS]
     cdef fn_isa isa
-    cdef int layers, height
-    cdef readonly int classes
+    cdef int layers
+    cdef readonly int classes, height
     cdef list kept
 
     def __init__(self, layers, int height, str isa=""):
