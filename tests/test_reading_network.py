@@ -1,4 +1,4 @@
-"""The network's kernel against a plain convolution, on every instruction set of this CPU; its file, whole and damaged."""
+"""The network's kernel against a plain convolution, on every instruction set of this CPU; its file and its damages."""
 
 from __future__ import annotations
 
@@ -163,7 +163,13 @@ def with_header(**changes: object) -> bytes:
 
 
 def one_layer(**changes: object) -> list[object]:
-    shape: dict[str, object] = {"kernel": [3, 3], "stride": [2, 2], "padding": [1, 1], "inputs": 1, "outputs": 24}
+    shape: dict[str, object] = {
+        "kernel": [3, 3],
+        "stride": [2, 2],
+        "padding": [1, 1],
+        "inputs": 1,
+        "outputs": 24,
+    }
     return [{**shape, "relu": True, **changes}]
 
 

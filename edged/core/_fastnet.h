@@ -93,7 +93,7 @@ typedef struct {
 #define FN_LANES 4
 #if defined(__aarch64__)
 #define FN_VECTORS 4
-#define FN_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 8 : 12)
+#define FN_PIXELS(vectors) ((vectors) == 4 ? 5 : (vectors) == 3 ? 6 : (vectors) == 2 ? 9 : 12)
 #else
 #define FN_VECTORS 2
 #define FN_PIXELS(vectors) ((vectors) == 2 ? 4 : 8)

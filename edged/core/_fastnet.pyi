@@ -8,6 +8,7 @@ _Pair: TypeAlias = tuple[int, int]
 _Layer: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32], _Pair, _Pair, bool]
 
 def isas() -> tuple[str, ...]: ...
+
 @final
 class Net:
     classes: int

