@@ -111,7 +111,7 @@ typedef struct {
 
 #define FN_TITLE "avx512"
 #define FN_NAME(name) fn_##name##_avx512
-#define FN_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512")))
+#define FN_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma")))
 #define FN_LANES 16
 #define FN_VECTORS 4
 #define FN_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 8 : 12)

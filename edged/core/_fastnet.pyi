@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import TypeAlias, final
+from typing import Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ def isas() -> tuple[str, ...]: ...
 
 @final
 class Net:
-    classes: int
-    height: int
-    def __init__(self, layers: Sequence[_Layer], height: int, isa: str = "") -> None: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def __new__(cls, layers: Sequence[_Layer], height: int, isa: str = "") -> Self: ...
     def probabilities(self, strips: NDArray[np.uint8]) -> NDArray[np.float32]: ...

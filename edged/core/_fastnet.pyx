@@ -88,7 +88,7 @@ cdef class Net:
     cdef readonly int classes, height
     cdef list kept
 
-    def __init__(self, layers, int height, str isa=""):
+    def __cinit__(self, layers, int height, str isa=""):
         cdef const fn_isa *found[3]
         cdef int count = fn_isas(found), i
         names = isas()
