@@ -126,7 +126,7 @@ fingerprint() {
         printf '%s\n' "$python"
         cd "$root"
         cat pyproject.toml setup.py
-        find edged -name '*.pyx' -o -name '*.pxd' | LC_ALL=C sort | while read -r file; do
+        find edged -name '*.pyx' -o -name '*.pxd' -o -name '*.h' | LC_ALL=C sort | while read -r file; do
             printf '%s\n' "$file"
             cat "$file"
         done
@@ -172,7 +172,7 @@ if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-chec
     stop "the installation failed: see above, and the whole log in $log."
 fi
 kernels_built || stop "the installation left no compiled kernels in edged/core: see $log."
-"$venv/bin/python" -c 'import edged.core._fastmrz' || stop "the compiled kernels can't be loaded: see above."
+"$venv/bin/python" -c 'import edged.core._fastmrz, edged.core._fastnet, edged.core._fastgrid' || stop "the compiled kernels can't be loaded: see above."
 
 printf '%s\n' "$wanted" >"$stamp"
 say "done"
