@@ -65,7 +65,8 @@ def pages(data: bytes, first: int, last: int) -> Iterator[tuple[int, NDArray[np.
     with open(memory, "w+b") as file:  # noqa: PTH123 - a descriptor
         file.write(data)
         file.seek(0)
-        command = [sys.executable, "-P", "-m", __name__, str(first), str(last)]
+        command = [sys.executable, "-P", "-m", __name__]
+        command += map(str, (first, last, PAGE_SECONDS, MEMORY))
         child = subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert child.stdout is not None
     number = first
@@ -87,15 +88,15 @@ def pages(data: bytes, first: int, last: int) -> Iterator[tuple[int, NDArray[np.
         child.wait()
 
 
-def _main(first: int, last: int) -> int:
+def _main(first: int, last: int, seconds: int, memory: int) -> int:
     """The child."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's words among the pages
-    _limit_time()
+    _limit_time(seconds)
     import pypdfium2
 
     process.forbid_core_dumps()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
         document = pypdfium2.PdfDocument(sys.stdin.buffer.read())
         count = len(document)
@@ -104,7 +105,7 @@ def _main(first: int, last: int) -> int:
     if first > count or not count:
         return _say(out, 4 if count else 2, first)
     for number in range(first, min(last, count) + 1):
-        _limit_time()
+        _limit_time(seconds)
         try:
             page = document[number - 1]
             bitmap = page.render(scale=_scale(*page.get_size()))
@@ -132,10 +133,10 @@ def _rows(bitmap: Any) -> memoryview:
     return memoryview(bitmap.buffer).cast("B")[: bitmap.stride * bitmap.height]
 
 
-def _limit_time() -> None:
-    """From now on `PAGE_SECONDS` of processor time, then the kernel ends this process (SIGXCPU)."""
+def _limit_time(seconds: int) -> None:
+    """From now on `seconds` of processor time, then the kernel ends this process (SIGXCPU)."""
     used = math.ceil(time.process_time())
-    resource.setrlimit(resource.RLIMIT_CPU, (used + PAGE_SECONDS, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 
 
 def _scale(width: float, height: float) -> float:
@@ -147,4 +148,4 @@ def _scale(width: float, height: float) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*map(int, sys.argv[1:3])))
+    sys.exit(_main(*map(int, sys.argv[1:5])))

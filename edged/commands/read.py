@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read everything; the exit code is that of the first thing that went wrong (sysexits.h)."""
-    import cv2  # noqa: F401 - see forbid_core_dumps
+    from edged.core import vision  # noqa: F401 - OpenCV, before forbid_core_dumps, which says why
 
     process.forbid_core_dumps()
     for stream in (sys.stdout, sys.stderr):

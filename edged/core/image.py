@@ -30,6 +30,10 @@ MAX_DECODED: Final = 256 * 1024 * 1024
 MAX_SCANNED: Final = 1_500_000_000
 """Pixels times scans of a progressive JPEG: about a second. Writers make ten scans; a file may have any number."""
 
+MAX_CODED: Final = {"jpeg2000": 12 * 1024 * 1024, "webp": 24 * 1024 * 1024}
+"""Bytes of a file whose kind takes longest to unpack, whatever the pixels: 1.5 seconds. A page in them is ten times
+smaller."""
+
 _BAND: Final = 256
 """Rows blended at a time."""
 
@@ -88,6 +92,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
         or pixels * header.pixel_bytes > MAX_DECODED
         or pixels * header.scans > MAX_SCANNED
         or header.buffered > MAX_DECODED
+        or len(data) > MAX_CODED.get(header.kind, MAX_BYTES)
     ):
         raise DecodeError("image", "image.too_large")
     if header.truncated:

@@ -169,7 +169,7 @@ def _bmp_core(data: bytes) -> Header:
 def _webp(data: bytes) -> Header | None:
     (riff,) = struct.unpack_from("<I", data, 4)
     kind = data[12:16]
-    orientation = 1
+    orientation, pixel_bytes = 1, 4
     if kind == b"VP8 ":
         width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
     elif kind == b"VP8L":
@@ -179,9 +179,11 @@ def _webp(data: bytes) -> Header | None:
         width = int.from_bytes(data[24:27], "little") + 1
         height = int.from_bytes(data[27:30], "little") + 1
         orientation = _webp_orientation(data)
+        if data[20] & 2:  # moving: its decoder holds the canvas, a frame and what they make together
+            pixel_bytes = 12
     else:
         return None
-    return Header("webp", width, height, orientation, len(data) < riff + 8, 4)
+    return Header("webp", width, height, orientation, len(data) < riff + 8, pixel_bytes)
 
 
 def _webp_orientation(data: bytes) -> int:
