@@ -74,7 +74,9 @@ def _inside(name: str, recursive: bool) -> list[str]:
             str(p) for p in sorted(below or path.iterdir()) if p.suffix.lower() in _ENDINGS and p.is_file()
         ]
     if not path.exists() and glob.has_magic(name):
-        return sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+        # Links may lead in circles: each file once.
+        found = {os.path.realpath(p): p for p in sorted(glob.glob(name, recursive=True), reverse=True)}  # noqa: PTH207
+        return sorted(p for p in found.values() if Path(p).is_file())
     return []
 
 
