@@ -32,7 +32,10 @@ _MOST_WIDE: Final = 4096
 _FOUND: Final = (0, 160, 0)
 _SEARCHED: Final = (0, 140, 255)
 """Colours (BGR) of the MRZ's rows and of the others that were looked at."""
+_OUTLINE: Final = 1.8
+"""Height of the box drawn around a row, in heights of its capitals: clear of the print."""
 _ALTERNATIVES: Final = 3
+"""Characters named for each place of a row, the surest first."""
 
 
 def mrz_zone(image: Picture, reading: PageReading) -> Picture | None:
@@ -92,7 +95,8 @@ def _marked(image: Picture, grey: Picture, rows: tuple[Row, ...]) -> Picture:
     searched = [row for block in locate(grey) for row in block.rows]
     for shown, colour in ((searched, _SEARCHED), (rows, _FOUND)):
         for row in shown:
-            outline = np.round(_corners(row)).astype(np.int32)
+            around = row._replace(cap=row.cap * _OUTLINE, length=row.length + row.cap)
+            outline = np.round(_corners(around)).astype(np.int32)
             cv2.polylines(drawn, [outline], isClosed=True, color=colour, thickness=max(1, round(row.cap / 8)))
     return drawn
 
