@@ -166,7 +166,8 @@ def test_pages_that_follow_themselves_or_never_end():
     chain = b"II*\0" + struct.pack("<I", 8)
     for _ in range(500):
         chain += directory + struct.pack("<I", len(chain) + 6)
-    assert len(tiff_pages(chain)) == MAX_PAGES + 1
+    assert len(tiff_pages(chain)) == MAX_PAGES
+    assert len(tiff_pages(chain, 300)) == 300
     cut = data[: end + 2]
     assert tiff_pages(cut) == [8]
 

@@ -11,6 +11,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ from edged.errors import DecodeError
 ROOT = Path(__file__).parents[1]
 SPECIMENS = ROOT / "edged" / "specimens"
 TODAY = datetime.date(2026, 6, 15)
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<"
 PASSPORT = (SPECIMENS / "passport.jpg").read_bytes()
 
 
@@ -153,6 +155,16 @@ def test_what_is_no_picture_is_refused_with_a_code(given, code):
     assert messages.known(code)
 
 
+def printed(lines: list[str]) -> np.ndarray:
+    """Lines of text in an even face, as wide as an MRZ of 44."""
+    page = np.full((40 + 36 * len(lines), 940, 3), 235, np.uint8)
+    for row, line in enumerate(lines):
+        for place, character in enumerate(line):
+            at = (25 + 20 * place, 50 + 36 * row)
+            cv2.putText(page, character, at, cv2.FONT_HERSHEY_SIMPLEX, 0.85, (20, 20, 20), 2, cv2.LINE_AA)
+    return page
+
+
 @cache
 def adversarial() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(11)
@@ -175,6 +187,9 @@ def adversarial() -> dict[str, np.ndarray]:
         "two documents": np.vstack([passport, passport]),
         "two documents side by side": np.hstack([passport, passport]),
         "two documents head to head": np.vstack([passport, passport[::-1, ::-1]]),
+        "rows like an MRZ's": printed(["".join(rng.choice(list(ALPHABET), 44)) for _ in range(30)]),
+        "running text": printed(["THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG"] * 20),
+        "nothing but fillers": printed(["<" * 44] * 30),
         "a page full of fillers": np.vstack([np.hstack([rows[-60:, 700:1100]] * 3)] * 12),
     }
 

@@ -174,6 +174,8 @@ def test_pages_of_a_tiff_and_not_too_many(capsys, tmp_path, monkeypatch):
     assert [a["page"] for a in (first, second, third)] == [1, 2, 3]
     assert [a["format"] for a in (first, second)] == ["TD3", "MRVB"]
     assert (code, codes(third)) == (os.EX_DATAERR, ["reading.too_many_pages"])
+    assert answers(capsys, f"{path}#3")[1][0]["format"] == "MRVB"
+    assert codes(answers(capsys, f"{path}#4")[1][0]) == ["reading.no_such_page"]
 
 
 def test_too_many_pages_of_a_pdf(capsys, dossier, monkeypatch):

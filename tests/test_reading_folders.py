@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -184,3 +186,17 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(capsys, tmp_path, m
 def test_what_was_written_is_named_for_people(capsys, tmp_path):
     assert main(["read", str(PASSPORT), "--crop", str(tmp_path / "c")]) == os.EX_OK
     assert f"→ {tmp_path / 'c' / 'passport.mrz.png'}" in capsys.readouterr().out
+
+
+def test_nothing_is_written_anywhere_else(tmp_path):
+    (tmp_path / "two.pdf").write_bytes(pdf_files.scanned([PASSPORT.read_bytes(), None]))
+    before = set(tmp_path.rglob("*"))
+    command = [sys.executable, "-m", "edged", "read", "two.pdf", str(PASSPORT), "--crop", "c", "--debug", "d"]
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), str(tmp_path))
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **places}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == os.EX_OK, done.stderr
+    made = {path.relative_to(tmp_path) for path in set(tmp_path.rglob("*")) - before}
+    assert {path.parts[0] for path in made} == {"c", "d"}
+    assert "ERIKSSON" not in done.stderr

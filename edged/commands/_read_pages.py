@@ -127,14 +127,13 @@ def _bytes_of(name: str, most: int) -> bytes:
 def _of_image(file: str, data: bytes, wanted: int | None) -> Iterator[Page]:
     from edged.core.image import MAX_BYTES
 
-    places = tiff_pages(data) if len(data) <= MAX_BYTES else []
+    places = tiff_pages(data, wanted or MAX_PAGES + 1) if len(data) <= MAX_BYTES else []
     several = len(places) > 1
-    chosen = range(1, max(1, len(places)) + 1) if wanted is None else (wanted,)
-    for number in chosen:
+    for number in (wanted,) if wanted else range(1, max(1, len(places)) + 1):
         shown = number if several or wanted else None
         if number > max(1, len(places)):
             yield Page(file, shown, problem="reading.no_such_page", exit_code=os.EX_DATAERR)
-        elif number > MAX_PAGES:
+        elif number > MAX_PAGES and not wanted:
             yield Page(file, shown, problem="reading.too_many_pages", exit_code=os.EX_DATAERR)
         else:
             yield _decoded(file, shown, tiff_page(data, places[number - 1]) if several else data)

@@ -83,8 +83,8 @@ def tiff_orientation(data: bytes) -> int:
         return 1
 
 
-def tiff_pages(data: bytes) -> list[int]:
-    """Where the directories of a TIFF file's pages stand, the first first; one more than `MAX_PAGES` at most.
+def tiff_pages(data: bytes, most: int = MAX_PAGES) -> list[int]:
+    """Where the directories of a TIFF file's pages stand, the first first, `most` of them at most.
 
     Reduced copies of a page (tag 254, bit 0) are none. Empty for anything but a classic TIFF file.
     """
@@ -94,7 +94,7 @@ def tiff_pages(data: bytes) -> list[int]:
     seen: set[int] = set()
     try:
         (place,) = struct.unpack_from(("<" if data[:2] == b"II" else ">") + "I", data, 4)
-        while place and place not in seen and len(seen) < _MAX_ENTRIES and len(pages) <= MAX_PAGES:
+        while place and place not in seen and len(seen) < _MAX_ENTRIES and len(pages) < most:
             seen.add(place)
             directory = Tiff(data, place)
             if not pages or not directory.first(254, 0) & 1:
