@@ -25,7 +25,7 @@ _SPOT: Final = (0.003, 0.25)
 """Share of the window of one lamp's reflection: less is a blank between letters, more is paper."""
 _COMPACT: Final = 0.3
 _FULL: Final = 254
-"""A lamp's spot fills this share of its box, and a tenth of it is as bright as can be; blown-out paper seldom is both."""
+"""A lamp's spot fills this share of its box, and a tenth of it is as bright as can be; paper seldom is both."""
 _MOST_SPOTS: Final = 4
 """Spots looked at, the largest first: bounds the time a page full of them takes."""
 _PRINT: Final = 5
@@ -111,7 +111,8 @@ def _glare(small: NDArray[np.uint8], blown: NDArray[np.uint8]) -> float:
 
 
 def _fades(around: NDArray[np.uint8], spot: NDArray[np.uint8]) -> bool:
-    inner, medians = spot, []
+    inner = spot
+    medians: list[float] = []
     for radius in _RINGS:
         outer = cv2.dilate(spot, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2))
         ring = around[(outer - inner) > 0]

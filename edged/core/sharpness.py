@@ -27,7 +27,7 @@ _CAP_MM: Final = 2.6
 §4.3, ISO 1073-2), the median over real documents of every format."""
 _MM_PER_INCH: Final = 25.4
 _QUIET: Final = 0.5
-"""Space beyond a line's end, in heights of its capitals, that must lie in the picture; less, and it may go on outside."""
+"""Space beyond a line's end, in heights of its capitals, that must lie in the picture, or it may go on outside."""
 
 
 class Print(NamedTuple):
