@@ -23,8 +23,8 @@ _EDGE: Final = 8
 _PARTS: Final = 8
 """Parts of a line whose paper is compared: a lamp brightens one or two."""
 _CAP_MM: Final = 2.6
-"""Height of OCR-B's capitals as the locator measures them, strokes included: 0.975 of the pitch of 2.54 mm (Doc 9303-3
-§4.3, ISO 1073-2), the median over real documents of every format."""
+"""Height of OCR-B's capitals as the locator measures them, strokes included: 0.975 of the pitch of 2.54 mm (Doc 9303-3,
+ISO 1073-2), the median over real documents of every format."""
 _MM_PER_INCH: Final = 25.4
 _QUIET: Final = 0.5
 """Space beyond a line's end, in heights of its capitals, that must lie in the picture, or it may go on outside."""

@@ -34,16 +34,21 @@ def reduced(grey: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8],
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
 
 
-def halved(grey: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+def halved(picture: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
     """The picture halved until its longer side is less than two of `long_side`: ten times faster than `reduced`.
 
     Averages 2 by 2 pixels at a time; an odd last row or column is left out.
     """
-    while max(grey.shape) >= 2 * long_side and min(grey.shape) >= 2:
-        height, width = grey.shape[0] // 2, grey.shape[1] // 2
-        even = grey[: 2 * height, : 2 * width]
-        grey = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
-    return grey
+    while max(picture.shape[:2]) >= 2 * long_side and min(picture.shape[:2]) >= 2:
+        picture = half(picture)
+    return picture
+
+
+def half(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture, grey or colour, at half its size."""
+    height, width = picture.shape[0] // 2, picture.shape[1] // 2
+    even = picture[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def levels(grey: NDArray[np.uint8], *shares: float) -> tuple[float, ...]:
