@@ -57,7 +57,7 @@ _GLASS: Final = 60
 
 
 class _Place(NamedTuple):
-    """Where faces stand on a kind of document (mm): middle and its spread, usual width and the spread of its logarithm."""
+    """Where faces stand on a kind of document (mm): middle and spread, usual width and the spread of its logarithm."""
 
     x: float
     y: float

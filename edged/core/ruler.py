@@ -1,8 +1,8 @@
 """Millimetres on a page: where something stands on the document, seen from its MRZ, whichever way it lies.
 
-The MRZ is the ruler: OCR-B of size 1 stands 2.54 mm apart (Doc 9303-3, ISO 1073-2), and where portrait, visual zone and
-edges lie from there is known by format (Doc 9303-4 to -7). x runs along the lines from the first character's left edge, y downwards from
-the middle of the first line; what stands above the MRZ has a negative y.
+The MRZ is the ruler: OCR-B of size 1 stands 2.54 mm apart (Doc 9303-3, ISO 1073-2), and where portrait, visual zone
+and edges lie from there is known by format (Doc 9303-4 to -7). x runs along the lines from the first character's left
+edge, y downwards from the middle of the first line; what stands above the MRZ has a negative y.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ class Ruler(NamedTuple):
         """The page pixel of a place on the document."""
         along, across = x * self.unit, y * self.unit
         return self.x + along * self.dx - across * self.dy, self.y + along * self.dy + across * self.dx
+
+    def measured(self, x: float, y: float) -> tuple[float, float]:
+        """The place on the document, in millimetres, of a page pixel."""
+        right, down = (x - self.x) / self.unit, (y - self.y) / self.unit
+        return right * self.dx + down * self.dy, -right * self.dy + down * self.dx
 
     def shows(self, width: int, height: int) -> Box:
         """The document's millimetres that a picture of this size covers; more, at the corners of a tilted one."""
