@@ -124,6 +124,30 @@ def test_a_portrait_covered_by_paper_is_not_found():
     assert look_for_portrait(covered, reading.rows, MrzFormat.TD3) == Reason("portrait.not_found")
 
 
+@pytest.mark.parametrize("name", ["passport.jpg", "visa-b.jpg", "residence-card.jpg", "identity-card.jpg"])
+def test_print_where_a_portrait_should_be_is_none(name):
+    image, reading = page(SPECIMENS / name)
+    found = searched(SPECIMENS / name)
+    assert isinstance(found, Portrait)
+    assert reading.mrz is not None
+    left, top, wide, high = found.box
+    printed = image.copy()
+    paper = np.median(image[top - 30 : top, left : left + wide], axis=(0, 1))
+    printed[top - 20 : top + high + 20, left - 20 : left + wide + 20] = paper
+    unit = ruler(reading.rows, reading.mrz.format).unit
+    for y in range(top, top + high, int(5 * unit)):
+        cv2.putText(
+            printed,
+            "SURNAME 12",
+            (left, y),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            unit / 10,
+            (40, 40, 40),
+            max(1, int(unit / 3)),
+        )
+    assert look_for_portrait(printed, reading.rows, reading.mrz.format) == Reason("portrait.not_found")
+
+
 def test_a_face_too_small_to_compare_is_refused():
     image, reading = page(SPECIMENS / "passport.jpg")
     small = cv2.resize(image, None, fx=0.13, fy=0.13, interpolation=cv2.INTER_AREA)

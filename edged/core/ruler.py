@@ -54,6 +54,10 @@ class Ruler(NamedTuple):
         right, down = (x - self.x) / self.unit, (y - self.y) / self.unit
         return right * self.dx + down * self.dy, -right * self.dy + down * self.dx
 
+    def halved(self) -> Ruler:
+        """The ruler of the same page at half its size."""
+        return self._replace(x=self.x / 2 - 0.25, y=self.y / 2 - 0.25, unit=self.unit / 2)
+
     def shows(self, width: int, height: int) -> Box:
         """The document's millimetres that a picture of this size covers; more, at the corners of a tilted one."""
         corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float) - (self.x, self.y)
@@ -79,7 +83,7 @@ def fitted(picture: NDArray[np.uint8], on: Ruler, resolution: float) -> tuple[ND
     """The picture halved as often as leaves it finer than `resolution` pixels per millimetre, and its ruler."""
     while on.unit >= 2 * resolution and min(picture.shape[:2]) >= 2:
         picture = half(picture)
-        on = on._replace(x=on.x / 2 - 0.25, y=on.y / 2 - 0.25, unit=on.unit / 2)
+        on = on.halved()
     return picture, on
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core.strip import STRIP_CAP, cut
-from edged.core.vision import cv2, levels, reduced
+from edged.core.vision import cv2, levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +62,13 @@ def focus(grey: NDArray[np.uint8]) -> float | None:
 
     The median over the strongest edges of the picture at 1000 pixels' side; None without any edge.
     """
-    small, _ = reduced(grey, _FOCUS_SIDE)
-    small = small[::2]  # every other row says the same
-    if small.shape[1] < 4 * _EDGE:
+    scale = min(1.0, _FOCUS_SIDE / max(grey.shape))
+    width, height = round(grey.shape[1] * scale), round(grey.shape[0] * scale / 2)
+    if width < 4 * _EDGE or height < 1:
         return None
+    small = cv2.resize(
+        grey[::2], (width, height), interpolation=cv2.INTER_AREA
+    )  # every other row says the same
     wide = cv2.absdiff(small[:, _EDGE:], small[:, :-_EDGE])
     steps = cv2.absdiff(small[:, 1:], small[:, :-1])
     steepest = cv2.dilate(steps, np.ones((1, _EDGE), np.uint8))[:, _EDGE // 2 :][:, : wide.shape[1]]
