@@ -24,9 +24,10 @@ from edged.core.optical_fit import (
     fit,
     judge,
     rank_of,
+    summary,
 )
 from edged.errors import DecodeError
-from edged.verdict import Reason, Result
+from edged.verdict import CHECKS, Check, Reason, Result
 
 STATES = ("UTO", "KAZ", "NZL", "CHN", "FRA", "D")
 
@@ -144,6 +145,20 @@ def test_what_no_genuine_document_showed_fails_its_own_check(change, failing, co
     assert results[failing].reasons == (Reason(code),)
     assert all(messages.known(reason.code) for check in results.values() for reason in check.reasons)
     assert {check.result for name, check in results.items() if name != failing} == {Result.SUCCESSFUL}
+
+
+def test_the_summary_is_as_good_as_its_worst_part():
+    thresholds, genuine = fit(captures(200), "reader-1"), captures(1)[0]
+    assert summary(judge(genuine, thresholds)) == Check("optical_security", Result.SUCCESSFUL)
+    undetermined = summary(judge(genuine, None))
+    assert undetermined.result is Result.UNDETERMINED
+    assert undetermined.reasons == (Reason("optical.not_calibrated"),)
+    fake = msgspec.structs.replace(genuine, viz_ir=1.0, uv_paper=None, uv_blue=None)
+    failed = summary(judge(fake, thresholds))
+    assert failed.result is Result.FAILED
+    assert {reason.code for reason in failed.reasons} == {"optical.viz_ir_stays", "optical.no_frame"}
+    assert summary(()).result is Result.UNDETERMINED
+    assert failed.name in CHECKS
 
 
 def test_a_thresholds_file_comes_back_as_it_was_and_a_changed_one_does_not():

@@ -224,3 +224,12 @@ def test_real_portraits_are_found_as_a_face_detector_sees_them():
     assert seen > 35
     assert contained >= 0.9 * seen
     assert claimed_wrongly == []
+
+
+@needs_corpus
+def test_a_portrait_whose_dyes_fade_is_found_in_infrared_too():
+    name = "WintonetekOCR-20240409182151"
+    visible, infrared = searched(CORPUS / f"{name}.jpg"), searched(CORPUS / f"{name}IR.jpg")
+    assert isinstance(visible, Portrait)
+    assert isinstance(infrared, Portrait)
+    assert infrared.box == pytest.approx(visible.box, abs=160), "within the head, at 500 dots per inch"

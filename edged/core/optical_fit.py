@@ -180,6 +180,20 @@ def _judge(name: str, features: Features | None, thresholds: Thresholds | None) 
     return Check(name, Result.SUCCESSFUL)
 
 
+def summary(checks: Sequence[Check]) -> Check:
+    """The check `optical_security` that stands for them in a verdict: failed when one is, successful when all are."""
+    results = {check.result for check in checks}
+    reasons = dict.fromkeys(
+        (reason.code, tuple(reason.params.items())) for check in checks for reason in check.reasons
+    )
+    told = tuple(Reason(code, dict(params)) for code, params in reasons)
+    if Result.FAILED in results:
+        return Check("optical_security", Result.FAILED, told)
+    if results == {Result.SUCCESSFUL}:
+        return Check("optical_security", Result.SUCCESSFUL)
+    return Check("optical_security", Result.UNDETERMINED, told)
+
+
 def decode_capture(line: bytes) -> Features:
     """One line of `edged optical measure`. Raises `DecodeError`: "optical.bad_samples"."""
     try:

@@ -74,7 +74,7 @@ _CARD: Final = (
     _ON_CARD,
     _Place(13, -60, 5, 8, 14.5, 0.25),  # copies show a card's front above its back, or to the left of it
     _Place(65, -60, 4, 8, 14, 0.25),
-    _Place(-73, -12, 10, 8, 13, 0.25),
+    _Place(-77, -9, 8, 9, 13, 0.25),
 )
 _FRONT: Final = (_Place(15, -27, 6, 7, 13, 0.35),)
 """The front of an ID-1 card, its lower left corner at (0, 0): the portrait is at the left (Doc 9303-5)."""
@@ -256,9 +256,10 @@ def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _around(place: _Place) -> Box:
-    """All that a portrait in a place may cover, above the MRZ."""
+    """All that a portrait in a place may cover: above the MRZ, or on another side beside it."""
     x, y = _REACH * place.spread_x + place.width, _REACH * place.spread_y + 1.5 * place.width
-    return Box(place.x - x, place.y - y, place.x + x, min(place.y + y, -3.0))
+    bottom = place.y + y if place.x < 0 else min(place.y + y, -3.0)
+    return Box(place.x - x, place.y - y, min(place.x + x, 0.0) if place.x < 0 else place.x + x, bottom)
 
 
 def _usual(
