@@ -209,7 +209,10 @@ def decoded(raw: str, encoding: str) -> str | None:
     else:
         if not set(raw) <= DIGITS:
             return None
-        coded = bytes(160 + int(raw[at : at + 2]) for at in range(0, len(raw), 2))
+        numbers = [int(raw[at : at + 2]) for at in range(0, len(raw), 2)]
+        if max(numbers) > 94:
+            return None
+        coded = bytes(160 + number for number in numbers)
     try:
         name = coded.decode(encoding)
     except UnicodeDecodeError:
@@ -242,6 +245,14 @@ def prc(format_: str, lines: Sequence[str]) -> dict[str, Any]:
         found["birth"] = {"1": 19, "2": 20}.get(lines[1][27])
         found["expiry"] = {"1": 19, "2": 20}.get(lines[1][28])
     return found
+
+
+def issue(format_: str, lines: Sequence[str], today: datetime.date) -> Day | None:
+    if format_ == "FRA_ID":
+        return birth(lines[1][:4], today)
+    if format_ == "TD3" and lines[0].startswith("PNRUS") and re.fullmatch("[0-9]{13}<", lines[1][28:42]):
+        return birth(lines[1][29:35], today)
+    return None
 
 
 def document_class(format_: str, code: str) -> str:
@@ -298,7 +309,7 @@ def field_problems(
     """Field to (result, reason code) of every field that isn't fine."""
     failed: dict[str, str] = {}
     warned: dict[str, str] = {}
-    russian = lines[0].startswith("PNRUS") and format_ == "TD3"
+    russian = lines[0].startswith("PNRUS") and format_ == "TD3" and not set(lines[0][5:]) & set("015")
     for field, place in PLACES[format_].items():
         raw = take(lines, place)
         if misplaced(format_, field, raw) and not (field == "name" and russian):
@@ -393,7 +404,7 @@ def parse(lines: Sequence[str], today: datetime.date, known: Collection[str]) ->
         "optional_data_2": printed("optional_data_2"),
         "birth_date": days["birth_date"],
         "expiry_date": days.get("expiry_date"),
-        "issue_date": birth(lines[1][:4], today) if format_ == "FRA_ID" else None,
+        "issue_date": issue(format_, lines, today),
         "chinese_name": coded["name"],
         "chinese_characters_omitted": coded["omitted"],
         "name_may_be_truncated": bool(coded["letters"]) or any(name[-1] != "<" for name in names),

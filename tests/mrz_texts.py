@@ -102,13 +102,22 @@ _VALUES: dict[str, Callable[[int], st.SearchStrategy[str]]] = {
     "optional_data": lambda width: st.one_of(
         _anything(width),
         st.sampled_from(
-            ["NBOONFNB<<<<A9", "NBOO<<<<<<<<P0", "NGKELMPONBPJB1", "A1234567", "7349", "73<9AB", "7"]
+            [
+                "NBOONFNB<<<<A9",
+                "NBOO<<<<<<<<P0",
+                "NGKELMPONBPJB1",
+                "A1234567",
+                "7349",
+                "73<9AB",
+                "7",
+                "4151218910003",
+            ]
         ),
     ),
     "name": lambda width: st.one_of(
         _anything(width),
         st.sampled_from(
-            ["A<<B", "A<B<<C<D", "<A<<B", "A<<<B", "A<<B<<C", "LI<<4", "ERIKSSON", "<", "A<<B<C<D<E"]
+            ["A<<B", "A<B<<C<D", "<A<<B", "A<<<B", "A<<B<<C", "LI<<4", "LI<<5", "ERIKSSON", "<", "A<<B<C<D<E"]
         ),
     ),
 }

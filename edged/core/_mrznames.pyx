@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t
 cdef enum:
     MAX_NAME = 44  # a line of the widest layout; no field is longer
     GA_LETTERS = 16  # A to P, one for each nibble
+    ROWS = 94  # of GB 2312, and cells in a row
     NONE = -1
 
 cdef object _GBK = codecs.getdecoder("gbk")
@@ -76,7 +77,7 @@ cdef str ga_of(const uint8_t *raw, int start, int stop):
 cdef str quwei_of(const uint8_t *raw, int start, int stop):
     """The Chinese name in 区位码; None when it is none."""
     cdef uint8_t coded[MAX_NAME]
-    cdef int i, length
+    cdef int i, length, number
     while stop > start and raw[stop - 1] == b"<":
         stop -= 1
     length = stop - start
@@ -86,7 +87,10 @@ cdef str quwei_of(const uint8_t *raw, int start, int stop):
         if not 48 <= raw[i] <= 57:
             return None
     for i in range(length // 2):
-        coded[i] = 160 + 10 * (raw[start + 2 * i] - 48) + raw[start + 2 * i + 1] - 48
+        number = 10 * (raw[start + 2 * i] - 48) + raw[start + 2 * i + 1] - 48
+        if number > ROWS:
+            return None
+        coded[i] = 160 + number
     return _decode(coded, length // 2, _GB2312)
 
 

@@ -25,6 +25,7 @@ from edged.core.mrz_checks import JUDGES, PRC_NUMBERS, FieldCheck
 from edged.core.mrz_dates import MrzDate, birth_date
 from edged.core.mrz_format import format_mrz
 from edged.core.mrz_prc import CF_NAME, CF_NATIONALITY, Region, region
+from edged.core.mrz_russian import RussianPassport, is_internal_passport
 from edged.errors import DecodeError
 from edged.identity import Sensitive
 
@@ -32,7 +33,16 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Sequence
 
-__all__ = ["FieldCheck", "Mrz", "MrzDate", "Region", "check_digit", "format_mrz", "parse_mrz"]
+__all__ = [
+    "FieldCheck",
+    "Mrz",
+    "MrzDate",
+    "Region",
+    "RussianPassport",
+    "check_digit",
+    "format_mrz",
+    "parse_mrz",
+]
 
 
 class Mrz(Parsed):
@@ -112,10 +122,20 @@ class Mrz(Parsed):
 
     @property
     def issue_date(self) -> MrzDate | None:
-        """Year and month of issue, which only the French identity card's number tells."""
+        """When it was issued: the French identity card tells year and month, the Russian internal passport the day."""
+        russian = self.russian_passport
+        if russian is not None:
+            return russian.issue_date
         if self.format is not MrzFormat.FRA_ID:
             return None
         return birth_date(self._raw("document_number")[:4], self._today)
+
+    @property
+    def russian_passport(self) -> RussianPassport | None:
+        """What only a Russian internal passport says; None for other documents."""
+        if self.format is not MrzFormat.TD3 or not is_internal_passport(self._text):
+            return None
+        return RussianPassport(self.surname.reveal(), self.given_names.reveal(), self._text, self._today)
 
     @property
     def region(self) -> Region | None:

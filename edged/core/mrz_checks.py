@@ -14,6 +14,7 @@ from edged.core.countries import COUNTRIES
 from edged.core.layout_tables import DIGIT, FILLER
 from edged.core.layouts import LAYOUTS, CheckRule, Layout, MrzFormat
 from edged.core.mrz_names import has_gap
+from edged.core.mrz_russian import DIGITS, is_internal_passport
 from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
@@ -154,13 +155,19 @@ class Judge:
             yield warning("mrz.chinese_name_unreadable", "chinese_name")
 
     def _misplaced_characters(self, text: str, misplaced: int) -> Iterator[FieldCheck]:
-        # The Russian internal passport writes Cyrillic letters in the name as Latin ones and digits.
-        russian_internal = self.layout.format is MrzFormat.TD3 and text.startswith("PNRUS")
         for index, field in enumerate(self.layout.fields):
             if misplaced >> index & 1 and not field.name.endswith("_check"):
-                if field.name == "name" and russian_internal:
+                if field.name == "name" and self._may_hold_digits(text, field.start, field.stop):
                     continue
                 yield failure("mrz.field_characters", _judged_name(field.name))
+
+    def _may_hold_digits(self, text: str, start: int, stop: int) -> bool:
+        """Whether the digits in a name are letters of the Russian internal passport."""
+        return (
+            self.layout.format is MrzFormat.TD3
+            and is_internal_passport(text)
+            and all(character in DIGITS for character in text[start:stop] if character.isdecimal())
+        )
 
 
 def _check_digits(layout: Layout, failing: int) -> tuple[FieldCheck, ...]:
