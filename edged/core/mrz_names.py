@@ -37,26 +37,29 @@ def decode_quwei(raw: str) -> str | None:
 
 def encode_ga(name: str) -> str:
     """A Chinese name in GA code; ValueError when a character isn't in GBK's two-byte range."""
-    coded = name.encode("gbk")
-    if len(coded) != 2 * len(name):
-        raise ValueError("a Chinese name holds Chinese characters only")
-    return coded.hex().upper().translate(_HEX_TO_GA)
+    return _two_bytes_each(name, "gbk").hex().upper().translate(_HEX_TO_GA)
 
 
 def encode_quwei(name: str) -> str:
     """A Chinese name in 区位码; ValueError when a character isn't in GB 2312."""
-    coded = name.encode("gb2312")
+    return "".join(f"{byte - 160:02}" for byte in _two_bytes_each(name, "gb2312"))
+
+
+def _two_bytes_each(name: str, encoding: str) -> bytes:
+    coded = name.encode(encoding, "ignore")  # an error of the codec's would tell the name
     if len(coded) != 2 * len(name):
         raise ValueError("a Chinese name holds Chinese characters only")
-    return "".join(f"{byte - 160:02}" for byte in coded)
+    return coded
 
 
 def join_name(surname: str, given_names: str, width: int) -> str:
     """The name field, `width` characters: fillers between components, `<<` between the two names.
 
     Apostrophes are dropped, hyphens become fillers. A name that is too long is cut so that its last character
-    is a letter, which is how a reader knows (Doc 9303-4 §4.2.3).
+    is a letter, which is how a reader knows (Doc 9303-4 §4.2.3). ValueError for a name that holds fillers itself.
     """
+    if "<" in surname + given_names:
+        raise ValueError("name holds a character that may not stand there")
     primary, secondary = field_name(surname), field_name(given_names)
     text = f"{primary}<<{secondary}" if secondary else primary
     if len(text) > width and len(primary) > width - 3 and secondary:
