@@ -6,7 +6,7 @@ import itertools
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.core.transliteration import SPELLINGS, may_stand_for
@@ -68,12 +68,14 @@ def test_a_cut_name_ends_anywhere() -> None:
     assert may_stand_for("MU", "Mü", truncated=True)
 
 
+@settings(derandomize=True)
 @given(st.lists(st.sampled_from([*SPELLINGS, *string.ascii_uppercase]), min_size=1, max_size=5))
 def test_every_combination(letters: list[str]) -> None:
     for spelling in itertools.product(*(SPELLINGS.get(letter, (letter,)) for letter in letters)):
         assert may_stand_for("".join(spelling), "".join(letters))
 
 
+@settings(derandomize=True)
 @given(st.text(max_size=60), st.text("ABCDEX ", max_size=40), st.booleans())
 def test_any_text_has_an_answer(printed: str, mrz: str, truncated: bool) -> None:
     assert may_stand_for(mrz, printed, truncated=truncated) in {True, False}
