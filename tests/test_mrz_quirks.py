@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pytest
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from edged.core.countries import name as country_name
 from edged.core.layouts import LAYOUTS, DocumentClass, MrzFormat
@@ -21,6 +22,7 @@ from edged.errors import DecodeError
 from edged.identity import Sensitive
 from edged.verdict import Result
 from tests import mrz_oracle as oracle
+from tests.mrz_fields_oracle import NUMBERS
 from tests.mrz_specimens import SPECIMENS, TODAY, specimen
 from tests.mrz_texts import telling_texts
 
@@ -405,6 +407,37 @@ class TestInverse:
             else:
                 assert all(other[at] == character for other in again) or len(fields["document_number"]) > 9
         assert parse_mrz(_lines(again[0], mrz.format), today=TODAY).fields().reveal() == fields
+
+    @settings(derandomize=True, max_examples=60)
+    @given(
+        st.sampled_from(sorted(NUMBERS)).flatmap(
+            lambda code: st.tuples(st.just(code), st.from_regex(NUMBERS[code], fullmatch=True))
+        ),
+        st.dates(datetime.date(1901, 1, 1), TODAY),
+    )
+    def test_permits_of_every_code(self, permit: tuple[str, str], born: datetime.date) -> None:
+        """A number of the right form is usual; a card's century goes back to 1901."""
+        code, number = permit
+        card = code not in {"CS", "CD"}
+        name = "PRC_CARD: CR" if card else "PRC_PERMIT: CS"
+        fields = parse_mrz(specimen(name), today=TODAY).fields().reveal()
+        fields |= {
+            "document_code": code,
+            "document_number": number.rstrip("<"),
+            "birth_date": f"{born:%y%m%d}",
+        }
+        if card:
+            fields |= {"birth_century": "BC"[born.year // 100 - 19]}
+        if code == "CF":
+            fields |= {"chinese_name": "NBOONFNB<<<<<<<U", "omitted_characters": "S", "omitted_letters": "A"}
+        mrz = parse_mrz(format_mrz(MrzFormat.PRC_CARD if card else MrzFormat.PRC_PERMIT, fields), today=TODAY)
+        assert mrz.reasons == ()
+        assert mrz.document_number.reveal() == number.rstrip("<")
+        assert mrz.fields().reveal() == fields
+        assert mrz.birth_date is not None
+        if card:
+            assert mrz.birth_date.date == born
+        assert mrz.nationality.reveal() == ("USA" if code == "CF" else "CHN")
 
     def test_every_specimen_is_there(self) -> None:
         assert len(SPECIMENS) == 37
