@@ -56,15 +56,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return sdist, wheel
 
 
-def kernel_sources() -> set[str]:
-    """What the kernels are built from, and their type hints."""
-    return {
-        str(path.relative_to(ROOT))
-        for end in ("pyx", "h", "pyi")
-        for path in ROOT.glob(f"edged/core/*.{end}")
-    }
-
-
 def package_data() -> set[str]:
     """Files of the package, beside its modules, that it reads when it runs."""
     return {
@@ -75,11 +66,16 @@ def package_data() -> set[str]:
     }
 
 
+def kernels(suffix: str) -> set[str]:
+    """Files of the package with this suffix."""
+    return {str(path.relative_to(ROOT)) for path in (ROOT / "edged").rglob(f"*{suffix}")}
+
+
 def test_sdist_has_sources_and_nothing_generated(built: tuple[Path, Path]) -> None:
     with tarfile.open(built[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"edged/core/_fastmrz.pyx", "edged/core/_fastmrz.pyi", "edged/py.typed", "LICENSE"} <= names
-    assert kernel_sources() <= names
+    assert set().union(*map(kernels, (".pyx", ".pxd", ".h", ".pyi"))) <= names
     assert package_data() <= names
     assert not [name for name in names if name.endswith((".so", ".c", ".pyc"))]
 
@@ -91,8 +87,9 @@ def test_wheel_has_everything_that_runs_and_no_sources_of_the_kernels(built: tup
     assert modules <= names
     assert package_data() <= names
     assert {"edged/py.typed", "edged/core/_fastmrz.pyi"} <= names
-    for kernel in (Path(name).stem for name in kernel_sources() if name.endswith(".pyx")):
-        assert [name for name in names if name.startswith(f"edged/core/{kernel}.") and name.endswith(".so")]
+    assert kernels(".pyi") <= names
+    built_kernels = {name.partition(".")[0] for name in names if name.endswith(".so")}
+    assert built_kernels == {name.partition(".")[0] for name in kernels(".pyx")}
     assert not [name for name in names if name.endswith((".c", ".h", ".pyx", ".pxd"))]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edged"}
 
