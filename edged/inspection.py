@@ -163,7 +163,9 @@ class Inspection:
                 assert self._tries is not None
                 self.state = State.READING
                 self.deadline = self._tries.captured(lights, now)
-                return [Stage("captured"), ReadFrame(frame, again=self._tries.read)]
+                if self._tries.read:
+                    return [ReadFrame(frame, again=True)]
+                return [Stage("captured"), ReadFrame(frame)]
             case _:
                 return self._in_photographing(event, now)
 
@@ -172,7 +174,7 @@ class Inspection:
             case PageRead(reading):
                 assert self._tries is not None
                 self._tries.add(reading)
-                return [Stage("read"), *self._go_on(now)]
+                return self._go_on(now)
             case _:
                 return self._in_photographing(event, now)
 
@@ -188,7 +190,9 @@ class Inspection:
                 return self._side_read(now) if known else self._abort(Reason("inspection.timed_out"), now)
             case DocumentTurned() if known:  # further pictures would be of another side
                 ended = self._side_read(now)
-                return self._in_turning(event, now) if self.state is State.TURNING else ended
+                if self.state is not State.TURNING:
+                    return ended
+                return [Stage("read"), *self._in_turning(event, now)]
             case _:
                 return self._common(event, now)
 
@@ -210,7 +214,7 @@ class Inspection:
         assert self._tries is not None
         reading, self._tries = self._tries.best(), None
         if not reading.document_present and not self._sides:
-            return self._abort(Reason("inspection.no_document"), now)
+            return [Stage("read"), *self._abort(Reason("inspection.no_document"), now)]
         self._sides.append(reading)
         nothing_to_read = reading.mrz is None and any(
             reason.code == "reading.no_mrz" for reason in reading.reasons
@@ -218,8 +222,8 @@ class Inspection:
         if nothing_to_read and len(self._sides) < MAX_SIDES:
             self.state = State.TURNING
             self.deadline = now + self.limits.turn_over_s
-            return [Stage("turn_over"), Indicate(Indication.TURN_OVER)]
-        return self._commit()
+            return [Stage("read"), Stage("turn_over"), Indicate(Indication.TURN_OVER)]
+        return [Stage("read"), *self._commit()]
 
     def _in_turning(self, event: Event, now: float) -> list[Command]:
         match event:

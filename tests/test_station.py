@@ -496,7 +496,7 @@ async def test_a_glared_picture_is_made_good_by_a_second(counter: Counter) -> No
     await counter.until(counter.head.happened.empty)
     answer = await counter.scan()
     assert code(answer) == ("committed", None)
-    assert list(answer["stages"]) == ["document", "captured", "read", "retake", "committed"]
+    assert list(answer["stages"]) == ["document", "captured", "retake", "read", "committed"]
     assert counter.head.lit == [Light.WHITE] * 2
     assert advised(counter) == [("reading.glare", "white")]
     assert counter.committed[0][0] == (good,)
