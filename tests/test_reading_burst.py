@@ -152,3 +152,24 @@ def test_memory_is_bounded_and_nothing_can_be_written_out(monkeypatch):
     with pytest.raises(ValueError, match="no picture"):
         read_frames([], today=TODAY)
     assert bursts.MAX_FRAMES >= 3
+
+
+def test_the_picture_that_shows_the_mrz_best_is_known():
+    burst = Burst(today=TODAY)
+    burst.add(np.full((600, 900), 200, np.uint8))
+    assert burst.merit == 0.0
+    image = passport()
+    burst.add(smeared(image, 0.1, 0.2))
+    glared = burst.merit
+    burst.add(image)
+    assert 0.0 < glared < burst.merit <= 1.0
+
+
+def test_two_documents_in_one_picture_are_not_made_good_by_another():
+    burst = Burst(today=TODAY)
+    first = burst.add(smeared(passport(), 0.1, 0.2))
+    assert first.mrz is not None
+    assert not first.sure
+    two = burst.add(decode_image((SPECIMENS / "two-documents.jpg").read_bytes()))
+    assert (two.mrz, two.sure) == (None, False)
+    assert two.reasons[0].code == "reading.two_documents"

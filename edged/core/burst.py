@@ -38,17 +38,22 @@ _FOULED: Final = 0.3
 """Weight of a character above or below which something dark lies."""
 _SURE: Final = 0.9
 """Share from which a picture says what a character is: two that say different things contradict each other."""
+_SEVERAL: Final = "reading.two_documents"
+"""What no other picture makes good: which of them the others showed is not known."""
 _NO_PICTURE: Final = np.zeros((1, 1), np.uint8)
 
 
 class Burst(Identity):
     """The pictures of one page taken so far. Holds raw identity; one burst belongs to one side of one document."""
 
-    __slots__ = ("_sights", "_today")
+    __slots__ = ("_sights", "_today", "merit")
 
     def __init__(self, *, today: datetime.date) -> None:
         self._today = today
         self._sights: list[Sight] = []
+        self.merit: float = 0.0
+        """How well the picture added last shows the MRZ, 0..1; 0 without one. An answer's `rows` are in the pixels
+        of the picture with the highest."""
 
     def add(self, image: NDArray[np.uint8]) -> PageReading:
         """Read one more picture, as `read_page` takes it, and say what all of them together say.
@@ -58,9 +63,11 @@ class Burst(Identity):
         """
         laps = Laps()
         sight = look(grey_of(image), laps)
+        self.merit = 0.0 if sight.reading is None else _merit(sight)
         if sight.reading is not None:
             self._keep(sight)
-        page = judge(_together(self._sights) if self._sights else sight, self._today)
+        several = sight.missing is not None and sight.missing.code == _SEVERAL
+        page = judge(sight if several or not self._sights else _together(self._sights), self._today)
         laps("decide")
         return PageReading(page._replace(frames=max(1, len(self._sights))), laps.finish())
 
