@@ -312,7 +312,9 @@ class LineSource:
         if rng.random() < 0.05:
             step, lean = rng.uniform(3.0, 9.0), rng.uniform(-0.6, 0.6)
             x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-            page = page * (1 + rng.uniform(0.03, 0.15) * np.cos((x[None, :] + lean * y[:, None]) * 6.28 / step))
+            page = page * (
+                1 + rng.uniform(0.03, 0.15) * np.cos((x[None, :] + lean * y[:, None]) * 6.28 / step)
+            )
         return page
 
     def _second_hand(self, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
