@@ -5,7 +5,6 @@ What is found is evidence, not yet a reading: `edged.core.reading` judges it, al
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged.core import quality
@@ -16,6 +15,8 @@ from edged.errors import DecodeError
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 _MAX_BLOCKS: Final = 6
 """Candidates read on one page: an MRZ is among the first two or three, and time is bounded."""
-_ASKEW: Final = (math.radians(30), math.radians(-30))
-_MAX_BLOCKS_ASKEW: Final = 3
-"""Where to look when no MRZ stands near a right angle: with these two every angle is covered."""
+_LIKE_AN_MRZ: Final = 0.2
+_LIKE_ANOTHER: Final = 0.5
+"""Evidence of a block from which it is read, and from which it may be a second document: of blocks that hold an MRZ
+99.5 % have 0.73 or more, of others 95 % have 0.30 or less."""
 _ONE_LINE: Final = (24.0, 38.0)
 """Length of a permit's only line in heights of its capitals."""
 _LEAST_SIDE: Final = 24
@@ -58,22 +60,21 @@ class _Found(NamedTuple):
     decision: Decision | str | None
 
 
-def look(grey: NDArray[np.uint8], lap: Laps) -> Sight:
-    """Search a grey frame for its MRZ, any way up."""
+def look(grey: NDArray[np.uint8], lap: Laps, hint: Sequence[Row] = ()) -> Sight:
+    """Search a grey frame for its MRZ, any way up; `hint` says where it probably is (see `page.locate`)."""
     measured = quality.measure(grey)
     lap("quality")
     if not measured.document_present:
         return Sight(grey, measured, missing=Reason("reading.no_document"))
     if min(grey.shape) < _LEAST_SIDE or max(grey.shape) > _MOST_OBLONG * min(grey.shape):
         return Sight(grey, measured, missing=Reason(_NO_MRZ))
-    blocks = locate(grey)
+    blocks = locate(grey, hint=hint)
     lap("locate")
     budget = Budget()
     found, missing = _read_blocks(grey, blocks, budget)
-    for angle in _ASKEW:
-        if found or missing != _NO_MRZ:
-            break
-        found, missing = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW], budget)
+    if not found and missing == _NO_MRZ and blocks and blocks[0].convincing:
+        # The search ended at what turned out to be no MRZ.
+        found, missing = _read_blocks(grey, locate(grey, exhaustive=True), budget)
     lap("read")
     if budget.exhausted:  # what wasn't looked at may be a second document
         return Sight(grey, measured, missing=Reason("reading.illegible"))
@@ -94,6 +95,8 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -
     readings: list[Reading] = []
     missing = _NO_MRZ
     for block in blocks[:_MAX_BLOCKS]:
+        if block.evidence < (_LIKE_ANOTHER if readings else _LIKE_AN_MRZ):
+            continue
         if readings and not _may_be_another(block, readings):
             continue
         if budget.exhausted:
