@@ -154,16 +154,16 @@ def counter_camera(document: Document, rng: random.Random, noise: np.random.Gene
     return Taken(shot, "ambient", tuple(found))
 
 
+FAULTS = ("motion", "strong glare", "fold", "dirt", "dark", "compression", "shadow", "defocus")
+
+
 def harsh(document: Document, rng: random.Random, noise: np.random.Generator) -> Taken:
     """Capitals from 8 pixels, and one to three of: motion, strong glare, folds, dirt, darkness, hard compression."""
     cap = 8.6 + 11.5 * rng.random() ** 1.3
     how = ink.choose(rng, poor=1.0, plain=_plain(document))
     scale = cap / how.cap
     sheet = draw(document, min(14.0, max(7.0, scale * 1.5)), how, rng, noise)
-    chosen = rng.sample(
-        ("motion", "strong glare", "fold", "dirt", "dark", "compression", "shadow", "defocus"),
-        rng.choice((1, 1, 2, 2, 3)),
-    )
+    chosen = rng.sample(FAULTS, rng.choice((1, 1, 2, 2, 3)))
     if "fold" in chosen:
         sheet = faults.fold(sheet, rng, noise)
     if "dirt" in chosen:

@@ -29,6 +29,10 @@ _FEW = (
 )
 COMMON = tuple(sorted({state for states in STATES.values() for state in states.split()} - {"HKG", "MAC"}))
 RARE = tuple(_FEW.split())
+_NUMBERS = (
+    "999999999", "A99999999", "AA9999999", "A9999999", "*********", "AAA999999", "AA999999", "9999999", "A9A99A999",
+    "99AA99999",
+)  # fmt: skip
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CHINESE = (
@@ -61,8 +65,7 @@ def _date(rng: random.Random, first: int, last: int) -> str:
 
 
 def _number(rng: random.Random) -> str:
-    return _some(rng, rng.choice(("999999999", "A99999999", "AA9999999", "A9999999", "*********", "AAA999999", "AA999999",
-                                  "9999999", "A9A99A999", "99AA99999")))  # fmt: skip
+    return _some(rng, rng.choice(_NUMBERS))
 
 
 def _holder(rng: random.Random, code: str, state: str) -> Holder:

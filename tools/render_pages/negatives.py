@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<"
 _SENTENCES = (
     "THIS IS TO CERTIFY THAT THE BEARER HAS PAID THE FEE", "Please keep this receipt for your records.",
-    "请妥善保管本凭证", "Terms and conditions apply; see overleaf.", "ROOM 1207  CHECK-OUT 12:00", "Total amount due 1,288.00 CNY",
+    "请妥善保管本凭证", "Terms and conditions apply; see overleaf.", "ROOM 1207  CHECK-OUT 12:00",
+    "Total amount due 1,288.00 CNY",
     "Valid only together with a travel document", "Lorem ipsum dolor sit amet, consectetur adipiscing elit",
     "REPUBLIC OF UTOPIA MINISTRY OF TRANSPORT", "Flight MU 5102  PVG-PEK  Seat 34K", "Baujahr 2019, 81 kW, EURO 6",
 )  # fmt: skip

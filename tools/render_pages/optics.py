@@ -198,7 +198,7 @@ def expose(
     inside = mask > 127
     picture[inside] = warped[inside]
     points = place(sheet.cells, pose, sheet.size)
-    pitch = _pitch(points, sheet)
+    pitch = _pitch(points)
     count = len(points)
     shot = Shot(
         np.asarray(picture, np.uint8),
@@ -228,7 +228,7 @@ def _arched(image: Plane, sheet: Sheet, bend: float) -> Plane:
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _pitch(points: NDArray[np.float32], sheet: Sheet) -> float:
+def _pitch(points: NDArray[np.float32]) -> float:
     if len(points) < 2:
         return 1.0
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)

@@ -46,16 +46,22 @@ class Sheet(NamedTuple):
 
 
 TITLES = {
-    "passport": ("PASSPORT", "PASSEPORT", "REISEPASS", "PASAPORTE", "PASAPORT", "护照 PASSPORT", "ПАСПОРТ", "여권 PASSPORT"),
-    "card": ("IDENTITY CARD", "CARTE NATIONALE D'IDENTITÉ", "PERSONALAUSWEIS", "RESIDENCE PERMIT", "CARTE DE IDENTITATE",
-             "AUFENTHALTSTITEL", "DOCUMENTO NACIONAL DE IDENTIDAD"),
+    "passport": ("PASSPORT", "PASSEPORT", "REISEPASS", "PASAPORTE", "PASAPORT", "护照 PASSPORT", "ПАСПОРТ",
+                 "여권 PASSPORT"),
+    "card": ("IDENTITY CARD", "CARTE NATIONALE D'IDENTITÉ", "PERSONALAUSWEIS", "RESIDENCE PERMIT",
+             "CARTE DE IDENTITATE", "AUFENTHALTSTITEL", "DOCUMENTO NACIONAL DE IDENTIDAD"),
     "visa": ("VISA", "VISUM", "VISADO", "ENTRY VISA", "签证 VISA"),
     "permit": ("往来港澳通行证", "港澳居民来往内地通行证", "台湾居民来往大陆通行证", "往来台湾通行证"),
 }  # fmt: skip
 LABELS = (
     ("Surname / Nom", "surname"), ("Given names / Prénoms", "given"), ("Nationality / Nationalité", "nationality"),
-    ("Date of birth / Date de naissance", "birth"), ("Sex / Sexe", "sex"), ("Date of expiry / Date d'expiration", "expiry"),
+    ("Date of birth / Date de naissance", "birth"), ("Sex / Sexe", "sex"),
+    ("Date of expiry / Date d'expiration", "expiry"),
     ("Document No. / N° du document", "number"), ("Authority / Autorité", "authority"),
+)  # fmt: skip
+BACKS = (
+    "Height / Taille 170 cm", "签发机关 公安部出入境管理局", "Address: Hauptstr. 12, 50667", "Eye colour GREEN",
+    "换证次数 Times of Renewal", "Remarks: FAMILY MEMBER",
 )  # fmt: skip
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()  # noqa: SIM905
 
@@ -222,8 +228,7 @@ def draw(
     backside = document.format in ("TD1", "PRC_CARD", "PRC_HOME_RETURN") and rng.random() < 0.6
     if backside:
         for line in range(rng.randint(2, 5)):
-            words = rng.choice(("Height / Taille 170 cm", "签发机关 公安部出入境管理局", "Address: Hauptstr. 12, 50667", "Eye colour GREEN",
-                                "换证次数 Times of Renewal", "Remarks: FAMILY MEMBER"))  # fmt: skip
+            words = rng.choice(BACKS)
             canvas.text((rng.uniform(4, 40), 5 + line * 4.2), words, 1.5, "sans", (50, 40, 40))
     else:
         visual_zone(canvas, document, top - 5)
