@@ -177,6 +177,7 @@ def _lay(plane: Plane, how: Print, rng: random.Random, noise: np.random.Generato
     if how.machine in ("inkjet", "impact"):
         level += 128 * (0.15 + how.wander) * waver(noise, plane.shape, 4)
     gain = {"laser": 6.0, "inkjet": 2.5, "raster": 3.0, "engraved": 1.6, "impact": 2.5}[how.machine]
+    level = np.maximum(level, 128 / gain)  # bare paper stays bare
     ink = (spread.astype(np.float32) - level) * gain + 128
     ink = np.clip(ink, 0, 255) * how.darkness
     return ink.astype(np.uint8)

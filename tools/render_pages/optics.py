@@ -158,11 +158,11 @@ class Shot:
         if not len(left) or self.sharpness() < _LEAST_SHARPNESS:
             return False
         noise = _ABOVE_NOISE * self.noise / math.sqrt(max(1.0, self.stroke()))
-        return float(left.min()) > max(_LEAST_CONTRAST, noise)
+        return bool((left > np.maximum(max(_LEAST_CONTRAST, noise), _LEAST_SHARE * self.paper)).all())
 
 
-_LEAST_CONTRAST = 16.0
-"""Grey levels between a thin stroke and its paper below which characters can't be told apart by eye."""
+_LEAST_CONTRAST, _LEAST_SHARE = 14.0, 0.1
+"""Grey levels between a thin stroke and its paper, and their share of the paper's own, that an eye needs."""
 _LEAST_SHARPNESS = 0.42
 _ABOVE_NOISE = 5.0
 """Standard deviations of noise that a stroke one pixel wide must stand out by; wider ones average it."""
