@@ -34,8 +34,10 @@ def share(hits: int, trials: int) -> str:
 def terminal(table: dict[str, Any], goals: Sequence[Goal], speed: dict[str, Any] | None) -> str:
     """Everything, for a terminal."""
     lines = [
-        (f"{'':30}{'pictures':>9}{'exact':>12}{'rate':>8}{'95 % interval':>16}{'refused':>9}{'not valid':>11}"
-        f"{'WRONG VALID':>13}{'hidden':>8}{'median ms':>11}{'p95':>8}")
+        (
+            f"{'':30}{'pictures':>9}{'exact':>12}{'rate':>8}{'95 % interval':>16}{'refused':>9}{'not valid':>11}"
+            f"{'WRONG VALID':>13}{'hidden':>8}{'median ms':>11}{'p95':>8}"
+        )
     ]
 
     def line(name: str, s: dict[str, Any]) -> str:
@@ -55,16 +57,16 @@ def terminal(table: dict[str, Any], goals: Sequence[Goal], speed: dict[str, Any]
         lines += [line(f"  {name}", values) for name, values in table[group].items()]
     lines.append(
         "refused: no lines although a person can read them · not valid: exact and right, but not sure enough ·\n"
-        "hidden: pages on which some character can't be told by eye; they may be refused and don't count as exact or not"
+        "hidden: pages on which some character can't be told by eye; they may be refused and are left out of the rates"
     )
     lines.append("confusions: " + (_counts(table["confusions"]) or "none"))
     lines.append("refusals: " + (_counts(table["refusals"]) or "none"))
     lines.append("median ms by stage: " + _counts(table["stages"]))
     if speed:
         lines.append(
-            f"2 megapixels, one core: median {speed['ms_median']} ms, p95 {speed['ms_p95']} ms, max {speed['ms_max']} ms "
-            f"over {speed['pages']} pages; extra memory {speed['extra_mib']} MiB; models {speed['model_mb']} MB, "
-            f"loaded in {speed['load_ms']} ms"
+            f"2 megapixels, one core: median {speed['ms_median']} ms, p95 {speed['ms_p95']} ms, "
+            f"max {speed['ms_max']} ms over {speed['pages']} pages; extra memory {speed['extra_mib']} MiB; "
+            f"models {speed['model_mb']} MB, loaded in {speed['load_ms']} ms"
         )
         lines += [
             f"  {name:28}{v['median']:>8} ms median{v['p95']:>8} ms p95"
@@ -179,8 +181,10 @@ def _speed(speed: dict[str, Any]) -> list[str]:
         ("stage", "median ms", "p95 ms"), ((n, v["median"], v["p95"]) for n, v in speed["stages"].items())
     )
     lines += [
-        (f"Peak extra memory {speed['extra_mib']} MiB (resident high-water mark of a process of its own, models "
-        f"included); models {speed['model_mb']} MB, loaded in {speed['load_ms']} ms."),
+        (
+            f"Peak extra memory {speed['extra_mib']} MiB (resident high-water mark of a process of its own, models "
+            f"included); models {speed['model_mb']} MB, loaded in {speed['load_ms']} ms."
+        ),
         "",
     ]
     return lines

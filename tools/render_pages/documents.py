@@ -122,6 +122,8 @@ def _card(rng: random.Random) -> tuple[Holder, tuple[str, ...], str, str]:
     code = rng.choices(
         ("I", "ID", "A", "C", "IR", "AR", "IP", "RP", "CA", "AC"), (40, 25, 6, 6, 8, 6, 3, 2, 3, 1)
     )[0]
+    if code == "C" and state == "CHN":  # that is the home return permit's
+        code = "I"
     holder = _holder(rng, code, state)
     if rng.random() < 0.15:
         holder = holder._replace(
@@ -139,7 +141,10 @@ def _card(rng: random.Random) -> tuple[Holder, tuple[str, ...], str, str]:
 
 def _td2(rng: random.Random) -> tuple[Holder, tuple[str, ...], str, str]:
     state = rng.choice(("ROU", "D", "FRA", "CZE", "ITA")) if rng.random() < 0.4 else _state(rng)
-    holder = _holder(rng, rng.choice(("I", "ID", "A", "C", "IR", "AR")), state)
+    codes = (
+        ("I", "A", "C", "IR", "AR") if state == "FRA" else ("I", "ID", "A", "C", "IR", "AR")
+    )  # IDFRA has its own layout
+    holder = _holder(rng, rng.choice(codes), state)
     if state == "ROU":
         holder = holder._replace(code="ID", number=_some(rng, "AA999999"), optional=_some(rng, "1999999"))
     elif rng.random() < 0.3:

@@ -45,11 +45,11 @@ def fill(text: str, width: int) -> str:
 def name_field(surname: str, given: str, width: int) -> str:
     """Primary, two fillers, secondary; a name that is too long ends with a letter in the last place."""
     whole = surname.replace(" ", "<") + ("<<" + given.replace(" ", "<") if given else "")
-    if len(whole) > width:
-        cut = whole[:width]
-        if cut.endswith("<"):  # the last place must hold a letter, so the secondary identifier keeps one
-            cut = cut[:-1].rstrip("<") + whole[width:].lstrip("<")[:1]
-        return fill(cut, width)
+    while (
+        len(whole) > width and whole[width - 1] == "<"
+    ):  # a cut name's last place holds a letter: shorten before it
+        last = len(whole[:width].rstrip("<")) - 1
+        whole = whole[:last] + whole[last + 1 :]
     return fill(whole, width)
 
 
