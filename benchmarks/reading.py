@@ -75,6 +75,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--peers", action="store_true", help="every installed peer on the same pictures (slow)"
     )
+    parser.add_argument(
+        "--peers-from", type=Path, metavar="JSON", help="the peers' part of an earlier --json run"
+    )
     parser.add_argument("--peers-dir", type=Path, default=ROOT / ".run" / "peers")
     parser.add_argument(
         "--peer-pages", type=int, default=PEER_PAGES, help="pictures of each set shown to the peers"
@@ -126,6 +129,8 @@ def main() -> int:
         from benchmarks.accuracy.side_by_side import run
 
         peers = run({name: found[: args.peer_pages] for name, found in chosen.items()}, args.peers_dir)
+    elif args.peers_from:
+        peers = json.loads(args.peers_from.read_text())["peers"]
     goals = scoring.goals(table, speed)
     if args.json:
         print(

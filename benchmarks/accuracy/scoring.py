@@ -150,4 +150,14 @@ def goals(table: dict[str, Any], speed: dict[str, Any] | None = None) -> list[Go
             found.append(Goal(name, f"≤ {limit:g} {unit}", "not measured", None))
         else:
             found.append(Goal(name, f"≤ {limit:g} {unit}", f"{speed[key]:g} {unit}", speed[key] <= limit))
+    text = speed["text"] if speed else {}
+    for name, start, least in (
+        ("text: classified, all check digits", "classify + check digits, batch", 2e6),
+        ("text: every typed field", "parse_mrz, every typed field", 5e5),
+    ):
+        rate = next((rate for what, rate in text.items() if what.startswith(start)), None)
+        measured = "not measured" if rate is None else f"{rate:,.0f} a second"
+        found.append(
+            Goal(name, f"≥ {least:,.0f} a second", measured, None if rate is None else rate >= least)
+        )
     return found
