@@ -122,31 +122,7 @@ def accuracy(
         "",
     ]
     for group in GROUPS:
-        rows = [
-            (
-                name,
-                s["pictures"],
-                f"{s['exact']}/{s['positives']}",
-                share(s["exact"], s["positives"]),
-                s["refused"],
-                s["right_but_not_valid"],
-                f"{s['hidden_exact']}/{s['hidden']}",
-                s["wrong_as_valid"],
-            )
-            for name, s in table[group].items()
-            if group != "issuer" or s["exact"] < s["positives"] or s["wrong_as_valid"]
-        ]
-        if not rows:
-            continue
-        lines += [f"### {_TITLES[group]}", ""]
-        if group == "issuer":
-            perfect = len(table["issuer"]) - len(rows)
-            lines += [
-                f"{perfect} states without a miss are left out here; all are in [coverage.md](coverage.md).",
-                "",
-            ]
-        head = (group, "pictures", "exact", "rate", "refused", "not valid", "hidden, exact", "wrong as valid")
-        lines += _table(head, rows)
+        lines += _group(table, group)
     if speed:
         lines += _speed(speed)
     lines += ["## Peers", ""]
@@ -165,6 +141,34 @@ def accuracy(
         lines += ["Legible pages that were refused, by the first reason given:", ""]
         lines += _table(("reason", "pages"), table["refusals"].items())
     return "\n".join(lines)
+
+
+def _group(table: dict[str, Any], group: str) -> list[str]:
+    rows = [
+        (
+            name,
+            s["pictures"],
+            f"{s['exact']}/{s['positives']}",
+            share(s["exact"], s["positives"]),
+            s["refused"],
+            s["right_but_not_valid"],
+            f"{s['hidden_exact']}/{s['hidden']}",
+            s["wrong_as_valid"],
+        )
+        for name, s in table[group].items()
+        if group != "issuer" or s["exact"] < s["positives"] or s["wrong_as_valid"]
+    ]
+    if not rows:
+        return []
+    lines = [f"### {_TITLES[group]}", ""]
+    if group == "issuer":
+        perfect = len(table["issuer"]) - len(rows)
+        lines += [
+            f"{perfect} states without a miss are left out here; all are in [coverage.md](coverage.md).",
+            "",
+        ]
+    head = (group, "pictures", "exact", "rate", "refused", "not valid", "hidden, exact", "wrong as valid")
+    return [*lines, *_table(head, rows)]
 
 
 def _speed(speed: dict[str, Any]) -> list[str]:
@@ -194,7 +198,12 @@ def _speed(speed: dict[str, Any]) -> list[str]:
 
 def peers_table(peers: dict[str, Any]) -> list[str]:
     """Us and every peer on the same pictures in the same run."""
-    lines = []
+    lines = [
+        "The same pictures for everyone in one run, each engine in a process of its own on one core, from the file to",
+        "the answer. *Key lines*: every line but the name's. *Wrong as valid*: the engine says valid, and the text is",
+        "wrong or its check digits are; one that doesn't judge its text is judged by the check digits.",
+        "",
+    ]
     for set_name, found in peers["sets"].items():
         lines += [
             f"### {set_name}: {found['pictures']} pictures, {found['positives']} with a legible zone",
