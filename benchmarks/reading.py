@@ -49,6 +49,14 @@ def examine(entries: Sequence[sources.Item], degraded: int = 0) -> list[Record]:
     return examine_items([*entries, *copies])
 
 
+def _pages(text: str) -> tuple[str, int]:
+    """`300` or `reader-window=3000`."""
+    name, _, count = text.rpartition("=")
+    if name not in ("", *sources.SYNTHETIC) or not count.isdigit():
+        raise argparse.ArgumentTypeError(f"a number, or one of {', '.join(sources.SYNTHETIC)} = a number")
+    return name, int(count)
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.reading",
@@ -64,7 +72,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--degrade", type=int, default=0, metavar="N", help="N degraded copies of each real picture"
     )
-    parser.add_argument("--pages", type=int, default=100, help="pages of each drawn set")
+    parser.add_argument("--pages", action="append", default=[], type=_pages, metavar="[SET=]N",
+                        help="pages of each drawn set, or of one; repeatable (100)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the drawn sets; tools/render_pages/README.md")
     parser.add_argument(
         "--jobs", type=int, default=1, help="processes; times are only worth something with one"
@@ -106,7 +115,8 @@ def _chosen(args: argparse.Namespace) -> dict[str, list[sources.Item]]:
         elif set_name == "specimens":
             found[set_name] = sources.specimens()
         else:
-            found[set_name] = sources.drawn(set_name, args.seed, args.pages)
+            pages = dict([("", 100), *args.pages])
+            found[set_name] = sources.drawn(set_name, args.seed, pages.get(set_name, pages[""]))
     return found
 
 
