@@ -47,7 +47,7 @@ class Sheet(NamedTuple):
 
 TITLES = {
     "passport": ("PASSPORT", "PASSEPORT", "REISEPASS", "PASAPORTE", "PASAPORT", "护照 PASSPORT", "ПАСПОРТ",
-                 "여권 PASSPORT"),
+                 "旅券 PASSPORT"),
     "card": ("IDENTITY CARD", "CARTE NATIONALE D'IDENTITÉ", "PERSONALAUSWEIS", "RESIDENCE PERMIT",
              "CARTE DE IDENTITATE", "AUFENTHALTSTITEL", "DOCUMENTO NACIONAL DE IDENTIDAD"),
     "visa": ("VISA", "VISUM", "VISADO", "ENTRY VISA", "签证 VISA"),
@@ -78,7 +78,7 @@ class Canvas:
     def text(self, at: tuple[float, float], words: str, height: float, face: str, colour: Colour) -> None:
         """Words with capitals `height` high, their middle line at `at`; a Chinese face where they need it."""
         if any(character >= "\u1100" for character in words):
-            face = "chinese" if not any("\uac00" <= c <= "\ud7a3" for c in words) else "dejavu"
+            face = "chinese"
         elif any(character >= "\u0370" for character in words):
             face = "free-sans"
         face_em = ink.font(face, round(height * self.scale / 0.72, 1))
