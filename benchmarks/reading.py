@@ -85,7 +85,11 @@ def _arguments() -> argparse.ArgumentParser:
         "--peers", action="store_true", help="every installed peer on the same pictures (slow)"
     )
     parser.add_argument(
-        "--peers-from", type=Path, metavar="JSON", help="the peers' part of an earlier --json run"
+        "--peers-from",
+        type=Path,
+        action="append",
+        metavar="JSON",
+        help="the peers' part of an earlier --json run; repeatable",
     )
     parser.add_argument("--peers-dir", type=Path, default=ROOT / ".run" / "peers")
     parser.add_argument(
@@ -140,7 +144,9 @@ def main() -> int:
 
         peers = run({name: found[: args.peer_pages] for name, found in chosen.items()}, args.peers_dir)
     elif args.peers_from:
-        peers = json.loads(args.peers_from.read_text())["peers"]
+        for path in args.peers_from:
+            earlier = json.loads(path.read_text())["peers"]
+            peers = {**earlier, "sets": {**(peers["sets"] if peers else {}), **earlier["sets"]}}
     goals = scoring.goals(table, speed)
     if args.json:
         print(

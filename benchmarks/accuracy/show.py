@@ -238,7 +238,7 @@ def peers_table(peers: dict[str, Any]) -> list[str]:
         )
         lines += _table(head, rows)
     lines += [
-        "Versions: " + "; ".join(f"{name} {version}" for name, version in peers["versions"].items()) + ".",
+        "Versions: " + "; ".join(dict.fromkeys(peers["versions"].values())) + ".",
         "",
     ]
     if peers["missing"]:
