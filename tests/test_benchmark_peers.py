@@ -16,9 +16,10 @@ sys.path.insert(0, {adapters!r})
 from protocol import serve, zone
 def read(path):
     print("a library that prints")
-    if "hang" in path: time.sleep(60)
-    if "die" in path: raise SystemExit(3)
-    if "raise" in path: raise KeyError(path)
+    name = path.rsplit("/", 1)[-1]
+    if name == "hang.png": time.sleep(60)
+    if name == "die.png": raise SystemExit(3)
+    if name == "raise.png": raise KeyError(path)
     return zone(["Passport No", "P<UTO" + "A" * 39, "L898902C3 6UTO7408122F1204159ZE184226B<<<<<10"]), None
 serve(read, {{"fake": "1.0"}})
 """
