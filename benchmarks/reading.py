@@ -1,235 +1,183 @@
-"""How well MRZs are read: exact, wrong-as-valid and time, by format and kind, on a folder of images.
+"""How well and how fast machine-readable zones are read: exact, wrong-as-valid, refused, milliseconds, megabytes.
 
-The folder holds images and a `corpus.json`: a list of {"file", "format", "kind", "lines" (null where there is
-nothing to be read), "check_ok"}. `--degrade` adds copies as a camera at a counter would take them: turned,
-tilted, small, blurred, glaring, compressed. `--specimens` reads the package's own specimens instead.
+    python -m benchmarks.reading [CORPUS] [--degrade N] [--failures] [--json]
+    python -m benchmarks.reading --set all --pages 300 --seed 1 --jobs 2 --speed --peers --docs docs
 
-    python benchmarks/reading.py CORPUS [--degrade N] [--json] [--failures]
+Sets: `corpus` (a folder of real pictures with a `corpus.json`: a list of {"file", "format", "kind", "lines" (null
+where there is nothing to be read), "check_ok"}), `degraded` (copies of it as a counter camera would take them),
+`specimens` (the package's own), and the drawn ones of `tools/render_pages`: `reader-window`, `counter-camera`,
+`harsh`, `negatives`. Exits 1 when a wrong zone was presented as valid.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import statistics
+import shlex
 import sys
-import time
-from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # started as a file
+    sys.path.insert(0, str(ROOT))
 
-TODAY = datetime.date(2026, 11, 21)
-"""Fixed, so that a run next year judges the same dates alike."""
+from benchmarks.accuracy import scoring, show, sources  # noqa: E402
+from benchmarks.accuracy.examine import TODAY, Record  # noqa: E402
+from benchmarks.accuracy.examine import examine as examine_items  # noqa: E402
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def items(folder: Path) -> list[dict[str, Any]]:
-    """What a corpus folder holds."""
-    entries: list[dict[str, Any]] = json.loads((folder / "corpus.json").read_text())
-    return [{**entry, "path": folder / entry["file"]} for entry in entries]
+__all__ = ["TODAY", "examine", "items", "report"]
 
-
-def specimen_items() -> list[dict[str, Any]]:
-    """The shipped specimens in the shape of a corpus: each side is an item, only the last one has the lines."""
-    import edged.specimens
-
-    folder = Path(str(edged.specimens.__path__[0]))
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        specimen = json.loads(path.read_text())
-        for side in specimen["sides"]:
-            lines = specimen["expected"]["lines"] if side == specimen["sides"][-1] else None
-            good = specimen["expected"]["checks"].get("mrz_check_digits") == "successful"
-            found.append(
-                {
-                    "file": side,
-                    "path": folder / side,
-                    "format": specimen["expected"]["format"] if lines else None,
-                    "kind": "specimen",
-                    "lines": lines,
-                    "check_ok": good,
-                }
-            )
-    return found
+items = sources.corpus
+report = scoring.report
+SPEED_PAGES = 10
+PEER_PAGES = 20
 
 
-def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A copy as a counter camera might take it: any right angle, a tilt, some perspective, and one or two faults."""
-    import cv2
-
-    image = np.ascontiguousarray(np.rot90(image, int(rng.integers(4))))
-    height, width = image.shape[:2]
-    margin = rng.uniform(0.03, 0.25)
-    canvas = (int(width * (1 + 2 * margin)), int(height * (1 + 2 * margin)))
-    tilt = np.radians(rng.normal(0, 3.0))
-    centre = np.array([width, height]) / 2
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float) - centre
-    turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
-    target = corners @ turn.T + np.array(canvas) / 2 + rng.normal(0, 0.012, (4, 2)) * max(width, height)
-    matrix = cv2.getPerspectiveTransform((corners + centre).astype(np.float32), target.astype(np.float32))
-    backdrop = tuple(int(v) for v in rng.integers(0, 255, 3))
-    image = cv2.warpPerspective(image, matrix, canvas, flags=cv2.INTER_CUBIC, borderValue=backdrop)
-    picture = image.astype(np.float32)
-    fault = int(rng.integers(6))
-    if fault == 0:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.6) * max(canvas) / 1000)
-    elif fault == 1:  # glare
-        y, x = np.mgrid[0 : canvas[1], 0 : canvas[0]].astype(np.float32)
-        spot = rng.uniform(0, 1, 2) * canvas
-        spread = rng.uniform(0.08, 0.3) * max(canvas)
-        light = np.exp(-((x - spot[0]) ** 2 + (y - spot[1]) ** 2) / (2 * spread**2))
-        picture += light[..., None] * rng.uniform(60, 220)
-    elif fault == 2:
-        picture = picture * rng.uniform(0.25, 0.7) + rng.normal(0, rng.uniform(2, 9), picture.shape)
-    elif fault == 3:  # a shadow across
-        ramp = np.linspace(rng.uniform(0.35, 1.0), rng.uniform(0.35, 1.0), canvas[0])
-        picture *= ramp[None, :, None]
-    elif fault == 4:
-        small = rng.uniform(0.75, 1.0)
-        picture = cv2.resize(picture, None, fx=small, fy=small, interpolation=cv2.INTER_AREA)
-    picture = np.clip(picture, 0, 255).astype(np.uint8)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(45, 96))]
-    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR))
+def examine(entries: Sequence[sources.Item], degraded: int = 0) -> list[Record]:
+    """Read these pictures, and so many degraded copies of each."""
+    copies = [
+        entry._replace(set="degraded", copy=copy)
+        for entry in entries
+        if entry.path is not None
+        for copy in range(1, degraded + 1)
+    ]
+    return examine_items([*entries, *copies])
 
 
-def examine(entries: list[dict[str, Any]], degraded: int) -> list[dict[str, Any]]:
-    """Read everything; one record for each picture."""
-    from edged.core.image import decode_image
-    from edged.core.reading import read_page
-
-    records = []
-    for entry in entries:
-        original = decode_image(entry["path"].read_bytes())
-        for copy in range(degraded + 1):
-            seed = [copy, *entry["file"].encode()]
-            image = original if not copy else degrade(original, np.random.default_rng(seed))
-            began = time.perf_counter()
-            reading = read_page(image, today=TODAY)
-            ms = (time.perf_counter() - began) * 1000
-            got = None if reading.mrz is None else list(reading.mrz.lines.reveal())
-            expected = entry["lines"]
-            records.append(
-                {
-                    "file": entry["file"],
-                    "copy": copy,
-                    "format": entry["format"],
-                    "kind": entry["kind"] + (" degraded" if copy else ""),
-                    "expected": expected,
-                    "got": got,
-                    "exact": expected is not None and got == expected,
-                    "valid": reading.valid,
-                    "false_valid": reading.valid and (got != expected or not entry.get("check_ok", True)),
-                    "missed_valid": not reading.valid and got == expected and bool(entry.get("check_ok")),
-                    "reasons": [reason.code for reason in reading.reasons],
-                    "confidence": round(reading.confidence, 3),
-                    "ms": ms,
-                }
-            )
-    return records
+def _pages(text: str) -> tuple[str, int]:
+    """`300` or `reader-window=3000`."""
+    name, _, count = text.rpartition("=")
+    if name not in ("", *sources.SYNTHETIC) or not count.isdigit():
+        raise argparse.ArgumentTypeError(f"a number, or one of {', '.join(sources.SYNTHETIC)} = a number")
+    return name, int(count)
 
 
-def confusions(records: list[dict[str, Any]]) -> Counter[str]:
-    """Which characters were read as which, where lines were found and of the right length."""
-    found: Counter[str] = Counter()
-    for record in records:
-        if record["got"] and record["expected"] and len(record["got"]) == len(record["expected"]):
-            for got, expected in zip("".join(record["got"]), "".join(record["expected"]), strict=False):
-                if got != expected:
-                    found[f"{expected}→{got}"] += 1
-    return found
-
-
-def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rates of one set of records."""
-    positives = [r for r in records if r["expected"] is not None]
-    times = sorted(r["ms"] for r in records)
-    return {
-        "pictures": len(records),
-        "positives": len(positives),
-        "exact": sum(r["exact"] for r in positives),
-        "wrong_lines": sum(r["got"] is not None and not r["exact"] for r in records),
-        "valid": sum(r["valid"] for r in records),
-        "wrong_as_valid": sum(r["false_valid"] for r in records),
-        "right_but_not_valid": sum(r["missed_valid"] for r in positives),
-        "ms_median": round(statistics.median(times), 1),
-        "ms_p95": round(times[min(len(times) - 1, int(len(times) * 0.95))], 1),
-        "ms_max": round(times[-1], 1),
-    }
-
-
-def report(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole table: all, by format, by kind, and the confusions."""
-    groups: dict[str, dict[str, list[dict[str, Any]]]] = {
-        "format": defaultdict(list),
-        "kind": defaultdict(list),
-    }
-    for record in records:
-        groups["format"][record["format"] or "none"].append(record)
-        groups["kind"][record["kind"]].append(record)
-    table: dict[str, Any] = {"all": summary(records)}
-    for name, members in groups.items():
-        table[name] = {key: summary(members[key]) for key in sorted(members)}
-    table["confusions"] = dict(confusions(records).most_common(20))
-    return table
-
-
-def show(table: dict[str, Any]) -> None:
-    """The table for people."""
-    head = (
-        f"{'':28}{'pictures':>9}{'exact':>13}{'not valid':>11}{'WRONG VALID':>13}{'median ms':>11}{'p95':>8}"
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reading",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    print(head)
-
-    def line(name: str, s: dict[str, Any]) -> None:
-        exact = f"{s['exact']}/{s['positives']}"
-        print(
-            f"{name:28}{s['pictures']:>9}{exact:>13}{s['right_but_not_valid']:>11}{s['wrong_as_valid']:>13}"
-            f"{s['ms_median']:>11}{s['ms_p95']:>8}"
-        )
-
-    line("all", table["all"])
-    for group in ("format", "kind"):
-        for name, values in table[group].items():
-            line(f"  {name}", values)
-    print("'not valid': read exactly and right, but not sure enough to be called valid")
-    print("confusions:", ", ".join(f"{k} {v}" for k, v in table["confusions"].items()) or "none")
-
-
-def main() -> int:
-    """Run the benchmark; exits 1 when a wrong MRZ was presented as valid."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("EDGED_CORPUS", str(Path(__file__).parents[2] / "shared" / "corpus"))
-    parser.add_argument("corpus", nargs="?", type=Path, default=Path(default))
+    default = os.environ.get("EDGED_CORPUS", str(ROOT.parent / "shared" / "corpus"))
+    parser.add_argument("corpus", nargs="?", type=Path, default=Path(default), help="folder of real pictures")
     parser.add_argument(
-        "--specimens", action="store_true", help="the package's specimens instead of a folder"
+        "--set", action="append", choices=(*sources.SETS, "all"), help="repeatable; corpus without it"
+    )
+    parser.add_argument("--specimens", action="store_true", help="the same as --set specimens")
+    parser.add_argument(
+        "--degrade", type=int, default=0, metavar="N", help="N degraded copies of each real picture"
+    )
+    parser.add_argument("--pages", action="append", default=[], type=_pages, metavar="[SET=]N",
+                        help="pages of each drawn set, or of one; repeatable (100)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1, help="of the drawn sets; tools/render_pages/README.md")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes; times are only worth something with one"
     )
     parser.add_argument(
-        "--degrade", type=int, default=0, metavar="N", help="N degraded copies of each picture"
+        "--speed", action="store_true", help="two-megapixel times, memory and loading as well"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="every installed peer on the same pictures (slow)"
+    )
+    parser.add_argument(
+        "--peers-from",
+        type=Path,
+        action="append",
+        metavar="JSON",
+        help="the peers' part of an earlier --json run; repeatable",
+    )
+    parser.add_argument("--peers-dir", type=Path, default=ROOT / ".run" / "peers")
+    parser.add_argument(
+        "--peer-pages", type=int, default=PEER_PAGES, help="pictures of each set shown to the peers"
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--failures", action="store_true", help="list what was not read or not sure")
-    args = parser.parse_args()
-    if not args.specimens and not (args.corpus / "corpus.json").exists():
+    parser.add_argument("--picture", type=Path, metavar="SVG", help="draw the accuracy")
+    parser.add_argument(
+        "--docs", type=Path, metavar="DIR", help="write the tables, the picture and the coverage there"
+    )
+    return parser
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, list[sources.Item]]:
+    wanted = list(args.set or (["specimens"] if args.specimens else ["corpus"]))
+    if "all" in wanted:
+        wanted = [s for s in sources.SETS if s != "degraded" or args.degrade]
+    elif args.degrade and "corpus" in wanted:
+        wanted.append("degraded")
+    found: dict[str, list[sources.Item]] = {}
+    for set_name in dict.fromkeys(wanted):
+        if set_name in ("corpus", "degraded"):
+            copies = max(1, args.degrade) if set_name == "degraded" else 0
+            every = sources.corpus(args.corpus, copies)
+            found[set_name] = [item for item in every if item.set == set_name]
+        elif set_name == "specimens":
+            found[set_name] = sources.specimens()
+        else:
+            pages = dict([("", 100), *args.pages])
+            found[set_name] = sources.drawn(set_name, args.seed, pages.get(set_name, pages[""]))
+    return found
+
+
+def main() -> int:
+    """Run the benchmark."""
+    args = _arguments().parse_args()
+    needs_corpus = not args.specimens and (not args.set or {"corpus", "degraded", "all"} & set(args.set))
+    if needs_corpus and not (args.corpus / "corpus.json").exists():
         print(f"no corpus.json in {args.corpus}", file=sys.stderr)
         return os.EX_NOINPUT
-    records = examine(specimen_items() if args.specimens else items(args.corpus), args.degrade)
+    chosen = _chosen(args)
+    records = examine_items([i for found in chosen.values() for i in found], args.jobs, progress=True)
     table = report(records)
+    speed = peers = None
+    if args.speed:
+        from benchmarks.accuracy.speed import measure
+
+        speed = measure([item for found in chosen.values() for item in found[:SPEED_PAGES]])
+    if args.peers:
+        from benchmarks.accuracy.side_by_side import run
+
+        peers = run({name: found[: args.peer_pages] for name, found in chosen.items()}, args.peers_dir)
+    elif args.peers_from:
+        for path in args.peers_from:
+            earlier = json.loads(path.read_text())["peers"]
+            peers = {**earlier, "sets": {**(peers["sets"] if peers else {}), **earlier["sets"]}}
+    goals = scoring.goals(table, speed)
     if args.json:
-        print(json.dumps(table))
+        print(
+            json.dumps({**table, "speed": speed, "peers": peers, "goals": [goal._asdict() for goal in goals]})
+        )
     else:
-        show(table)
+        print(show.terminal(table, goals, speed))
+        if peers:
+            print("\n".join(show.peers_table(peers)))
     if args.failures:
-        for record in records:
-            if record["false_valid"] or record["got"] != record["expected"] or record["missed_valid"]:
-                mark = "WRONG VALID " if record["false_valid"] else ""
-                print(f"{mark}{record['file']} #{record['copy']} {record['confidence']} {record['reasons']}")
-                for got, expected in zip(record["got"] or (), record["expected"] or (), strict=False):
-                    if got != expected:
-                        print(f"    {got}\n  = {expected}")
+        print(show.failures(records))
+    _write(args, table, records, show.accuracy(table, goals, speed, peers, _how()))
     return int(table["all"]["wrong_as_valid"] > 0)
+
+
+def _how() -> str:
+    """This run's command, without anything that names a machine's folders."""
+    words = [word for word in sys.argv[1:] if not word.startswith("/")]
+    return "python -m benchmarks.reading " + shlex.join(words)
+
+
+def _write(args: argparse.Namespace, table: dict[str, Any], records: Sequence[Record], accuracy: str) -> None:
+    from benchmarks.accuracy.coverage import coverage
+    from benchmarks.accuracy.picture import accuracy_svg
+
+    if args.picture:
+        args.picture.write_text(accuracy_svg(table))
+    if args.docs:
+        (args.docs / "reading-accuracy.svg").write_text(accuracy_svg(table))
+        (args.docs / "reading-accuracy.md").write_text(accuracy)
+        (args.docs / "coverage.md").write_text(coverage(records))
 
 
 if __name__ == "__main__":
