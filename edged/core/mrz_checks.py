@@ -111,28 +111,28 @@ class Judge:
             yield from self._misplaced_characters(text, misplaced)
         for field, place in self._codes:
             if text[place] not in _PRINTED_CODES:
-                yield _warning("mrz.unknown_country", field)
+                yield warning("mrz.unknown_country", field)
         if self._name is not None:
             name = text[self._name]
             if not name.strip("<"):
-                yield _failure("mrz.field_empty", self._name_field)
+                yield failure("mrz.field_empty", self._name_field)
             elif has_gap(name):
-                yield _warning("mrz.name_gap", self._name_field)
+                yield warning("mrz.name_gap", self._name_field)
         number = text[self._number]
         if not number.strip("<"):
-            yield _failure("mrz.field_empty", "document_number")
+            yield failure("mrz.field_empty", "document_number")
         if birth.date is None:
-            yield _no_date("birth_date", birth)
+            yield no_date("birth_date", birth)
         if expiry is not None and expiry.date is None:
-            yield _no_date("expiry_date", expiry)
+            yield no_date("expiry_date", expiry)
         if self._sex is not None and text[self._sex] == "X":
-            yield _warning("mrz.sex_letter_x", "sex")
+            yield warning("mrz.sex_letter_x", "sex")
         if self._letters is not None and (text[0] not in self._letters or text[1] == "V"):
-            yield _warning("mrz.unusual_document_code", "document_code")
+            yield warning("mrz.unusual_document_code", "document_code")
         if self._prc_numbers and _PRC_NUMBERS[text[:2]].fullmatch(number) is None:
-            yield _warning("mrz.unusual_number", "document_number")
+            yield warning("mrz.unusual_number", "document_number")
         if unreadable:
-            yield _warning("mrz.chinese_name_unreadable", "chinese_name")
+            yield warning("mrz.chinese_name_unreadable", "chinese_name")
 
     def _misplaced_characters(self, text: str, misplaced: int) -> Iterator[FieldCheck]:
         # The Russian internal passport writes Cyrillic letters in the name as Latin ones and digits.
@@ -141,7 +141,7 @@ class Judge:
             if misplaced >> index & 1 and not field.name.endswith("_check"):
                 if field.name == "name" and russian_internal:
                     continue
-                yield _failure("mrz.field_characters", _judged_name(field.name))
+                yield failure("mrz.field_characters", _judged_name(field.name))
 
 
 def _check_digits(layout: Layout, failing: int) -> tuple[FieldCheck, ...]:
@@ -153,7 +153,7 @@ def _check_digits(layout: Layout, failing: int) -> tuple[FieldCheck, ...]:
         elif layout.format is MrzFormat.PRC_PERMIT and check.name == "composite":
             found.append(FieldCheck(check.name, Result.UNDETERMINED, Reason("mrz.composite_unproven")))
         else:
-            found.append(_failure("mrz.check_digit_wrong", check.name))
+            found.append(failure("mrz.check_digit_wrong", check.name))
     return tuple(found)
 
 
@@ -162,16 +162,19 @@ def _judged_name(field: str) -> str:
     return "filler" if field.startswith("filler_") else field
 
 
-def _failure(code: str, field: str) -> FieldCheck:
+def failure(code: str, field: str) -> FieldCheck:
+    """A field that counts against the document or its reading."""
     return FieldCheck(field, Result.FAILED, Reason(code, {"field": field}))
 
 
-def _warning(code: str, field: str) -> FieldCheck:
+def warning(code: str, field: str) -> FieldCheck:
+    """A field that is unusual and fails nothing."""
     return FieldCheck(field, Result.UNDETERMINED, Reason(code, {"field": field}))
 
 
-def _no_date(field: str, date: MrzDate) -> FieldCheck:
-    return _warning("mrz.date_incomplete", field) if date.problem is None else _failure(date.problem, field)
+def no_date(field: str, date: MrzDate) -> FieldCheck:
+    """What is wrong with a date that is no day: a failure, or a warning where the issuer left parts open."""
+    return warning("mrz.date_incomplete", field) if date.problem is None else failure(date.problem, field)
 
 
 JUDGES: Final = tuple(Judge(layout) for layout in LAYOUTS.values())
