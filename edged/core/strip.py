@@ -50,11 +50,11 @@ def cut(grey: NDArray[np.uint8], row: Row, *, margin: float = _MARGIN) -> Strip:
     scale = row.cap / STRIP_CAP
     width = int((row.length + 2 * margin * row.cap) / scale)
     width = max(64, min(MAX_STRIP, -(-width // 32) * 32))
-    return Strip(_warp(grey, row, scale, width, STRIP_HEIGHT), row, scale)
+    return Strip(straighten(grey, row, scale, width, STRIP_HEIGHT), row, scale)
 
 
-def _warp(grey: NDArray[np.uint8], row: Row, scale: float, width: int, height: int) -> NDArray[np.uint8]:
-    """`height` by `width` pixels around the row's centre, `scale` page pixels each."""
+def straighten(grey: NDArray[np.uint8], row: Row, scale: float, width: int, height: int) -> NDArray[np.uint8]:
+    """(`height`, `width`) pixels around the row's centre, level with it, `scale` page pixels each."""
     dx, dy = row.dx * scale, row.dy * scale
     to_page = np.array(
         [
@@ -95,7 +95,7 @@ def refine(grey: NDArray[np.uint8], row: Row) -> Row:
     scale = row.cap / STRIP_CAP
     height = int(STRIP_CAP * 3)
     width = max(64, min(MAX_STRIP, int(row.length / scale)))
-    rough = _warp(grey, row, scale, width, height)
+    rough = straighten(grey, row, scale, width, height)
     kernel = np.ones((13, 13), np.uint8)
     ink = cv2.morphologyEx(rough, cv2.MORPH_BLACKHAT, kernel).astype(np.float32)
     level = np.percentile(ink, 90)

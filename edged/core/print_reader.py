@@ -1,0 +1,169 @@
+"""The print reader: rows of ordinary print in, what stands at each of their places out, with how sure it is.
+
+The network is our own (`tools/train_print`), 166 thousand parameters, run by `cv2.dnn`. It folds case and accents: a
+letter is its base capital. It knows no words; what a line may say is decided by who asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edged.core.strip import straighten
+from edged.core.vision import cv2
+from edged.identity import Identity, Sensitive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edged.core.page import Row
+
+PRINTED: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./-"
+"""The network's classes in order; two more stand for any other sign, and for none."""
+OTHER: Final = len(PRINTED)
+_BLANK: Final = OTHER + 1
+_HEIGHT: Final = 24
+_CAP: Final = 14.0
+_STRIDE: Final = 2
+_SHEET: Final = 1024
+"""Rows are read packed into sheets of one size, for which the network stays set up."""
+_MARGIN: Final = 10
+_MODEL: Final = "print_lines.onnx"
+_LOCK: Final = threading.Lock()
+"""A `cv2.dnn.Net` holds its activations: one reading at a time."""
+_INK: Final = 0.5
+_SPACE: Final = 0.42
+"""Gap between characters' columns from which a space is read, in capitals."""
+
+
+class PrintLine(Identity):
+    """What stands on one row.
+
+    Attributes:
+        row: where it stands.
+        shares: (n, `OTHER` + 1) probabilities of each character's classes, the last of them any other sign.
+        at: (n,) characters' centres, and `gaps` (n,) the blank before each, both in heights of the capitals.
+    """
+
+    __slots__ = ("_text", "at", "gaps", "row", "shares")
+
+    def __init__(
+        self, row: Row, shares: NDArray[np.float32], at: NDArray[np.float64], gaps: NDArray[np.float64]
+    ) -> None:
+        self.row = row
+        self.shares = shares
+        self.at = at
+        self.gaps = gaps
+        best = shares.argmax(axis=1).tolist() if len(shares) else []
+        self._text = "".join((PRINTED + "?")[one] for one in best)
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    @property
+    def text(self) -> Sensitive[str]:
+        """The likeliest characters, one each place, `?` for other signs; without spaces."""
+        return Sensitive(self._text)
+
+    @property
+    def spaced(self) -> Sensitive[str]:
+        """The same with a space wherever the print leaves one."""
+        parts = [" " + char if i and self.space(i) else char for i, char in enumerate(self._text)]
+        return Sensitive("".join(parts))
+
+    def space(self, place: int) -> bool:
+        """Whether a space stands before a place; true at both ends."""
+        return not 0 < place < len(self._text) or bool(self.gaps[place] > _SPACE)
+
+    @property
+    def sureness(self) -> NDArray[np.float32]:
+        """(n,) probability of each place's likeliest class."""
+        return np.asarray(self.shares.max(axis=1), np.float32) if len(self) else np.zeros(0, np.float32)
+
+
+def normalise(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W) grey to zero mean and unit deviation, the same as in training."""
+    values = strip.astype(np.float32)
+    values -= values.mean()
+    values /= max(float(values.std()), 4.0)
+    return values
+
+
+def read_rows(grey: NDArray[np.uint8], rows: Sequence[Row], *, sheets: int) -> list[PrintLine]:
+    """Read rows of a page in their order, until `sheets` sheets are full (3.5 ms each): the others are left out.
+
+    `grey` is (H, W), 8 bits. Rows on which no character stands are left out too.
+    """
+    lines: list[PrintLine] = []
+    sheet = np.zeros((_HEIGHT, _SHEET), np.float32)
+    on_sheet: list[tuple[Row, int, int]] = []
+    used = filled = 0
+    for row in rows:
+        width = min(_SHEET, int(row.length / row.cap * _CAP) // _STRIDE * _STRIDE + 2 * _MARGIN)
+        if used + width > _SHEET:
+            lines += _read_sheet(sheet, on_sheet)
+            on_sheet, used, filled = [], 0, filled + 1
+            sheet[:] = 0
+        if filled >= sheets:
+            break
+        sheet[:, used : used + width] = normalise(straighten(grey, row, row.cap / _CAP, width, _HEIGHT))
+        on_sheet.append((row, used, width))
+        used += width
+    if on_sheet:
+        lines += _read_sheet(sheet, on_sheet)
+    return [line for line in lines if len(line)]
+
+
+@cache
+def _net() -> Any:
+    model = files("edged.core").joinpath("models", _MODEL).read_bytes()
+    return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+
+
+def _read_sheet(sheet: NDArray[np.float32], rows: list[tuple[Row, int, int]]) -> list[PrintLine]:
+    with _LOCK:
+        net = _net()
+        net.setInput(sheet[None, None])
+        logits = net.forward()[0, :, 0, :].T
+    values = np.exp(logits - logits.max(axis=1, keepdims=True))
+    columns = np.asarray(values / values.sum(axis=1, keepdims=True), np.float32)
+    return [to_line(columns[start // _STRIDE : (start + width) // _STRIDE], row) for row, start, width in rows]
+
+
+def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:
+    """Gather the characters of a row from its (n, classes) columns: one for each run of columns that holds one."""
+    runs = _runs(columns)
+    shares, at, gaps, last = [], [], [], 0.0
+    for first, end in runs:
+        weight = 1.0 - columns[first:end, _BLANK]
+        mean = (weight[:, None] * columns[first:end, :_BLANK]).sum(axis=0)
+        shares.append(mean / mean.sum())
+        middle = float((weight * np.arange(first, end)).sum() / weight.sum())
+        at.append((middle * _STRIDE + (_STRIDE - 1) / 2) / _CAP)
+        gaps.append((first * _STRIDE - last) / _CAP)
+        last = end * _STRIDE
+    values = np.array(shares, np.float32).reshape(-1, _BLANK)
+    return PrintLine(row, values, np.array(at, np.float64), np.array(gaps, np.float64))
+
+
+def _runs(columns: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """(first, end) of each character's columns."""
+    best = np.where(columns[:, _BLANK] < _INK, columns[:, :_BLANK].argmax(axis=1), -1)
+    edges = np.flatnonzero(np.diff(best)) + 1
+    starts, ends = [0, *edges.tolist()], [*edges.tolist(), len(best)]
+    runs: list[tuple[int, int]] = []
+    for first, end in zip(starts, ends, strict=True):
+        if best[first] < 0:
+            continue
+        # Columns of one character that disagree touch, and are too narrow for two characters.
+        if runs and runs[-1][1] == first and end - runs[-1][0] <= 3:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((first, end))
+    return runs
