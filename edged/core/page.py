@@ -47,6 +47,11 @@ class Row(NamedTuple):
         """The same row read upside down."""
         return self._replace(dx=-self.dx, dy=-self.dy)
 
+    def offset(self, other: Row) -> tuple[float, float]:
+        """Where `other`'s centre lies, seen from this row: along its direction and downwards across it."""
+        x, y = other.x - self.x, other.y - self.y
+        return x * self.dx + y * self.dy, -x * self.dy + y * self.dx
+
 
 class Block(NamedTuple):
     """Rows that belong together, top to bottom in their reading direction; `score` orders candidates."""
@@ -187,19 +192,13 @@ def _distinct(rows: list[Row]) -> list[Row]:
         if len(kept) >= 4 * MAX_CANDIDATES:
             break
         for other in kept:
-            along, across = _offset(other, row)
+            along, across = other.offset(row)
             parallel = abs(row.dx * other.dx + row.dy * other.dy) > 0.97
             if parallel and abs(across) < 0.5 * min(other.cap, row.cap) and abs(along) < other.length * 0.5:
                 break
         else:
             kept.append(row)
     return kept
-
-
-def _offset(row: Row, other: Row) -> tuple[float, float]:
-    """Where `other`'s centre lies, seen from `row`: along its direction and downwards across it."""
-    x, y = other.x - row.x, other.y - row.y
-    return x * row.dx + y * row.dy, -x * row.dy + y * row.dx
 
 
 def _blocks(rows: list[Row]) -> list[Block]:
@@ -210,7 +209,7 @@ def _blocks(rows: list[Row]) -> list[Block]:
         for other in rows:
             if other is row or row.dx * other.dx + row.dy * other.dy < 0.995:
                 continue
-            along, across = _offset(row, other)
+            along, across = row.offset(other)
             cap = max(row.cap, other.cap)
             if abs(across) > 5.6 * cap or abs(across) < 1.1 * min(row.cap, other.cap):
                 continue
