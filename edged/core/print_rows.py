@@ -126,7 +126,7 @@ def _joined(boxes: NDArray[np.int32], shape: tuple[int, ...]) -> list[tuple[floa
 
 def _row(boxes: NDArray[np.int32]) -> tuple[float, float, float, float, float] | None:
     left, right = int(boxes[:, 0].min()), int((boxes[:, 0] + boxes[:, 2]).max())
-    cap = float(np.percentile(boxes[:, 3], 65))
+    cap = float(np.sort(boxes[:, 3])[len(boxes) * 65 // 100])
     if right - left < _LEAST_WIDTH * cap:
         return None
     middles = boxes[:, 0] + boxes[:, 2] / 2
@@ -135,7 +135,7 @@ def _row(boxes: NDArray[np.int32]) -> tuple[float, float, float, float, float] |
     if len(boxes) >= 6 and right - left > 8 * cap:
         slope = float(np.clip(np.polyfit(middles, bottoms, 1)[0], -0.04, 0.04))
     centre = (left + right - 1) / 2
-    base = float(np.median(bottoms - slope * (middles - centre)))
+    base = float(np.sort(bottoms - slope * (middles - centre))[len(boxes) // 2])
     return centre, base - cap / 2 - 0.5, slope, float(right - left), cap
 
 

@@ -34,33 +34,48 @@ def _folding() -> NDArray[np.float32]:
 
 
 _FOLD: Final = _folding()
+_PLACE: Final = {char: place for place, char in enumerate(PRINTED)}
 _SEPARATORS: Final = slice(36, OTHER)
+_NEGLIGIBLE: Final = 0.05
 
 
 class Places:
-    """The shares of a line's places, folded: `of` (n, 39) by character, `figure` (n, 10), `separator` and `other`
-    (n,)."""
+    """The shares of a line's places, folded.
 
-    __slots__ = ("figure", "figure_alone", "line", "of", "other", "separator")
+    Attributes:
+        of: (n, 39) by character, as `PRINTED` orders them.
+        figures: for each place the likeliest figure and its share.
+        figure_alone: for each place the share of all figures, letters that look like them not counted.
+        separator, other: for each place the share of `./-`, and of other signs.
+    """
+
+    __slots__ = ("_rows", "figure_alone", "figures", "line", "of", "other", "separator")
 
     def __init__(self, line: PrintLine) -> None:
         self.line = line
         self.of: NDArray[np.float32] = line.shares @ _FOLD
-        self.figure: NDArray[np.float32] = self.of[:, :10]
-        self.figure_alone: NDArray[np.float32] = line.shares[:, :10].sum(axis=1)
-        self.separator: NDArray[np.float32] = line.shares[:, _SEPARATORS].sum(axis=1)
-        self.other: NDArray[np.float32] = line.shares[:, OTHER]
+        self._rows: list[list[float]] = self.of.tolist()
+        best = self.of[:, :10].argmax(axis=1)
+        self.figures: list[tuple[int, float]] = [
+            (int(figure), row[figure]) for figure, row in zip(best, self._rows, strict=True)
+        ]
+        self.figure_alone: list[float] = line.shares[:, :10].sum(axis=1).tolist()
+        self.separator: list[float] = line.shares[:, _SEPARATORS].sum(axis=1).tolist()
+        self.other: list[float] = line.shares[:, OTHER].tolist()
 
     def __len__(self) -> int:
-        return len(self.line)
+        return len(self._rows)
 
     def word(self, start: int, word: str) -> float:
         """The least share of a word's letters from a place on; 0 where it doesn't fit."""
-        if start + len(word) > len(self):
+        rows = self._rows
+        if start + len(word) > len(rows):
             return 0.0
         least = 1.0
-        for i, char in enumerate(word):
-            least = min(least, float(self.of[start + i, PRINTED.index(char)]))
-            if least < 0.05:
-                return 0.0
+        for row, char in zip(rows[start : start + len(word)], word, strict=True):
+            share = row[_PLACE[char]]
+            if share < least:
+                least = share
+                if least < _NEGLIGIBLE:
+                    return 0.0
         return least

@@ -197,18 +197,19 @@ def _number_check(mrz: Mrz, zones: Sequence[VisualZone], may_fail: bool) -> Chec
 def _number_on(places: Places, expected: str) -> Result:
     """Whether a line shows the number: read, or failed where one stands alone that differs in one or two
     characters, every one of them beyond doubt."""
-    kept = np.flatnonzero(places.separator < 0.5)
-    wanted = [PRINTED.index(char) for char in expected]
-    sure = places.line.sureness
-    differs = False
-    for start in range(len(kept) - len(wanted) + 1):
-        at = kept[start : start + len(wanted)]
-        shares = places.of[at, wanted]
-        if shares.min() >= _LEGIBLE:
-            return Result.SUCCESSFUL
-        wrong = int((shares < 1 - _BEYOND_DOUBT).sum())
-        alone = places.line.space(int(at[0])) and places.line.space(int(at[-1]) + 1)
-        rest = bool((np.maximum(shares, 1 - _BEYOND_DOUBT) >= _BEYOND_DOUBT).sum() == len(wanted) - wrong)
-        if alone and rest and 0 < wrong <= _MOST_WRONG and sure[at].min() >= _BEYOND_DOUBT:
-            differs = True
-    return Result.FAILED if differs else Result.UNDETERMINED
+    kept = np.flatnonzero(np.array(places.separator) < 0.5)
+    count = len(expected)
+    if len(kept) < count:
+        return Result.UNDETERMINED
+    windows = kept[np.arange(len(kept) - count + 1)[:, None] + np.arange(count)]
+    shares = places.of[windows, [PRINTED.index(char) for char in expected]]
+    if bool((shares.min(axis=1) >= _LEGIBLE).any()):
+        return Result.SUCCESSFUL
+    doubt = 1 - _BEYOND_DOUBT
+    wrong = (shares < doubt).sum(axis=1)
+    clear = ((shares < doubt) | (shares >= _BEYOND_DOUBT)).all(axis=1)
+    clear &= places.line.sureness[windows].min(axis=1) >= _BEYOND_DOUBT
+    for window in windows[clear & (wrong > 0) & (wrong <= _MOST_WRONG)]:
+        if places.line.space(int(window[0])) and places.line.space(int(window[-1]) + 1):
+            return Result.FAILED
+    return Result.UNDETERMINED

@@ -23,6 +23,7 @@ _FIGURE: Final = 0.35
 _LETTER: Final = 0.2
 _FORMS: Final = ((2, 2, 4), (4, 2, 2), (1, 2, 4), (2, 1, 4), (1, 1, 4), (4, 1, 2), (4, 2, 1), (4, 1, 1), (2, 2, 2))
 """Lengths of a date's figures, in the order in which they are tried."""
+_BY_LETTER: Final = {first: [name for name in MONTHS if name[0] == first] for first in sorted({n[0] for n in MONTHS})}
 _LONGEST_REST: Final = 13
 """Places between a month's name and the year: the name in a second language, or `/ 8月`."""
 
@@ -74,7 +75,7 @@ def find_dates(line: PrintLine) -> list[PrintedDate]:
     start = 0
     while start < len(places) - 4:
         date = None
-        if places.figure[start].max() >= _FIGURE and _stands_free(places, start):
+        if places.figures[start][1] >= _FIGURE and _stands_free(places, start):
             date = _in_figures(places, start) or _with_name(places, start)
         if date is None:
             start += 1
@@ -95,8 +96,7 @@ def _group(places: Places, start: int, length: int) -> _Group | None:
     if start + length > len(places):
         return None
     for place in range(start, start + length):
-        best = int(places.figure[place].argmax())
-        likely = float(places.figure[place, best])
+        best, likely = places.figures[place]
         if likely < _FIGURE or (place > start and places.line.space(place)):
             return None
         value, share = 10 * value + best, min(share, likely)
@@ -179,7 +179,13 @@ def _with_name(places: Places, start: int) -> PrintedDate | None:
 
 def _names(places: Places, at: int) -> list[tuple[str, float]]:
     """Months' names that may stand at a place, the longest first, likeliest of each length first."""
-    found = [(name, share) for name in MONTHS if (share := places.word(at, name)) >= _LETTER]
+    found = [
+        (name, share)
+        for first, names in _BY_LETTER.items()
+        if places.word(at, first) >= _LETTER
+        for name in names
+        if (share := places.word(at, name)) >= _LETTER
+    ]
     return sorted(found, key=lambda one: (-len(one[0]), -one[1]))
 
 
