@@ -39,7 +39,9 @@ _LOCK: Final = threading.Lock()
 """A `cv2.dnn.Net` holds its activations: one reading at a time."""
 _INK: Final = 0.5
 _SPACE: Final = 0.42
-"""Gap between characters' columns from which a space is read, in capitals."""
+_SPACE_PITCHES: Final = 1.3
+"""Blank from which a space is read, in capitals, and distance of the characters around it, in pitches of the line: a
+figure 1 in wide-set print stands as alone as a word."""
 
 
 class PrintLine(Identity):
@@ -51,7 +53,7 @@ class PrintLine(Identity):
         at: (n,) characters' centres, and `gaps` (n,) the blank before each, both in heights of the capitals.
     """
 
-    __slots__ = ("_text", "at", "gaps", "row", "shares")
+    __slots__ = ("_spaces", "_text", "at", "gaps", "row", "shares")
 
     def __init__(
         self, row: Row, shares: NDArray[np.float32], at: NDArray[np.float64], gaps: NDArray[np.float64]
@@ -62,6 +64,9 @@ class PrintLine(Identity):
         self.gaps = gaps
         best = shares.argmax(axis=1).tolist() if len(shares) else []
         self._text = "".join((PRINTED + "?")[one] for one in best)
+        steps = np.diff(at, prepend=at[:1])
+        pitch = float(np.sort(steps[1:])[len(steps) // 2 - 1]) if len(at) > 2 else 0.0
+        self._spaces: list[bool] = ((gaps > _SPACE) & (steps > _SPACE_PITCHES * pitch)).tolist()
 
     def __len__(self) -> int:
         return len(self._text)
@@ -79,7 +84,7 @@ class PrintLine(Identity):
 
     def space(self, place: int) -> bool:
         """Whether a space stands before a place; true at both ends."""
-        return not 0 < place < len(self._text) or bool(self.gaps[place] > _SPACE)
+        return not 0 < place < len(self._text) or self._spaces[place]
 
     @property
     def sureness(self) -> NDArray[np.float32]:

@@ -171,7 +171,7 @@ def _date_check(
         called = viz_captions.is_called(date, caption, zone.lines)
         if not called or any(date.may_be(one) for one in known):
             continue
-        if may_fail and inside and date.sureness >= _BEYOND_DOUBT and zone.lines:
+        if may_fail and inside and date.in_full and date.sureness >= _BEYOND_DOUBT:
             return Check(name, Result.FAILED, (Reason("viz.differs"),))
         return _undetermined(name, "viz.seems_to_differ")
     return _undetermined(name, "viz.not_found")

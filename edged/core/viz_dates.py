@@ -35,23 +35,25 @@ class PrintedDate(Identity):
         line, start, end: where it stands.
         sureness: share of the least sure of its characters.
         full_year: whether the year has four figures.
+        in_full: whether day and month in figures have two each as well: one of `11` is easily lost.
         meanings: every date it may be, as (year, month, day); the year modulo 100 without `full_year`.
     """
 
-    __slots__ = ("end", "full_year", "line", "meanings", "start", "sureness")
+    __slots__ = ("end", "full_year", "in_full", "line", "meanings", "start", "sureness")
 
     def __init__(
         self,
         line: PrintLine,
         span: tuple[int, int],
         sureness: float,
-        full_year: bool,
+        lengths: tuple[int, ...],
         meanings: frozenset[tuple[int, int, int]],
     ) -> None:
         self.line = line
         self.start, self.end = span
         self.sureness = sureness
-        self.full_year = full_year
+        self.full_year: bool = 4 in lengths
+        self.in_full: bool = self.full_year and 1 not in lengths
         self.meanings = meanings
 
     def may_be(self, date: datetime.date) -> bool:
@@ -61,10 +63,11 @@ class PrintedDate(Identity):
 
 
 class _Group(NamedTuple):
-    """Some figures: their value, least share, and where they end."""
+    """Some figures: their value, least share, first place and end."""
 
     value: int
     share: float
+    start: int
     end: int
 
 
@@ -100,7 +103,7 @@ def _group(places: Places, start: int, length: int) -> _Group | None:
         if likely < _FIGURE or (place > start and places.line.space(place)):
             return None
         value, share = 10 * value + best, min(share, likely)
-    return _Group(value, share, start + length)
+    return _Group(value, share, start, start + length)
 
 
 def _ends(places: Places, place: int) -> bool:
@@ -130,7 +133,7 @@ def _in_figures(places: Places, start: int) -> PrintedDate | None:
         meanings = frozenset(_meanings(form, *(group.value for group in groups)))
         if meanings:
             share = min(group.share for group in groups)
-            return PrintedDate(places.line, (start, at), share, 4 in form, meanings)
+            return PrintedDate(places.line, (start, at), share, form, meanings)
     return None
 
 
@@ -165,7 +168,8 @@ def _with_name(places: Places, start: int) -> PrintedDate | None:
             year = _year(places, at + len(name))
             if year is None:
                 continue
-            group, second, full = year
+            group, second = year
+            digits = (length, group.end - group.start)
             meanings = frozenset(
                 (group.value, month, day.value)
                 for month in (*MONTHS[name], *second)
@@ -173,7 +177,7 @@ def _with_name(places: Places, start: int) -> PrintedDate | None:
             )
             if meanings:
                 least = min(day.share, share, group.share)
-                return PrintedDate(places.line, (start, group.end), least, full, meanings)
+                return PrintedDate(places.line, (start, group.end), least, digits, meanings)
     return None
 
 
@@ -189,8 +193,8 @@ def _names(places: Places, at: int) -> list[tuple[str, float]]:
     return sorted(found, key=lambda one: (-len(one[0]), -one[1]))
 
 
-def _year(places: Places, at: int) -> tuple[_Group, tuple[int, ...], bool] | None:
-    """The year behind a month's name, the months that a second name means, and whether the year is full."""
+def _year(places: Places, at: int) -> tuple[_Group, tuple[int, ...]] | None:
+    """The year behind a month's name, and the months that a second name means."""
     second: tuple[int, ...] = ()
     for place in range(at, min(at + _LONGEST_REST, len(places) - 1)):
         if places.figure_alone[place] < 0.5:
@@ -201,7 +205,7 @@ def _year(places: Places, at: int) -> tuple[_Group, tuple[int, ...], bool] | Non
             group = _group(places, place, length)
             followed = group is not None and group.end < len(places) and places.other[group.end] >= 0.5
             if group is not None and _ends(places, group.end) and not (length == 2 and followed):
-                return group, second, length == 4
+                return group, second
         if not _is_month_sign(places, place):
             return None
     return None
