@@ -6,6 +6,7 @@ letter is its base capital. It knows no words; what a line may say is decided by
 
 from __future__ import annotations
 
+import itertools
 import threading
 from functools import cache
 from importlib.resources import files
@@ -37,7 +38,10 @@ _MARGIN: Final = 10
 _MODEL: Final = "print_lines.onnx"
 _LOCK: Final = threading.Lock()
 """A `cv2.dnn.Net` holds its activations: one reading at a time."""
-_INK: Final = 0.5
+_INK: Final = 0.55
+"""Share of some character from which a column holds ink."""
+_SURE_PART: Final = 0.9
+"""Share that each of two touching characters needs: one alone has unsure columns at its rim."""
 _SPACE: Final = 0.42
 _SPACE_PITCHES: Final = 1.3
 """Blank from which a space is read, in capitals, and distance of the characters around it, in pitches of the line: a
@@ -143,10 +147,11 @@ def _read_sheet(sheet: NDArray[np.float32], rows: list[tuple[Row, int, int]]) ->
 
 def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:
     """Gather the characters of a row from its (n, classes) columns: one for each run of columns that holds one."""
-    runs = _runs(columns)
     shares, at, gaps, last = [], [], [], 0.0
-    for first, end in runs:
+    for first, end in _runs(columns):
         weight = 1.0 - columns[first:end, _BLANK]
+        if end - first > 2:  # the rim of a character was never taught
+            weight = weight * (1.0 - 0.6 * np.abs(np.linspace(-1.0, 1.0, end - first)))
         mean = (weight[:, None] * columns[first:end, :_BLANK]).sum(axis=0)
         shares.append(mean / mean.sum())
         middle = float((weight * np.arange(first, end)).sum() / weight.sum())
@@ -158,17 +163,21 @@ def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:
 
 
 def _runs(columns: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """(first, end) of each character's columns."""
-    best = np.where(columns[:, _BLANK] < _INK, columns[:, :_BLANK].argmax(axis=1), -1)
-    edges = np.flatnonzero(np.diff(best)) + 1
-    starts, ends = [0, *edges.tolist()], [*edges.tolist(), len(best)]
+    """(first, end) of each character's columns: a run of ink is one, unless two parts of it are sure of two."""
+    ink = np.concatenate([[False], columns[:, _BLANK] < 1.0 - _INK, [False]])
+    edges = np.flatnonzero(ink[1:] != ink[:-1]).tolist()
     runs: list[tuple[int, int]] = []
-    for first, end in zip(starts, ends, strict=True):
-        if best[first] < 0:
-            continue
-        # Columns of one character that disagree touch, and are too narrow for two characters.
-        if runs and runs[-1][1] == first and end - runs[-1][0] <= 3:
-            runs[-1] = (runs[-1][0], end)
-        else:
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - first <= 3:
             runs.append((first, end))
+            continue
+        best = columns[first:end, :_BLANK].argmax(axis=1)
+        turns = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), end - first]
+        parts = [
+            (first + start, first + stop)
+            for start, stop in itertools.pairwise(turns)
+            if stop - start >= 2 and columns[first + start : first + stop, best[start]].max() >= _SURE_PART
+        ]
+        cuts = [first, *((left[1] + right[0] + 1) // 2 for left, right in itertools.pairwise(parts)), end]
+        runs += itertools.pairwise(cuts)
     return runs

@@ -24,6 +24,8 @@ _GAP: Final = 1.25
 """Widest gap inside a row, in heights of its boxes: a space, also one before a figure 1, but no column's."""
 _LEAST_WIDTH: Final = 3.6
 """Shortest row, in capitals: `1.1.80`."""
+_STEEPEST: Final = 0.2
+"""Slope up to which rows hold together."""
 _MOST_BOXES: Final = 4000
 """Boxes looked at: a page of small print has half as many. Bounds the time."""
 _MOST_ROWS: Final = 240
@@ -133,7 +135,7 @@ def _row(boxes: NDArray[np.int32]) -> tuple[float, float, float, float, float] |
     bottoms = (boxes[:, 1] + boxes[:, 3]).astype(float)
     slope = 0.0
     if len(boxes) >= 6 and right - left > 8 * cap:
-        slope = float(np.clip(np.polyfit(middles, bottoms, 1)[0], -0.04, 0.04))
+        slope = float(np.clip(np.polyfit(middles, bottoms, 1)[0], -_STEEPEST, _STEEPEST))
     centre = (left + right - 1) / 2
     base = float(np.sort(bottoms - slope * (middles - centre))[len(boxes) // 2])
     return centre, base - cap / 2 - 0.5, slope, float(right - left), cap
