@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from edged.core.reading import read_page
-from edged.core.viz import CHECK_NAMES, read_visual_zone, visual_zone_checks
 from edged.core.vision import cv2
+from edged.core.viz import CHECK_NAMES, read_visual_zone, visual_zone_checks
 from edged.verdict import Result
 
 TODAY = datetime.date(2026, 6, 15)
@@ -26,7 +26,9 @@ _SIGNS = {Result.SUCCESSFUL: "+", Result.FAILED: "FAILED", Result.UNDETERMINED: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path, nargs="?", default=Path("../shared/corpus"))
     args = parser.parse_args()
     if not (args.corpus / "corpus.json").is_file():
@@ -57,7 +59,8 @@ def main() -> None:
         print(f"{entry['file']:44} {per_mm:5.1f} {best:6.1f}  {signs} {len(zone.lines) if zone else 0}")
     for name, found in counts.items():
         print(f"{name}: " + ", ".join(f"{found[result.value]} {result.value}" for result in _SIGNS))
-    print(f"time: median {statistics.median(times):.1f} ms, most {max(times):.1f} ms of processor time (least of three runs each)")
+    print("processor time, the least of three runs each:")
+    print(f"all pages: median {statistics.median(times):.1f} ms, most {max(times):.1f} ms")
     if large:
         print(f"pages over 1.5 megapixels: median {statistics.median(large):.1f} ms of {len(large)}")
 

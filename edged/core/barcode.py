@@ -27,10 +27,10 @@ MAX_BARCODES: Final = 8
 MAX_CONTENT: Final = 8192
 """Bytes kept of one: more than the largest symbol of any of these holds (QR version 40: 2 953; Aztec: 1 914)."""
 _LONG_SIDE: Final = 2000
-"""Pixels to which larger pictures are reduced, which bounds the time; a PDF417's module is then still 2 pixels wide."""
+"""Pixels to which larger pictures are reduced, which bounds the time: a PDF417's module is still 2 pixels wide then."""
 _AAMVA: Final = re.compile(rb"@[\x00-\x20]{1,4}(?:ANSI |AAMVA)[0-9]{6}[0-9]{2,4}[0-9]{2}(DL|ID|EN)")
-"""Header of a card by AAMVA's Card Design Standard (2020, Annex D): file type, issuer, versions, number of subfiles; then
-the first subfile's type, DL for a licence and ID for an identity card. Version 1 had no jurisdiction's version."""
+"""Header of a card by AAMVA's Card Design Standard (2020, Annex D): file type, issuer, versions, number of subfiles;
+then the first subfile's type, DL for a licence and ID for an identity card. Version 1 had no jurisdiction's version."""
 
 
 class Barcode(Identity):
@@ -58,7 +58,7 @@ def find_barcodes(image: NDArray[np.uint8]) -> tuple[Barcode, ...]:
     Takes some tens of milliseconds; lets other threads run meanwhile. Its own error correction decides what is
     read: nothing that is damaged beyond it comes out.
     """
-    import zxingcpp  # noqa: PLC0415 - loaded only where a page is searched
+    import zxingcpp  # loaded only where a page is searched
 
     grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     if min(grey.shape) < 2:
@@ -78,7 +78,7 @@ def find_barcodes(image: NDArray[np.uint8]) -> tuple[Barcode, ...]:
 
 
 def is_driving_licence(content: bytes) -> bool:
-    """Whether a PDF417's bytes are a North American driving licence's (AAMVA Card Design Standard), not an ID card's."""
+    """Whether a PDF417's bytes are a driving licence's by AAMVA's Card Design Standard, not an identity card's."""
     header = _AAMVA.match(content)
     return header is not None and header.group(1) == b"DL"
 

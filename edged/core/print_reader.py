@@ -40,6 +40,9 @@ _LOCK: Final = threading.Lock()
 """A `cv2.dnn.Net` holds its activations: one reading at a time."""
 _INK: Final = 0.55
 """Share of some character from which a column holds ink."""
+_WIDE: Final = 6
+_DIP: Final = 0.75
+"""Columns from which a run may be two of the same character, and the share of ink to which it falls between them."""
 _SURE_PART: Final = 0.9
 """Share that each of two touching characters needs: one alone has unsure columns at its rim."""
 _SPACE: Final = 0.42
@@ -96,6 +99,21 @@ class PrintLine(Identity):
         return np.asarray(self.shares.max(axis=1), np.float32) if len(self) else np.zeros(0, np.float32)
 
 
+def joined(left: PrintLine, right: PrintLine) -> PrintLine:
+    """Two lines on one level as one, the second with its distance from the first: a year set far from its month."""
+    along, _ = left.row.offset(right.row)
+    gap = (along - (left.row.length + right.row.length) / 2) / left.row.cap
+    shift = float(left.at[-1]) + gap + 1.0 - float(right.at[0])
+    length = (left.row.length + right.row.length) / 2 + along
+    row = left.row.moved((length - left.row.length) / 2, 0.0)._replace(length=length)
+    return PrintLine(
+        row,
+        np.concatenate([left.shares, right.shares]),
+        np.concatenate([left.at, right.at + shift]),
+        np.concatenate([left.gaps, [max(gap, 2 * _SPACE)], right.gaps[1:]]),
+    )
+
+
 def normalise(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(H, W) grey to zero mean and unit deviation, the same as in training."""
     values = strip.astype(np.float32)
@@ -142,7 +160,9 @@ def _read_sheet(sheet: NDArray[np.float32], rows: list[tuple[Row, int, int]]) ->
         logits = net.forward()[0, :, 0, :].T
     values = np.exp(logits - logits.max(axis=1, keepdims=True))
     columns = np.asarray(values / values.sum(axis=1, keepdims=True), np.float32)
-    return [to_line(columns[start // _STRIDE : (start + width) // _STRIDE], row) for row, start, width in rows]
+    return [
+        to_line(columns[start // _STRIDE : (start + width) // _STRIDE], row) for row, start, width in rows
+    ]
 
 
 def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:
@@ -164,10 +184,18 @@ def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:
 
 def _runs(columns: NDArray[np.float32]) -> list[tuple[int, int]]:
     """(first, end) of each character's columns: a run of ink is one, unless two parts of it are sure of two."""
-    ink = np.concatenate([[False], columns[:, _BLANK] < 1.0 - _INK, [False]])
-    edges = np.flatnonzero(ink[1:] != ink[:-1]).tolist()
-    runs: list[tuple[int, int]] = []
+    ink = 1.0 - columns[:, _BLANK]
+    edges = np.flatnonzero(np.diff(ink > _INK, prepend=False, append=False)).tolist()
+    pieces: list[tuple[int, int]] = []
     for first, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - first >= _WIDE:
+            dip = first + 2 + int(ink[first + 2 : end - 2].argmin())
+            if ink[dip] < _DIP * min(ink[first:dip].max(), ink[dip + 1 : end].max()):
+                pieces += [(first, dip), (dip, end)]
+                continue
+        pieces.append((first, end))
+    runs: list[tuple[int, int]] = []
+    for first, end in pieces:
         if end - first <= 3:
             runs.append((first, end))
             continue

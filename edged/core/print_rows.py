@@ -104,14 +104,21 @@ def _boxes(ink: NDArray[np.uint8]) -> NDArray[np.int32]:
     _count, _labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     stats = stats[1:]
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
-    keep = (height >= _SMALLEST) & (height < _BANDS[-1][1]) & (width < 14 * height) & (area > 0.1 * width * height)
+    keep = (
+        (height >= _SMALLEST)
+        & (height < _BANDS[-1][1])
+        & (width < 14 * height)
+        & (area > 0.1 * width * height)
+    )
     boxes = stats[keep]
     if len(boxes) > _MOST_BOXES:
         boxes = boxes[np.argsort(-boxes[:, 4])[:_MOST_BOXES]]
     return np.asarray(boxes[:, :4], np.int32)
 
 
-def _joined(boxes: NDArray[np.int32], shape: tuple[int, ...]) -> list[tuple[float, float, float, float, float]]:
+def _joined(
+    boxes: NDArray[np.int32], shape: tuple[int, ...]
+) -> list[tuple[float, float, float, float, float]]:
     """(centre x, centre y, slope, length, height of capitals) of the rows that boxes of about one size make."""
     if not len(boxes):
         return []

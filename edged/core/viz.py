@@ -13,11 +13,11 @@ import numpy as np
 
 from edged.core import viz_captions
 from edged.core.layouts import SHAPES, DocumentClass, MrzFormat
-from edged.core.print_reader import PRINTED, PrintLine, read_rows
+from edged.core.print_reader import PRINTED, PrintLine, joined, read_rows
 from edged.core.print_rows import print_rows, turn_level
 from edged.core.print_text import Places
-from edged.core.viz_dates import PrintedDate, find_dates
 from edged.core.vision import cv2
+from edged.core.viz_dates import PrintedDate, find_dates
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
 
@@ -55,6 +55,11 @@ _LEGIBLE: Final = 0.55
 millions."""
 _BEYOND_DOUBT: Final = 0.97
 """Share that each character of a contradiction needs."""
+_ALIKE: Final = 0.75
+_FAR: Final = 7.0
+_MOST_PAIRS: Final = 60
+"""How different in height, and how far apart in capitals, two parts of one date may be; pairs tried, which bounds the
+time."""
 _LEAST_NUMBER: Final = 5
 _MOST_WRONG: Final = 2
 """Characters by which a printed number may differ and still be meant as the same one."""
@@ -144,15 +149,32 @@ def _frame(rows: tuple[Row, ...], format_: MrzFormat) -> _Frame:
     _, last = top.offset(rows[-1])
     band = (-1.1 * top.cap, last + 1.1 * top.cap)
     bottom = last + _BELOW_MM * per_mm
-    return _Frame(top, per_mm, -width / 2 * per_mm, width / 2 * per_mm, bottom - height * per_mm, bottom, band)
+    return _Frame(
+        top, per_mm, -width / 2 * per_mm, width / 2 * per_mm, bottom - height * per_mm, bottom, band
+    )
 
 
 def _dates(zone: VisualZone) -> list[tuple[PrintedDate, bool]]:
-    return [
+    """The zone's dates, and whether each may speak against the document: not one put together from two rows."""
+    found = [
         (date, inside)
         for line, inside in zip(zone.lines, zone.inside, strict=True)
         for date in find_dates(line)
     ]
+    return found + [(date, False) for pair in _neighbours(zone.lines) for date in find_dates(joined(*pair))]
+
+
+def _neighbours(lines: Sequence[PrintLine]) -> list[tuple[PrintLine, PrintLine]]:
+    """Pairs of lines on one level, of one size, and not far from one another."""
+    pairs = []
+    for left in lines:
+        for right in lines:
+            along, across = left.row.offset(right.row)
+            gap = along - (left.row.length + right.row.length) / 2
+            alike = _ALIKE < left.row.cap / right.row.cap < 1 / _ALIKE
+            if alike and abs(across) < 0.4 * left.row.cap and 0 < gap < _FAR * left.row.cap:
+                pairs.append((left, right))
+    return pairs[:_MOST_PAIRS]
 
 
 def _date_check(
@@ -195,8 +217,10 @@ def _number_check(mrz: Mrz, zones: Sequence[VisualZone], may_fail: bool) -> Chec
 
 
 def _number_on(places: Places, expected: str) -> Result:
-    """Whether a line shows the number: read, or failed where one stands alone that differs in one or two
-    characters, every one of them beyond doubt."""
+    """Whether a line shows the number: successful, or failed where one stands alone that differs a little.
+
+    That is in one or two characters, every one of the whole number beyond doubt.
+    """
     kept = np.flatnonzero(np.array(places.separator) < 0.5)
     count = len(expected)
     if len(kept) < count:

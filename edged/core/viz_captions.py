@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 BIRTH: Final = tuple(
     """BIRTH NAISSANCE GEBURTSDATUM GEBURTSTAG NACIMIENTO NASCITA NASCIMENTO GEBOORTE GEBOORTEDATUM FODSELSDATO
-    FODELSEDATUM SYNTYMAAIKA URODZENIA NAROZENI NARODENIA ROJSTVA RODENJA NASTERII DOGUM GIMIMO DZIMSANAS""".split()
+    FODELSEDATUM SYNTYMAAIKA URODZENIA NAROZENI NARODENIA ROJSTVA RODENJA NASTERII DOGUM GIMIMO DZIMSANAS""".split()  # noqa: SIM905 (quotes help nobody)
 )
 EXPIRY: Final = tuple(
     """EXPIRY EXPIRATION EXPIRES ABLAUFDATUM CADUCIDAD VENCIMIENTO SCADENZA VALIDADE VALIDEZ VERVALDATUM
-    UTLOPSDATO""".split()
+    UTLOPSDATO""".split()  # noqa: SIM905
 )
 _ELSEWHERE: Final = ("PLACE", "LIEU", "LUGAR", "LUOGO", "LOCAL", "ISSUE")
 """Words of captions that speak of something else, even where `BIRTH` is one of theirs."""
@@ -37,9 +37,7 @@ def says(line: PrintLine, words: Iterable[str], start: int = 0, end: int | None 
     """Whether one of the words stands on the line, each of its letters likelier than not, between two places."""
     places = Places(line)
     stop = len(places) if end is None else end
-    return any(
-        places.word(at, word) >= _SURE for word in words for at in range(start, stop - len(word) + 1)
-    )
+    return any(places.word(at, word) >= _SURE for word in words for at in range(start, stop - len(word) + 1))
 
 
 def is_called(date: PrintedDate, words: Sequence[str], lines: Sequence[PrintLine]) -> bool:

@@ -21,9 +21,21 @@ if TYPE_CHECKING:
 _FIGURE: Final = 0.35
 """Share from which a place may hold a figure, or a name's letter."""
 _LETTER: Final = 0.2
-_FORMS: Final = ((2, 2, 4), (4, 2, 2), (1, 2, 4), (2, 1, 4), (1, 1, 4), (4, 1, 2), (4, 2, 1), (4, 1, 1), (2, 2, 2))
+_FORMS: Final = (
+    (2, 2, 4),
+    (4, 2, 2),
+    (1, 2, 4),
+    (2, 1, 4),
+    (1, 1, 4),
+    (4, 1, 2),
+    (4, 2, 1),
+    (4, 1, 1),
+    (2, 2, 2),
+)
 """Lengths of a date's figures, in the order in which they are tried."""
-_BY_LETTER: Final = {first: [name for name in MONTHS if name[0] == first] for first in sorted({n[0] for n in MONTHS})}
+_BY_LETTER: Final = {
+    first: [name for name in MONTHS if name[0] == first] for first in sorted({n[0] for n in MONTHS})
+}
 _LONGEST_REST: Final = 13
 """Places between a month's name and the year: the name in a second language, or `/ 8月`."""
 
@@ -57,9 +69,11 @@ class PrintedDate(Identity):
         self.meanings = meanings
 
     def may_be(self, date: datetime.date) -> bool:
-        """Whether `date` is one of its meanings."""
-        year = date.year if self.full_year else date.year % 100
-        return (year, date.month, date.day) in self.meanings
+        """Whether `date` is one of its meanings, but for the century: an MRZ doesn't say it."""
+        return any(
+            (year % 100, month, day) == (date.year % 100, date.month, date.day)
+            for year, month, day in self.meanings
+        )
 
 
 class _Group(NamedTuple):

@@ -10,9 +10,7 @@ from .train import SEED, STEPS, train
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Rebuild the print reader that ships in edged/core/models."
-    )
+    parser = argparse.ArgumentParser(description="Rebuild the print reader that ships in edged/core/models.")
     parser.add_argument(
         "--fonts", type=Path, action="append", help="folder searched for the fonts; repeatable"
     )

@@ -97,7 +97,10 @@ class Face:
         canvas = Image.new("L", (width, self.height))
         ImageDraw.Draw(canvas).text((2 - left, self.baseline), char, font=self.font, fill=255, anchor="ls")
         return Glyph(
-            np.asarray(canvas, np.float32) / 255.0, int(left) - 2, self.font.getlength(char), float(right - left)
+            np.asarray(canvas, np.float32) / 255.0,
+            int(left) - 2,
+            self.font.getlength(char),
+            float(right - left),
         )
 
 

@@ -18,10 +18,8 @@ class PrintReader(nn.Module):
     def __init__(self, classes: int = BLANK + 1) -> None:
         super().__init__()
 
-        def block(
-            inputs: int, outputs: int, size: int | tuple[int, int], stride: int | tuple[int, int], pad: int | tuple[int, int]
-        ) -> list[nn.Module]:
-            conv = nn.Conv2d(inputs, outputs, size, stride, pad)
+        def block(inputs: int, outputs: int, *shape: int | tuple[int, int]) -> list[nn.Module]:
+            conv = nn.Conv2d(inputs, outputs, *shape)  # size, stride, padding
             return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
         self.body = nn.Sequential(

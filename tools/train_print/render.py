@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .faces import WORK_CAP, Face, Gray, load_faces
 from .text import BLANK, OTHER, label, line, words
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 STRIP_HEIGHT = 24
 STRIP_WIDTH = 256
@@ -176,7 +177,9 @@ class LineSource:
         points = np.column_stack([places[:, 0], np.full(len(places), middle), np.ones(len(places))])
         points = np.column_stack([points @ to_image.T, np.ones(len(points))])
         along = scale * zoom * stretch
-        return strip, column_labels(text, (points @ to_strip.T)[:, 0], places[:, 1] * along, places[:, 2] * along)
+        return strip, column_labels(
+            text, (points @ to_strip.T)[:, 0], places[:, 1] * along, places[:, 2] * along
+        )
 
     def _sensor(self, image: Gray, cap: float) -> NDArray[np.uint8]:
         """Blur, sharpening, noise and compression of the page image."""

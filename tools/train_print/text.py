@@ -22,19 +22,19 @@ MONTHS = """
 JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC JANV FÉV MARS AVR MAI JUIN JUIL AOÛT SEPT DÉC MÄR MRZ OKT DEZ ENE ABR
 AGO DIC FEV SET OUT GEN MAG GIU LUG OTT MAA MEI JUNE JULY SEPT. JAN. FEB. AUG. DEC. MAJ ЯНВ МАЙ ИЮН ИЮЛ АВГ DES SEPT
 JANUARY FEBRUARY MARCH APRIL AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER JANVIER JUILLET
-""".split()
+""".split()  # noqa: SIM905 (a hundred quotes help nobody)
 CAPTIONS = """
 Date of birth|Date de naissance|Geburtsdatum|Date of expiry|Date d'expiration|Gültig bis|Date of issue|Passport No.|
 Passport No./No du passeport|Sex/Sexe|Nationality|Nationalité|Surname/Nom|Given names/Prénoms|Place of birth|Authority|
 Fecha de nacimiento|Data di nascita|Geboortedatum|Document number|Personal No.|Type/Type|Code of issuing State|Valid
 until|Card No.|Date de délivrance|Lieu de naissance|Signature du titulaire|Height|Colour of eyes|Fecha de caducidad|
-出生日期 / Date of birth|有效期至 / Date of expiry|签发日期|护照号 / Passport No.|公民身份号码|证件号码|性别 / Sex|国籍 Nationality|
-有效期限 Period of Validity|姓名 / Name|Дата рождения|Место рождения|Срок действия
+出生日期 / Date of birth|有效期至 / Date of expiry|签发日期|护照号 / Passport No.|公民身份号码|证件号码|性别 / Sex|国籍
+Nationality|有效期限 Period of Validity|姓名 / Name|Дата рождения|Место рождения|Срок действия
 """.replace("\n", " ").split("|")
 _SYLLABLES = """
 an er ma ri o ka lo el vi sto ber gen des in ti na re mu sch en tho ng wei xi zh ou que ll ph pas por tes ier eld kov
 ski son ard ine ô é ü ñ ç å
-""".split()
+""".split()  # noqa: SIM905
 _HAN = "年月日中华人民共和国护照居住证件样本公安部出入境管理局男女姓名北京上海广东香港澳门台湾省市签发机关有效期长"
 _CYRILLIC = "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯабвгдежзиклмнопрст"
 _SIGNS = ":'()<>*№°&+=_#,;\"?!%"
@@ -97,7 +97,9 @@ def number(rng: random.Random) -> str:
         gap = rng.choice(("", "", " ", "-"))
         return head + gap + "".join(rng.choice(DIGITS) for _ in range(rng.randint(6, 12)))
     letters = rng.choice((0.2, 0.5, 0.5))
-    text = "".join(rng.choice(LETTERS if rng.random() < letters else DIGITS) for _ in range(rng.randint(5, 16)))
+    text = "".join(
+        rng.choice(LETTERS if rng.random() < letters else DIGITS) for _ in range(rng.randint(5, 16))
+    )
     if rng.random() < 0.2:
         cut = rng.randint(2, len(text) - 2)
         text = text[:cut] + rng.choice(" -/.") + text[cut:]
@@ -112,7 +114,9 @@ def words(rng: random.Random) -> str:
 
 
 def _signs(rng: random.Random) -> str:
-    pool = rng.choice((_HAN, _HAN, _CYRILLIC, _SIGNS + DIGITS, _HAN + DIGITS, LETTERS + LETTERS.lower() + _SIGNS))
+    pool = rng.choice(
+        (_HAN, _HAN, _CYRILLIC, _SIGNS + DIGITS, _HAN + DIGITS, LETTERS + LETTERS.lower() + _SIGNS)
+    )
     return "".join(rng.choice(pool) for _ in range(rng.randint(2, 14)))
 
 
