@@ -27,7 +27,7 @@ DRAWN = 24
 
 
 def drawn(symbology: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A page with one symbol: turned by any right angle and a little, at a page reader's resolution, blurred and noisy."""
+    """A page with one symbol: turned by any right angle and a little, as a page reader sees it, blurred and noisy."""
     kind = zxingcpp.barcode_format_from_str(symbology)
     symbol = np.array(zxingcpp.create_barcode(TEXT[symbology], kind).to_image(scale=4), np.uint8)
     symbol = cv2.copyMakeBorder(symbol, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=255)

@@ -29,7 +29,7 @@ def line(text: str, *, x: float = 0.0, y: float = 0.0, sure: float = 0.995) -> P
         pen, gap = pen + PITCH, 0.2
     length = pen * CAP
     row = Row(x + length / 2, y, 1.0, 0.0, length, CAP)
-    return PrintLine(row, np.array(shares), np.array(at), np.array(gaps))
+    return PrintLine(row, np.array(shares).reshape(-1, OTHER + 1), np.array(at), np.array(gaps))
 
 
 def card(number: str, *, turn: float = 0.0, caption: str = "No.") -> np.ndarray:

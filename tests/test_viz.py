@@ -83,7 +83,9 @@ def test_an_unknown_date_is_not_compared() -> None:
     assert outcome(reading, zone)["birth_date"] is Result.UNDETERMINED
 
 
-def differing(*, sure: float = 0.999, above: str = "", caption: str = "DATE OF BIRTH", y: float = 30.0) -> VisualZone:
+def differing(
+    *, sure: float = 0.999, above: str = "", caption: str = "DATE OF BIRTH", y: float = 30.0
+) -> VisualZone:
     """A caption with another date than the passport's under it, and perhaps a line above it."""
     lines = [line(caption, y=0.0), line("12 AUG 1979", y=y, sure=sure)]
     if above:
