@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
 """Scenes a scan may name; what each demands is `SceneSettings`."""
 
+MAX_FRAMES = 8
+"""Pictures of one side: what `edged.core.burst` makes use of (a test compares), named here without loading OpenCV."""
+
 T = TypeVar("T")
 
 FILE = "file"
@@ -34,6 +37,7 @@ FILE = "file"
 
 _MAX_WAIT_S = 600  # nobody stands at a counter for longer
 _MIN_WAIT_S = 0.05  # shorter than any person, device or broker answers: a busy loop, not a wait
+_MAX_PAUSE_S = 5  # whoever hasn't moved a document by then isn't moving it
 _MAX_RETRY_S = 3600  # what is sent or asked again less often than every hour isn't delivered the same day
 _MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
 _MAX_VERSION = 64  # of `edged.uplink.envelope.Word`: every envelope carries it
@@ -98,6 +102,15 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A document left in the window after the result is beeped about this often."""
 
 
+class ReadingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a side is photographed when its first picture isn't sure, within `timeouts.reading_s`."""
+
+    frames: int = 3
+    """Pictures of one side at most, under white light and, where the head has it, infrared."""
+    pause_s: float = 0.3
+    """Before a further picture under the same light, for a clerk's hand to move what is in the way."""
+
+
 class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When the clock may be believed (see `edged.clock`)."""
 
@@ -159,6 +172,7 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scenes: dict[str, SceneSettings] = {}
     default_scene: str = "bank"
     timeouts: TimeoutSettings = TimeoutSettings()
+    reading: ReadingSettings = ReadingSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
 
@@ -284,6 +298,8 @@ def check_box(settings: BoxSettings) -> None:
     _check_broker(settings.broker)
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
         _check_range(f"timeouts.{name}", getattr(settings.timeouts, name), _MIN_WAIT_S, _MAX_WAIT_S)
+    for name, least, most in (("frames", 1, MAX_FRAMES), ("pause_s", 0, _MAX_PAUSE_S)):
+        _check_range(f"reading.{name}", getattr(settings.reading, name), least, most)
     for name, scene in settings.scenes.items():
         _check_scene(name, scene)
     if not settings.audiences:

@@ -20,10 +20,11 @@ from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import ConfigError, ControlError, StateError
-from edged.events import CommitFailed, Committed, Frame, ScanRequest
-from edged.inspection import Limits
+from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import judge_inspection, kind_of, recipients
+from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
+from edged.side import Side
 from edged.station import Station
 from edged.uplink.database import DatabaseThread
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config import AudienceSettings, BoxSettings
-    from edged.core.reading import PageReading
+    from edged.side import ReadSide
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -130,8 +131,10 @@ class Daemon:
                     timeouts.capture_s,
                     timeouts.reading_s,
                     timeouts.remind_s,
+                    settings.reading.frames,
+                    settings.reading.pause_s,
                 ),
-                read=self._read,
+                begin_side=self._begin_side,
                 commit=self._commit,
                 notify=self._publish,
                 admit=self._admit,
@@ -186,10 +189,10 @@ class Daemon:
                 self._log.error("the state can't be read", exc_info=error)
             await asyncio.sleep(interval)
 
-    def _read(self, frame: Frame) -> PageReading:
-        from edged.core.reading import read_page
+    def _begin_side(self) -> Side:
+        from edged.core.burst import Burst
 
-        return read_page(frame.image(), today=self._today())
+        return Side(Burst(today=self._today()))
 
     def _today(self) -> date:
         """The day against which two-digit years are understood: a lost clock's 1970 would misplace centuries."""
@@ -215,7 +218,7 @@ class Daemon:
         )
 
     async def _commit(
-        self, sides: Sequence[PageReading], request: ScanRequest, inspection: str
+        self, sides: Sequence[ReadSide], request: ScanRequest, inspection: str
     ) -> Committed | CommitFailed:
         try:
             reading = await self._read_clock()
@@ -297,11 +300,11 @@ class Daemon:
 
 def _warm_up() -> None:
     """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load."""
+    from edged.core.burst import read_frames
     from edged.core.image import decode_image
-    from edged.core.reading import read_page
     from edged.specimens import FIXED_TODAY, shipped
 
-    read_page(decode_image(shipped()[0].sides[0].read_bytes()), today=FIXED_TODAY)
+    read_frames([decode_image(shipped()[0].sides[0].read_bytes())], today=FIXED_TODAY)
 
 
 def _make_private(directory: Path) -> None:

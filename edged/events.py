@@ -119,9 +119,10 @@ class DeviceBack:
 
 @dataclass(frozen=True)
 class FrameCaptured:
-    """The camera delivered a frame."""
+    """The camera delivered a frame; `lights` are those under which the window can be photographed now."""
 
     frame: Frame
+    lights: frozenset[Light] = frozenset({Light.WHITE})
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class CaptureFailed:
 
 @dataclass(frozen=True)
 class PageRead:
-    """A frame was read."""
+    """A frame was read: what the pictures of its side say together."""
 
     reading: PageReading
 

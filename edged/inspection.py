@@ -4,13 +4,17 @@ The caller feeds every fact to `Inspection.handle`, executes the commands it ret
 `TimePassed` when `deadline` has come. Nothing here waits, sleeps or reads a clock: time is a parameter, in
 seconds of any monotonic clock.
 
-    waiting → capturing → reading → committing → showing → closed
+    waiting → capturing ⇄ reading → committing → showing → closed
                   ↑           ↓
                   └──── turning (other side, next page)
 
+A side whose picture isn't sure is photographed again (`edged.retake`), as long as there is time; what goes wrong
+with such a further picture costs that picture, and the side is judged by the others. An answer to anything but the
+last command is the caller's to drop.
+
 Every press of scan ends in exactly one outcome: committed; or aborted with a reason, when nothing was judged;
-or refused with a reason, when the inspection never began (`refusal`). An inspection can be aborted until its
-verdict is being committed; from then on it can't be revoked.
+or refused with a reason, when the inspection never began (`edged.orders.refusal`). An inspection can be aborted
+until its verdict is being committed; from then on it can't be revoked.
 """
 
 from __future__ import annotations
@@ -39,11 +43,25 @@ from edged.events import (
     ScanRequest,
     TimePassed,
 )
-from edged.verdict import Reason, Result, Verdict
+from edged.orders import (
+    Advise,
+    Beep,
+    Capture,
+    Command,
+    Commit,
+    Ending,
+    Finish,
+    Indicate,
+    Limits,
+    Outcome,
+    ReadFrame,
+    Stage,
+)
+from edged.retake import Tries
+from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
     from edged.core.reading import PageReading
-    from edged.events import Frame
 
 MAX_SIDES = 2
 """A card has two; a passport's data page is found on the first or, after turning, on the second."""
@@ -61,88 +79,6 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-class Ending(StrEnum):
-    """How a press of scan ended."""
-
-    COMMITTED = "committed"
-    ABORTED = "aborted"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of one press: a committed verdict, or the reason why there is none."""
-
-    ending: Ending
-    verdict: Verdict | None = None
-    reason: Reason | None = None
-    envelopes: int = 0
-    octets: int = 0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long people and devices are waited for, in seconds."""
-
-    document_s: float
-    turn_over_s: float
-    capture_s: float
-    reading_s: float
-    remind_s: float
-
-
-# --- commands -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Capture:
-    """Light the window and photograph it; answer `FrameCaptured` or `CaptureFailed`."""
-
-    light: Light
-
-
-@dataclass(frozen=True)
-class ReadFrame:
-    """Read the frame; answer `PageRead`."""
-
-    frame: Frame
-
-
-@dataclass(frozen=True)
-class Commit:
-    """Judge the sides and commit every envelope in one transaction; answer `Committed` or `CommitFailed`."""
-
-    sides: tuple[PageReading, ...]
-
-
-@dataclass(frozen=True)
-class Indicate:
-    """Show the clerk where things stand."""
-
-    indication: Indication
-
-
-@dataclass(frozen=True)
-class Beep:
-    """Sound the buzzer once."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage was reached: for progress and timing."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The outcome is known: answer whoever pressed scan."""
-
-    outcome: Outcome
-
-
-Command = Capture | ReadFrame | Commit | Indicate | Beep | Stage | Finish
-
 _SHOWN = {
     Result.SUCCESSFUL: Indication.SUCCESSFUL,
     Result.FAILED: Indication.FAILED,
@@ -150,11 +86,6 @@ _SHOWN = {
     Result.NOT_SUPPORTED: Indication.UNDETERMINED,
     Result.ABORTED: Indication.ABORTED,
 }
-
-
-def refusal(code: str, **params: str) -> Outcome:
-    """The outcome of a press that began no inspection (busy, document not removed, device missing)."""
-    return Outcome(Ending.REFUSED, reason=Reason(code, params))
 
 
 @dataclass
@@ -167,6 +98,7 @@ class Inspection:
     deadline: float | None = None
     outcome: Outcome | None = None
     _sides: list[PageReading] = field(default_factory=list, repr=False)
+    _tries: Tries | None = field(default=None, repr=False)
     _present: bool = False
 
     def start(self, *, document_present: bool, now: float) -> list[Command]:
@@ -227,35 +159,62 @@ class Inspection:
 
     def _in_capturing(self, event: Event, now: float) -> list[Command]:
         match event:
-            case FrameCaptured(frame):
+            case FrameCaptured(frame, lights):
+                assert self._tries is not None
                 self.state = State.READING
-                self.deadline = now + self.limits.reading_s
+                self.deadline = self._tries.captured(lights, now)
+                if self._tries.read:
+                    return [ReadFrame(frame, again=True)]
                 return [Stage("captured"), ReadFrame(frame)]
-            case CaptureFailed(reason):
-                return self._abort(reason, now)
-            case DocumentRemoved():
-                return self._abort(Reason("inspection.removed_early"), now)
-            case TimePassed():
-                return self._abort(Reason("inspection.timed_out"), now)
             case _:
-                return self._common(event, now)
+                return self._in_photographing(event, now)
 
     def _in_reading(self, event: Event, now: float) -> list[Command]:
         match event:
             case PageRead(reading):
-                return [Stage("read"), *self._side_read(reading, now)]
+                assert self._tries is not None
+                self._tries.add(reading)
+                return self._go_on(now)
+            case _:
+                return self._in_photographing(event, now)
+
+    def _in_photographing(self, event: Event, now: float) -> list[Command]:
+        """What can go wrong while a side is captured and read. With something known of it already, that stands."""
+        known = self._tries is not None and self._tries.read
+        match event:
             case CaptureFailed(reason):
-                return self._abort(reason, now)
+                return self._go_on(now) if known else self._abort(reason, now)
             case DocumentRemoved():
                 return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():
-                return self._abort(Reason("inspection.timed_out"), now)
+                return self._side_read(now) if known else self._abort(Reason("inspection.timed_out"), now)
+            case DocumentTurned() if known:  # further pictures would be of another side
+                ended = self._side_read(now)
+                if self.state is not State.TURNING:
+                    return ended
+                return [Stage("read"), *self._in_turning(event, now)]
             case _:
                 return self._common(event, now)
 
-    def _side_read(self, reading: PageReading, now: float) -> list[Command]:
+    def _go_on(self, now: float) -> list[Command]:
+        """One more picture of the side where that may help, or what it comes to."""
+        assert self._tries is not None
+        retake = self._tries.again(now)
+        if retake is None:
+            return self._side_read(now)
+        self.state = State.CAPTURING
+        self.deadline = self._tries.deadline(retake.pause_s, now)
+        return [
+            Stage("retake"),
+            Advise(retake.advice, retake.light),
+            Capture(retake.light, retake.pause_s),
+        ]
+
+    def _side_read(self, now: float) -> list[Command]:
+        assert self._tries is not None
+        reading, self._tries = self._tries.best(), None
         if not reading.document_present and not self._sides:
-            return self._abort(Reason("inspection.no_document"), now)
+            return [Stage("read"), *self._abort(Reason("inspection.no_document"), now)]
         self._sides.append(reading)
         nothing_to_read = reading.mrz is None and any(
             reason.code == "reading.no_mrz" for reason in reading.reasons
@@ -263,8 +222,8 @@ class Inspection:
         if nothing_to_read and len(self._sides) < MAX_SIDES:
             self.state = State.TURNING
             self.deadline = now + self.limits.turn_over_s
-            return [Stage("turn_over"), Indicate(Indication.TURN_OVER)]
-        return self._commit()
+            return [Stage("read"), Stage("turn_over"), Indicate(Indication.TURN_OVER)]
+        return [Stage("read"), *self._commit()]
 
     def _in_turning(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -328,7 +287,8 @@ class Inspection:
 
     def _capture(self, now: float) -> list[Command]:
         self.state = State.CAPTURING
-        self.deadline = now + self.limits.capture_s
+        self._tries = Tries(self.limits)
+        self.deadline = self._tries.deadline(0.0, now)
         return [Indicate(Indication.READING), Capture(Light.WHITE)]
 
     def _commit(self) -> list[Command]:
@@ -341,6 +301,7 @@ class Inspection:
 
     def _abort(self, reason: Reason, now: float) -> list[Command]:
         self._sides.clear()
+        self._tries = None
         return self._end(Outcome(Ending.ABORTED, reason=reason), Indication.ABORTED, now)
 
     def _end(self, outcome: Outcome, indication: Indication, now: float) -> list[Command]:

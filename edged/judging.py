@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edged.core.reading import PageReading
     from edged.events import ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
+    from edged.side import ReadSide
 
 NOT_ON_THIS_BOX = ("optical_security", "chip", "face_match", "registry")
 """Checks that no device of this release can make; they are said to be missing, never left out."""
@@ -54,7 +55,7 @@ def recipients(request: ScanRequest, settings: BoxSettings, kind: Kind) -> tuple
 
 
 def judge_inspection(
-    sides: Sequence[PageReading],
+    sides: Sequence[ReadSide],
     *,
     request: ScanRequest,
     settings: BoxSettings,
@@ -64,9 +65,11 @@ def judge_inspection(
 ) -> Judgement:
     """Judge one document and draft its envelopes, one for every audience of the scene and kind.
 
-    `sides` has at least one reading; `pseudonyms` has a pseudonymiser for every audience.
+    `sides` has at least one; `pseudonyms` has a pseudonymiser for every audience. What the pictures of the sides
+    say beyond the MRZ belongs here, among `checks`: each side still has its best picture under every light.
     """
-    reading = next((side for side in sides if side.mrz is not None), sides[-1])
+    readings = [side.reading for side in sides]
+    reading = next((one for one in readings if one.mrz is not None), readings[-1])
     checks = (
         *reading.checks,
         expiry_check(reading, clock),

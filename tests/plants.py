@@ -11,7 +11,8 @@ from typing import Any
 
 import edged.daemon
 import edged.judging
-import edged.station
+import edged.side
+import edged.telling
 import edged.uplink.publisher
 from edged import log
 from edged.cli import main
@@ -22,25 +23,25 @@ seen: list[str] = []
 
 def _watch_readings() -> None:
     """Note every holder's surname as it passes."""
-    read = edged.daemon.Daemon._read
+    add = edged.side.Side.add
 
     def reading(self: Any, frame: Any) -> Any:
-        side = read(self, frame)
-        if side.mrz is not None:
-            seen.append(side.mrz.surname.reveal())
-        return side
+        said = add(self, frame)
+        if said.mrz is not None:
+            seen.append(said.mrz.surname.reveal())
+        return said
 
-    edged.daemon.Daemon._read = reading  # type: ignore[method-assign]
+    edged.side.Side.add = reading  # type: ignore[method-assign]
 
 
 def plant_in_log() -> None:
-    stage = edged.station.Station._stage
+    stage = edged.telling.Telling.stage
 
     def chatty(self: Any, name: str) -> None:
         stage(self, name)
         log.get("plant").info("a helpful line", holder=seen[-1:])
 
-    edged.station.Station._stage = chatty  # type: ignore[method-assign]
+    edged.telling.Telling.stage = chatty  # type: ignore[method-assign]
 
 
 def plant_in_exception() -> None:

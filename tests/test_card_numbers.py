@@ -6,7 +6,7 @@ import datetime
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged import messages
@@ -71,6 +71,7 @@ def test_every_wrong_digit_is_found(row: tuple) -> None:
             assert found.check.reason.code == "mrz.check_digit_wrong"
 
 
+@settings(derandomize=True)
 @given(st.from_regex(r"[1-9][0-9]{16}", fullmatch=True))
 def test_mod_11_2_as_the_standard_tabulates_it(body: str) -> None:
     assert check_character(body) == mod_11_2(body)
@@ -79,6 +80,7 @@ def test_mod_11_2_as_the_standard_tabulates_it(body: str) -> None:
     assert found.number.reveal() == body + mod_11_2(body)
 
 
+@settings(derandomize=True)
 @given(st.from_regex(r"[A-Z]{3}[0-9]{11}", fullmatch=True))
 def test_old_numbers_as_the_oracle_weighs_them(body: str) -> None:
     assert check_character(body) == mrz_oracle.check_digit(body)
@@ -189,6 +191,7 @@ def test_two_numbers_are_nobodys(text: str) -> None:
     assert "9326" not in str(caught.value)
 
 
+@settings(derandomize=True)
 @given(st.one_of(st.text(max_size=200), st.text("0123456789 XCAN", max_size=MAX_TEXT)))
 def test_any_text_is_a_number_or_refused(text: str) -> None:
     try:

@@ -15,7 +15,7 @@ import pytest
 
 from edged import __version__, messages
 from edged.cli import COMMANDS, main
-from edged.commands import status
+from edged.commands import scan, status
 from edged.commands._parser import speaking, usage_error
 from edged.errors import ConfigError, ControlError, EdgedError, StateError
 
@@ -191,3 +191,12 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
+    advice = {"event": "advice", "inspection": "1", "reason": {"code": "reading.glare"}, "light": "white"}
+    assert scan.progress(advice, "en") == messages.text("reading.glare", "en")
+    assert scan.progress({"event": "indication", "indication": "reading"}, "zh-CN") == messages.text(
+        "indication.reading", "zh-CN"
+    )
+    assert scan.progress({"event": "stage", "stage": "read", "ms": 1.0}, "en") is None

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from edged import config
 from edged.cli import explain, main
 from edged.commands.config import EXAMPLE
 from edged.config import OPTICAL_SCENE, BoxSettings, check_box, load_box, load_toml, parse_toml
+from edged.core import burst
 from edged.errors import ConfigError
 from edged.verdict import CheckClass, Kind
 
@@ -54,6 +56,9 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('scenes = ["bank"]', "scenes = []", "audiences.first-bank.scenes: without a scene"),
         ("audiences.first-bank", "audiences.First_Bank", "audiences.First_Bank: names are lower-case"),
         ("audiences.first-bank", "audiences.status", "audiences.status: names are lower-case"),
+        ("frames = 3", "frames = 0", "reading.frames: must be between 1 and 8"),
+        ("frames = 3", "frames = 9", "reading.frames: must be between 1 and 8"),
+        ("frames = 3", "pause_s = nan", "reading.pause_s: must be between 0 and 5"),
         ("port = 8883", "port = 8883\nkeepalive_s = 0", "broker.keepalive_s: must be between 1 and 600"),
         (
             'surname = "mask"',
@@ -116,6 +121,10 @@ def test_the_scene_of_the_button_has_a_recipient(scenes: str, receives: str) -> 
     with pytest.raises(ConfigError) as caught:
         parsed(EXAMPLE.partition("# Recipients")[0] + only)
     assert explain(caught.value, "en").startswith("default_scene: no recipient takes this scene")
+
+
+def test_no_more_pictures_are_asked_for_than_reading_makes_use_of() -> None:
+    assert config.MAX_FRAMES == burst.MAX_FRAMES
 
 
 def test_a_fixed_date_is_for_simulated_heads() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,12 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
+from edged import messages
 from edged.cli import main
 from edged.control import ControlClient
+from edged.core.image import decode_image
+from edged.core.reading import read_page
 from edged.demo.fleet import DemoFleet
 from edged.errors import ControlError
+from edged.specimens import FIXED_TODAY
 from edged.uplink.names import Role, Usage
 from edged.uplink.outbox import ledger
 from tests.box import EDGED, SPECIMENS, Box
@@ -73,6 +79,39 @@ async def test_bad_images_are_aborted_with_their_reason_and_nothing_is_committed
         assert [reason["code"] for reason in two["verdict"]["reasons"]][0] == "reading.two_documents"
         assert (await box.scan("passport"))["verdict"]["result"] == "successful"
     assert committed(box) == {"central": 2, "first-bank": 2}
+
+
+def glared(file: Path) -> None:
+    """The specimen passport with a lamp's reflection across a part of its first line."""
+    image = decode_image(SPECIMENS["passport"].sides[0].read_bytes())
+    row = read_page(image, today=FIXED_TODAY).rows[0]
+    start, stop = row.moved(-0.4 * row.length, 0.0), row.moved(-0.3 * row.length, 0.0)
+    image[int(start.y - row.cap) : int(start.y + row.cap), int(start.x) : int(stop.x)] = 245
+    cv2.imwrite(str(file), image)
+
+
+async def test_a_glare_is_made_good_by_an_infrared_picture(tmp_path: Path) -> None:
+    glared(tmp_path / "passport.png")
+    events: list[dict[str, Any]] = []
+    async with Box(tmp_path) as box:
+
+        async def listen(client: ControlClient) -> None:
+            async for event in client.events():
+                events.append(event)  # noqa: PERF401 - it is cut short
+
+        async with ControlClient(tmp_path / "control.sock") as client:
+            await client.call("subscribe")
+            listening = asyncio.create_task(listen(client))
+            alone = await box.scan(tmp_path / "passport.png")
+            shutil.copy(SPECIMENS["passport"].sides[0], tmp_path / "passport.ir.png")
+            both = await box.scan(tmp_path / "passport.png")
+            await client.call("status")  # what was told before it has come
+            listening.cancel()
+    assert alone["verdict"]["result"] == "undetermined"
+    assert both["verdict"]["result"] == "successful"
+    advice = [(event["reason"]["code"], event["light"]) for event in events if event["event"] == "advice"]
+    assert [light for _, light in advice] == ["white", "white", "ir"]
+    assert all(messages.known(code) for code, _ in advice)
 
 
 async def test_camera_unplugged_in_mid_scan(tmp_path: Path) -> None:

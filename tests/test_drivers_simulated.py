@@ -77,6 +77,22 @@ async def test_documents_come_turn_and_go(desk: Desk, hand: Hand) -> None:
     assert not desk.head.document_present
 
 
+async def test_a_side_in_infrared_lies_beside_its_file(desk: Desk, hand: Hand) -> None:
+    front, back = desk.image("front.jpg", 10), desk.image("back.png", 200)
+    desk.image("front.ir.png", 90)
+    assert desk.camera.lights == {Light.WHITE}
+    await hand.place([front, back])
+    assert desk.camera.lights == {Light.WHITE, Light.IR}
+    assert desk.camera.lights <= desk.head.lights
+    frames = [await desk.camera.capture(light) for light in (Light.IR, Light.WHITE)]
+    assert [(int(frame.image()[0, 0, 0]), frame.light) for frame in frames] == [
+        (90, Light.IR),
+        (10, Light.WHITE),
+    ]
+    await hand.turn()
+    assert desk.camera.lights == {Light.WHITE}
+
+
 async def test_the_button_and_what_the_head_shows(desk: Desk, hand: Hand) -> None:
     await hand.do("press")
     assert await desk.next_event() == ButtonPressed()

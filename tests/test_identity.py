@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import structlog
 
-from edged.core.mrz import parse_mrz
+from edged.core.card_numbers import find_card_number
+from edged.core.mrz import RussianPassport, parse_mrz
 from edged.core.mrz_dates import birth_date
 from edged.errors import IdentityLeakError
 from edged.events import Frame, Light
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = "ERIKSSON"
-SECRETS = (SECRET, "L898902C3", "740812", "1974")
+SECRETS = (SECRET, "L898902C3", "740812", "1974", "932682")
 LINES = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10")
 
 HOLDERS: dict[str, Identity] = {
@@ -40,6 +41,8 @@ HOLDERS: dict[str, Identity] = {
     "nested": Sensitive({"surname": Sensitive(SECRET)}),
     "mrz": parse_mrz(LINES, today=TODAY),
     "date": birth_date("740812", TODAY),
+    "card number": find_card_number("932682197408120018"),
+    "passport of Russia": RussianPassport(SECRET, "ANNA", "".join(LINES), TODAY),
     "frame": Frame(np.full((2, 2, 3), 65, np.uint8), Light.WHITE),
     "pseudonymiser": Pseudonymiser(SECRET.encode() * 4, "box:bank"),
     "scanner": LeakScanner([("surname", SECRET)]),
@@ -165,6 +168,17 @@ def test_the_standard_logger_cannot_print_it(holder: Identity, capsys: pytest.Ca
 
 def test_reveal_is_the_way_in() -> None:
     assert Sensitive(SECRET).reveal() == SECRET
+
+
+def test_types_may_be_spelt_out_where_they_run() -> None:
+    """The classes are compiled; their subscript is Python's ordinary one."""
+    assert Sensitive[str].__origin__ is Sensitive
+    assert Sensitive[str](SECRET).reveal() == SECRET
+
+
+def test_nobody_stands_in_for_a_value() -> None:
+    with pytest.raises(TypeError):
+        type("Open", (Sensitive,), {})
 
 
 def test_equality_and_hash_serve_comparing_sides() -> None:

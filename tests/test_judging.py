@@ -17,6 +17,7 @@ from edged.core.mrz import parse_mrz
 from edged.events import ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
+from edged.side import ReadSide
 from edged.uplink.envelope import Provenance
 from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result, judge, overall
 
@@ -49,7 +50,7 @@ def settings() -> BoxSettings:
 def judged(*sides: Any, provenance: Any = REAL, clock: ClockReading = CLOCK, **request: Any) -> Any:
     box = settings()
     return judge_inspection(
-        sides,
+        [ReadSide(side, {}, None) for side in sides],
         request=ScanRequest(**{"scene": "bank", **request}),
         settings=box,
         clock=clock,

@@ -13,27 +13,7 @@ from edged.core.layouts import FORMATS, KERNEL, LAYOUTS, SHAPES, MrzFormat, alph
 from edged.errors import DecodeError
 from tests import mrz_oracle as oracle
 from tests.mrz_specimens import SPECIMENS
-
-PREFIXES = [
-    *("", "P<UTO", "V<UTO", "IDFRA", "I<UTO", "CRCRI"),
-    *("C<CHN", "CRH12", "CT000", "CFHA1", "CS", "CD", "D1FRA"),
-]
-
-
-@st.composite
-def mrz_texts(draw: st.DrawFn) -> list[str]:
-    """Lines of a known shape: a specimen with a few characters changed, or random ones behind a real prefix."""
-    if draw(st.booleans()):
-        lines = [list(line) for line in draw(st.sampled_from(SPECIMENS))["lines"]]
-        for _ in range(draw(st.integers(0, 4))):
-            line = draw(st.sampled_from(lines))
-            line[draw(st.integers(0, len(line) - 1))] = draw(st.sampled_from(oracle.ALPHABET))
-        return ["".join(line) for line in lines]
-    count, width = draw(st.sampled_from(sorted(set(oracle.SHAPES.values()))))
-    filling = draw(st.sampled_from([oracle.ALPHABET, "0123456789<", "<", "0<"]))
-    size = count * width
-    text = draw(st.sampled_from(PREFIXES)) + draw(st.text(filling, min_size=size, max_size=size))
-    return [text[:size][at : at + width] for at in range(0, size, width)]
+from tests.mrz_texts import mrz_texts
 
 
 def failing_names(code: int, failing: int) -> set[str]:

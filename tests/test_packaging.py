@@ -66,10 +66,16 @@ def package_data() -> set[str]:
     }
 
 
+def kernels(suffix: str) -> set[str]:
+    """Files of the package with this suffix."""
+    return {str(path.relative_to(ROOT)) for path in (ROOT / "edged").rglob(f"*{suffix}")}
+
+
 def test_sdist_has_sources_and_nothing_generated(built: tuple[Path, Path]) -> None:
     with tarfile.open(built[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"edged/core/_fastmrz.pyx", "edged/core/_fastmrz.pyi", "edged/py.typed", "LICENSE"} <= names
+    assert set().union(*map(kernels, (".pyx", ".pxd", ".h", ".pyi"))) <= names
     assert package_data() <= names
     assert not [name for name in names if name.endswith((".so", ".c", ".pyc"))]
 
@@ -81,8 +87,10 @@ def test_wheel_has_everything_that_runs_and_no_sources_of_the_kernels(built: tup
     assert modules <= names
     assert package_data() <= names
     assert {"edged/py.typed", "edged/core/_fastmrz.pyi"} <= names
-    assert [name for name in names if name.startswith("edged/core/_fastmrz.") and name.endswith(".so")]
-    assert not [name for name in names if name.endswith((".c", ".pyx", ".pxd"))]
+    assert kernels(".pyi") <= names
+    built_kernels = {name.partition(".")[0] for name in names if name.endswith(".so")}
+    assert built_kernels == {name.partition(".")[0] for name in kernels(".pyx")}
+    assert not [name for name in names if name.endswith((".c", ".h", ".pyx", ".pxd"))]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edged"}
 
 
@@ -92,7 +100,7 @@ def test_installs_into_a_fresh_environment(built: tuple[Path, Path], which: int,
     python = tmp_path / "env/bin/python"
     installed = run(python, "-m", "pip", "install", "--no-input", "--quiet", built[which], cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr[-2000:]
-    assert run(python, "-c", "import edged.core._fastmrz", cwd=tmp_path).returncode == 0
+    assert run(python, "-c", "import edged.core._fastmrz, edged.core.ocr", cwd=tmp_path).returncode == 0
     version = run(tmp_path / "env/bin/edged", "--version", cwd=tmp_path)
     assert version.returncode == 0, version.stderr
     assert version.stdout.strip()

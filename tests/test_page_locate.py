@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edged.core.page import MAX_CANDIDATES, locate
+from edged.core.direction import SIDE, directions
+from edged.core.evenness import Halves, evenness
+from edged.core.page import MAX_CANDIDATES, Row, locate
+from edged.core.strip import refine
 
 
 def page(lines: int = 2, characters: int = 44, angle: float = 0.0) -> np.ndarray:
@@ -33,6 +36,134 @@ def test_two_rows_are_found_at_any_right_angle_and_tilt(quarter, angle):
     found = np.degrees(np.arctan2(rows[0].dy, rows[0].dx))
     assert abs((found + angle + 45) % 90 - 45) < 1.0
     assert all(700 < row.length < 900 and 12 < row.cap < 26 for row in rows)
+
+
+def off(row: Row, true: Row) -> float:
+    """Distance of a row's middle from a true line, in heights of the true one's capitals."""
+    return abs(-(row.x - true.x) * true.dy + (row.y - true.y) * true.dx) / true.cap
+
+
+def true_rows(turn: np.ndarray) -> list[Row]:
+    """Where `page` draws its two rows, under a (2, 3) turn and even scaling."""
+    scale = float(np.hypot(turn[0, 0], turn[1, 0]))
+    rows = []
+    for line in (547.1, 586.7):
+        x, y = turn @ (504.5, line, 1.0)
+        dx, dy = turn[:, 0] / scale
+        rows.append(Row(float(x), float(y), float(dx), float(dy), 800 * scale, 17.1 * scale))
+    return rows
+
+
+def camera(
+    angle: float, *, size: tuple[int, int] = (1600, 1200), scale: float = 1.0
+) -> tuple[np.ndarray, list[Row]]:
+    """The page somewhere in a larger picture, and where its rows are."""
+    turn = cv2.getRotationMatrix2D((500, 350), angle, scale)
+    turn[:, 2] += np.array(size) / 2 - (500, 350)
+    return cv2.warpAffine(page(), turn, size, flags=cv2.INTER_AREA, borderValue=90), true_rows(turn)
+
+
+@pytest.mark.parametrize("angle", range(0, 360, 20))
+def test_the_rows_come_first_at_any_angle(angle):
+    picture, true = camera(float(angle))
+    block = locate(picture)[0]
+    assert len(block.rows) == 2
+    assert block.convincing
+    assert all(min(off(row, other) for row in block.rows) < 0.25 for other in true)
+    assert all(abs(row.dx * true[0].dx + row.dy * true[0].dy) > np.cos(np.radians(1.5)) for row in block.rows)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.7, 1.8])
+def test_the_rows_come_first_in_any_size(scale):
+    """From a quarter of the picture's width to nearly all of it."""
+    picture, true = camera(4.0, scale=scale)
+    block = locate(picture)[0]
+    assert len(block.rows) == 2
+    assert all(min(off(row, other) for row in block.rows) < 0.3 for other in true)
+
+
+def test_a_lone_row_is_a_candidate():
+    assert len(locate(page(lines=1))[0].rows) == 1
+
+
+def words(seed: int = 3) -> np.ndarray:
+    """A page of running text in a proportional face."""
+    rng = np.random.default_rng(seed)
+    image = np.full((700, 1000), 235, np.uint8)
+    for y in range(60, 680, 36):
+        text = " ".join("".join(map(chr, rng.integers(97, 123, n))) for n in rng.integers(2, 11, 8))
+        cv2.putText(image, text, (40, y), cv2.FONT_HERSHEY_TRIPLEX, 0.8, 30, 1, cv2.LINE_AA)
+    return image
+
+
+def test_running_text_is_less_evident_than_rows_of_one_pitch():
+    assert all(block.evidence < 0.4 for block in locate(words()))
+    both = np.vstack([words(), page()[500:]])
+    first, *others = locate(both)
+    assert first.convincing
+    assert min(row.y for row in first.rows) > 700
+    assert all(block.evidence < first.evidence for block in others)
+
+
+def test_evenness_tells_the_distance_of_characters():
+    image = page()
+    even, pitch = evenness(Halves(image), true_rows(np.eye(2, 3)))
+    assert even.min() > 0.6
+    assert np.abs(pitch - 18.0).max() < 0.5
+
+
+@pytest.mark.parametrize("angle", [0.0, 12.0, 30.0, 44.0, -25.0])
+def test_the_direction_of_print_is_seen_before_any_row(angle):
+    picture, _ = camera(angle, size=(1400, 1400))
+    reduced = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    found = np.degrees(directions(reduced)[0])
+    assert abs((found + angle + 45) % 90 - 45) < 3.0
+
+
+def test_an_earlier_frames_rows_lead_to_the_same_block_as_the_whole_page():
+    _, before = camera(7.0)
+    picture, true = camera(7.6)
+    for hint in (before, before[:1], [row.reversed() for row in before[::-1]]):
+        block = locate(picture, hint=hint)[0]
+        assert len(block.rows) == 2
+        assert all(min(off(row, other) for row in block.rows) < 0.25 for other in true)
+        assert block.rows[0].dx * hint[0].dx > 0  # the way up that was known
+
+
+def test_a_hint_that_is_wrong_changes_nothing():
+    picture, true = camera(0.0)
+    for wrong in (Row(200.0, 100.0, 1.0, 0.0, 300.0, 12.0), Row(-5e3, 9e3, 0.0, 1.0, 1e6, 0.0)):
+        block = locate(picture, hint=[wrong, wrong.moved(0.0, 40.0)])[0]
+        assert all(min(off(row, other) for row in block.rows) < 0.25 for other in true)
+
+
+def test_an_exhaustive_search_finds_what_lies_at_another_angle_and_size_too():
+    picture = np.full((1400, 2000), 200, np.uint8)
+    picture[40:740, 20:1020] = page()
+    turn = cv2.getRotationMatrix2D((500, 350), 33.0, 0.65)
+    turn[:, 2] += (1000, 700)
+    small = cv2.warpAffine(page(), turn, (2000, 1400), flags=cv2.INTER_AREA, borderValue=255)
+    picture = np.minimum(picture, small)
+    blocks = locate(picture, exhaustive=True)
+    for true in (true_rows(np.array([[1.0, 0, 20], [0, 1, 40]])), true_rows(turn)):
+        assert any(
+            all(min(off(row, other) for row in block.rows) < 0.4 for other in true)
+            for block in blocks
+            if block.convincing
+        )
+
+
+@pytest.mark.parametrize("angle", [0.0, 9.0])
+def test_a_rough_row_is_refined_on_the_full_picture(angle):
+    picture, true = camera(angle, scale=1.4)
+    for row in true:
+        turn = np.radians(0.8)
+        dx = row.dx * np.cos(turn) - row.dy * np.sin(turn)
+        dy = row.dx * np.sin(turn) + row.dy * np.cos(turn)
+        rough = row.moved(0.0, 0.3 * row.cap)._replace(dx=dx, dy=dy, cap=row.cap * 1.1)
+        fine = refine(picture, rough)
+        assert off(fine, row) < 0.12
+        assert abs(np.degrees(np.arcsin(row.dx * fine.dy - row.dy * fine.dx))) < 0.25
 
 
 def test_an_empty_page_has_no_candidates():

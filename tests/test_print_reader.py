@@ -26,7 +26,7 @@ def drawn(text: str, height: int = 200) -> np.ndarray:
 
 def read(page: np.ndarray, direction: tuple[float, float] = (1.0, 0.0)) -> list[str]:
     rows = print_rows(turn_level(page, direction, 2.0))
-    return [one.spaced.reveal() for one in read_rows(page, rows, sheets=4)]
+    return [one.spaced.reveal() for one in read_rows(page, rows, most=4096)]
 
 
 @pytest.mark.parametrize("text", ["12.08.1974", "12 AUG 1974", "L898902C3", "22/11/2011", "1974-11-01"])
@@ -55,14 +55,14 @@ def test_two_lines_of_different_size_are_kept_apart() -> None:
 
 def test_an_empty_page_has_no_rows() -> None:
     assert print_rows(turn_level(np.full((300, 400), 200, np.uint8), (1.0, 0.0), 2.0)) == []
-    assert read_rows(np.full((300, 400), 200, np.uint8), [], sheets=4) == []
+    assert read_rows(np.full((300, 400), 200, np.uint8), [], most=4096) == []
 
 
 def test_what_is_read_is_bounded() -> None:
     page = drawn("12.08.1974")
     row = Row(230.0, 98.0, 1.0, 0.0, 400.0, 24.0)
-    few = read_rows(page, [row] * 400, sheets=2)
-    assert 4 <= len(few) <= 12
+    few = read_rows(page, [row] * 400, most=2048)
+    assert len(few) == 8  # 253 pixels each
     noise = np.random.default_rng(2).integers(0, 256, (1500, 1500), np.uint8)
     assert len(print_rows(turn_level(noise, (1.0, 0.0), 1.5))) <= 240
 
@@ -106,5 +106,5 @@ def test_a_line_is_identity() -> None:
 def test_the_models_are_small() -> None:
     sizes = [file.read_bytes() for file in files("edged.core").joinpath("models").iterdir()]
     assert sum(map(len, sizes)) <= MODELS
-    own = files("edged.core").joinpath("models", "print_lines.onnx").read_bytes()
+    own = files("edged.core").joinpath("models", "print_lines.net").read_bytes()
     assert len(own) <= 700_000

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.core import reading as pages
+from edged.core import sight as pages
 from edged.core.block import Budget, Reading
 from edged.core.image import decode_image
 from edged.core.ocr import ALPHABET
@@ -49,7 +49,7 @@ def judged(monkeypatch, lines, doubts=(), *, runs_on=False) -> PageReading:
         runs_on,
         np.zeros(sum(map(len, lines)), bool),
     )
-    monkeypatch.setattr(pages, "_read_blocks", lambda *_: ([found], ""))
+    monkeypatch.setattr(pages, "_read_blocks", lambda *_: ([pages._decided(found)], ""))
     return read_page(page(), today=TODAY)
 
 

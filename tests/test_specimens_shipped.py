@@ -125,8 +125,10 @@ def test_folder_gives_every_image_file_in_order(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "c.tiff", "notes.json", ".hidden.png"):
         (tmp_path / name).write_bytes(b"not opened here")
     (tmp_path / "folder.png").mkdir()
+    (tmp_path / "b.ir.png").touch()  # b.JPG's side in infrared
+    (tmp_path / "lonely.ir.png").touch()  # nobody's: a picture like any other
     found = load_folder(tmp_path, scene="hotel", purpose="check in")
-    assert [specimen.name for specimen in found] == ["a.png", "b.JPG", "c.tiff"]
+    assert [specimen.name for specimen in found] == ["a.png", "b.JPG", "c.tiff", "lonely.ir.png"]
     assert found[0].sides == (tmp_path / "a.png",)
     assert (found[0].scene, found[0].purpose, found[0].expected) == ("hotel", "check in", None)
 

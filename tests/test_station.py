@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
@@ -25,16 +26,29 @@ from edged.events import (
     Light,
     ScanRequest,
 )
-from edged.inspection import Limits
+from edged.orders import Limits
 from edged.station import Station
 from edged.verdict import Kind, Reason, Result, Verdict
 
 VERDICT = Verdict("bank", Kind.TEST, Result.SUCCESSFUL, ())
-LIMITS = Limits(document_s=0.3, turn_over_s=0.3, capture_s=0.3, reading_s=0.3, remind_s=0.15)
+LIMITS = Limits(
+    document_s=0.3, turn_over_s=0.3, capture_s=0.3, reading_s=0.3, remind_s=0.15, frames=3, pause_s=0.02
+)
+
+
+def page(*codes: str, mrz: bool = True, sure: bool = True) -> Any:
+    """What a fake side says of its pictures."""
+    reasons = tuple(Reason(code) for code in codes)
+    return SimpleNamespace(document_present=True, mrz=object() if mrz else None, sure=sure, reasons=reasons)
+
+
+BLANK = page("reading.no_mrz", mrz=False, sure=False)
+GLARED = page("reading.uncertain", "reading.glare", sure=False)
 
 
 class FakeHead:
     def __init__(self) -> None:
+        self.lights = frozenset({Light.WHITE, Light.IR})
         self.document_present = False
         self.happened: asyncio.Queue[Any] = asyncio.Queue()
         self.shown: list[Indication] = []
@@ -70,23 +84,43 @@ class FakeHead:
 
 class FakeCamera:
     def __init__(self) -> None:
+        self.lights = frozenset({Light.WHITE})
         self.answer: Any = object()
+        self.answers: list[Any] = []
         self.delay = 0.0
 
     async def capture(self, light: Light) -> Any:
         await asyncio.sleep(self.delay)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        answer = self.answers.pop(0) if self.answers else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeSide:
+    """Says what the counter says that pictures say."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self.frames: list[Any] = []
+
+    def add(self, frame: Any) -> Any:
+        self.frames.append(frame)
+        return self._counter.read()
+
+    def read(self, reading: Any) -> Any:
+        return SimpleNamespace(reading=reading, frames=self.frames)
 
 
 class Counter:
     """A station with fakes around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.head, self.camera = FakeHead(), FakeCamera()
         self.events: list[dict[str, Any]] = []
-        self.reading: Any = SimpleNamespace(document_present=True, mrz=object(), reasons=())
+        self.reading: Any = page()
+        self.readings: list[Any] = []
+        self.sides: list[FakeSide] = []
         self.committed: list[Any] = []
         self.answer: Any = Committed(VERDICT, 2, 1800)
         self.commit_delay = 0.0
@@ -96,24 +130,29 @@ class Counter:
             self.head,  # type: ignore[arg-type]
             self.camera,  # type: ignore[arg-type]
             default_scene="hotel",
-            limits=LIMITS,
-            read=self._read,
+            limits=limits,
+            begin_side=self._begin_side,
             commit=self._commit,
             notify=self._notify,
             admit=lambda request: self.refuses,
         )
 
-    def _read(self, frame: Any) -> Any:
+    def _begin_side(self) -> Any:
+        self.sides.append(FakeSide(self))
+        return self.sides[-1]
+
+    def read(self) -> Any:
         time.sleep(self.read_delay)
-        if isinstance(self.reading, Exception):
-            raise self.reading
-        return self.reading
+        reading = self.readings.pop(0) if self.readings else self.reading
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
 
     async def _commit(self, sides: Any, request: ScanRequest, inspection: str) -> Any:
         await asyncio.sleep(self.commit_delay)
         if isinstance(self.answer, Exception):
             raise self.answer
-        self.committed.append((sides, request, inspection))
+        self.committed.append((tuple(side.reading for side in sides), request, inspection))
         return self.answer
 
     def _notify(self, event: Mapping[str, Any]) -> None:
@@ -129,15 +168,21 @@ class Counter:
                 await asyncio.sleep(0.005)
 
 
-@pytest.fixture
-async def counter() -> AsyncIterator[Counter]:
-    made = Counter()
-    running = asyncio.create_task(made.station.run())
-    yield made
+@contextlib.asynccontextmanager
+async def serving(counter: Counter) -> AsyncIterator[None]:
+    running = asyncio.create_task(counter.station.run())
+    yield
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    await made.station.stop()
+    await counter.station.stop()
+
+
+@pytest.fixture
+async def counter() -> AsyncIterator[Counter]:
+    made = Counter()
+    async with serving(made):
+        yield made
 
 
 def code(answer: dict[str, Any]) -> tuple[str, str | None]:
@@ -203,20 +248,19 @@ async def test_the_button_scans_the_default_scene(counter: Counter) -> None:
 
 
 async def test_turning_over_and_saying_there_is_no_other_side(counter: Counter) -> None:
-    blank = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
-    counter.reading = blank
+    counter.reading = BLANK
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "turning")
     assert counter.head.shown[-1] is Indication.TURN_OVER
     counter.head.happened.put_nowait(DocumentTurned())
     assert code(await scanning) == ("committed", None)
-    assert counter.committed[0][0] == (blank, blank)
+    assert counter.committed[0][0] == (BLANK, BLANK)
     assert not await counter.station.complete()
 
 
 async def test_complete_judges_what_there_is(counter: Counter) -> None:
-    counter.reading = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
+    counter.reading = BLANK
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "turning")
@@ -295,7 +339,7 @@ async def test_a_page_that_breaks_the_reader_takes_nothing_down(
     assert code(await counter.scan()) == ("aborted", "inspection.internal_error")
     counter.head.remove()
     await counter.until(lambda: counter.station.state == "ready")
-    counter.reading = SimpleNamespace(document_present=True, mrz=object(), reasons=())
+    counter.reading = page()
     counter.head.place()
     assert code(await counter.scan()) == ("committed", None)
 
@@ -371,7 +415,7 @@ async def test_cancel_says_no_when_it_is_too_late(counter: Counter) -> None:
 
 
 async def test_complete_says_no_while_the_document_is_lifted(counter: Counter) -> None:
-    counter.reading = SimpleNamespace(document_present=True, mrz=None, reasons=(Reason("reading.no_mrz"),))
+    counter.reading = BLANK
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "turning")
@@ -440,6 +484,122 @@ async def test_an_idle_head_says_that_the_centre_is_out_of_reach(counter: Counte
     await counter.until(lambda: counter.head.shown[-1:] == [Indication.READY])
 
 
+def advised(counter: Counter) -> list[tuple[str, str]]:
+    told = [event for event in counter.events if event["event"] == "advice"]
+    return [(event["reason"]["code"], event["light"]) for event in told]
+
+
+async def test_a_glared_picture_is_made_good_by_a_second(counter: Counter) -> None:
+    good = page()
+    counter.readings = [GLARED, good]
+    counter.head.place()
+    await counter.until(counter.head.happened.empty)
+    answer = await counter.scan()
+    assert code(answer) == ("committed", None)
+    assert list(answer["stages"]) == ["document", "captured", "retake", "read", "committed"]
+    assert counter.head.lit == [Light.WHITE] * 2
+    assert advised(counter) == [("reading.glare", "white")]
+    assert counter.committed[0][0] == (good,)
+    assert [len(side.frames) for side in counter.sides] == [2], "one side, one burst"
+    assert counter.head.shown == [Indication.READING, Indication.SUCCESSFUL]
+
+
+async def test_infrared_where_head_and_camera_have_it(counter: Counter) -> None:
+    counter.camera.lights = frozenset(Light)
+    counter.reading = GLARED
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+    assert counter.head.lit == [Light.WHITE, Light.IR, Light.WHITE]
+    assert [light for _, light in advised(counter)] == ["ir", "white"]
+
+
+async def test_each_side_has_a_burst_of_its_own_and_none_outlives_the_outcome(counter: Counter) -> None:
+    blurred = page("reading.no_mrz", "reading.blurred", mrz=False, sure=False)
+    counter.readings = [blurred, BLANK, GLARED, page()]
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: counter.station.state == "turning")
+    counter.head.happened.put_nowait(DocumentTurned())
+    assert code(await scanning) == ("committed", None)
+    assert [len(side.frames) for side in counter.sides] == [2, 2]
+    assert len(counter.committed[0][0]) == 2
+    assert counter.station._optics._sides == []
+
+
+@pytest.mark.parametrize("fault", [DeviceError("camera", "device.glass_empty"), RuntimeError("broken")])
+async def test_a_further_picture_that_fails_costs_that_picture_alone(
+    counter: Counter, fault: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counter.camera.answers = [object(), fault, object()]
+    good = page()
+    counter.readings = [GLARED, good]
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+    assert counter.committed[0][0] == (good,)
+    assert len(counter.head.lit) == 3
+
+
+async def test_pages_that_break_the_reader_after_the_first_leave_what_is_known(
+    counter: Counter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counter.readings = [GLARED, RuntimeError("P<UTOERIKSSON"), RuntimeError("P<UTOERIKSSON")]
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+    assert counter.committed[0][0] == (GLARED,)
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        (lambda counter: counter.head.remove(), "inspection.removed_early"),
+        (
+            lambda counter: counter.head.happened.put_nowait(DeviceGone("camera")),
+            "inspection.device_gone",
+        ),
+    ],
+)
+async def test_what_ends_an_inspection_ends_it_between_two_pictures_and_nothing_is_lit_after_it(
+    do: Any, reason: str
+) -> None:
+    counter = Counter(dataclasses.replace(LIMITS, pause_s=0.1))
+    counter.reading = GLARED
+    async with serving(counter):
+        counter.head.place()
+        scanning = asyncio.create_task(counter.scan())
+        await counter.until(lambda: advised(counter))
+        do(counter)
+        assert code(await scanning) == ("aborted", reason)
+        assert counter.station._optics._sides == []
+        await asyncio.sleep(0.15)
+        assert counter.head.lit == [Light.WHITE]
+
+
+async def test_a_camera_that_hangs_at_the_second_picture_leaves_what_is_known(counter: Counter) -> None:
+    counter.reading = GLARED
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: advised(counter))
+    counter.camera.delay = 1.0
+    assert code(await scanning) == ("committed", None)
+    assert counter.committed[0][0] == (GLARED,)
+
+
+async def test_a_late_page_of_the_first_side_is_not_taken_for_the_second(counter: Counter) -> None:
+    blurred = page("reading.no_mrz", "reading.blurred", mrz=False, sure=False)
+    late, back = page(), page()
+    counter.readings = [blurred]
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await counter.until(lambda: advised(counter))
+    counter.read_delay = 0.4  # longer than reading may take
+    counter.readings = [late, back]
+    await counter.until(lambda: counter.station.state == "turning")
+    counter.read_delay = 0.0
+    counter.head.happened.put_nowait(DocumentTurned())
+    assert code(await scanning) == ("committed", None)
+    assert counter.committed[0][0] == (blurred, back)
+
+
 async def test_the_watchdog_sees_a_page_that_hangs_the_reading_thread(counter: Counter) -> None:
     counter.read_delay = 1.3  # more than three times the limit for reading
     counter.head.place()
@@ -447,7 +607,7 @@ async def test_the_watchdog_sees_a_page_that_hangs_the_reading_thread(counter: C
     assert await counter.station.alive()
     await asyncio.sleep(0.65)
     assert not await counter.station.alive()
-    await counter.until(lambda: counter.station._reading_since is None)
+    await counter.until(lambda: not counter.station._optics.reading_for_s())
     assert await counter.station.alive()
 
 

@@ -126,7 +126,7 @@ fingerprint() {
         printf '%s\n' "$python"
         cd "$root"
         cat pyproject.toml setup.py
-        find edged -name '*.pyx' -o -name '*.pxd' | LC_ALL=C sort | while read -r file; do
+        find edged -name '*.pyx' -o -name '*.pxd' -o -name '*.h' | LC_ALL=C sort | while read -r file; do
             printf '%s\n' "$file"
             cat "$file"
         done
@@ -134,7 +134,8 @@ fingerprint() {
 }
 
 kernels_built() {
-    for source in "$root"/edged/core/*.pyx; do
+    for source in "$root"/edged/*.pyx "$root"/edged/core/*.pyx; do
+        [ -e "$source" ] || continue
         set -- "${source%.pyx}".*.so
         [ -e "$1" ] || return 1
     done
@@ -158,7 +159,7 @@ if ! grep -qsF "$venv/bin/python" "$venv/bin/pip" || ! "$venv/bin/python" -m pip
 fi
 rm -f "$stamp"
 # Built anew: the compiler's flags and directives are in setup.py, which no time stamp of a kernel knows about.
-for source in "$root"/edged/core/*.pyx; do
+for source in "$root"/edged/*.pyx "$root"/edged/core/*.pyx; do
     rm -f "${source%.pyx}".*.so "${source%.pyx}.c"
 done
 
@@ -172,7 +173,7 @@ if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-chec
     stop "the installation failed: see above, and the whole log in $log."
 fi
 kernels_built || stop "the installation left no compiled kernels in edged/core: see $log."
-"$venv/bin/python" -c 'import edged.core._fastmrz' || stop "the compiled kernels can't be loaded: see above."
+"$venv/bin/python" -c 'import edged.core.mrz, edged.core.ocr' || stop "the compiled kernels can't be loaded: see above."
 
 printf '%s\n' "$wanted" >"$stamp"
 say "done"

@@ -40,6 +40,9 @@ socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
 driver = "simulated"                # works under a demo fleet CA alone
 socket = "/run/edged/glass.sock"
 
+[reading]
+frames = 3                          # pictures of a side at most: more than one only when the first isn't sure
+
 [clock]
 require_synchronised = true         # without a synchronised clock, expiry is undetermined
 

@@ -1,34 +1,34 @@
 """`edged read`: read the MRZ of image files and say what stands there.
 
 The one command that shows raw identity, because showing it is what it is for: to whoever runs it, on standard
-output, and nowhere else.
+output, in the folders it is told to use, and nowhere else.
 """
 
 from __future__ import annotations
 
-import glob
+import argparse
+import contextlib
 import io
 import os
 import sys
-from datetime import datetime
+import time
+from collections import Counter
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from edged import messages, process
-from edged.errors import DecodeError
-from edged.verdict import Reason, Result
+from edged.commands._read_answer import describe, human, printable, told
+from edged.commands._read_folder import FolderError, PrivateFolder
+from edged.commands._read_pages import expand, pages
+from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
-    from datetime import date
-
-    from edged.core.mrz import FieldCheck, Mrz, MrzDate
+    from edged.commands._read_pages import Page
     from edged.core.reading import PageReading
 
-_ENDINGS: Final = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k"))
 _MANY: Final = 4
 """From this many files progress is shown."""
 
@@ -36,158 +36,145 @@ _MANY: Final = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged read`."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="help.read.files")
+    parser.add_argument("--recursive", action="store_true", help="help.read.recursive")
     parser.add_argument("--json", action="store_true", help="help.json_lines")
+    parser.add_argument("--today", type=_day, metavar="DATE", help="help.read.today")
+    parser.add_argument("--crop", type=Path, metavar="DIR", help="help.read.crop")
+    parser.add_argument("--debug", type=Path, metavar="DIR", help="help.read.debug")
+    parser.epilog = "help.read.exit_codes"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read every file; EX_OK when each was processed, EX_DATAERR when one wasn't an image, EX_NOINPUT when missing."""
-    import cv2  # noqa: F401 - see forbid_core_dumps
+    """Read everything; the exit code is that of the first thing that went wrong (sysexits.h)."""
+    from edged.core import vision  # noqa: F401 - OpenCV, before forbid_core_dumps, which says why
 
     process.forbid_core_dumps()
-    today = datetime.now().astimezone().date()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an encoding error would quote a character of a name
             stream.reconfigure(errors="backslashreplace")
-    names = list(_expand(args.files))
-    code = os.EX_OK
-    for number, name in enumerate(names, 1):
-        if len(names) >= _MANY and sys.stderr.isatty():
-            print(f"\r{number}/{len(names)}", end="", file=sys.stderr, flush=True)
-        answer, this = _read_file(name, today, args.lang)
-        code = code or this
-        print(msgspec.json.encode(answer).decode() if args.json else _human(answer, args.lang), flush=True)
-    if len(names) >= _MANY and sys.stderr.isatty():
-        print(file=sys.stderr)
-    return code
+    with contextlib.ExitStack() as held:
+        folders = {}
+        for kind in ("crop", "debug"):
+            path: Path | None = getattr(args, kind)
+            if path is None:
+                continue
+            shown = printable(str(path))
+            try:
+                folders[kind] = held.enter_context(PrivateFolder(path))
+            except FolderError as error:
+                print(f"edged: {shown}: {messages.text(error.code, args.lang)}", file=sys.stderr)
+                return os.EX_CANTCREAT
+            print(messages.text("reading.identity_written", args.lang, folder=shown), file=sys.stderr)
+        return _Run(args, folders).read(list(expand(args.files, recursive=args.recursive)))
 
 
-def _expand(names: list[str]) -> Iterator[str]:
-    """Folders become the images in them, or stay when there are none; patterns (where no shell expanded them) too."""
-    for name in names:
-        try:
-            found = [] if name == "-" else _inside(name)
-        except (OSError, ValueError):  # a name too long, a folder closed to us: reading it says so
-            found = []
-        yield from found or [name]
-
-
-def _inside(name: str) -> list[str]:
-    path = Path(name)
-    if path.is_dir():
-        return [str(p) for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS]
-    if not path.exists() and glob.has_magic(name):
-        return sorted(glob.glob(name, recursive=True))  # noqa: PTH207
-    return []
-
-
-def _read_file(name: str, today: date, lang: str) -> tuple[dict[str, Any], int]:
-    """The answer for one file and its exit code."""
-    from edged.core.image import MAX_BYTES, decode_image
-    from edged.core.reading import read_page
-
-    answer: dict[str, Any] = {"file": _printable(name)}
+def _day(text: str) -> date:
     try:
-        data = _bytes_of(name, MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        code = "reading.folder_empty" if isinstance(error, IsADirectoryError) else "reading.file_missing"
-        answer |= {"valid": False, "reasons": [_told(Reason(code), lang)]}
-        return answer, os.EX_NOINPUT
-    try:
-        image = decode_image(data)
-    except DecodeError as error:
-        answer |= {"valid": False, "reasons": [_told(Reason(error.code), lang)]}
-        return answer, os.EX_DATAERR
-    return answer | describe(read_page(image, today=today), lang), os.EX_OK
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("usage.bad_day") from None
 
 
-def _bytes_of(name: str, most: int) -> bytes:
-    """A file's bytes, or those of standard input ("-"), and no more than `most`."""
-    if name == "-":
-        return sys.stdin.buffer.read(most)
-    with Path(name).open("rb") as file:
-        return file.read(most)
+class _Run:
+    """One run of the command: what it was asked for, and what has become of it so far."""
+
+    def __init__(self, args: argparse.Namespace, folders: dict[str, PrivateFolder]) -> None:
+        self._lang: str = args.lang
+        self._json: bool = args.json
+        self._today: date = args.today or datetime.now().astimezone().date()
+        self._folders = folders
+        self._count: Counter[str] = Counter()
+        self._code = os.EX_OK
+
+    def read(self, names: list[str]) -> int:
+        progress = _Progress(len(names), self._lang)
+        for name in names:
+            progress.show()
+            for page in pages(name):
+                answer = self._answer(page)
+                progress.clear()
+                shown = msgspec.json.encode(answer).decode() if self._json else human(answer, self._lang)
+                print(shown, flush=True)
+            progress.done += 1
+        progress.clear()
+        if sum(self._count.values()) > 1 and (sys.stderr.isatty() or not self._json):
+            print(self._summary(), file=sys.stderr)
+        return self._code
+
+    def _answer(self, page: Page) -> dict[str, Any]:
+        """What is said about a page; counts it."""
+        from edged.core.reading import read_page
+
+        answer: dict[str, Any] = {"file": printable(page.file)}
+        if page.number is not None:
+            answer["page"] = page.number
+        if page.image is None:
+            self._went_wrong(page.exit_code)
+            self._count["errors"] += 1
+            return answer | {"valid": False, "reasons": [told(Reason(page.problem), self._lang)]}
+        reading = read_page(page.image, today=self._today)
+        answer |= describe(reading, self._lang)
+        self._count["valid" if reading.valid else "not_valid" if reading.mrz else "no_mrz"] += 1
+        self._write(page, reading, answer)
+        return answer
+
+    def _write(self, page: Page, reading: PageReading, answer: dict[str, Any]) -> None:
+        """Into the folders, what they are for; `answer` gets the names of the files, or why there are none."""
+        from edged.commands import _read_pictures
+
+        assert page.image is not None
+        written: list[str] = []
+        for kind, folder in self._folders.items():
+            if kind == "crop":
+                files = _read_pictures.crops(page.image, reading)
+            else:
+                files = _read_pictures.debugging(page.image, reading, answer)
+            name = folder.name_for(page.file, page.number)
+            for ending, data in files.items():
+                problem = folder.write(f"{name}.{ending}", data)
+                if problem is None:
+                    written.append(printable(str(folder.path / f"{name}.{ending}")))
+                else:
+                    answer["reasons"].append(told(Reason(problem), self._lang))
+                    self._went_wrong(os.EX_CANTCREAT)
+        if self._folders:
+            answer["written"] = written
+
+    def _went_wrong(self, code: int) -> None:
+        self._code = self._code or code
+
+    def _summary(self) -> str:
+        counted = {kind: self._count[kind] for kind in ("valid", "not_valid", "no_mrz", "errors")}
+        read = sum(counted.values()) - counted["errors"]
+        return messages.text("reading.summary", self._lang, read=read, **counted)
 
 
-def _printable(name: str) -> str:
-    """A file's name as it can be shown: bytes that are no text, and what would steer a terminal, escaped."""
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+class _Progress:
+    """n of N files, on a terminal, while there are many."""
 
+    def __init__(self, total: int, lang: str) -> None:
+        self.done = 0
+        self._total = total
+        self._lang = lang
+        self._shown = total >= _MANY and sys.stderr.isatty()
+        self._began = time.monotonic()
 
-def describe(reading: PageReading, lang: str) -> dict[str, Any]:
-    """A page reading as plain data, raw identity included."""
-    answer: dict[str, Any] = {}
-    if reading.mrz is not None:
-        answer["format"] = str(reading.mrz.format)
-        answer["lines"] = list(reading.mrz.lines.reveal())
-        answer["fields"] = _fields(reading.mrz)
-    answer["valid"] = reading.valid
-    answer["confidence"] = round(reading.confidence, 3)
-    answer["reasons"] = [_told(reason, lang) for reason in reading.reasons]
-    answer["rotation"] = reading.rotation
-    answer["ms"] = round(reading.timings_ms["total"], 1)
-    return answer
+    def show(self) -> None:
+        """The line as it stands."""
+        if not self._shown:
+            return
+        took = max(time.monotonic() - self._began, 1e-3)
+        line = f"{self.done + 1}/{self._total}"
+        if self.done:
+            rate = self.done / took
+            left = round((self._total - self.done) / rate)
+            line = messages.text(
+                "reading.progress", self._lang, files=line, rate=f"{rate:.1f}", minutes=left // 60,
+                seconds=f"{left % 60:02d}",
+            )  # fmt: skip
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
-
-def _told(reason: Reason, lang: str) -> dict[str, str]:
-    return {"code": reason.code, "text": messages.reason(reason, lang)}
-
-
-def _fields(mrz: Mrz) -> dict[str, dict[str, str | None]]:
-    """Each field with its value and the outcome of its own checks: `successful`, `failed`, `undetermined`, or None."""
-    found: dict[str, str | None] = {
-        "issuing_state": mrz.issuing_state,
-        "nationality": mrz.nationality.reveal(),
-        "document_number": mrz.document_number.reveal(),
-        "surname": mrz.surname.reveal(),
-        "given_names": mrz.given_names.reveal(),
-        "birth_date": _date(mrz.birth_date),
-        "expiry_date": _date(mrz.expiry_date),
-        "sex": mrz.sex.reveal(),
-        "optional_data": mrz.optional_data.reveal(),
-    }
-    if mrz.chinese_name is not None:
-        found["chinese_name"] = mrz.chinese_name.reveal()
-    return {
-        name: {"value": value, "check": _outcome(name, (*mrz.check_digits, *mrz.field_checks))}
-        for name, value in found.items()
-    }
-
-
-_CHECK_NAMES: Final = {"surname": ("name", "surname"), "given_names": ("name", "given_names")}
-
-
-def _outcome(field: str, checks: tuple[FieldCheck, ...]) -> str | None:
-    names = _CHECK_NAMES.get(field, (field,))
-    results = {check.result for check in checks if check.name in names}
-    for worst in (Result.FAILED, Result.UNDETERMINED, Result.SUCCESSFUL):
-        if worst in results:
-            return str(worst)
-    return None
-
-
-def _date(date: MrzDate | None) -> str | None:
-    """ISO 8601, as far as it is known: 1974, 1974-08, 1974-08-12; as printed when not even the year is."""
-    if date is None:
-        return None
-    parts = []
-    for value, width in ((date.year, 4), (date.month, 2), (date.day, 2)):
-        if value is None:
-            break
-        parts.append(f"{value:0{width}d}")
-    return "-".join(parts) or date.raw
-
-
-def _human(answer: dict[str, Any], lang: str) -> str:
-    """A block of lines for people."""
-    lines = [str(answer["file"])]
-    lines += [f"  {line}" for line in answer.get("lines", ())]
-    for name, field in answer.get("fields", {}).items():
-        if field["value"]:
-            mark = "" if field["check"] is None else f"  [{messages.text('result.' + field['check'], lang)}]"
-            lines.append(f"  {messages.word(name, lang)}: {field['value']}{mark}")
-    state = "reading.word_valid" if answer["valid"] else "reading.word_not_valid"
-    timing = f" ({answer['ms']} ms)" if "ms" in answer else ""
-    lines.append(f"  {messages.text(state, lang)}{timing}")
-    lines += [f"  - {reason['text']}" for reason in answer["reasons"]]
-    return "\n".join(lines)
+    def clear(self) -> None:
+        """Make room for an answer, which may go to the same terminal."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 _EXIT = {
     Result.SUCCESSFUL: os.EX_OK,
@@ -72,8 +73,20 @@ async def _scan(args: argparse.Namespace) -> dict[str, Any]:
 
 async def _show_progress(client: ControlClient, lang: str) -> None:
     async for event in client.events():
-        if event["event"] == "indication":
-            print(messages.text(f"indication.{event['indication']}", lang), file=sys.stderr)
+        said = progress(event, lang)
+        if said is not None:
+            print(said, file=sys.stderr)
+
+
+def progress(event: Mapping[str, Any], lang: str) -> str | None:
+    """What a clerk is told of an event while waiting; None when it is of no use to them."""
+    match event["event"]:
+        case "indication":
+            return messages.text(f"indication.{event['indication']}", lang)
+        case "advice":
+            return messages.reason(msgspec.convert(event["reason"], Reason), lang)
+        case _:
+            return None
 
 
 def lines(answer: dict[str, Any], lang: str) -> list[str]:

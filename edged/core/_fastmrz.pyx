@@ -14,38 +14,12 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
 
 cdef enum:
-    MAX_FORMATS = 10  # nine layouts and 0, "unknown"
-    MAX_CHECKS = 8  # the 1999 home-return permit has six, the most; failing ones are bits of one byte
-    MAX_SPANS = 4  # the TD1 composite covers four spans, the most
-    MAX_FIELDS = 32  # misplaced ones are bits of one uint32
-    MAX_ALPHABETS = 32  # the ones a character belongs to are bits of one uint32
-    MAX_TEXT = 90  # 3 x 30, the longest MRZ
     INVALID = 255
 
 cdef enum Rule:
     PLAIN = 0
     EMPTY_MAY_BE_FILLER = 1
     NUMBER_MAY_CONTINUE = 2
-
-cdef struct Check:
-    int position
-    int rule
-    int spans
-    int start[MAX_SPANS]
-    int stop[MAX_SPANS]
-    int more_start
-    int more_stop
-
-cdef struct Layout:
-    int length
-    int checks
-    Check check[MAX_CHECKS]
-    uint32_t alphabet[MAX_TEXT]
-    uint8_t field[MAX_TEXT]
-
-cdef struct Tables:
-    Layout layout[MAX_FORMATS]
-    uint32_t alphabets[256]
 
 # Character values of Doc 9303-3 §4.9; INVALID for everything outside the alphabet.
 cdef uint8_t VALUE[256]
@@ -64,19 +38,6 @@ cdef void _fill_values() noexcept nogil:
 
 
 _fill_values()
-
-# Format codes: positions in layouts.MrzFormat, from 1. Kernel is given them in this order.
-cdef enum Format:
-    UNKNOWN = 0
-    TD1 = 1
-    TD2 = 2
-    TD3 = 3
-    MRVA = 4
-    MRVB = 5
-    FRA_ID = 6
-    PRC_PERMIT = 7
-    PRC_CARD = 8
-    PRC_HOME_RETURN = 9
 
 
 cdef inline bint _digit(uint8_t c) noexcept nogil:
@@ -176,10 +137,13 @@ cdef int _failing(const Layout *layout, const uint8_t *text, const uint8_t *valu
 
 cdef uint32_t _misplaced(const Tables *tables, const Layout *layout, const uint8_t *text) noexcept nogil:
     cdef int i
-    cdef uint32_t fields = 0
+    cdef uint32_t fields = 0, astray = 0
     for i in range(layout.length):
-        if not tables.alphabets[text[i]] & layout.alphabet[i]:
-            fields |= (<uint32_t>1) << layout.field[i]
+        astray |= (tables.alphabets[text[i]] & layout.alphabet[i]) == 0
+    if astray:
+        for i in range(layout.length):
+            if not tables.alphabets[text[i]] & layout.alphabet[i]:
+                fields |= (<uint32_t>1) << layout.field[i]
     return fields
 
 
@@ -203,8 +167,6 @@ def check_digit(bytes text not None):
 @cython.final
 cdef class Kernel:
     """The layouts, compiled; immutable once made, so threads may share it."""
-
-    cdef Tables tables
 
     def __cinit__(self, alphabets, layouts):
         """Copy the tables; ValueError when one breaks a bound of this module.
@@ -255,20 +217,27 @@ cdef class Kernel:
         The last two are bit sets over the layout's checks and fields. The format code is 0 when the shape is no
         layout's, -1 when a character lies outside the alphabet; nothing is judged then.
         """
-        cdef const uint8_t *characters = <const uint8_t *>PyBytes_AS_STRING(text)
+        cdef int failing = 0
+        cdef uint32_t misplaced = 0
+        cdef int format_code = self.judge(
+            <const uint8_t *>PyBytes_AS_STRING(text), len(text), &failing, &misplaced
+        )
+        return format_code, failing, misplaced
+
+    cdef int judge(
+        self, const uint8_t *text, Py_ssize_t length, int *failing, uint32_t *misplaced
+    ) noexcept nogil:
+        """`check` without Python: returns the format code, fills the bit sets when something is judged."""
         cdef uint8_t values[MAX_TEXT]
-        cdef Py_ssize_t length = len(text)
-        cdef int format_code = _classify(characters, length)
+        cdef int format_code = _classify(text, length)
         cdef const Layout *layout = &self.tables.layout[format_code]
         if format_code == UNKNOWN:
-            return 0, 0, 0
-        if not _values(characters, length, values):
-            return -1, 0, 0
-        return (
-            format_code,
-            _failing(layout, characters, values),
-            _misplaced(&self.tables, layout, characters),
-        )
+            return UNKNOWN
+        if not _values(text, length, values):
+            return -1
+        failing[0] = _failing(layout, text, values)
+        misplaced[0] = _misplaced(&self.tables, layout, text)
+        return format_code
 
     def check_many(self, bytes records not None):
         """Classify and check many MRZs: one a line of `records`, its own lines joined; a last newline is optional.

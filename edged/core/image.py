@@ -1,4 +1,4 @@
-"""Image files become arrays: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, and nothing else.
+"""Image files become arrays: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, and nothing else; arrays are checked.
 
 Bytes come from strangers, so the size is read from the header before anything is decoded, and a file that
 ends too early is refused: decoders would fill the rest of the picture with grey and say nothing.
@@ -7,11 +7,11 @@ ends too early is refused: decoders would fill the rest of the picture with grey
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edged.core.imageheader import Header, sniff
+from edged.core.imageheader import Header, png_pixels, sniff
 from edged.core.vision import cv2
 from edged.errors import DecodeError
 
@@ -30,11 +30,47 @@ MAX_DECODED: Final = 256 * 1024 * 1024
 MAX_SCANNED: Final = 1_500_000_000
 """Pixels times scans of a progressive JPEG: about a second. Writers make ten scans; a file may have any number."""
 
+MAX_CODED: Final = {"jpeg2000": 12 * 1024 * 1024, "webp": 24 * 1024 * 1024}
+"""Bytes of a file whose kind takes longest to unpack, whatever the pixels: 1.5 seconds. A page in them is ten times
+smaller."""
+
 _BAND: Final = 256
 """Rows blended at a time."""
 
 MAX_SIDE: Final = 30_000
 """OpenCV's warps hold coordinates in 16 bits (32 767)."""
+
+
+def page_image(source: bytes | bytearray | memoryview | NDArray[Any]) -> NDArray[np.uint8]:
+    """What a caller gives as a page's picture, as `reading.read_page` takes it: (H, W) grey or (H, W, 3) BGR.
+
+    `source` is an image file's bytes, or an array of 8 bits: (H, W) or (H, W, 1) grey, (H, W, 3) BGR, (H, W, 4)
+    BGRA, whose transparency is laid over white. Views, turned and read-only arrays are copied; others aren't.
+
+    Raises `DecodeError`: those of `decode_image`; "image.wrong_type" for other types and depths, "image.wrong_shape"
+    for other shapes, "image.empty", "image.too_large".
+    """
+    if isinstance(source, memoryview) and source.nbytes > MAX_BYTES:
+        raise DecodeError("image", "image.too_large")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return decode_image(bytes(source))
+    if not isinstance(source, np.ndarray):
+        raise DecodeError("image", "image.wrong_type", type(source).__name__)
+    if source.dtype != np.uint8:
+        raise DecodeError("image", "image.wrong_type", str(source.dtype.name))
+    image: NDArray[np.uint8] = np.asarray(source)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
+        raise DecodeError("image", "image.wrong_shape", "x".join(map(str, image.shape)))
+    height, width = image.shape[:2]
+    if not height or not width:
+        raise DecodeError("image", "image.empty")
+    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise DecodeError("image", "image.too_large")
+    if image.shape[2:] == (4,):
+        return _over_white(image[:, :, :3], image[:, :, 3:])
+    return np.require(image, requirements=("C_CONTIGUOUS", "WRITEABLE"))
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
@@ -55,6 +91,8 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
         or pixels > MAX_PIXELS
         or pixels * header.pixel_bytes > MAX_DECODED
         or pixels * header.scans > MAX_SCANNED
+        or header.buffered > MAX_DECODED
+        or len(data) > MAX_CODED.get(header.kind, MAX_BYTES)
     ):
         raise DecodeError("image", "image.too_large")
     if header.truncated:
@@ -65,6 +103,8 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
 
 
 def _decode(data: bytes, header: Header) -> NDArray[np.generic]:
+    if header.kind == "png":
+        data = png_pixels(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError, SystemError) as error:

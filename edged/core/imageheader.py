@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from edged.core.tiff import Tiff, tiff_orientation
 
 
 class Header(NamedTuple):
     """Kind, size in pixels as stored, EXIF orientation (1 when none is given), and whether the end is missing.
 
-    `pixel_bytes` is what a decoder holds for each pixel, `scans` how often it goes over all of them.
+    `pixel_bytes` is what a decoder holds for each pixel, `scans` how often it goes over all of them, `buffered` what
+    it holds beside the picture.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Header(NamedTuple):
     truncated: bool
     pixel_bytes: int = 3
     scans: int = 1
+    buffered: int = 0
 
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -36,6 +37,15 @@ _J2K: Final = b"\xff\x4f\xff\x51"
 _MAX_BOXES: Final = 4096
 """Chunks, boxes or segments followed in one file: far beyond what writers produce."""
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_FILL: Final = re.compile(rb"\xff+", re.DOTALL)
+_COMPRESSIONS: Final = frozenset((1, 2, 3, 4, 5, 7, 8, 32773, 32946))
+"""Of TIFF: none, CCITT, LZW, JPEG, Deflate, PackBits, and Deflate's old number: what scanners write. Each further one
+is another decoder with bounds of its own."""
+_SIZED_BY: Final = frozenset((254, 256, 257, 258, 259, 274, 277, 322, 323))
+"""Tags that bound what a decoder of TIFF does."""
+_PIXELS: Final = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+"""Chunks of a PNG that its picture is made of. The others are texts, profiles and animation: each may unpack to a
+thousand times its size, and decoders unpack them all."""
 _SOF: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 
 
@@ -64,10 +74,10 @@ def _jpeg(data: bytes) -> Header | None:
     orientation = 1
     at, scans, ended = 2, 0, False
     for _ in range(_MAX_BOXES):
-        while data[at] == 0xFF and data[at + 1] == 0xFF:
-            at += 1
-        if data[at] != 0xFF:
+        fill = _FILL.match(data, at)  # any number of them may stand before a marker (ISO/IEC 10918-1 B.1.1.2)
+        if fill is None:
             return None
+        at = fill.end() - 1
         marker = data[at + 1]
         if marker == 0xD9:
             ended = True
@@ -126,6 +136,19 @@ def _png(data: bytes) -> Header | None:
     return Header("png", width or 1, height or 1, orientation, not ended, channels * max(1, depth // 8))
 
 
+def png_pixels(data: bytes) -> bytes:
+    """A PNG that `sniff` found whole, without the chunks that aren't its picture."""
+    kept, at = [_PNG], len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in _PIXELS:
+            kept.append(data[at : at + 12 + length])
+        at += 12 + length
+        if kind == b"IEND":
+            break
+    return b"".join(kept)
+
+
 def _bmp(data: bytes) -> Header | None:
     offset, info = struct.unpack_from("<II", data, 10)
     if info < 40:
@@ -146,7 +169,7 @@ def _bmp_core(data: bytes) -> Header:
 def _webp(data: bytes) -> Header | None:
     (riff,) = struct.unpack_from("<I", data, 4)
     kind = data[12:16]
-    orientation = 1
+    orientation, pixel_bytes = 1, 4
     if kind == b"VP8 ":
         width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
     elif kind == b"VP8L":
@@ -156,9 +179,11 @@ def _webp(data: bytes) -> Header | None:
         width = int.from_bytes(data[24:27], "little") + 1
         height = int.from_bytes(data[27:30], "little") + 1
         orientation = _webp_orientation(data)
+        if data[20] & 2:  # moving: its decoder holds the canvas, a frame and what they make together
+            pixel_bytes = 12
     else:
         return None
-    return Header("webp", width, height, orientation, len(data) < riff + 8, 4)
+    return Header("webp", width, height, orientation, len(data) < riff + 8, pixel_bytes)
 
 
 def _webp_orientation(data: bytes) -> int:
@@ -207,58 +232,20 @@ def _codestream(data: bytes) -> int:
     return len(data)
 
 
-class _Tiff:
-    """The first directory of a classic TIFF file (TIFF 6.0 §2)."""
-
-    _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4}
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.order = "<" if data[:2] == b"II" else ">"
-        (directory,) = struct.unpack_from(self.order + "I", data, 4)
-        (count,) = struct.unpack_from(self.order + "H", data, directory)
-        self.entries: dict[int, tuple[int, int, int]] = {}
-        for i in range(min(count, _MAX_BOXES)):
-            tag, kind, number = struct.unpack_from(self.order + "HHI", data, directory + 2 + 12 * i)
-            self.entries.setdefault(tag, (kind, number, directory + 2 + 12 * i + 8))
-
-    def numbers(self, tag: int) -> Iterator[int]:
-        """The values of a SHORT or LONG tag; nothing when it is absent."""
-        kind, number, at = self.entries.get(tag, (0, 0, 0))
-        if kind not in (3, 4):
-            return
-        size = self._SIZES[kind]
-        if size * number > 4:
-            (at,) = struct.unpack_from(self.order + "I", self.data, at)
-        form = self.order + ("H" if kind == 3 else "I")
-        for i in range(min(number, _MAX_BOXES * 16)):
-            yield struct.unpack_from(form, self.data, at + i * size)[0]
-
-    def first(self, tag: int, default: int) -> int:
-        return next(self.numbers(tag), default)
-
-
 def _tiff(data: bytes) -> Header | None:
-    tiff = _Tiff(data)
-    width, height = tiff.first(256, 0), tiff.first(257, 0)
-    if not width or not height:
+    tiff = Tiff(data)
+    if tiff.odd(_SIZED_BY):
         return None
-    orientation = tiff.first(274, 1)
+    width, height = tiff.first(256, 0), tiff.first(257, 0)
+    if not width or not height or tiff.first(259, 1) not in _COMPRESSIONS:
+        return None
     whole = True
     for offsets, counts in ((273, 279), (324, 325)):
         for offset, count in zip(tiff.numbers(offsets), tiff.numbers(counts), strict=False):
             whole = whole and offset + count <= len(data)
     deepest = max(tiff.numbers(258), default=1)
     pixel_bytes = max(3, tiff.first(277, 1)) * max(1, -(-deepest // 8))
-    return Header("tiff", width, height, orientation, not whole, pixel_bytes)
-
-
-def tiff_orientation(data: bytes) -> int:
-    """The orientation tag of an EXIF block (a TIFF structure), 1 when it has none or is broken."""
-    if not data.startswith((b"II*\x00", b"MM\x00*")):
-        return 1
-    try:
-        value = _Tiff(data).first(274, 1)
-    except struct.error:
-        return 1
-    return value if 1 <= value <= 8 else 1
+    tile = tiff.first(322, 0) * tiff.first(323, 0)
+    return Header(
+        "tiff", width, height, tiff.orientation(), not whole, pixel_bytes, buffered=tile * pixel_bytes
+    )

@@ -6,14 +6,15 @@ a warning: unusual, yet seen on genuine documents.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edged.core.countries import COUNTRIES
-from edged.core.layouts import LAYOUTS, Layout, MrzFormat
+from edged.core.layout_tables import DIGIT, FILLER
+from edged.core.layouts import LAYOUTS, CheckRule, Layout, MrzFormat
 from edged.core.mrz_names import has_gap
+from edged.core.mrz_russian import DIGITS, is_internal_passport
 from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
@@ -35,23 +36,34 @@ _PRINTED_CODES: Final = frozenset(code.ljust(3, "<") for code in COUNTRIES)
 _ICAO_LETTERS: Final = {MrzFormat.TD1: "ACI", MrzFormat.TD2: "ACI", MrzFormat.TD3: "P"}
 """First letters of document codes (Doc 9303-4 to -6). Residence permits with others are about (RP, TR)."""
 
-_PRC_NUMBERS: Final = {
-    "CS": re.compile(r"C[0-9A-HJ-NP-Z][0-9]{7}"),
-    "CD": re.compile(r"L[0-9]{8}"),
-    "CR": re.compile(r"[HM][0-9]{8}"),
-    "CT": re.compile(r"[0-9]{8}<"),
-    "CF": re.compile(r"[HM]A[0-9]{7}"),
+_DIGITS: Final = 8 * (DIGIT,)
+PRC_NUMBERS: Final = {
+    "CS": ("C", DIGIT + "ABCDEFGHJKLMNPQRSTUVWXYZ", *_DIGITS[1:]),
+    "CD": ("L", *_DIGITS),
+    "CR": ("HM", *_DIGITS),
+    "CT": (*_DIGITS, FILLER),
+    "CF": ("HM", "A", *_DIGITS[1:]),
 }
-"""Numbers of the PRC's card permits by document code, as far as they are known: another one is a warning."""
+"""The characters of each position in the numbers of the PRC's card permits, by document code, as far as they are
+known: another number is a warning."""
+
+_IMPLIED_STATES: Final = {MrzFormat.PRC_PERMIT: "CHN", MrzFormat.PRC_CARD: "CHN"}
+"""Issuing states of layouts that don't print one."""
+
+_IMPLIED_NATIONALITIES: Final = {
+    MrzFormat.FRA_ID: "FRA",
+    MrzFormat.PRC_PERMIT: "CHN",
+    MrzFormat.PRC_CARD: "CHN",
+    MrzFormat.PRC_HOME_RETURN: "CHN",
+}
+"""Nationalities of layouts that don't print one: these documents are for nationals only (not `CF` cards)."""
 
 
 class Judge:
     """The rules of one layout; immutable, its places and usual outcomes worked out once."""
 
     __slots__ = (
-        "_checks",
         "_codes",
-        "_letters",
         "_name",
         "_name_field",
         "_number",
@@ -59,7 +71,12 @@ class Judge:
         "_sex",
         "fatal",
         "fine",
+        "first_letters",
+        "implied_nationality",
+        "implied_state",
         "layout",
+        "long_numbers",
+        "outcomes",
     )
 
     def __init__(self, layout: Layout) -> None:
@@ -70,13 +87,20 @@ class Judge:
         self._name = spans.get(self._name_field)
         self._number = spans["document_number"]
         self._sex = layout.spans["sex"][0] if "sex" in spans else None
-        self._letters = _ICAO_LETTERS.get(layout.format)
         self._prc_numbers = layout.format in {MrzFormat.PRC_PERMIT, MrzFormat.PRC_CARD}
-        self._checks = [_check_digits(layout, failing) for failing in range(1 << len(layout.checks))]
+        self.first_letters: str = _ICAO_LETTERS.get(layout.format, "")
+        """First letters of usual document codes; empty where any will do."""
+        self.implied_state: str = _IMPLIED_STATES.get(layout.format, "")
+        self.implied_nationality: str = _IMPLIED_NATIONALITIES.get(layout.format, "")
+        self.long_numbers: bool = any(check.rule is CheckRule.NUMBER_MAY_CONTINUE for check in layout.checks)
+        self.outcomes: list[tuple[FieldCheck, ...]] = [
+            _check_digits(layout, failing) for failing in range(1 << len(layout.checks))
+        ]
+        """One `FieldCheck` for each printed check digit, by the kernel's bit set of failing ones."""
         self.fatal: int = sum(
             1 << index
             for index in range(len(layout.checks))
-            if self._checks[1 << index][index].result is Result.FAILED
+            if self.outcomes[1 << index][index].result is Result.FAILED
         )
         """Bit set of the check digits whose mismatch is a failure."""
         self.fine: tuple[FieldCheck, ...] = tuple(
@@ -85,10 +109,6 @@ class Judge:
             if not name.endswith("_check")
         )
         """The outcome of a document without any oddity."""
-
-    def check_digits(self, failing: int) -> tuple[FieldCheck, ...]:
-        """One `FieldCheck` for each printed check digit; `failing` is the kernel's bit set."""
-        return self._checks[failing]
 
     def fields(
         self, text: str, misplaced: int, birth: MrzDate, expiry: MrzDate | None, unreadable: bool
@@ -127,21 +147,27 @@ class Judge:
             yield no_date("expiry_date", expiry)
         if self._sex is not None and text[self._sex] == "X":
             yield warning("mrz.sex_letter_x", "sex")
-        if self._letters is not None and (text[0] not in self._letters or text[1] == "V"):
+        if self.first_letters and (text[0] not in self.first_letters or text[1] == "V"):
             yield warning("mrz.unusual_document_code", "document_code")
-        if self._prc_numbers and _PRC_NUMBERS[text[:2]].fullmatch(number) is None:
+        if self._prc_numbers and not all(map(str.__contains__, PRC_NUMBERS[text[:2]], number)):
             yield warning("mrz.unusual_number", "document_number")
         if unreadable:
             yield warning("mrz.chinese_name_unreadable", "chinese_name")
 
     def _misplaced_characters(self, text: str, misplaced: int) -> Iterator[FieldCheck]:
-        # The Russian internal passport writes Cyrillic letters in the name as Latin ones and digits.
-        russian_internal = self.layout.format is MrzFormat.TD3 and text.startswith("PNRUS")
         for index, field in enumerate(self.layout.fields):
             if misplaced >> index & 1 and not field.name.endswith("_check"):
-                if field.name == "name" and russian_internal:
+                if field.name == "name" and self._may_hold_digits(text, field.start, field.stop):
                     continue
                 yield failure("mrz.field_characters", _judged_name(field.name))
+
+    def _may_hold_digits(self, text: str, start: int, stop: int) -> bool:
+        """Whether the digits in a name are letters of the Russian internal passport."""
+        return (
+            self.layout.format is MrzFormat.TD3
+            and is_internal_passport(text)
+            and all(character in DIGITS for character in text[start:stop] if character.isdecimal())
+        )
 
 
 def _check_digits(layout: Layout, failing: int) -> tuple[FieldCheck, ...]:

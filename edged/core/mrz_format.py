@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from edged.core import _fastmrz
 from edged.core.layouts import LAYOUTS, CheckDigit, CheckRule, Field, Layout, MrzFormat
 from edged.core.mrz_names import encode_ga, encode_quwei, field_name, join_name
+from edged.core.mrz_russian import DIGITS, is_internal_passport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 def format_mrz(
@@ -37,6 +38,8 @@ def format_mrz(
     """
     layout = LAYOUTS[format]
     values = dict(fields)
+    if "name" in values:
+        raise ValueError(f"{format} has no field name: it is made of surname and given_names")
     if "name" in layout.spans:
         width = _width(layout, "name")
         values["name"] = join_name(values.pop("surname", ""), values.pop("given_names", ""), width)
@@ -50,7 +53,13 @@ def format_mrz(
     unknown = values.keys() - {field.name for field in layout.fields if not _computed(field)}
     if unknown:
         raise ValueError(f"{format} has no field {min(unknown)}")
-    text = "".join(_padded(field, values.get(field.name, "")) for field in layout.fields)
+    russian = format is MrzFormat.TD3 and is_internal_passport(
+        values.get("document_code", "") + values.get("issuing_state", "")
+    )
+    text = "".join(
+        _padded(field, values.get(field.name, ""), DIGITS if russian and field.name == "name" else ())
+        for field in layout.fields
+    )
     for check in layout.checks:
         if long_check and check.name == "document_number":
             continue  # it stands in the optional data
@@ -67,11 +76,13 @@ def _width(layout: Layout, field: str) -> int:
     return stop - start
 
 
-def _padded(field: Field, value: str) -> str:
+def _padded(field: Field, value: str, more: Collection[str]) -> str:
+    """The field as printed; `more` may stand in it beside its alphabet."""
     width = field.stop - field.start
     if len(value) > width:
         raise ValueError(f"{field.name} holds {width} characters")
-    if not all(character in allowed for character, allowed in zip(value, field.alphabets, strict=False)):
+    allowed = zip(value, field.alphabets, strict=False)
+    if not all(character in alphabet or character in more for character, alphabet in allowed):
         raise ValueError(f"{field.name} holds a character that may not stand there")
     return value.ljust(width, "<")
 
@@ -103,6 +114,8 @@ def _spill_long_number(layout: Layout, values: dict[str, str], with_filler: bool
     room = _width(layout, "document_number")
     if len(number) <= room or layout.checks[0].rule is not CheckRule.NUMBER_MAY_CONTINUE:
         return False
+    if not number.isascii():
+        raise ValueError("document_number holds a character that may not stand there")
     head, rest = number[:room], number[room:]
     digit = _fastmrz.check_digit((head + "<" * with_filler + rest).encode("ascii"))
     values["document_number"] = head

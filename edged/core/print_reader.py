@@ -1,21 +1,20 @@
 """The print reader: rows of ordinary print in, what stands at each of their places out, with how sure it is.
 
-The network is our own (`tools/train_print`), 166 thousand parameters, run by `cv2.dnn`. It folds case and accents: a
-letter is its base capital. It knows no words; what a line may say is decided by who asks.
+The network is our own (`tools/train_print`), 166 thousand parameters, run by `edged.core._fastnet`. It folds case and
+accents: a letter is its base capital. It knows no words; what a line may say is decided by who asks.
 """
 
 from __future__ import annotations
 
 import itertools
-import threading
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edged.core.network import load
 from edged.core.strip import straighten
-from edged.core.vision import cv2
 from edged.identity import Identity, Sensitive
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edged.core._fastnet import Net
     from edged.core.page import Row
 
 PRINTED: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./-"
@@ -32,12 +32,10 @@ _BLANK: Final = OTHER + 1
 _HEIGHT: Final = 24
 _CAP: Final = 14.0
 _STRIDE: Final = 2
-_SHEET: Final = 1024
-"""Rows are read packed into sheets of one size, for which the network stays set up."""
+_LONGEST: Final = 1024
+"""Pixels of a row that are read: some ninety characters."""
 _MARGIN: Final = 10
-_MODEL: Final = "print_lines.onnx"
-_LOCK: Final = threading.Lock()
-"""A `cv2.dnn.Net` holds its activations: one reading at a time."""
+_MODEL: Final = "print_lines.net"
 _INK: Final = 0.55
 """Share of some character from which a column holds ink."""
 _WIDE: Final = 6
@@ -114,55 +112,25 @@ def joined(left: PrintLine, right: PrintLine) -> PrintLine:
     )
 
 
-def normalise(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(H, W) grey to zero mean and unit deviation, the same as in training."""
-    values = strip.astype(np.float32)
-    values -= values.mean()
-    values /= max(float(values.std()), 4.0)
-    return values
+def read_rows(grey: NDArray[np.uint8], rows: Sequence[Row], *, most: int) -> list[PrintLine]:
+    """Read rows of a page in their order, up to `most` pixels of strips in all; what comes after isn't looked at.
 
-
-def read_rows(grey: NDArray[np.uint8], rows: Sequence[Row], *, sheets: int) -> list[PrintLine]:
-    """Read rows of a page in their order, until `sheets` sheets are full (3.5 ms each): the others are left out.
-
-    `grey` is (H, W), 8 bits. Rows on which no character stands are left out too.
+    `grey` is (H, W), 8 bits. A row on which no character stands is left out. Any number of threads may read at once.
     """
     lines: list[PrintLine] = []
-    sheet = np.zeros((_HEIGHT, _SHEET), np.float32)
-    on_sheet: list[tuple[Row, int, int]] = []
-    used = filled = 0
     for row in rows:
-        width = min(_SHEET, int(row.length / row.cap * _CAP) // _STRIDE * _STRIDE + 2 * _MARGIN)
-        if used + width > _SHEET:
-            lines += _read_sheet(sheet, on_sheet)
-            on_sheet, used, filled = [], 0, filled + 1
-            sheet[:] = 0
-        if filled >= sheets:
+        width = min(_LONGEST, int(row.length / row.cap * _CAP) // _STRIDE * _STRIDE + 2 * _MARGIN)
+        most -= width
+        if most < 0:
             break
-        sheet[:, used : used + width] = normalise(straighten(grey, row, row.cap / _CAP, width, _HEIGHT))
-        on_sheet.append((row, used, width))
-        used += width
-    if on_sheet:
-        lines += _read_sheet(sheet, on_sheet)
+        strip = np.ascontiguousarray(straighten(grey, row, row.cap / _CAP, width, _HEIGHT))
+        lines.append(to_line(_net().probabilities(strip[None])[0], row))
     return [line for line in lines if len(line)]
 
 
 @cache
-def _net() -> Any:
-    model = files("edged.core").joinpath("models", _MODEL).read_bytes()
-    return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-
-
-def _read_sheet(sheet: NDArray[np.float32], rows: list[tuple[Row, int, int]]) -> list[PrintLine]:
-    with _LOCK:
-        net = _net()
-        net.setInput(sheet[None, None])
-        logits = net.forward()[0, :, 0, :].T
-    values = np.exp(logits - logits.max(axis=1, keepdims=True))
-    columns = np.asarray(values / values.sum(axis=1, keepdims=True), np.float32)
-    return [
-        to_line(columns[start // _STRIDE : (start + width) // _STRIDE], row) for row, start, width in rows
-    ]
+def _net() -> Net:
+    return load(files("edged.core").joinpath("models", _MODEL).read_bytes())
 
 
 def to_line(columns: NDArray[np.float32], row: Row) -> PrintLine:

@@ -35,8 +35,8 @@ pixels high there."""
 _LENGTHS: Final = (8.0, 45.0)
 """Length of rows that may hold a number, in capitals: 15 narrow characters alone, 18 wide ones with a caption."""
 _ROWS: Final = 24
-_SHEETS: Final = 6
-"""Rows, and sheets of them, read in one sense: four senses take 80 ms at most."""
+_MOST: Final = 6_000
+"""Rows, and pixels of their strips, read in one sense: bounds the time."""
 _TILTED: Final = math.radians(1.5)
 """Tilt from which the picture is turned level and searched again."""
 _SURE: Final = 0.9
@@ -84,7 +84,7 @@ def read_card_number(image: NDArray[np.uint8]) -> CardReading:
     sure: dict[str, tuple[CardNumber, tuple[float, ...], Row]] = {}
     seen = False
     for rows in _candidates(grey):
-        for line in read_rows(grey, rows, sheets=_SHEETS):
+        for line in read_rows(grey, rows, most=_MOST):
             for number, shares in numbers_on(line):
                 seen = True
                 if number.check.result is Result.SUCCESSFUL and min(shares) >= _SURE:

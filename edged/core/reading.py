@@ -1,4 +1,4 @@
-"""A picture of a page becomes an MRZ, judged: `read_page`.
+"""A picture of a page becomes an MRZ, judged: `read_page`; several pictures of one page become one: `Burst`.
 
 What stands on the page is read, never guessed: a reading is valid only when its layout is known, its check
 digits and fields are right, and every character, those no check digit covers above all, is sure in the
@@ -7,21 +7,17 @@ picture itself.
 
 from __future__ import annotations
 
-import math
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from edged.core import quality
-from edged.core.block import Budget, Reading, read_block
-from edged.core.lattice import Decision, decide
+from edged.core.laps import Laps
 from edged.core.layouts import MrzFormat
 from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
-from edged.core.page import locate
+from edged.core.sight import Sight, look
 from edged.core.vision import cv2
-from edged.errors import DecodeError
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
 
@@ -30,23 +26,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edged.core.lattice import Decision
     from edged.core.mrz import Mrz
-    from edged.core.page import Block, Row
+    from edged.core.page import Row
 
-_MAX_BLOCKS: Final = 6
-"""Candidates read on one page: an MRZ is among the first two or three, and time is bounded."""
-_ASKEW: Final = (math.radians(30), math.radians(-30))
-_MAX_BLOCKS_ASKEW: Final = 3
-"""Where to look when no MRZ stands near a right angle: with these two every angle is covered."""
-_ONE_LINE: Final = (24.0, 38.0)
-"""Length of a permit's only line in heights of its capitals."""
-_LEAST_SIDE: Final = 24
-_MOST_OBLONG: Final = 30.0
-"""Smallest side in pixels, and longest shape, of a picture in which an MRZ may be read: one line alone is 25 to 1."""
-_NO_MRZ: Final = "reading.no_mrz"
-_PART: Final = 8
-_PART_LEGIBLE: Final = 0.8
-"""Characters, and their legibility, from which a row is taken for a part of an MRZ."""
 _SURE_COVERED: Final = 0.50
 """Confidence a character needs where a check digit speaks for it too."""
 _SURE_ALONE: Final = 0.97
@@ -60,6 +43,8 @@ _MAX_UNSURE: Final = 0.2
 _MAY_BE_LONGER: Final = frozenset((MrzFormat.TD2, MrzFormat.MRVB))
 """What the first 36 characters of a passport's or a visa's 44 look like, check digits and all but one included. A page
 that the picture's edge cuts there, or a document code of passports in this size, isn't trusted."""
+_SEEN_WELL: Final = frozenset(("reading.no_document", "reading.two_documents"))
+"""Refusals that no better picture would change."""
 _BLIND: Final = 0.5
 _MAX_BLIND: Final = 3
 """So many characters that are more likely wrong than right, in an MRZ whose checks fail: nothing was read."""
@@ -77,6 +62,8 @@ class PageReading(Identity):
         changed: characters the layout or the check digits decided against the picture's first choice.
         reasons: why it isn't valid, or what to do for a better picture.
         rotation: degrees (0, 90, 180, 270) clockwise that make the MRZ upright.
+        sure: every character is, right or wrong: no other picture of this page would say anything else.
+        frames: pictures it was read from.
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
         timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "total").
         portrait_seen: always False so far: portraits are found by a later release.
@@ -88,17 +75,19 @@ class PageReading(Identity):
         "checks",
         "confidence",
         "document_present",
+        "frames",
         "mrz",
         "name_confidence",
         "portrait_seen",
         "reasons",
         "rotation",
         "rows",
+        "sure",
         "timings_ms",
         "valid",
     )
 
-    def __init__(self, page: _Page, timings_ms: dict[str, float]) -> None:
+    def __init__(self, page: Page, timings_ms: dict[str, float]) -> None:
         self.document_present: bool = page.quality.document_present
         self.mrz: Mrz | None = page.mrz
         self.confidence: float = page.confidence
@@ -106,6 +95,8 @@ class PageReading(Identity):
         self.changed: int = page.changed
         self.rotation: int = page.rotation
         self.rows: tuple[Row, ...] = page.rows
+        self.sure: bool = page.mrz is not None and page.sure
+        self.frames: int = page.frames
         self.portrait_seen: bool = False
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
@@ -113,7 +104,7 @@ class PageReading(Identity):
         self.reasons: tuple[Reason, ...] = _reasons(page, self.valid)
 
 
-class _Page(NamedTuple):
+class Page(NamedTuple):
     """Everything found out about one page."""
 
     quality: quality.Quality
@@ -128,6 +119,7 @@ class _Page(NamedTuple):
     why: tuple[Reason, ...] = ()
     advice: tuple[Reason, ...] = ()
     rows: tuple[Row, ...] = ()
+    frames: int = 1
 
 
 def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
@@ -136,156 +128,80 @@ def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
     Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of
     milliseconds and lets other threads run meanwhile (OpenCV releases the GIL).
     """
-    clock = _Clock()
-    grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    measured = quality.measure(grey)
-    clock.lap("quality")
-    page = _Page(measured, why=(Reason("reading.no_document"),))
-    if measured.document_present and (
-        min(grey.shape) < _LEAST_SIDE or max(grey.shape) > _MOST_OBLONG * min(grey.shape)
-    ):
-        page = _Page(measured, why=(Reason(_NO_MRZ),))
-    elif measured.document_present:
-        page = _read(grey, measured, today, clock)
-    return PageReading(page, clock.finish())
+    laps = Laps()
+    page = judge(look(grey_of(image), laps), today)
+    laps("decide")
+    return PageReading(page, laps.finish())
 
 
-class _Clock:
-    """Milliseconds by stage, for tuning: nothing is decided by them."""
-
-    def __init__(self) -> None:
-        self.began = self.last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = round((now - self.last) * 1000, 3)
-        self.last = now
-
-    def finish(self) -> dict[str, float]:
-        self.laps["total"] = round((time.perf_counter() - self.began) * 1000, 3)
-        return self.laps
+def grey_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture in grey, contiguous."""
+    return np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
 
 
-def _read(grey: NDArray[np.uint8], measured: quality.Quality, today: datetime.date, clock: _Clock) -> _Page:
-    blocks = locate(grey)
-    clock.lap("locate")
-    budget = Budget()
-    readings, missing = _read_blocks(grey, blocks, budget)
-    for angle in _ASKEW:
-        if readings or missing != _NO_MRZ:
-            break
-        readings, missing = _read_blocks(grey, locate(grey, turned=angle)[:_MAX_BLOCKS_ASKEW], budget)
-    clock.lap("read")
-    if budget.exhausted:  # what wasn't looked at may be a second document
-        return _Page(measured, why=(Reason("reading.illegible"),), advice=quality.of_page(grey))
-    if len(readings) > 1:
-        return _Page(measured, why=(Reason("reading.two_documents"),))
-    if not readings:
-        return _Page(measured, why=(Reason(missing),), advice=quality.of_page(grey))
-    reading = readings[0]
-    advice = quality.of_rows(grey, reading.rows)
-    try:
-        decision = decide(reading.cells)
-    except DecodeError as error:
-        return _Page(measured, why=(Reason(error.code),), advice=advice)
-    finally:
-        clock.lap("decide")
-    if decision is None:
-        return _Page(measured, why=(Reason("reading.no_mrz"),), advice=advice)
-    return _judge(grey, measured, reading, decision, today, advice)._replace(rows=reading.rows)
-
-
-def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -> tuple[list[Reading], str]:
-    """The MRZs among the candidates, best first, and the code of why there is none, should there be none."""
-    readings: list[Reading] = []
-    missing = _NO_MRZ
-    for block in blocks[:_MAX_BLOCKS]:
-        if readings and not _may_be_another(block, readings):
-            continue
-        if budget.exhausted:
-            break
-        found = read_block(grey, block, budget)
-        if isinstance(found, Reading):
-            if not any(_overlap(found.rows[0], other.rows[0]) for other in readings):
-                readings.append(found)
-        elif found is not None and found.characters >= _PART:
-            if found.at_border:
-                missing = "reading.mrz_cut"
-            elif found.rows > 1 and found.legibility > _PART_LEGIBLE and missing == _NO_MRZ:
-                missing = "reading.illegible"
-    readings.sort(key=lambda reading: -reading.legibility)
-    # A row of print that fills one line of thirty by chance is no second document.
-    strong = [r for r in readings if r.legibility > 0.75 * readings[0].legibility and _is_mrz(r)]
-    return strong or readings[:1], missing
-
-
-def _may_be_another(block: Block, readings: list[Reading]) -> bool:
-    """Whether a block may be a second document's MRZ: not the first one's own rows, nor a short line of print."""
-    row = block.rows[0]
-    if any(_overlap(reading.rows[0], row) for reading in readings):
-        return False
-    return len(block.rows) > 1 or _ONE_LINE[0] < row.length / row.cap < _ONE_LINE[1]
-
-
-def _is_mrz(reading: Reading) -> bool:
-    try:
-        return decide(reading.cells) is not None
-    except DecodeError:
-        return True
-
-
-def _overlap(row: Row, other: Row) -> bool:
-    across = -(other.x - row.x) * row.dy + (other.y - row.y) * row.dx
-    along = (other.x - row.x) * row.dx + (other.y - row.y) * row.dy
-    return abs(across) < 8 * row.cap and abs(along) < row.length
-
-
-def _judge(
-    grey: NDArray[np.uint8],
-    measured: quality.Quality,
-    reading: Reading,
-    decision: Decision,
-    today: datetime.date,
-    advice: tuple[Reason, ...],
-) -> _Page:
+def judge(sight: Sight, today: datetime.date) -> Page:
+    """What a frame's evidence, or that of several frames put together, is worth."""
+    reading, decision, grey, measured = sight.reading, sight.decision, sight.grey, sight.quality
+    if reading is None or decision is None:
+        assert sight.missing is not None
+        return Page(measured, why=(sight.missing,), advice=_advice(sight))
     confidence = decision.confidence * np.minimum(1.0, np.concatenate(reading.presence) * 1.1)
     unsure = _unsure(decision, confidence, _SURE_ALONE) | reading.fouled
-    least, least_alone = float(confidence.min()), float(confidence[~decision.covered].min(initial=1.0))
     rotation = _rotation(reading.rows[0])
-    cut_off = _leaves(grey, reading.rows)
-    if unsure.any() and cut_off:
-        return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
+
+    def refused(code: str) -> Page:
+        return Page(
+            measured, rotation=rotation, why=(Reason(code),), advice=_advice(sight), rows=reading.rows
+        )
+
+    if unsure.any() and _leaves(grey, reading.rows):
+        return refused("reading.mrz_cut")
     if float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE:
-        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
+        return refused("reading.illegible")
     mrz = parse_mrz(decision.lines, today=today)
-    blind = int((confidence < _BLIND).sum())
-    if blind >= _MAX_BLIND and not (mrz.check_digits_ok and mrz.fields_ok):
-        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
+    right = mrz.check_digits_ok and mrz.fields_ok
+    if int((confidence < _BLIND).sum()) >= _MAX_BLIND and not right:
+        return refused("reading.illegible")
     if decision.format in _MAY_BE_LONGER and (reading.at_border or reading.runs_on):
-        return _Page(measured, rotation=rotation, why=(Reason("reading.mrz_cut"),), advice=advice)
+        return refused("reading.mrz_cut")
     if decision.format is MrzFormat.MRVB and not too_narrow_for_more(
         grey, reading.rows, len(decision.lines[0])
     ):
-        return _Page(measured, rotation=rotation, why=(Reason("reading.may_be_longer"),), advice=advice)
+        return refused("reading.may_be_longer")
     sure = not unsure.any() and not decision.ambiguous
     if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
         sure = False
-    if reading.runs_on and not (mrz.check_digits_ok and mrz.fields_ok):
+    if reading.runs_on and not right:
         sure = False  # it may be ours, read one place off
     if not sure and all(check.result is not Result.SUCCESSFUL for check in mrz.check_digits):
-        return _Page(measured, rotation=rotation, why=(Reason("reading.illegible"),), advice=advice)
+        return refused("reading.illegible")
     if sure and any(check.reason is not None for check in mrz.field_checks):
         # Odd contents (an unknown state, a number of unusual form) are more often misread than odd.
         unsure = _unsure(decision, confidence, _SURE_ODD)
         sure = not unsure.any()
-    if sure:
-        return _Page(measured, mrz, sure, True, least, least_alone, decision.changed, rotation)
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
-    proven = not decision.ambiguous
-    return _Page(
-        measured, mrz, sure, proven, least, least_alone, decision.changed, rotation, (doubt,), advice
+    return Page(
+        measured,
+        mrz,
+        sure,
+        sure or not decision.ambiguous,
+        float(confidence.min()),
+        float(confidence[~decision.covered].min(initial=1.0)),
+        decision.changed,
+        rotation,
+        () if sure else (doubt,),
+        () if sure else _advice(sight),
+        reading.rows,
     )
+
+
+def _advice(sight: Sight) -> tuple[Reason, ...]:
+    """What would make a better picture of it."""
+    if sight.missing is not None and sight.missing.code in _SEEN_WELL:
+        return ()
+    if sight.reading is None:
+        return quality.of_page(sight.grey)
+    return quality.of_rows(sight.grey, sight.reading.rows)
 
 
 def _unsure(decision: Decision, confidence: NDArray[np.float32], alone: float) -> NDArray[np.bool_]:
@@ -313,7 +229,7 @@ def _rotation(row: Row) -> int:
     return int(round(-angle / 90.0) * 90) % 360
 
 
-def _checks(page: _Page) -> tuple[Check, ...]:
+def _checks(page: Page) -> tuple[Check, ...]:
     present = page.quality.document_present
     detected = Check(
         "document_detected",
@@ -345,7 +261,7 @@ def _checks(page: _Page) -> tuple[Check, ...]:
 _MRZ_CHECKS: Final = ("mrz_read", "mrz_check_digits", "mrz_fields")
 
 
-def _judged(name: str, ok: bool, page: _Page, reasons: tuple[Reason, ...]) -> Check:
+def _judged(name: str, ok: bool, page: Page, reasons: tuple[Reason, ...]) -> Check:
     """A wrong check digit in a reading that isn't sure may be our misreading: undetermined, not failed."""
     if ok:
         return Check(name, Result.SUCCESSFUL, reasons)
@@ -354,7 +270,7 @@ def _judged(name: str, ok: bool, page: _Page, reasons: tuple[Reason, ...]) -> Ch
     return Check(name, Result.UNDETERMINED, (*page.why, *reasons))
 
 
-def _reasons(page: _Page, valid: bool) -> tuple[Reason, ...]:
+def _reasons(page: Page, valid: bool) -> tuple[Reason, ...]:
     found = list(page.why)
     if page.mrz is not None and not valid:
         found += [reason for reason in page.mrz.reasons if reason not in found]

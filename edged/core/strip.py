@@ -6,6 +6,7 @@ training.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -24,6 +25,11 @@ MAX_STRIP: Final = 1280
 _MARGIN: Final = 2.6
 """Extra length at each end of a row, in heights of its capitals: fillers too faint for the locator."""
 _SEGMENTS: Final = 8
+_TALL: Final = int(STRIP_CAP * 3)
+_SIZES: Final = (11, 26)
+_GAP: Final = 4
+"""A row is measured in so many parts, on so many pixels of height, in which its capitals are 11 to 25 high and stand
+out from these pixels above and below."""
 _SOFTENED: Final = 1 / 0.6
 """Page pixels per strip pixel from which a strip is softened before it is sampled."""
 _FINE_STEP: Final = 1.3
@@ -53,15 +59,16 @@ def cut(grey: NDArray[np.uint8], row: Row, *, margin: float = _MARGIN) -> Strip:
     return Strip(straighten(grey, row, scale, width, STRIP_HEIGHT), row, scale)
 
 
+def _to_page(row: Row, along: float, across: float, width: int, height: int) -> NDArray[np.float64]:
+    """The (2, 3) way to the page from `height` by `width` pixels around the row's centre, of this size on the page."""
+    right, down = (width - 1) / 2, (height - 1) / 2
+    a, b, c, d = row.dx * along, -row.dy * across, row.dy * along, row.dx * across
+    return np.array([[a, b, row.x - a * right - b * down], [c, d, row.y - c * right - d * down]])
+
+
 def straighten(grey: NDArray[np.uint8], row: Row, scale: float, width: int, height: int) -> NDArray[np.uint8]:
     """(`height`, `width`) pixels around the row's centre, level with it, `scale` page pixels each."""
-    dx, dy = row.dx * scale, row.dy * scale
-    to_page = np.array(
-        [
-            [dx, -dy, row.x - dx * (width - 1) / 2 + dy * (height - 1) / 2],
-            [dy, dx, row.y - dy * (width - 1) / 2 - dx * (height - 1) / 2],
-        ]
-    )
+    to_page = _to_page(row, scale, scale, width, height)
     if scale <= _SOFTENED:
         return _sampled(grey, to_page, width, height, cv2.INTER_CUBIC if scale < 1 else cv2.INTER_LINEAR)
     # The same softening as in training, against aliasing; on a finer strip, since the page around a tilted row is far
@@ -93,52 +100,61 @@ def _sampled(
 def refine(grey: NDArray[np.uint8], row: Row) -> Row:
     """The row with its height, place and slope measured on the full-resolution page."""
     scale = row.cap / STRIP_CAP
-    height = int(STRIP_CAP * 3)
-    width = max(64, min(MAX_STRIP, int(row.length / scale)))
-    rough = straighten(grey, row, scale, width, height)
-    kernel = np.ones((13, 13), np.uint8)
-    ink = cv2.morphologyEx(rough, cv2.MORPH_BLACKHAT, kernel).astype(np.float32)
-    level = np.percentile(ink, 90)
-    ink = np.minimum(ink / max(float(level), 1.0), 1.0)
-    segments = np.array([part.mean(axis=1) for part in np.array_split(ink, _SEGMENTS, axis=1)])
-    cap, centre = _best_band(segments.mean(axis=0)[None], np.arange(11.0, 26.0))[0]
-    fitted = np.array([_best_band(s[None], np.array([cap]))[0][1] for s in segments])
-    x = (np.arange(_SEGMENTS) + 0.5) / _SEGMENTS - 0.5
-    slope = _median_slope(x, fitted)
-    centre = float(np.median(fitted - slope * x))
-    angle = slope / width
+    span = max(64.0, min(float(MAX_STRIP), row.length / scale))
+    # Along the row every other pixel is enough to measure it across.
+    columns = int(span / 2 / _SEGMENTS) * _SEGMENTS
+    step = span / columns
+    rough = _sampled(
+        grey, _to_page(row, scale * step, scale, columns, _TALL), columns, _TALL, cv2.INTER_LINEAR
+    )
+    ink = cv2.morphologyEx(rough, cv2.MORPH_BLACKHAT, np.ones((13, 7), np.uint8))
+    counts = np.cumsum(cv2.calcHist([ink], [0], None, [256], [0, 256]))
+    level = max(int(np.searchsorted(counts, 0.9 * ink.size)), 1)
+    ink = cv2.convertScaleAbs(ink, alpha=255.0 / level)
+    segments = ink.reshape(_TALL, _SEGMENTS, -1).mean(axis=2).T / 255.0
+    whole = _band_scores(segments.mean(axis=0)[None])[0]
+    best = int(whole.argmax())
+    size = _BANDS.size[best]
+    alike = np.flatnonzero(_BANDS.size == size)
+    fitted = _BANDS.middle[alike[_band_scores(segments)[:, alike].argmax(axis=1)]]
+    # Theil–Sen: no single stray segment tilts the row.
+    slope = float(np.median((fitted[_LATER] - fitted[_EARLIER]) / _APART))
+    centre = float(np.median(fitted - slope * _PLACES))
+    angle = slope / span
     dx, dy = row.dx - row.dy * angle, row.dy + row.dx * angle
-    norm = float(np.hypot(dx, dy))
-    moved = row.moved(0.0, (centre - (height - 1) / 2) * scale)
-    return moved._replace(dx=dx / norm, dy=dy / norm, cap=cap * scale)
+    norm = math.hypot(dx, dy)
+    moved = row.moved(0.0, (centre - (_TALL - 1) / 2) * scale)
+    return moved._replace(dx=dx / norm, dy=dy / norm, cap=float(size) * scale)
 
 
-def _median_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Theil–Sen: no single stray segment tilts the row."""
-    i, j = np.triu_indices(len(x), 1)
-    return float(np.median((y[j] - y[i]) / (x[j] - x[i])))
+class _Bands(NamedTuple):
+    """Every height and place that the band of a row's capitals may have, in pixels: (bands,) each."""
+
+    top: NDArray[np.intp]
+    size: NDArray[np.intp]
+    middle: NDArray[np.float64]
+    off: NDArray[np.float64]
 
 
-def _best_band(profiles: NDArray[np.float32], caps: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """For each profile of ink by row: (height, centre) of the band that stands out most from its surroundings."""
-    out = []
-    gap = 4
-    for profile in profiles:
-        total = np.concatenate([[0.0], np.cumsum(profile)])
-        best = (-1e9, STRIP_CAP, len(profile) / 2)
-        for cap in caps:
-            size = int(cap)
-            tops = np.arange(gap, len(profile) - size - gap + 1)
-            inside = (total[tops + size] - total[tops]) / size
-            around = (total[tops] - total[tops - gap] + total[tops + size + gap] - total[tops + size]) / (
-                2 * gap
-            )
-            middle = tops + (size - 1) / 2
-            off = np.abs(middle - (len(profile) - 1) / 2)
-            # Neighbouring lines lie within the picture: stay near where the locator pointed.
-            score = (inside - around) * np.sqrt(size) - 0.004 * off
-            k = int(np.argmax(score))
-            if score[k] > best[0]:
-                best = (float(score[k]), float(size), float(middle[k]))
-        out.append((best[1], best[2]))
-    return out
+def _bands() -> _Bands:
+    pairs = [(top, size) for size in range(*_SIZES) for top in range(_GAP, _TALL - size - _GAP + 1)]
+    top, size = np.array(pairs).T
+    middle = top + (size - 1) / 2
+    # Neighbouring lines lie within the picture: stay near where the locator pointed.
+    return _Bands(top, size, middle, 0.004 * np.abs(middle - (_TALL - 1) / 2))
+
+
+_BANDS: Final = _bands()
+_EARLIER, _LATER = np.triu_indices(_SEGMENTS, 1)
+_PLACES: Final = (np.arange(_SEGMENTS) + 0.5) / _SEGMENTS - 0.5
+_APART: Final = _PLACES[_LATER] - _PLACES[_EARLIER]
+
+
+def _band_scores(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(profiles, bands): how much each band stands out from its surroundings in ink by pixel row."""
+    top, size, _, off = _BANDS
+    total = np.zeros((len(profiles), _TALL + 1))
+    np.cumsum(profiles, axis=1, out=total[:, 1:])
+    upper, lower = total[:, top], total[:, top + size]
+    around = (upper - total[:, top - _GAP] + total[:, top + size + _GAP] - lower) / (2 * _GAP)
+    return np.asarray(((lower - upper) / size - around) * np.sqrt(size) - off)

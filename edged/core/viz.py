@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core import viz_captions
-from edged.core.layouts import SHAPES, DocumentClass, MrzFormat
+from edged.core.layouts import DocumentClass, MrzFormat
 from edged.core.print_reader import PRINTED, PrintLine, joined, read_rows
 from edged.core.print_rows import print_rows, turn_level
 from edged.core.print_text import Places
+from edged.core.ruler import ruler
 from edged.core.vision import cv2
 from edged.core.viz_dates import PrintedDate, find_dates
 from edged.identity import Identity
@@ -33,12 +34,10 @@ if TYPE_CHECKING:
 
 CHECK_NAMES: Final = ("viz_birth_date", "viz_expiry_date", "viz_document_number")
 
-_PITCH_MM: Final = 2.54
-"""Distance of an MRZ's characters (ICAO Doc 9303-3 §4.1)."""
 _PER_MM: Final = 5.0
 """Pixels a millimetre in which rows are looked for: print from 1 to 8 mm is found."""
-_SHEETS: Final = 18
-"""Sheets read on one page: 60 ms; a full visual zone takes six to ten."""
+_MOST: Final = 18_000
+"""Pixels of strips read on one page: a full visual zone has half as many."""
 _SIZES_MM: Final = {
     MrzFormat.TD3: (125.0, 88.0),
     MrzFormat.MRVA: (120.0, 80.0),
@@ -113,7 +112,7 @@ def read_visual_zone(image: NDArray[np.uint8], reading: PageReading) -> VisualZo
     rows = print_rows(turn_level(grey, (top.dx, top.dy), frame.per_mm / _PER_MM))
     placed = [(not inside, row) for row in rows for own, inside in [frame.place(row)] if not own]
     placed.sort(key=lambda one: one[0])  # the document's own print first: time is bounded
-    lines = tuple(read_rows(grey, [row for _, row in placed], sheets=_SHEETS))
+    lines = tuple(read_rows(grey, [row for _, row in placed], most=_MOST))
     return VisualZone(lines, tuple(frame.place(line.row)[1] for line in lines))
 
 
@@ -145,8 +144,7 @@ def _undetermined(name: str, code: str) -> Check:
 
 def _frame(rows: tuple[Row, ...], format_: MrzFormat) -> _Frame:
     top = rows[0]
-    characters = SHAPES[format_][1]
-    per_mm = top.length / (characters * _PITCH_MM)
+    per_mm = ruler(rows, format_).unit
     width, height = _SIZES_MM.get(format_, _CARD_MM)
     _, last = top.offset(rows[-1])
     band = (-1.1 * top.cap, last + 1.1 * top.cap)

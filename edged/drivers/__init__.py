@@ -39,6 +39,11 @@ class Head(Device, Protocol):
         """Whether something lies in the window."""
         ...
 
+    @property
+    def lights(self) -> frozenset[Light]:
+        """What the window can be lit with; white always."""
+        ...
+
     def events(self) -> AsyncIterator[HeadEvent]:
         """What happens at the head, in order. One consumer."""
         ...
@@ -58,6 +63,11 @@ class Head(Device, Protocol):
 
 class Camera(Device, Protocol):
     """The camera behind the window."""
+
+    @property
+    def lights(self) -> frozenset[Light]:
+        """Under which lights what lies in the window can be photographed now; white always."""
+        ...
 
     async def capture(self, light: Light) -> Frame:
         """One frame under `light`.

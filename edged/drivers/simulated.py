@@ -6,6 +6,7 @@ The hand of a demonstration or test reaches the glass through a Unix socket, one
     {"do": "press"}    {"do": "unplug", "device": "camera"}    {"do": "plug", "device": "camera"}
 
 and is answered `{"ok": true, "indication": …, "light": …, "beeps": …}` or `{"ok": false, "error": <code>}`.
+A side in infrared or ultraviolet is a file beside it: `front.ir.png` for `front.jpg`.
 Verdicts made with these devices say so: their provenance is simulated, and they are never `live`.
 """
 
@@ -33,6 +34,7 @@ from edged.events import (
     Indication,
     Light,
 )
+from edged.specimens import under_light
 from edged.uplink.envelope import Provenance
 
 if TYPE_CHECKING:
@@ -97,9 +99,13 @@ class SimulatedGlass:
         if device in self._unplugged:
             raise DeviceGoneError(device, "device.unplugged")
 
-    def showing(self) -> Path | None:
-        """The file of the side that faces the camera; None when the glass is empty."""
-        return self._sides[self._side] if self._sides else None
+    def showing(self, light: Light = Light.WHITE) -> Path | None:
+        """The file of the side that faces the camera, as seen under `light`; None when there is none."""
+        file = self._sides[self._side] if self._sides else None
+        if file is None or light is Light.WHITE:
+            return file
+        other = under_light(file, light)
+        return other if other.is_file() else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -196,6 +202,11 @@ class SimulatedHead:
         """Whether a document lies on the glass."""
         return self._glass.document_present
 
+    @property
+    def lights(self) -> frozenset[Light]:
+        """All of them: lighting a file takes nothing."""
+        return frozenset(Light)
+
     async def __aenter__(self) -> Self:
         await self._glass.open()
         return self
@@ -211,7 +222,7 @@ class SimulatedHead:
             yield await self._glass.happened.get()
 
     async def illuminate(self, light: Light, milliseconds: int) -> None:  # noqa: ARG002 - files need no time
-        """Remember the light; a file looks the same under any."""
+        """Remember the light."""
         self._glass.plugged("head")
         self._glass.light = light
 
@@ -227,7 +238,10 @@ class SimulatedHead:
 
 
 class FileCamera:
-    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`."""
+    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`.
+
+    A side without a file for a light looks under it as it does under white.
+    """
 
     def __init__(self, glass: SimulatedGlass) -> None:
         self._glass = glass
@@ -236,6 +250,11 @@ class FileCamera:
     def provenance(self) -> Provenance:
         """Simulated, and saying so."""
         return Provenance(driver="files", identity="simulated-camera", simulated=True)
+
+    @property
+    def lights(self) -> frozenset[Light]:
+        """White, and what there is a file for."""
+        return frozenset(light for light in Light if light is Light.WHITE or self._glass.showing(light))
 
     async def __aenter__(self) -> Self:
         return self
@@ -248,7 +267,7 @@ class FileCamera:
     async def capture(self, light: Light) -> Frame:
         """Decode the file on the glass; `DeviceGoneError` when unplugged, also while decoding."""
         self._glass.plugged("camera")
-        file = self._glass.showing()
+        file = self._glass.showing(light) or self._glass.showing()
         if file is None:
             raise DeviceError("camera", "device.glass_empty")
         frame = await asyncio.to_thread(_decode, file, light)

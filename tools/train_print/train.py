@@ -23,7 +23,7 @@ BATCH = 96
 
 
 def normalise(strips: np.ndarray) -> np.ndarray:
-    """Zero mean, unit deviation a strip: the same as `edged.core.print_reader.normalise`."""
+    """Zero mean, unit deviation a strip: the same as `edged.core._fastnet` does."""
     values = strips.astype(np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)
     return values / np.maximum(values.std(axis=(1, 2), keepdims=True), 4.0)

@@ -1,0 +1,94 @@
+"""Photographs the window and reads what it shows: the camera, the lights, the reading thread, the sides at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from edged import log
+from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.events import CaptureFailed, DeviceGone, Event, Frame, FrameCaptured, Light, PageRead
+from edged.side import ReadSide, Side
+from edged.verdict import Reason
+
+if TYPE_CHECKING:
+    from edged.core.reading import PageReading
+    from edged.drivers import Camera, Head
+    from edged.orders import Capture
+
+ILLUMINATION_MS = 120
+"""How long the window is lit for a frame: longer than any camera's exposure, too short to bother a clerk."""
+
+BeginSide = Callable[[], Side]
+"""A side of which nothing is known yet."""
+
+
+class Optics:
+    """Answers the commands to capture and to read. Keeps the sides of one document until `forget`."""
+
+    def __init__(self, head: Head, camera: Camera, begin_side: BeginSide) -> None:
+        self._head = head
+        self._camera = camera
+        self._begin_side = begin_side
+        self._sides: list[Side] = []
+        self._reading_thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
+        self._reading_since: float | None = None
+        self._log = log.get("station")
+
+    async def capture(self, asked: Capture, wanted: Callable[[], bool]) -> Event:
+        """Photograph the window, unless the picture isn't `wanted` any more after the pause."""
+        try:
+            if asked.pause_s:
+                await asyncio.sleep(asked.pause_s)
+                if not wanted():
+                    return CaptureFailed(Reason("inspection.cancelled"))
+            await self._head.illuminate(asked.light, ILLUMINATION_MS)
+            frame = await self._camera.capture(asked.light)
+            return FrameCaptured(frame, (self._head.lights & self._camera.lights) | {Light.WHITE})
+        except DeviceGoneError as error:
+            return DeviceGone(error.device)
+        except (DeviceError, DecodeError) as error:
+            return CaptureFailed(Reason(error.code))
+        except Exception as error:  # noqa: BLE001 - a document must never be able to take the daemon down
+            self._log.error("capturing failed; please report this", exc_info=error)
+            return CaptureFailed(Reason("inspection.internal_error"))
+
+    async def read(self, frame: Frame, *, again: bool) -> Event:
+        """Read a frame in the reading thread: `again` with those of its side, or as the first of the next side."""
+        try:
+            if not again:
+                self._sides.append(self._begin_side())
+            loop = asyncio.get_running_loop()
+            side = self._sides[-1]
+            return PageRead(await loop.run_in_executor(self._reading_thread, self._timed, side, frame))
+        except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
+            self._log.error("reading a page failed; please report this", exc_info=error)
+            return CaptureFailed(Reason("inspection.internal_error"))
+
+    def _timed(self, side: Side, frame: Frame) -> PageReading:
+        """In the reading thread."""
+        self._reading_since = time.monotonic()
+        try:
+            return side.add(frame)
+        finally:
+            self._reading_since = None
+
+    def read_sides(self, readings: Sequence[PageReading]) -> tuple[ReadSide, ...]:
+        """The sides that were begun, in order, each with the reading that stands for it."""
+        return tuple(side.read(reading) for side, reading in zip(self._sides, readings, strict=True))
+
+    def forget(self) -> None:
+        """Drop the sides with all their pictures."""
+        self._sides.clear()
+
+    def reading_for_s(self) -> float:
+        """For how long the reading thread has been at one page; 0 when it isn't."""
+        since = self._reading_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def close(self) -> None:
+        """Take no further page; the one at hand is read to its end."""
+        self._reading_thread.shutdown(wait=False, cancel_futures=True)

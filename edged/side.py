@@ -1,0 +1,82 @@
+"""One side of a document while it is photographed and read: a burst, and the pictures other evidence looks at.
+
+A side is dropped with its inspection: nothing of it outlives the outcome.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edged.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.core.burst import Burst
+    from edged.core.reading import PageReading
+    from edged.events import Frame, Light
+
+MAX_KEPT_PIXELS: Final = 24_000_000
+"""Of a picture that is kept until judging: more than a window's camera has. Two a side, two sides: 288 MB at most."""
+_STEP: Final = 8
+"""Every so many pixels are compared: two pictures from a sensor never agree in all of them."""
+
+
+class ReadSide(Identity):
+    """One side as it goes to be judged.
+
+    Attributes:
+        reading: what its pictures say together.
+        frames: for every light it was taken under, the picture that shows the MRZ best, or the first where none
+            does; without pictures of more than `MAX_KEPT_PIXELS`.
+        leading: the light of the picture in whose pixels `reading.rows` are.
+    """
+
+    __slots__ = ("frames", "leading", "reading")
+
+    def __init__(self, reading: PageReading, frames: Mapping[Light, Frame], leading: Light | None) -> None:
+        self.reading = reading
+        self.frames = frames
+        self.leading = leading
+
+
+class Side(Identity):
+    """The pictures of one side so far. `add` blocks; it runs in the reading thread."""
+
+    __slots__ = ("_burst", "_frames", "_last", "_leading", "_merits", "_seen")
+
+    def __init__(self, burst: Burst) -> None:
+        self._burst = burst
+        self._frames: dict[Light, Frame] = {}
+        self._leading: Light | None = None
+        self._merits: dict[Light, float] = {}
+        self._seen: set[int] = set()
+        self._last: PageReading | None = None
+
+    def add(self, frame: Frame) -> PageReading:
+        """Read one more picture; what all of them say together.
+
+        The very same picture again (a file, a camera that is stuck) is no second witness: it changes nothing.
+        """
+        image = frame.image()
+        looks = hash(image[::_STEP, ::_STEP].tobytes())
+        if self._last is not None and looks in self._seen:
+            return self._last
+        self._seen.add(looks)
+        self._last = self._burst.add(image)
+        self._keep(frame, self._burst.merit)
+        return self._last
+
+    def read(self, reading: PageReading) -> ReadSide:
+        """The side with the reading that stands for it."""
+        return ReadSide(reading, dict(self._frames), self._leading)
+
+    def _keep(self, frame: Frame, merit: float) -> None:
+        if merit > max(self._merits.values(), default=-1.0):
+            self._leading = frame.light
+        if merit > self._merits.get(frame.light, -1.0):
+            self._merits[frame.light] = merit
+            self._frames.pop(frame.light, None)
+            height, width = frame.image().shape[:2]
+            if height * width <= MAX_KEPT_PIXELS:
+                self._frames[frame.light] = frame

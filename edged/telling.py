@@ -1,0 +1,76 @@
+"""What listeners at the control socket are told about one inspection: stages, advice, the outcome. No identity."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edged.orders import Ending, Outcome
+
+if TYPE_CHECKING:
+    from edged.events import Light
+    from edged.verdict import Reason
+
+Notify = Callable[[Mapping[str, Any]], None]
+"""Tells whoever listens at the control socket; what it is given holds no identity."""
+
+
+class Telling:
+    """The events of one inspection, with how long after the press each stage was reached."""
+
+    def __init__(self, inspection: str, notify: Notify) -> None:
+        self._inspection = inspection
+        self._notify = notify
+        self._pressed_at = time.monotonic()
+        self._stages: dict[str, float] = {}
+
+    def pressed(self, scene: str) -> None:
+        """An inspection began."""
+        self._notify({"event": "pressed", "inspection": self._inspection, "scene": scene})
+
+    def stage(self, name: str) -> None:
+        """A stage was reached; of one that is reached twice the last time counts."""
+        elapsed = round((time.monotonic() - self._pressed_at) * 1000, 1)
+        self._stages[name] = elapsed
+        self._notify({"event": "stage", "inspection": self._inspection, "stage": name, "ms": elapsed})
+
+    def advice(self, reason: Reason, light: Light) -> None:
+        """Another picture is taken under `light`: what would make it better."""
+        told = {"reason": msgspec.to_builtins(reason), "light": light.value}
+        self._notify({"event": "advice", "inspection": self._inspection, **told})
+
+    def outcome(self, outcome: Outcome) -> None:
+        """The press ended."""
+        self._notify({"event": "outcome", **self.described(outcome)})
+
+    def described(self, outcome: Outcome) -> dict[str, Any]:
+        """The outcome for whoever waits for it."""
+        return describe(outcome, self._inspection, self._stages)
+
+
+def describe_refusal(outcome: Outcome) -> dict[str, Any]:
+    """A refused press as the control socket sends it: of no inspection."""
+    assert outcome.ending is Ending.REFUSED
+    return describe(outcome, "", {})
+
+
+def describe(outcome: Outcome, inspection: str, stages: Mapping[str, float]) -> dict[str, Any]:
+    """An outcome as the control socket sends it: JSON-able, without identity."""
+    described: dict[str, Any] = {
+        "inspection": inspection,
+        "outcome": outcome.ending.value,
+        "stages": dict(stages),
+        "envelopes": outcome.envelopes,
+        "octets": outcome.octets,
+        "reason": msgspec.to_builtins(outcome.reason) if outcome.reason else None,
+        "verdict": None,
+    }
+    if outcome.verdict is not None:
+        described["verdict"] = {
+            **msgspec.to_builtins(outcome.verdict),
+            "reasons": msgspec.to_builtins(outcome.verdict.reasons),
+        }
+    return described
