@@ -113,6 +113,11 @@ def test_another_date_under_its_caption_is_a_contradiction() -> None:
         made_up(line("DATE OF BIRTH 12.08.79")),
         made_up(line("DATE OF BIRTH 15 APR 2031")),  # the MRZ's other date
         made_up(line("DATE OF BIRTH 12 AUG 1979"), inside=False),  # beside the document
+        made_up(line("BIRTH 01.02.74 SINCE 12 AUG 1979")),  # behind another value
+        made_up(line("BIRTH 01.02.74", y=0.0), line("12 AUG 1979", y=30.0)),
+        made_up(
+            line("DATE OF BIRTH RESIDENT SINCE"), line("12 AUG 1979", x=230.0, y=30.0)
+        ),  # the second caption's
         made_up(line("DATE OF BIRTH 12 AUG 1979"), line("12.08.1974")),  # the right one stands there too
     ],
 )

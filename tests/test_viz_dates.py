@@ -36,6 +36,8 @@ BIRTH = datetime.date(1974, 8, 12)
         "1974年8月12日",
         "12 AUG/8月 1974",
         "12 RGP/AUG 1974",  # Lithuanian
+        "12 АВГ/AUG 74",  # the first language in other letters
+        "12 CEPП / AUG 1974",
         "DATE OF BIRTH 12.08.1974 SEX F",
         "74 08 12",
         "I2.O8.I974",  # a face in which figures look like letters

@@ -20,7 +20,7 @@ _SMALLEST: Final = 4.5
 _BANDS: Final = ((4.5, 9.0), (7.0, 14.0), (11.0, 22.0), (17.0, 40.0))
 """Heights in level pixels of boxes that are joined with one another: a line's capitals and small letters differ by
 less than half an octave, a caption and its value by more."""
-_GAP: Final = 1.25
+_GAP: Final = 1.7
 """Widest gap inside a row, in heights of its boxes: a space, also one before a figure 1, but no column's."""
 _LEAST_WIDTH: Final = 3.6
 """Shortest row, in capitals: `1.1.80`."""

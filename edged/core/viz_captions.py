@@ -31,6 +31,7 @@ _SURE: Final = 0.5
 _ABOVE: Final = 3.2
 """Farthest middle of a caption above its value, in capitals of the value."""
 _BESIDE: Final = 4.0
+_ALIGNED: Final = 2.5
 
 
 def says(line: PrintLine, words: Iterable[str], start: int = 0, end: int | None = None) -> bool:
@@ -43,11 +44,20 @@ def says(line: PrintLine, words: Iterable[str], start: int = 0, end: int | None 
 def is_called(date: PrintedDate, words: Sequence[str], lines: Sequence[PrintLine]) -> bool:
     """Whether a date's caption is certainly one of `words`."""
     line = date.line
-    if date.start > 0:  # the caption before it on its own line
-        return says(line, words, 0, date.start) and not says(line, _ELSEWHERE, 0, date.start)
+    if date.start > 0:  # the caption before it on its own line, and behind any other value
+        first = _after_figures(line, date.start)
+        return says(line, words, first, date.start) and not says(line, _ELSEWHERE, first, date.start)
     others = [other for other in lines if other is not line]
     caption = _before(line.row, others) or _above(line.row, others)
-    return caption is not None and says(caption, words) and not says(caption, _ELSEWHERE)
+    if caption is None or _after_figures(caption, len(caption)) > 0:
+        return False
+    return says(caption, words) and not says(caption, _ELSEWHERE)
+
+
+def _after_figures(line: PrintLine, end: int) -> int:
+    """The place behind the last figure before `end`; 0 where there is none."""
+    figures = Places(line).figure_alone[:end]
+    return max((place + 1 for place, share in enumerate(figures) if share >= _SURE), default=0)
 
 
 def _before(row: Row, lines: Sequence[PrintLine]) -> PrintLine | None:
@@ -73,4 +83,8 @@ def _above(row: Row, lines: Sequence[PrintLine]) -> PrintLine | None:
         return None
     if len(over) > 1 and over[1][0] - over[0][0] < 1.3 * over[0][0]:
         return None
-    return over[0][1]
+    # Of captions in a row of several only the first is certain, and that of the value it starts with.
+    caption = over[0][1].row
+    along, _ = row.offset(caption)
+    started = along - (caption.length - row.length) / 2
+    return over[0][1] if abs(started) < _ALIGNED * row.cap else None

@@ -36,6 +36,7 @@ _FORMS: Final = (
 _BY_LETTER: Final = {
     first: [name for name in MONTHS if name[0] == first] for first in sorted({n[0] for n in MONTHS})
 }
+_LONGEST_NAME: Final = 10
 _LONGEST_REST: Final = 13
 """Places between a month's name and the year: the name in a second language, or `/ 8月`."""
 
@@ -178,8 +179,8 @@ def _with_name(places: Places, start: int) -> PrintedDate | None:
         at = day.end
         if at < len(places) and places.separator[at] >= 0.5:
             at += 1
-        for name, share in _names(places, at):
-            year = _year(places, at + len(name))
+        for place, (name, share) in _any_names(places, at):
+            year = _year(places, place + len(name))
             if year is None:
                 continue
             group, second = year
@@ -205,6 +206,17 @@ def _names(places: Places, at: int) -> list[tuple[str, float]]:
         if (share := places.word(at, name)) >= _LETTER
     ]
     return sorted(found, key=lambda one: (-len(one[0]), -one[1]))
+
+
+def _any_names(places: Places, at: int) -> Iterator[tuple[int, tuple[str, float]]]:
+    """Months' names at a place; failing these, behind a stroke: the first language isn't written in Latin letters."""
+    names = _names(places, at)
+    for place in range(at + 2, min(at + _LONGEST_NAME, len(places) - 1)):
+        if names or places.figure_alone[place] >= 0.5:
+            break
+        if places.separator[place] >= 0.5:
+            at, names = place + 1, _names(places, place + 1)
+    return ((at, name) for name in names)
 
 
 def _year(places: Places, at: int) -> tuple[_Group, tuple[int, ...]] | None:
