@@ -73,6 +73,10 @@ CHECKS = (
     "mrz_read",  # optical: a machine-readable zone was found and every character read with confidence
     "mrz_check_digits",  # optical: MRZ ICAO compliance, check digits (Doc 9303-3 §4.9)
     "mrz_fields",  # optical: MRZ ICAO compliance, layout, alphabets, dates that exist, known codes
+    "viz_birth_date",  # optical: print against MRZ, evaluatory
+    "viz_expiry_date",
+    "viz_document_number",
+    "card_number",  # optical: the printed number of a card without an MRZ, evidence beside its chip
     "expiry",  # combined (TR-03135-1 §5.7.1)
     "image_quality",  # optical, evaluatory
     "optical_security",  # optical, spectrally selective (TR-03135-1 §5.6)

@@ -56,6 +56,11 @@ class Row(NamedTuple):
         """The same row read upside down."""
         return self._replace(dx=-self.dx, dy=-self.dy)
 
+    def offset(self, other: Row) -> tuple[float, float]:
+        """Where `other`'s centre lies, seen from this row: along its direction and downwards across it."""
+        x, y = other.x - self.x, other.y - self.y
+        return x * self.dx + y * self.dy, -x * self.dy + y * self.dx
+
 
 def search(picture: Grey) -> list[Row]:
     """Rows reading to the right and rows reading downwards, in pixels of the picture."""

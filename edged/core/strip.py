@@ -56,7 +56,7 @@ def cut(grey: NDArray[np.uint8], row: Row, *, margin: float = _MARGIN) -> Strip:
     scale = row.cap / STRIP_CAP
     width = int((row.length + 2 * margin * row.cap) / scale)
     width = max(64, min(MAX_STRIP, -(-width // 32) * 32))
-    return Strip(_warp(grey, row, scale, width, STRIP_HEIGHT), row, scale)
+    return Strip(straighten(grey, row, scale, width, STRIP_HEIGHT), row, scale)
 
 
 def _to_page(row: Row, along: float, across: float, width: int, height: int) -> NDArray[np.float64]:
@@ -66,8 +66,8 @@ def _to_page(row: Row, along: float, across: float, width: int, height: int) -> 
     return np.array([[a, b, row.x - a * right - b * down], [c, d, row.y - c * right - d * down]])
 
 
-def _warp(grey: NDArray[np.uint8], row: Row, scale: float, width: int, height: int) -> NDArray[np.uint8]:
-    """`height` by `width` pixels around the row's centre, `scale` page pixels each."""
+def straighten(grey: NDArray[np.uint8], row: Row, scale: float, width: int, height: int) -> NDArray[np.uint8]:
+    """(`height`, `width`) pixels around the row's centre, level with it, `scale` page pixels each."""
     to_page = _to_page(row, scale, scale, width, height)
     if scale <= _SOFTENED:
         return _sampled(grey, to_page, width, height, cv2.INTER_CUBIC if scale < 1 else cv2.INTER_LINEAR)

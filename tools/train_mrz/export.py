@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .netfile import Layer
 
 
-def folded(model: LineReader) -> list[Layer]:
+def folded(model: nn.Module) -> list[Layer]:
     """Each convolution with its batch norm folded in; every one but the last is followed by a ReLU."""
     layers: list[Layer] = []
     modules = [*model.body, model.head]
