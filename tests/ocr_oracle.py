@@ -59,7 +59,8 @@ def to_grid(probabilities: NDArray[np.float32]) -> Line | None:
     presence = near.max(axis=1)
     shares = gathered / np.maximum(gathered.sum(axis=1, keepdims=True), 1e-9)
     x = centres * _STRIDE + (_STRIDE - 1) / 2
-    return Line(shares.astype(np.float32), presence.astype(np.float32), x, float(pitch * _STRIDE), residual)
+    middle = pitch + bend * (first + last)
+    return Line(shares.astype(np.float32), presence.astype(np.float32), x, float(middle * _STRIDE), residual)
 
 
 def _peaks(probabilities: NDArray[np.float32], ink: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -100,7 +101,7 @@ def _fit_pitch(peaks: NDArray[np.float64]) -> tuple[float, float, float, int, in
         degree = 2 if keep.sum() > 20 else 1
         coefficients = np.polyfit(index[keep], peaks[keep], degree)
         bend, slope, start = coefficients if degree == 2 else (0.0, *coefficients)
-        if not 2.4 < slope < 9.5 or abs(2 * bend * index[-1]) > 0.25 * slope:
+        if not 2.4 < slope < 9.5 or abs(2 * bend * index[-1]) > 0.55 * (slope + bend * index[-1]):
             bend = 0.0
             slope, start = np.polyfit(index[keep], peaks[keep], 1)
         error = peaks - (start + slope * index + bend * index * index)

@@ -25,7 +25,7 @@ cdef double MIN_PITCH = 2.6
 cdef double MAX_PITCH = 9.0
 cdef double MIN_SLOPE = 2.4  # the fitted pitch may stray a little further
 cdef double MAX_SLOPE = 9.5
-cdef double MAX_BEND = 0.25  # change of the pitch along the line, as a share of it
+cdef double MAX_BEND = 0.55  # change of the pitch along the line, as a share of it: a page tilted by 20 degrees, seen closely
 cdef double NEAR_GRID = 0.3  # of the pitch: a peak further off is none
 cdef double REACH = 0.42  # of the pitch: columns of a cell
 cdef double INNER = 0.36  # of the pitch: columns that say whether a cell is empty
@@ -126,6 +126,11 @@ cdef double _single_gap(const double *peaks, int first, int last, double middle,
     return total / count[0] if count[0] else 0
 
 
+cdef bint _gentle(const Grid *grid, int last) noexcept nogil:
+    """Whether the pitch changes no more from the first cell to the `last` than perspective makes it."""
+    return fabs(2 * grid.bend * last) <= MAX_BEND * (grid.pitch + grid.bend * last)
+
+
 cdef bint _fit(const double *peaks, int count, double *gaps, int *index, uint8_t *keep, Grid *grid) noexcept nogil:
     """False where no grid goes through most peaks."""
     cdef int i, kept, round, near = 0
@@ -153,7 +158,7 @@ cdef bint _fit(const double *peaks, int count, double *gaps, int *index, uint8_t
     kept = count
     for round in range(3):
         _least_squares(peaks, index, keep, count, 2 if kept >= QUADRATIC_FROM else 1, grid)
-        if not MIN_SLOPE < grid.pitch < MAX_SLOPE or fabs(2 * grid.bend * index[count - 1]) > MAX_BEND * grid.pitch:
+        if not MIN_SLOPE < grid.pitch < MAX_SLOPE or not _gentle(grid, index[count - 1]):
             _least_squares(peaks, index, keep, count, 1, grid)
         kept = 0
         squares = 0
@@ -241,6 +246,7 @@ def fit(const float[:, ::1] shares):
         presence = np.empty(size, np.float32)
         centres = np.empty(size, np.float64)
         _gather(shares, &grid, cells, presence, centres, sums)
-        return cells, presence, centres, grid.pitch, grid.residual
+        # In the middle of the line: what perspective does to its ends cancels out there.
+        return cells, presence, centres, grid.pitch + grid.bend * (grid.first + grid.last), grid.residual
     finally:
         free(peaks)

@@ -45,6 +45,11 @@ _SAME_SCALE: Final = 0.05
 """Difference of pitch up to which a line needn't be cut again by it."""
 MAX_STRIPS: Final = 64
 """Strips read on one page, at a few milliseconds each; pages with an MRZ take up to 21."""
+_WHOLE: Final = 0.9
+"""How well lines must fill a shape before no others are looked for above and below: two of TD1's three fill two of
+36 characters a little."""
+_WORTH_A_SECOND_LOOK: Final = 0.5
+"""Evidence of a block from which it is read as the locator saw it, where its own measures made no sense of it."""
 _PROBE: Final = 1.95
 """Distance to a line the locator missed, in heights of capitals; `refine` looks about one height around it."""
 
@@ -82,16 +87,34 @@ def read_block(
     What an exhausted budget leaves unread isn't there for it: the caller asks the budget.
     """
     budget = budget or Budget()
-    rows = _common_extent(tuple(refine(grey, row) for row in block.rows))
-    first = max(range(len(rows)), key=lambda i: block.rows[i].length)
-    if rows[first].length < _LEAST_ROW[len(rows) - 1] * rows[first].cap:
-        return None
-    found = [_read_rows(grey, rows, first, sense, budget) for sense in _senses(grey, rows[first], budget)]
+    for measured in (True, False):  # what was measured on the full page, or else what the locator saw
+        seen = tuple(refine(grey, row) for row in block.rows) if measured else block.rows
+        found, told = _read_seen(grey, block, seen, budget)
+        if told or block.evidence < _WORTH_A_SECOND_LOOK:
+            break
     readings = [result for result in found if isinstance(result, Reading)]
     if readings:
         return max(readings, key=lambda reading: reading.legibility * reading.score)
     fragments = [result for result in found if isinstance(result, Fragment)]
     return max(fragments, key=lambda fragment: fragment.legibility, default=None)
+
+
+def _read_seen(
+    grey: NDArray[np.uint8], block: Block, seen: tuple[Row, ...], budget: Budget
+) -> tuple[list[Reading | Fragment | None], bool]:
+    """What each sensible way up gives of a block's rows, and whether there was one.
+
+    Other print may have come along as a block's longest row, so the next one is asked where that has no sense.
+    """
+    rows = _common_extent(seen)
+    for first in sorted(range(len(rows)), key=lambda i: -block.rows[i].length):
+        if rows[first].length < _LEAST_ROW[len(rows) - 1] * rows[first].cap:
+            continue
+        senses = _senses(grey, rows[first], budget)
+        found = [_read_rows(grey, rows, first, sense, budget) for sense in senses]
+        if any(found):
+            return found, True
+    return [], False
 
 
 def _senses(grey: NDArray[np.uint8], row: Row, budget: Budget) -> list[_Sense]:
@@ -144,9 +167,12 @@ def _read_rows(
     rows = _scaled(longer, read.pitch) if again else rows
     lines = [read if i == first and not again else _read_row(grey, row, budget) for i, row in enumerate(rows)]
     found = best_shape(grey, lines) if len(rows) > 1 else None
-    if isinstance(found, Reading):
+    if isinstance(found, Reading) and found.score > _WHOLE:
         return found
-    return best_shape(grey, _with_missed_rows(grey, lines, rows, read, budget))
+    more = best_shape(grey, _with_missed_rows(grey, lines, rows, read, budget))
+    if isinstance(found, Reading) and not (isinstance(more, Reading) and more.score > found.score):
+        return found
+    return more
 
 
 def _scaled(rows: tuple[Row, ...], pitch: float) -> tuple[Row, ...]:
