@@ -40,9 +40,6 @@ _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
 """Share of unsure characters above which a page's characters are no reading at all."""
-_MAY_BE_LONGER: Final = frozenset((MrzFormat.TD2, MrzFormat.MRVB))
-"""What the first 36 characters of a passport's or a visa's 44 look like, check digits and all but one included. A page
-that the picture's edge cuts there, or a document code of passports in this size, isn't trusted."""
 _SEEN_WELL: Final = frozenset(("reading.no_document", "reading.two_documents"))
 """Refusals that no better picture would change."""
 _BLIND: Final = 0.5
@@ -146,7 +143,9 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         assert sight.missing is not None
         return Page(measured, why=(sight.missing,), advice=_advice(sight))
     confidence = decision.confidence * np.minimum(1.0, np.concatenate(reading.presence) * 1.1)
-    unsure = _unsure(decision, confidence, _SURE_ALONE) | reading.fouled
+    unsure = _unsure(decision, confidence, _SURE_ALONE)
+    illegible = float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE
+    unsure |= reading.fouled
     rotation = _rotation(reading.rows[0])
 
     def refused(code: str) -> Page:
@@ -156,21 +155,21 @@ def judge(sight: Sight, today: datetime.date) -> Page:
 
     if unsure.any() and _leaves(grey, reading.rows):
         return refused("reading.mrz_cut")
-    if float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE:
+    if illegible:
         return refused("reading.illegible")
     mrz = parse_mrz(decision.lines, today=today)
     right = mrz.check_digits_ok and mrz.fields_ok
     if int((confidence < _BLIND).sum()) >= _MAX_BLIND and not right:
         return refused("reading.illegible")
-    if decision.format in _MAY_BE_LONGER and (reading.at_border or reading.runs_on):
+    # The first 36 characters of a visa's or a passport's 44 look like this, check digits and all but one included.
+    part = decision.format is MrzFormat.MRVB or (
+        decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P")
+    )
+    if part and (reading.at_border or reading.runs_on):
         return refused("reading.mrz_cut")
-    if decision.format is MrzFormat.MRVB and not too_narrow_for_more(
-        grey, reading.rows, len(decision.lines[0])
-    ):
-        return refused("reading.may_be_longer")
-    sure = not unsure.any() and not decision.ambiguous
-    if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
-        sure = False
+    if decision.format is MrzFormat.MRVB:
+        part = not too_narrow_for_more(grey, reading.rows, len(decision.lines[0]))
+    sure = not unsure.any() and not decision.ambiguous and not part
     if reading.runs_on and not right:
         sure = False  # it may be ours, read one place off
     if not sure and all(check.result is not Result.SUCCESSFUL for check in mrz.check_digits):
@@ -180,6 +179,8 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         unsure = _unsure(decision, confidence, _SURE_ODD)
         sure = not unsure.any()
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
+    if part and not unsure.any():
+        doubt = Reason("reading.may_be_longer")
     return Page(
         measured,
         mrz,

@@ -121,17 +121,24 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
 
 
 def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
-    """Which characters have dark dirt, a finger or an edge right above or below them, where paper should be."""
+    """Which characters have dark dirt, a finger or an edge right above or below them, where paper should be.
+
+    Dark is what is darker than the paper and the ink beside it say, so that a shadow, dark all over, is none.
+    """
     pixels, pitch = line.strip.pixels.astype(np.float32), line.line.pitch
-    paper, ink = (float(v) for v in np.percentile(pixels[6:26], (85, 4)))
-    dark = pixels < paper - _DIRT_DEPTH * (paper - ink)
-    edges = np.stack([dark[:_DIRT_ROWS].mean(axis=0), dark[-_DIRT_ROWS:].mean(axis=0)])
+    edges = (pixels[:_DIRT_ROWS], pixels[-_DIRT_ROWS:])
     found = np.zeros(width, bool)
     for i in range(width):
-        if 0 <= start + i < len(line.line.x):
-            x = line.line.x[start + i]
-            part = edges[:, max(0, int(x - pitch / 2)) : max(1, int(x + pitch / 2))]
-            found[i] = part.size > 0 and float(part.mean(axis=1).max()) > _DIRT_SHARE
+        if not 0 <= start + i < len(line.line.x):
+            continue
+        x = line.line.x[start + i]
+        around = pixels[6:26, max(0, int(x - 1.5 * pitch)) : max(1, int(x + 1.5 * pitch))]
+        if around.size == 0:
+            continue
+        paper, ink = (float(v) for v in np.percentile(around, (85, 4)))
+        dark = paper - _DIRT_DEPTH * (paper - ink)
+        here = slice(max(0, int(x - pitch / 2)), max(1, int(x + pitch / 2)))
+        found[i] = any(float((edge[:, here] < dark).mean()) > _DIRT_SHARE for edge in edges)
     return found
 
 
