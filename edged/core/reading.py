@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core import quality
+from edged.core.again import look_again
 from edged.core.laps import Laps
 from edged.core.layouts import MrzFormat
 from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
-from edged.core.sight import Sight, look
+from edged.core.sight import Sight, closer, look
 from edged.core.vision import cv2
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -62,7 +64,8 @@ class PageReading(Identity):
         sure: every character is, right or wrong: no other picture of this page would say anything else.
         frames: pictures it was read from.
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
-        timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "total").
+        timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "again" where a
+            second look was taken, "total").
         portrait_seen: always False so far: portraits are found by a later release.
         checks: document_detected, mrz_read, mrz_check_digits, mrz_fields, image_quality.
     """
@@ -119,16 +122,34 @@ class Page(NamedTuple):
     frames: int = 1
 
 
-def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
+def read_page(image: NDArray[np.uint8], *, today: datetime.date, hint: Sequence[Row] = ()) -> PageReading:
     """Find and read the MRZ of a page picture, (H, W, 3) BGR or (H, W) grey, 8 bits, any way up.
 
-    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of
-    milliseconds and lets other threads run meanwhile (OpenCV releases the GIL).
+    `hint` says where it probably is, and saves the search: the `rows` of an earlier picture's reading, or one row for
+    the place where this reader's window shows it. It may be wrong; a second document elsewhere is then not noticed.
+
+    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of milliseconds
+    and lets other threads run meanwhile (the kernels and OpenCV release the GIL).
     """
     laps = Laps()
-    page = judge(look(grey_of(image), laps), today)
-    laps("decide")
+    _, page = examine(grey_of(image), laps, today, hint)
     return PageReading(page, laps.finish())
+
+
+def examine(
+    grey: NDArray[np.uint8], laps: Laps, today: datetime.date, hint: Sequence[Row] = ()
+) -> tuple[Sight, Page]:
+    """One grey frame's evidence and what it is worth; what isn't sure and right is looked at a second time."""
+    sight = look(grey, laps, hint)
+    page = judge(sight, today)
+    laps("decide")
+    right = page.mrz is not None and page.sure and page.mrz.valid
+    if sight.reading is None or right:
+        return sight, page
+    sight = closer(sight, look_again(grey, sight.reading))
+    page = judge(sight, today)
+    laps("again")
+    return sight, page
 
 
 def grey_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -104,8 +104,8 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
     used = [line for line in lines[top : top + len(starts)] if line is not None]
     cells, presence = [], []
     for line, start in zip(used, starts, strict=True):
-        taken, held = _take(line.line, start, width)
-        cells.append(taken)
+        shares, held = taken(line.line, start, width)
+        cells.append(shares)
         presence.append(held)
     sure = np.concatenate([c.max(axis=1) * p for c, p in zip(cells, presence, strict=True)])
     return Reading(
@@ -160,7 +160,7 @@ def _runs_on(line: ReadRow, start: int, width: int) -> bool:
     return abs(float(np.median(after)) - level) > _OTHER_PAPER * level
 
 
-def _take(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def taken(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """`width` cells from `start`, which may lie outside the line: what isn't there says nothing."""
     cells = np.full((width, CLASSES), 1.0 / CLASSES, np.float32)
     presence = np.zeros(width, np.float32)
