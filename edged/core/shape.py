@@ -133,11 +133,11 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
             continue
         x = line.line.x[start + i]
         around = pixels[6:26, max(0, int(x - 1.5 * pitch)) : max(1, int(x + 1.5 * pitch))]
-        if around.size == 0:
+        here = slice(max(0, int(x - pitch / 2)), min(pixels.shape[1], max(1, int(x + pitch / 2))))
+        if around.size == 0 or here.start >= here.stop:
             continue
         paper, ink = (float(v) for v in np.percentile(around, (85, 4)))
         dark = paper - _DIRT_DEPTH * (paper - ink)
-        here = slice(max(0, int(x - pitch / 2)), max(1, int(x + pitch / 2)))
         found[i] = any(float((edge[:, here] < dark).mean()) > _DIRT_SHARE for edge in edges)
     return found
 
@@ -182,6 +182,7 @@ def _extent(line: ReadRow, start: int, width: int) -> Row:
 
 def _window(lines: list[ReadRow], width: int) -> tuple[list[int], float]:
     """Where each line's `width` characters start, all at the same left edge, and how well that fits (at most 1)."""
+    lines = _abreast(lines)
     scores = [_window_scores(line.line.presence, width) for line in lines]
     best: tuple[float, list[int]] = (-np.inf, [])
     for lead, (offset, values) in enumerate(scores):
@@ -197,15 +198,27 @@ def _window(lines: list[ReadRow], width: int) -> tuple[list[int], float]:
                 if not near:
                     total = -np.inf
                     break
-                chosen = near[int(np.argmax([vals[s + off] for s in near]))]
-                starts.append(chosen)
-                total += float(vals[chosen + off])
+                worth = [float(vals[s + off]) - abs(_edge(line, s) - edge) / line.pitch for s in near]
+                chosen = int(np.argmax(worth))
+                starts.append(near[chosen])
+                total += worth[chosen]
             if total > best[0]:
                 best = (total, starts)
     starts, total = best[1], best[0] / (len(lines) * width)
     if len(starts) == len(lines) and all(abs(a.pitch / b.pitch - 1) < 0.15 for a, b in pairwise(lines)):
         return starts, total
     return starts, -np.inf
+
+
+def _abreast(lines: list[ReadRow]) -> list[ReadRow]:
+    """The lines with their characters' places along one direction: each row's own may differ a little from it."""
+    dx, dy = (float(np.mean([getattr(line.strip.row, name) for line in lines])) for name in ("dx", "dy"))
+    found = []
+    for line in lines:
+        row, pixels = line.strip.row, line.strip.pixels
+        here = (line.line.x + 0.5 - pixels.shape[1] / 2) * line.strip.scale
+        found.append(line._replace(along=(row.x + here * row.dx) * dx + (row.y + here * row.dy) * dy))
+    return found
 
 
 def _edge(line: ReadRow, start: int) -> float:
