@@ -17,9 +17,10 @@ from edged.core.laps import Laps
 from edged.core.layouts import MrzFormat
 from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
+from edged.core.ocr import ALPHABET
 from edged.core.sight import Sight, closer, look
 from edged.core.vision import cv2
-from edged.identity import Identity
+from edged.identity import Identity, Sensitive
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class PageReading(Identity):
     """
 
     __slots__ = (
+        "_cells",
+        "_sureness",
         "changed",
         "checks",
         "confidence",
@@ -97,11 +100,45 @@ class PageReading(Identity):
         self.rows: tuple[Row, ...] = page.rows
         self.sure: bool = page.mrz is not None and page.sure
         self.frames: int = page.frames
+        self._cells = page.cells
+        self._sureness = page.sureness
         self.portrait_seen: bool = False
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
         self.checks: tuple[Check, ...] = _checks(page)
         self.reasons: tuple[Reason, ...] = _reasons(page, self.valid)
+
+    @property
+    def characters(self) -> Sensitive[tuple[Character, ...]]:
+        """Every character of the joined lines; none without an MRZ."""
+        if self.mrz is None or self._cells is None or self._sureness is None:
+            return Sensitive(())
+        text = "".join(self.mrz.lines.reveal())
+        return Sensitive(
+            tuple(
+                Character(char, float(sure), _alternatives(char, shares))
+                for char, sure, shares in zip(text, self._sureness, self._cells, strict=True)
+            )
+        )
+
+
+def _alternatives(char: str, shares: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-shares)[: _ALTERNATIVES + 1]
+    found = [(ALPHABET[i], float(shares[i])) for i in order if shares[i] >= _WORTH_NAMING]
+    return tuple(one for one in found if one[0] != char)[:_ALTERNATIVES]
+
+
+class Character(NamedTuple):
+    """One character of an MRZ: what it was read as, how sure, and what else it may be, likelier first."""
+
+    text: str
+    confidence: float
+    alternatives: tuple[tuple[str, float], ...]
+
+
+_ALTERNATIVES: Final = 3
+_WORTH_NAMING: Final = 0.001
+"""Other characters told of each place, and the share in the picture from which they are."""
 
 
 class Page(NamedTuple):
@@ -120,6 +157,8 @@ class Page(NamedTuple):
     advice: tuple[Reason, ...] = ()
     rows: tuple[Row, ...] = ()
     frames: int = 1
+    cells: NDArray[np.float32] | None = None
+    sureness: NDArray[np.float32] | None = None
 
 
 def read_page(image: NDArray[np.uint8], *, today: datetime.date, hint: Sequence[Row] = ()) -> PageReading:
@@ -214,6 +253,8 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         () if sure else (doubt,),
         () if sure else _advice(sight),
         reading.rows,
+        cells=np.concatenate(reading.cells),
+        sureness=confidence,
     )
 
 
