@@ -103,7 +103,7 @@ def test_an_mrz_that_the_light_has_eaten_is_called_too_bright():
 def test_resolution_is_measured_in_capitals_and_dots_per_inch():
     whole = quality.examine(grey(), reading().rows).print
     assert whole is not None
-    for factor in (0.5, 0.28):
+    for factor in (0.5, 0.25):
         small = cv2.resize(grey(), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         rows = tuple(
             r._replace(x=r.x * factor, y=r.y * factor, length=r.length * factor, cap=r.cap * factor)
