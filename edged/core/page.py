@@ -29,6 +29,12 @@ __all__ = ["MAX_CANDIDATES", "Block", "Row", "locate"]
 _SIDES: Final = (600, 900)
 """Long sides, in pixels, of the reduced pictures searched: capitals of 4.5 to 22 px are found in each, which covers
 an MRZ from a quarter of the picture's longer side to all of it."""
+_COARSE: Final = 400
+"""Where nothing is found, this one is searched too: the far apart characters of a card that fills the picture run
+together only here."""
+_FINE: Final = 1800
+"""And in larger pictures this one: an MRZ down to an eighth of the longer side. Smaller capitals are no pictures of
+characters in a picture that is not larger than this."""
 _UPRIGHT: Final = math.radians(8.0)
 """Angle up to which a page is searched as it is."""
 _EVERY: Final = (0.0, math.radians(30), math.radians(-30))
@@ -72,7 +78,7 @@ def locate(
         rows = _searched(picture, angle)
         blocks = _closer(found, rows)
         tilt = _tilt(rows, angle)
-        if not _enough(blocks) and abs(tilt - angle) > _LEVEL:
+        if abs(tilt - angle) > _LEVEL:  # a second document's rows may be found only so
             blocks = _closer(found, _searched(picture, tilt))
         if _enough(blocks) and not exhaustive:
             return blocks
@@ -81,19 +87,25 @@ def locate(
 
 def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[tuple[_Reduced, float]]:
     """Which picture to search around which angle, in order; each is made when it is its turn."""
-    start = turned or 0.0
-    pictures = [_reduced(halves, _SIDES[0])]
-    yield pictures[0], start
-    if max(halves.grey.shape) > 1.2 * _SIDES[0]:
+    start, longest = turned or 0.0, max(halves.grey.shape)
+    first = _reduced(halves, _SIDES[0])
+    yield first, start
+    pictures = [first]
+    if longest > 1.2 * _SIDES[0]:
         pictures.append(_reduced(halves, _SIDES[1]))
-    angles = [start]
+    angles = likely = [start]
     if turned is None:
-        likely = directions(_reduced(halves, SIDE).picture)
-        angles = [0.0 if abs(angle) < _UPRIGHT else angle for angle in likely]
-        angles += _EVERY if exhaustive else ()
+        found = directions(_reduced(halves, SIDE).picture)
+        likely = [0.0 if abs(angle) < _UPRIGHT else angle for angle in found]
+        angles = likely + list(_EVERY if exhaustive else ())
     for angle in dict.fromkeys(angles):
         for picture in pictures:
-            if angle != start or picture is not pictures[0]:
+            if angle != start or picture is not first:
+                yield picture, angle
+    for side in (_COARSE, _FINE):
+        if longest > side:
+            picture = _reduced(halves, side)
+            for angle in likely:
                 yield picture, angle
 
 
