@@ -33,17 +33,21 @@ _COARSE: Final = 400
 """Where nothing is found, this one is searched too: the far apart characters of a card that fills the picture run
 together only here."""
 _FINE: Final = 1800
-"""And in larger pictures this one: an MRZ down to an eighth of the longer side. Smaller capitals are no pictures of
-characters in a picture that is not larger than this."""
+"""And in larger pictures this one: an MRZ down to an eighth of the longer side. In pictures that are not much larger,
+capitals that need it are too small to be read."""
 _UPRIGHT: Final = math.radians(8.0)
 """Angle up to which a page is searched as it is."""
 _EVERY: Final = (0.0, math.radians(30), math.radians(-30))
 """With these three every angle is covered."""
 _LEVEL: Final = math.radians(4.0)
-"""Tilt from which the picture is turned level and searched again."""
+_LEVEL_ANYHOW: Final = math.radians(7.0)
+"""Tilt from which the picture is turned level and searched again: where nothing is found yet, and where something is:
+a second document's small capitals are lost from here on."""
 _LOOKS: Final = 2
 _LOOK: Final = 0.2
 """How many of the candidates are looked at more closely, and the evidence they need."""
+_PERMIT: Final = 24.0
+"""Length of a permit's only row, at least, in heights of its capitals."""
 _WHOLE: Final = 48.0
 _BESIDE: Final = (6.0, 24.0)
 _ABOVE: Final = 4.5
@@ -74,22 +78,27 @@ def locate(
         again = bool(blocks) and len(blocks[0].rows) >= len(hint) and blocks[0].evidence > CONVINCING
         if again and not exhaustive:
             return blocks
-    for picture, angle in _views(found.halves, turned, exhaustive):
+    for picture, angle, last in _views(found.halves, turned, exhaustive):
+        if last and not exhaustive and _likely(blocks):
+            break
         rows = _searched(picture, angle)
         blocks = _closer(found, rows)
         tilt = _tilt(rows, angle)
-        if abs(tilt - angle) > _LEVEL:  # a second document's rows may be found only so
+        if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks) else _LEVEL):
             blocks = _closer(found, _searched(picture, tilt))
         if _enough(blocks) and not exhaustive:
             return blocks
     return blocks
 
 
-def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[tuple[_Reduced, float]]:
-    """Which picture to search around which angle, in order; each is made when it is its turn."""
+def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[tuple[_Reduced, float, bool]]:
+    """Which picture to search around which angle, in order; each is made when it is its turn.
+
+    The last of them, so marked, are for pages where nothing likely was found in the others.
+    """
     start, longest = turned or 0.0, max(halves.grey.shape)
     first = _reduced(halves, _SIDES[0])
-    yield first, start
+    yield first, start, False
     pictures = [first]
     if longest > 1.2 * _SIDES[0]:
         pictures.append(_reduced(halves, _SIDES[1]))
@@ -101,16 +110,24 @@ def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[t
     for angle in dict.fromkeys(angles):
         for picture in pictures:
             if angle != start or picture is not first:
-                yield picture, angle
+                yield picture, angle, False
     for side in (_COARSE, _FINE):
-        if longest > side:
+        if longest > 1.2 * side:
             picture = _reduced(halves, side)
             for angle in likely:
-                yield picture, angle
+                yield picture, angle, True
 
 
 def _enough(blocks: list[Block]) -> bool:
     return bool(blocks) and blocks[0].convincing
+
+
+def _likely(blocks: list[Block]) -> bool:
+    """Whether the best candidate is convincing or at least one row as long and even as a permit's."""
+    if not blocks or blocks[0].evidence <= CONVINCING:
+        return False
+    row = blocks[0].rows[0]
+    return blocks[0].convincing or row.length > _PERMIT * row.cap
 
 
 def _closer(found: Candidates, rows: list[Row]) -> list[Block]:
