@@ -28,6 +28,8 @@ _OTHER: Final = 0.12
 """What a row counts that nothing speaks for: it may still be an MRZ's, under glare or in a broken face."""
 _LOOKED: Final = 1.3
 """How much more a row counts, against the same row seen from afar, that was found by a closer look."""
+_WIDEST: Final = 3.4
+"""Most distance from line to line of an MRZ, in heights of its capitals."""
 CONVINCING: Final = 0.6
 """Evidence from which a block of several rows needs no further search."""
 
@@ -156,14 +158,14 @@ def _evenly_spaced(
     """(score, rows): at most three neighbouring rows with `lead` whose spacing is alike, the likeliest ones."""
     above = [member for member in members if member[0] < 0][-2:]
     below = [member for member in members if member[0] > 0][:2]
-    widest = 3.4 * float(table[lead, 5])
     best = (float(value[lead]), [lead])
     for up in range(len(above) + 1):
         for down in range(min(len(below), 2 - up) + 1):
             run = [*above[len(above) - up :], (0.0, lead), *below[:down]]
             gaps = [b[0] - a[0] for a, b in pairwise(run)]
+            picked = [i for _, i in run]
+            widest = _WIDEST * float(np.median(table[picked, 5]))  # one row's own height may be mistaken
             if not gaps or max(gaps) > min(1.35 * min(gaps), widest):
                 continue
-            picked = [i for _, i in run]
             best = max(best, (float(value[picked].sum()), picked))
     return best
