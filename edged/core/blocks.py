@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core.evenness import evenness
+from edged.core.rows import joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,9 @@ _CHARACTERS: Final = (14.0, 26.0, 50.0, 62.0)
 """Characters of a row: an MRZ has 30 to 44; fewer may be what is left of one, more have other print beside it."""
 _OTHER: Final = 0.12
 """What a row counts that nothing speaks for: it may still be an MRZ's, under glare or in a broken face."""
+_PIECE: Final = 0.2
+_MAX_PIECES: Final = 12
+"""What a row counts, and how many of the best are tried, from which it may be a piece of one that glare has parted."""
 _LOOKED: Final = 1.3
 """How much more a row counts, against the same row seen from afar, that was found by a closer look."""
 _WIDEST: Final = 3.4
@@ -66,8 +70,14 @@ class Candidates:
     def add(self, rows: Sequence[Row], *, looked: bool = False) -> None:
         """More rows, in page pixels; those already there may be among them."""
         if rows:
+            worth = _worth(rows, self.halves)
+            pieces = [i for i in np.argsort(-worth)[:_MAX_PIECES] if worth[i] > _PIECE]
+            wholes = joined([rows[i] for i in pieces])
+            if wholes:
+                rows = [*rows, *wholes]
+                worth = np.concatenate([worth, _worth(wholes, self.halves)])
             self._rows += rows
-            self._worth = np.concatenate([self._worth, _worth(rows, self.halves)])
+            self._worth = np.concatenate([self._worth, worth])
             self._trust = np.concatenate([self._trust, np.full(len(rows), _LOOKED if looked else 1.0)])
 
     def blocks(self) -> list[Block]:

@@ -43,6 +43,11 @@ _KEPT: Final = 0.4
 share of columns that must be left."""
 _LEAST_WIDTH: Final = 90
 """Pixels from which a streak is looked at: thirty small capitals, or the part of larger ones that glare has left."""
+_HOLE: Final = 16.0
+_OFF_LINE: Final = 0.06
+_AS_TALL: Final = 1.5
+"""Two pieces are of one row with at most so many heights of capitals between them, a middle so little off the other's
+line (and its direction), and capitals so much alike."""
 MAX_STREAKS: Final = 96
 """Longest streaks looked at in one direction: bounds the time a page full of print can take."""
 
@@ -163,6 +168,41 @@ def _fitted(outlines: list[NDArray[np.int32]], boxes: list[tuple[int, int, int, 
     y = y0 + slope * (x - x0)
     rows = np.column_stack([left + x, y, 1 / norm, slope / norm, length, cap])[good]
     return [Row(*values) for values in rows.tolist()]
+
+
+def joined(rows: list[Row]) -> list[Row]:
+    """The longest rows that a few pieces make together: glare may have taken what is between them."""
+    found: list[Row] = []
+    for first in rows:
+        whole = first
+        for row in sorted(rows, key=lambda row: first.offset(row)[0]):
+            if _continues(whole, row):
+                whole = _over(whole, row)
+        if whole is not first:
+            found.append(whole)
+    return found
+
+
+def _continues(row: Row, other: Row) -> bool:
+    """Whether `other` may be the next piece of the same row."""
+    along, across = row.offset(other)
+    cap = max(row.cap, other.cap)
+    hole = along - (row.length + other.length) / 2
+    return (
+        -cap < hole < _HOLE * cap
+        and abs(across) < _OFF_LINE * along
+        and abs(row.dx * other.dy - row.dy * other.dx) < _OFF_LINE
+        and cap < _AS_TALL * min(row.cap, other.cap)
+    )
+
+
+def _over(row: Row, other: Row) -> Row:
+    """The row from the beginning of one to the end of the other."""
+    start, end = row.moved(-row.length / 2, 0.0), other.moved(other.length / 2, 0.0)
+    length = math.hypot(end.x - start.x, end.y - start.y)
+    cap = (row.cap * row.length + other.cap * other.length) / (row.length + other.length)
+    dx, dy = (end.x - start.x) / length, (end.y - start.y) / length
+    return Row((start.x + end.x) / 2, (start.y + end.y) / 2, dx, dy, length, cap)
 
 
 def level_view(picture: Grey, tilt: float) -> tuple[Grey, Numbers]:
