@@ -192,6 +192,7 @@ def _continues(row: Row, other: Row) -> bool:
         -cap < hole < _HOLE * cap
         and abs(across) < _OFF_LINE * along
         and abs(row.dx * other.dy - row.dy * other.dx) < _OFF_LINE
+        and row.dx * other.dx + row.dy * other.dy > 0
         and cap < _AS_TALL * min(row.cap, other.cap)
     )
 
