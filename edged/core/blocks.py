@@ -34,6 +34,8 @@ _LOOKED: Final = 1.3
 """How much more a row counts, against the same row seen from afar, that was found by a closer look."""
 _WIDEST: Final = 3.4
 """Most distance from line to line of an MRZ, in heights of its capitals."""
+_OUT: Final = 2.5
+"""How far a row stands out beside the two others of a block, in heights of its capitals, to be cut."""
 CONVINCING: Final = 0.6
 """Evidence from which a block of several rows needs no further search."""
 
@@ -102,9 +104,26 @@ class Candidates:
         for score, members in made:
             if taken.isdisjoint(members):
                 taken.update(members)
-                rows = tuple(self._rows[order[i]] for i in members)
+                rows = _trimmed([self._rows[order[i]] for i in members])
                 result.append(Block(rows, score, float(np.median(worth[members]))))
         return result[:MAX_CANDIDATES]
+
+
+def _trimmed(rows: list[Row]) -> tuple[Row, ...]:
+    """Of three rows, the one that stands out at an end cut to where the second longest ends: it has other print on."""
+    if len(rows) < 3:
+        return tuple(rows)
+    lead = rows[len(rows) // 2]
+    middles = [lead.offset(row)[0] for row in rows]
+    starts = [middle - row.length / 2 for middle, row in zip(middles, rows, strict=True)]
+    ends = [middle + row.length / 2 for middle, row in zip(middles, rows, strict=True)]
+    first, last = sorted(starts)[1], sorted(ends)[-2]
+    cut = []
+    for row, middle, start, end in zip(rows, middles, starts, ends, strict=True):
+        left = first if start < first - _OUT * row.cap else start
+        right = last if end > last + _OUT * row.cap else end
+        cut.append(row.moved((left + right) / 2 - middle, 0.0)._replace(length=right - left))
+    return tuple(cut)
 
 
 def _worth(rows: Sequence[Row], halves: Halves) -> NDArray[np.float64]:

@@ -114,7 +114,7 @@ def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[t
     for side in (_COARSE, _FINE):
         if longest > 1.2 * side:
             picture = _reduced(halves, side)
-            for angle in likely:
+            for angle in dict.fromkeys(likely):
                 yield picture, angle, True
 
 
