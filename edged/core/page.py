@@ -46,6 +46,9 @@ a second document's small capitals are lost from here on."""
 _LOOKS: Final = 2
 _LOOK: Final = 0.2
 """How many of the candidates are looked at more closely, and the evidence they need."""
+_SMALL: Final = 5.0
+"""Capitals in the first picture, in pixels, below which the second is searched too, whatever was found: those of
+another document may be a tenth smaller."""
 _PERMIT: Final = 24.0
 """Length of a permit's only row, at least, in heights of its capitals."""
 _WHOLE: Final = 48.0
@@ -72,6 +75,7 @@ def locate(
     """
     found = Candidates(Halves(grey))
     blocks: list[Block] = []
+    longest = max(grey.shape)
     if hint:
         found.add(_look(found.halves, hint), looked=True)
         blocks = found.blocks()
@@ -86,7 +90,8 @@ def locate(
         tilt = _tilt(rows, angle)
         if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks) else _LEVEL):
             blocks = _closer(found, _searched(picture, tilt))
-        if _enough(blocks) and not exhaustive:
+        coarse = longest > 1.2 * _SIDES[0] and max(picture.picture.shape) <= _SIDES[0]
+        if _enough(blocks) and not exhaustive and not (coarse and _room(blocks[0], longest)):
             return blocks
     return blocks
 
@@ -120,6 +125,12 @@ def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[t
 
 def _enough(blocks: list[Block]) -> bool:
     return bool(blocks) and blocks[0].convincing
+
+
+def _room(block: Block, longest: int) -> bool:
+    """Whether a second document beside the block may have capitals too small for the first picture."""
+    cap = float(np.median([row.cap for row in block.rows]))
+    return cap * _SIDES[0] < _SMALL * longest
 
 
 def _likely(blocks: list[Block]) -> bool:

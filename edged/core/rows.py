@@ -111,7 +111,10 @@ def _contrast(grey: Grey, dark: int) -> Grey:
     """How much darker than the paper around it each pixel is, of 255; `dark` is added to the paper's brightness."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (NOMINAL_CAP - 1, NOMINAL_CAP - 1))
     closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, kernel)
-    return np.asarray(cv2.divide(cv2.subtract(closed, grey), cv2.add(closed, dark), scale=255), np.uint8)
+    paper = cv2.convertScaleAbs(
+        closed, alpha=1.0, beta=dark
+    )  # `add` takes a column of four pixels for a scalar
+    return np.asarray(cv2.divide(cv2.subtract(closed, grey), paper, scale=255), np.uint8)
 
 
 def _rows(ink: Grey) -> list[Row]:
