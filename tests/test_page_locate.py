@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edged.core.blocks import Candidates
 from edged.core.direction import SIDE, directions
 from edged.core.evenness import Halves, evenness
 from edged.core.page import MAX_CANDIDATES, Row, locate
@@ -248,14 +249,12 @@ def test_a_second_document_is_seen_beside_the_first(angle, scale):
 
 
 def test_a_row_that_other_print_hangs_on_to_is_cut_to_the_others():
-    picture = page(lines=3)
-    cv2.rectangle(picture, (60, 640), (120, 690), 235, -1)
-    wide = cv2.copyMakeBorder(picture, 0, 0, 0, 600, cv2.BORDER_CONSTANT, value=235)
-    wide[645:668, 960:1200] = wide[645:668, 200:440]  # the third line runs on for a quarter of its length
-    block = locate(wide)[0]
-    assert len(block.rows) == 3
-    ends = [row.x + row.length / 2 for row in block.rows]
-    assert max(ends) < 1000
+    lines = [Row(504.5, 567.0 + 44 * i, 1.0, 0.0, 880.0, 19.0) for i in range(3)]
+    found = Candidates(Halves(page(lines=3)))
+    found.add([*lines[:2], lines[2].moved(60.0, 0.0)._replace(length=1000.0)])
+    rows = found.blocks()[0].rows
+    assert [round(row.x - row.length / 2) for row in rows] == [64, 64, 64]
+    assert [round(row.x + row.length / 2) for row in rows] == [944, 944, 944]
 
 
 def test_rows_are_joined_only_where_they_are_pieces_of_one():
