@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edged.core.blocks import Candidates
 from edged.core.direction import SIDE, directions
 from edged.core.evenness import Halves, evenness
 from edged.core.page import MAX_CANDIDATES, Row, locate
+from edged.core.rows import joined
 from edged.core.strip import refine
 
 
@@ -166,9 +168,114 @@ def test_a_rough_row_is_refined_on_the_full_picture(angle):
         assert abs(np.degrees(np.arcsin(row.dx * fine.dy - row.dy * fine.dx))) < 0.25
 
 
+def brighter(picture: np.ndarray, line: Row, along: float) -> np.ndarray:
+    """The picture with a white spot of glare on a place of a line."""
+    spot = line.moved(along, 0.0)
+    return cv2.circle(picture.copy(), (round(spot.x), round(spot.y)), round(3.5 * line.cap), 235, -1)
+
+
+@pytest.mark.parametrize("angle", [0.0, 12.0])
+def test_what_glare_has_parted_is_one_row(angle):
+    picture, true = camera(angle)
+    row = locate(brighter(picture, true[0].moved(0.0, 20.0), 40.0))[0].rows[0]
+    assert min(off(row, other) for other in true) < 0.3
+    assert row.length > 0.9 * true[0].length
+
+
+def wide_card() -> np.ndarray:
+    """A card that fills the picture, with one line of thirty characters that stand far apart."""
+    image = np.full((760, 1140), 200, np.uint8)
+    for i, character in enumerate("CSC422168513<2612214<8507055<0"):
+        at = (80 + round(i * 32.8), 628)
+        cv2.putText(image, character, at, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 40, 3, cv2.LINE_AA)
+    return image
+
+
+def test_a_line_that_spans_a_picture_is_found_though_its_characters_stand_far_apart():
+    row = locate(wide_card())[0].rows[0]
+    assert abs(row.y - 616) < 12
+    assert row.length > 850
+
+
+@pytest.mark.parametrize("angle", [3.0, 100.0])
+def test_an_mrz_of_an_eighth_of_a_large_picture_is_found(angle):
+    picture, true = camera(angle, size=(3800, 2200), scale=0.62)
+    block = locate(picture)[0]
+    assert len(block.rows) == 2
+    assert all(min(off(row, other) for row in block.rows) < 0.3 for other in true)
+
+
+def hair_lines(picture: np.ndarray, contrast: float) -> np.ndarray:
+    """The picture on a pattern of thin wavy lines, as security paper has."""
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    waves = np.abs((y + 9 * np.sin(x / 37)) % 5 - 2.5) < 1.0
+    return (picture * np.where(waves, 1 - contrast, 1.0)).astype(np.uint8)
+
+
+def test_hair_lines_do_not_drown_the_print():
+    picture, true = camera(0.0)
+    dark = hair_lines(picture, 0.3) * 0.3
+    noise = np.random.default_rng(5).normal(0, 2, dark.shape)
+    block = locate(np.clip(dark + noise, 0, 255).astype(np.uint8))[0]
+    assert len(block.rows) == 2
+    assert all(min(off(row, other) for row in block.rows) < 0.25 for other in true)
+
+
+def test_noise_in_the_dark_does_not_drown_the_print():
+    picture, true = camera(0.0)
+    shade = np.linspace(0.03, 0.5, picture.shape[1])
+    noise = np.random.default_rng(6).normal(0, 7.0, picture.shape)
+    block = locate(np.clip(picture * shade + noise, 0, 255).astype(np.uint8))[0]
+    assert len(block.rows) == 2
+    assert all(min(off(row, other) for row in block.rows) < 0.3 for other in true)
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(0.0, 0.62), (7.5, 0.6), (9.0, 0.62), (9.5, 0.72)])
+def test_a_second_document_is_seen_beside_the_first(angle, scale):
+    """Two blocks, small and tilted, one a tenth smaller: the search must not end at the first one's rows."""
+    shrink = np.array([[0.9, 0.0, 50.0], [0.0, 0.9, 35.0]])
+    smaller = cv2.warpAffine(page(), shrink, (1000, 700), flags=cv2.INTER_AREA, borderValue=235)
+    pair = np.vstack([page(), smaller])
+    turn = cv2.getRotationMatrix2D((500, 700), angle, scale)
+    turn[:, 2] += np.array((1900, 1080)) / 2 - (500, 700)
+    blocks = locate(cv2.warpAffine(pair, turn, (1900, 1080), flags=cv2.INTER_AREA, borderValue=90))
+    lower = turn @ np.vstack([shrink + np.array([(0, 0, 0), (0, 0, 700)]), [(0, 0, 1)]])
+    for true in (true_rows(turn), true_rows(lower)):
+        assert any(
+            all(min(off(row, other) for row in block.rows) < 0.3 for other in true)
+            for block in blocks
+            if block.convincing
+        )
+
+
+def test_a_row_that_other_print_hangs_on_to_is_cut_to_the_others():
+    lines = [Row(504.5, 567.0 + 44 * i, 1.0, 0.0, 880.0, 19.0) for i in range(3)]
+    found = Candidates(Halves(page(lines=3)))
+    found.add([*lines[:2], lines[2].moved(60.0, 0.0)._replace(length=1000.0)])
+    rows = found.blocks()[0].rows
+    assert [round(row.x - row.length / 2) for row in rows] == [64, 64, 64]
+    assert [round(row.x + row.length / 2) for row in rows] == [944, 944, 944]
+
+
+def test_rows_are_joined_only_where_they_are_pieces_of_one():
+    first = Row(100.0, 50.0, 1.0, 0.0, 120.0, 10.0)
+    piece = first.moved(200.0, 2.0)
+    (whole,) = joined([piece, first])
+    assert (whole.length, round(whole.x)) == (pytest.approx(320.0, abs=0.1), 200)
+    for other in (
+        piece.moved(150.0, 0.0),
+        piece.moved(0.0, 15.0),
+        piece._replace(cap=16.0),
+        piece.reversed(),
+    ):
+        assert joined([first, other]) == []
+    assert len({row.length for row in joined([first, piece, first.moved(-190.0, 0.0)])}) == 2
+
+
 def test_an_empty_page_has_no_candidates():
     assert locate(np.full((600, 900), 128, np.uint8)) == []
     assert locate(np.zeros((40, 40), np.uint8)) == []
+    assert locate(np.zeros((4, 1), np.uint8)) == []  # OpenCV may take this for four numbers
 
 
 def test_a_page_full_of_print_gives_a_bounded_answer():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core.evenness import evenness
+from edged.core.rows import joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,15 @@ _CHARACTERS: Final = (14.0, 26.0, 50.0, 62.0)
 """Characters of a row: an MRZ has 30 to 44; fewer may be what is left of one, more have other print beside it."""
 _OTHER: Final = 0.12
 """What a row counts that nothing speaks for: it may still be an MRZ's, under glare or in a broken face."""
+_PIECE: Final = 0.2
+_MAX_PIECES: Final = 12
+"""What a row counts, and how many of the best are tried, from which it may be a piece of one that glare has parted."""
 _LOOKED: Final = 1.3
 """How much more a row counts, against the same row seen from afar, that was found by a closer look."""
+_WIDEST: Final = 3.4
+"""Most distance from line to line of an MRZ, in heights of its capitals."""
+_OUT: Final = 2.5
+"""How far a row stands out beside the two others of a block, in heights of its capitals, to be cut."""
 CONVINCING: Final = 0.6
 """Evidence from which a block of several rows needs no further search."""
 
@@ -64,8 +72,14 @@ class Candidates:
     def add(self, rows: Sequence[Row], *, looked: bool = False) -> None:
         """More rows, in page pixels; those already there may be among them."""
         if rows:
+            worth = _worth(rows, self.halves)
+            pieces = [i for i in np.argsort(-worth)[:_MAX_PIECES] if worth[i] > _PIECE]
+            wholes = joined([rows[i] for i in pieces])
+            if wholes:
+                rows = [*rows, *wholes]
+                worth = np.concatenate([worth, _worth(wholes, self.halves)])
             self._rows += rows
-            self._worth = np.concatenate([self._worth, _worth(rows, self.halves)])
+            self._worth = np.concatenate([self._worth, worth])
             self._trust = np.concatenate([self._trust, np.full(len(rows), _LOOKED if looked else 1.0)])
 
     def blocks(self) -> list[Block]:
@@ -90,9 +104,26 @@ class Candidates:
         for score, members in made:
             if taken.isdisjoint(members):
                 taken.update(members)
-                rows = tuple(self._rows[order[i]] for i in members)
+                rows = _trimmed([self._rows[order[i]] for i in members])
                 result.append(Block(rows, score, float(np.median(worth[members]))))
         return result[:MAX_CANDIDATES]
+
+
+def _trimmed(rows: list[Row]) -> tuple[Row, ...]:
+    """Of three rows, the one that stands out at an end cut to where the second longest ends: it has other print on."""
+    if len(rows) < 3:
+        return tuple(rows)
+    lead = rows[len(rows) // 2]
+    middles = [lead.offset(row)[0] for row in rows]
+    starts = [middle - row.length / 2 for middle, row in zip(middles, rows, strict=True)]
+    ends = [middle + row.length / 2 for middle, row in zip(middles, rows, strict=True)]
+    first, last = sorted(starts)[1], sorted(ends)[-2]
+    cut = []
+    for row, middle, start, end in zip(rows, middles, starts, ends, strict=True):
+        left = first if start < first - _OUT * row.cap else start
+        right = last if end > last + _OUT * row.cap else end
+        cut.append(row.moved((left + right) / 2 - middle, 0.0)._replace(length=right - left))
+    return tuple(cut)
 
 
 def _worth(rows: Sequence[Row], halves: Halves) -> NDArray[np.float64]:
@@ -156,14 +187,14 @@ def _evenly_spaced(
     """(score, rows): at most three neighbouring rows with `lead` whose spacing is alike, the likeliest ones."""
     above = [member for member in members if member[0] < 0][-2:]
     below = [member for member in members if member[0] > 0][:2]
-    widest = 3.4 * float(table[lead, 5])
     best = (float(value[lead]), [lead])
     for up in range(len(above) + 1):
         for down in range(min(len(below), 2 - up) + 1):
             run = [*above[len(above) - up :], (0.0, lead), *below[:down]]
             gaps = [b[0] - a[0] for a, b in pairwise(run)]
+            picked = [i for _, i in run]
+            widest = _WIDEST * float(np.median(table[picked, 5]))  # one row's own height may be mistaken
             if not gaps or max(gaps) > min(1.35 * min(gaps), widest):
                 continue
-            picked = [i for _, i in run]
             best = max(best, (float(value[picked].sum()), picked))
     return best

@@ -29,15 +29,28 @@ __all__ = ["MAX_CANDIDATES", "Block", "Row", "locate"]
 _SIDES: Final = (600, 900)
 """Long sides, in pixels, of the reduced pictures searched: capitals of 4.5 to 22 px are found in each, which covers
 an MRZ from a quarter of the picture's longer side to all of it."""
+_COARSE: Final = 400
+"""Where nothing is found, this one is searched too: the far apart characters of a card that fills the picture run
+together only here."""
+_FINE: Final = 1800
+"""And in larger pictures this one: an MRZ down to an eighth of the longer side. In pictures that are not much larger,
+capitals that need it are too small to be read."""
 _UPRIGHT: Final = math.radians(8.0)
 """Angle up to which a page is searched as it is."""
 _EVERY: Final = (0.0, math.radians(30), math.radians(-30))
 """With these three every angle is covered."""
 _LEVEL: Final = math.radians(4.0)
-"""Tilt from which the picture is turned level and searched again."""
+_LEVEL_ANYHOW: Final = math.radians(7.0)
+"""Tilt from which the picture is turned level and searched again: where nothing is found yet, and where something is:
+a second document's small capitals are lost from here on."""
 _LOOKS: Final = 2
 _LOOK: Final = 0.2
 """How many of the candidates are looked at more closely, and the evidence they need."""
+_SMALL: Final = 5.0
+"""Capitals in the first picture, in pixels, below which the second is searched too, whatever was found: those of
+another document may be a tenth smaller."""
+_PERMIT: Final = 24.0
+"""Length of a permit's only row, at least, in heights of its capitals."""
 _WHOLE: Final = 48.0
 _BESIDE: Final = (6.0, 24.0)
 _ABOVE: Final = 4.5
@@ -62,43 +75,70 @@ def locate(
     """
     found = Candidates(Halves(grey))
     blocks: list[Block] = []
+    longest = max(grey.shape)
     if hint:
         found.add(_look(found.halves, hint), looked=True)
         blocks = found.blocks()
         again = bool(blocks) and len(blocks[0].rows) >= len(hint) and blocks[0].evidence > CONVINCING
         if again and not exhaustive:
             return blocks
-    for picture, angle in _views(found.halves, turned, exhaustive):
+    for picture, angle, last in _views(found.halves, turned, exhaustive):
+        if last and not exhaustive and _likely(blocks):
+            break
         rows = _searched(picture, angle)
         blocks = _closer(found, rows)
         tilt = _tilt(rows, angle)
-        if not _enough(blocks) and abs(tilt - angle) > _LEVEL:
+        if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks) else _LEVEL):
             blocks = _closer(found, _searched(picture, tilt))
-        if _enough(blocks) and not exhaustive:
+        coarse = longest > 1.2 * _SIDES[0] and max(picture.picture.shape) <= _SIDES[0]
+        if _enough(blocks) and not exhaustive and not (coarse and _room(blocks[0], longest)):
             return blocks
     return blocks
 
 
-def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[tuple[_Reduced, float]]:
-    """Which picture to search around which angle, in order; each is made when it is its turn."""
-    start = turned or 0.0
-    pictures = [_reduced(halves, _SIDES[0])]
-    yield pictures[0], start
-    if max(halves.grey.shape) > 1.2 * _SIDES[0]:
+def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[tuple[_Reduced, float, bool]]:
+    """Which picture to search around which angle, in order; each is made when it is its turn.
+
+    The last of them, so marked, are for pages where nothing likely was found in the others.
+    """
+    start, longest = turned or 0.0, max(halves.grey.shape)
+    first = _reduced(halves, _SIDES[0])
+    yield first, start, False
+    pictures = [first]
+    if longest > 1.2 * _SIDES[0]:
         pictures.append(_reduced(halves, _SIDES[1]))
-    angles = [start]
+    angles = likely = [start]
     if turned is None:
-        likely = directions(_reduced(halves, SIDE).picture)
-        angles = [0.0 if abs(angle) < _UPRIGHT else angle for angle in likely]
-        angles += _EVERY if exhaustive else ()
+        found = directions(_reduced(halves, SIDE).picture)
+        likely = [0.0 if abs(angle) < _UPRIGHT else angle for angle in found]
+        angles = likely + list(_EVERY if exhaustive else ())
     for angle in dict.fromkeys(angles):
         for picture in pictures:
-            if angle != start or picture is not pictures[0]:
-                yield picture, angle
+            if angle != start or picture is not first:
+                yield picture, angle, False
+    for side in (_COARSE, _FINE):
+        if longest > 1.2 * side:
+            picture = _reduced(halves, side)
+            for angle in dict.fromkeys(likely):
+                yield picture, angle, True
 
 
 def _enough(blocks: list[Block]) -> bool:
     return bool(blocks) and blocks[0].convincing
+
+
+def _room(block: Block, longest: int) -> bool:
+    """Whether a second document beside the block may have capitals too small for the first picture."""
+    cap = float(np.median([row.cap for row in block.rows]))
+    return cap * _SIDES[0] < _SMALL * longest
+
+
+def _likely(blocks: list[Block]) -> bool:
+    """Whether the best candidate is convincing or at least one row as long and even as a permit's."""
+    if not blocks or blocks[0].evidence <= CONVINCING:
+        return False
+    row = blocks[0].rows[0]
+    return blocks[0].convincing or row.length > _PERMIT * row.cap
 
 
 def _closer(found: Candidates, rows: list[Row]) -> list[Block]:
