@@ -19,7 +19,7 @@ import msgspec
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
 from edged.uplink.topics import usable
-from edged.verdict import CHECKS, CheckClass, Kind
+from edged.verdict import CHECKS, NEVER_MANDATORY, CheckClass, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,6 +84,8 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: Literal["simulated"]
     socket: Path | None = None
     """Simulated head only: the socket through which a hand puts documents on the glass."""
+    optical_thresholds: Path | None = None
+    """What `edged optical fit` learned about this reader model; without it the optical check decides nothing."""
 
     @property
     def simulated(self) -> bool:
@@ -358,6 +360,10 @@ def _check_scene(name: str, scene: SceneSettings) -> None:
         for check in checks:
             if check not in CHECKS:
                 raise ConfigError(f"scenes.{name}.{key}", "config.unknown_name", known=", ".join(CHECKS))
+    if never := NEVER_MANDATORY & set(scene.mandatory):
+        raise ConfigError(
+            f"scenes.{name}.mandatory", "config.never_mandatory", checks=", ".join(sorted(never))
+        )
     if not scene.mandatory:
         raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
     if both := set(scene.mandatory) & set(scene.optional):
