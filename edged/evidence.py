@@ -33,6 +33,8 @@ BUDGET_S: Final = 0.5
 _VISUAL: Final = ("viz_birth_date", "viz_expiry_date", "viz_document_number")
 _CARD: Final = "card_number"
 _OPTICAL: Final = "optical_security"
+_NO_CARD: Final = frozenset(("mrz.driving_licence", "reading.two_documents"))
+"""Reasons for there being no MRZ that no card's number would change."""
 
 
 class Evidence(NamedTuple):
@@ -94,7 +96,7 @@ def gather(
     refusal: Reason | None = None
     if reading.mrz is not None:
         checks += _safely(_VISUAL, lambda: _visual_zone(sides, reading, budget))
-    elif any(side.reading.document_present for side in sides):
+    elif any(_may_be_card(side) for side in sides):
         found: list[Reason] = []
         checks += _safely((_CARD,), lambda: _without_mrz(sides, found, budget))
         refusal = found[0] if found else None
@@ -118,10 +120,11 @@ def _safely(names: tuple[str, ...], look: Callable[[], tuple[Check, ...]]) -> tu
 def _visual_zone(sides: Sequence[ReadSide], reading: PageReading, budget: _Budget) -> tuple[Check, ...]:
     from edged.core.viz import read_visual_zone, visual_zone_checks
 
-    zones = []
-    for side in sides:
-        if side.reading.mrz is not None and (picture := budget.picture(side, side.leading)) is not None:
-            zones.append(read_visual_zone(picture, side.reading))
+    zones = [
+        read_visual_zone(picture, side.reading)
+        for side in sides
+        if side.reading.mrz is not None and (picture := budget.picture(side, side.leading)) is not None
+    ]
     return visual_zone_checks(reading, zones)
 
 
@@ -133,7 +136,7 @@ def _without_mrz(sides: Sequence[ReadSide], refusal: list[Reason], budget: _Budg
     pictures = [
         picture
         for side in sides
-        if side.reading.document_present and (picture := budget.picture(side, side.leading)) is not None
+        if _may_be_card(side) and (picture := budget.picture(side, side.leading)) is not None
     ]
     for picture in pictures:
         if (reason := barcode.refusal(barcode.find_barcodes(picture))) is not None:
@@ -145,6 +148,13 @@ def _without_mrz(sides: Sequence[ReadSide], refusal: list[Reason], budget: _Budg
         if checks[-1].result is Result.SUCCESSFUL:
             break
     return (max(checks, key=_tells),)
+
+
+def _may_be_card(side: ReadSide) -> bool:
+    """Whether this side may be a card's without an MRZ, as far as it was read."""
+    return side.reading.document_present and _NO_CARD.isdisjoint(
+        reason.code for reason in side.reading.reasons
+    )
 
 
 def _tells(check: Check) -> int:

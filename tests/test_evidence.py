@@ -79,6 +79,10 @@ def test_an_empty_window_shows_nothing_to_look_at(nothing: ReadSide) -> None:
     assert look(nothing) == Evidence()
 
 
+def test_what_is_certainly_no_card_is_not_searched_for_its_number() -> None:
+    assert look(side(picture("two-documents"))) == Evidence()
+
+
 def test_a_card_without_a_number_is_undetermined(blank: ReadSide) -> None:
     assert told(look(blank)) == {"card_number": (Result.UNDETERMINED, "card.no_number")}
 

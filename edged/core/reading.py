@@ -66,7 +66,6 @@ class PageReading(Identity):
         frames: pictures it was read from.
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
         timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "total").
-        portrait_seen: always False so far: portraits are found by a later release.
         checks: document_detected, mrz_read, mrz_check_digits, mrz_fields, image_quality.
     """
 
@@ -78,7 +77,6 @@ class PageReading(Identity):
         "frames",
         "mrz",
         "name_confidence",
-        "portrait_seen",
         "reasons",
         "rotation",
         "rows",
@@ -97,7 +95,6 @@ class PageReading(Identity):
         self.rows: tuple[Row, ...] = page.rows
         self.sure: bool = page.mrz is not None and page.sure
         self.frames: int = page.frames
-        self.portrait_seen: bool = False
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
         self.checks: tuple[Check, ...] = _checks(page)
