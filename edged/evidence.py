@@ -33,8 +33,8 @@ BUDGET_S: Final = 0.5
 _VISUAL: Final = ("viz_birth_date", "viz_expiry_date", "viz_document_number")
 _CARD: Final = "card_number"
 _OPTICAL: Final = "optical_security"
-_NO_CARD: Final = frozenset(("mrz.driving_licence", "reading.two_documents"))
-"""Reasons for there being no MRZ that no card's number would change."""
+_NO_CARD: Final = frozenset(("mrz.driving_licence", "reading.two_documents", "reading.mrz_cut"))
+"""Reasons for there being no MRZ that no card's number would change: an MRZ was seen."""
 
 
 class Evidence(NamedTuple):

@@ -79,8 +79,9 @@ def test_an_empty_window_shows_nothing_to_look_at(nothing: ReadSide) -> None:
     assert look(nothing) == Evidence()
 
 
-def test_what_is_certainly_no_card_is_not_searched_for_its_number() -> None:
-    assert look(side(picture("two-documents"))) == Evidence()
+@pytest.mark.parametrize("name", ["two-documents", "half-out"])
+def test_what_is_certainly_no_card_is_not_searched_for_its_number(name: str) -> None:
+    assert look(side(picture(name))) == Evidence()
 
 
 def test_a_card_without_a_number_is_undetermined(blank: ReadSide) -> None:
