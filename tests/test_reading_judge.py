@@ -112,3 +112,17 @@ def test_large_tilted_pages_full_of_print_take_bounded_work(monkeypatch):
     )
     assert not read_page(image, today=TODAY).valid
     assert max(blurred) < 2_000_000, "a strip is softened, not the page around it"
+
+
+def test_each_character_tells_how_sure_it_is_and_what_else_it_may_be(monkeypatch):
+    reading = judged(monkeypatch, TD3, [(0, 5, {"E": 0.9, "F": 0.08, "B": 0.02})])
+    characters = reading.characters.reveal()
+    assert "".join(one.text for one in characters) == "".join(TD3)
+    assert [char for char, _ in characters[5].alternatives] == ["F", "B"]
+    assert characters[5].confidence < 0.95 < characters[6].confidence
+    assert characters[6].alternatives == ()
+    assert "E" not in repr(reading.characters).replace("Sensitive", "")
+
+
+def test_without_lines_there_are_no_characters():
+    assert read_page(page(), today=TODAY).characters.reveal() == ()

@@ -14,8 +14,8 @@ import numpy as np
 from edged.core.laps import Laps
 from edged.core.lattice import decide
 from edged.core.ocr import CLASSES
-from edged.core.reading import PageReading, grey_of, judge
-from edged.core.sight import Sight, look
+from edged.core.reading import PageReading, examine, grey_of, judge
+from edged.core.sight import Sight
 from edged.errors import DecodeError
 from edged.identity import Identity
 from edged.verdict import Reason
@@ -62,13 +62,16 @@ class Burst(Identity):
         answer's `sure` is true.
         """
         laps = Laps()
-        sight = look(grey_of(image), laps)
+        # Without a hint where it was: a second document may have come.
+        sight, alone = examine(grey_of(image), laps, self._today)
         self.merit = 0.0 if sight.reading is None else _merit(sight)
         if sight.reading is not None:
             self._keep(sight)
         several = sight.missing is not None and sight.missing.code == _SEVERAL
-        page = judge(sight if several or not self._sights else _together(self._sights), self._today)
-        laps("decide")
+        page = alone
+        if not several and self._sights and (len(self._sights) > 1 or sight.reading is None):
+            page = judge(_together(self._sights), self._today)
+            laps("together")
         return PageReading(page._replace(frames=max(1, len(self._sights))), laps.finish())
 
     def _keep(self, sight: Sight) -> None:

@@ -140,9 +140,9 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
         return layouts.unknown_format(text)
     if failing:
         stake = _at_stake(format_, failing)
-        text, ambiguous = _repair(text, _places(text, shares, stake & ~printed, _DEAREST))
-        # Some printers' 0 looks like the letter O, which issuers avoid in numbers.
+        # Some printers' 0 looks like the letter O, which issuers avoid in numbers: no O there is clearly one.
         letter_o = (choice == _INDEX["O"]) & (_prior(format_)[:, _INDEX["0"]] == 1.0)
+        text, ambiguous = _repair(text, _places(text, shares, stake & (letter_o | ~printed), _DEAREST))
         doubtful = (shares[at, choice] < _PRINTED) | letter_o
         ambiguous = ambiguous or bool((stake & doubtful).any())
     else:

@@ -32,8 +32,8 @@ backgrounds behind an MRZ reach 0.16."""
 _SHARP: Final = 0.055
 _FOCUS: Final = 0.25
 """A ramp over the whole of an edge's width has half of it."""
-_SMALL_CAP: Final = 8.7
-"""Height of capitals, in pixels, below which more resolution would help: half of the pages below it read as valid."""
+_SMALL_CAP: Final = 8.0
+"""Height of capitals, in pixels, below which more resolution would help: real pages from 8.0 on read as valid."""
 _TILT: Final = 20.0
 """Degrees a document may be turned without being asked about: the reader reads beyond them."""
 _CONVERGING: Final = 2.5

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core import quality
+from edged.core.again import look_again
 from edged.core.laps import Laps
 from edged.core.layouts import MrzFormat
 from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
-from edged.core.sight import Sight, look
+from edged.core.ocr import ALPHABET
+from edged.core.sight import Sight, closer, look
 from edged.core.vision import cv2
-from edged.identity import Identity
+from edged.identity import Identity, Sensitive
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -40,9 +43,6 @@ _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
 """Share of unsure characters above which a page's characters are no reading at all."""
-_MAY_BE_LONGER: Final = frozenset((MrzFormat.TD2, MrzFormat.MRVB))
-"""What the first 36 characters of a passport's or a visa's 44 look like, check digits and all but one included. A page
-that the picture's edge cuts there, or a document code of passports in this size, isn't trusted."""
 _SEEN_WELL: Final = frozenset(("reading.no_document", "reading.two_documents"))
 """Refusals that no better picture would change."""
 _BLIND: Final = 0.5
@@ -65,11 +65,14 @@ class PageReading(Identity):
         sure: every character is, right or wrong: no other picture of this page would say anything else.
         frames: pictures it was read from.
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
-        timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "total").
+        timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "again" where a
+            second look was taken, "total").
         checks: document_detected, mrz_read, mrz_check_digits, mrz_fields, image_quality.
     """
 
     __slots__ = (
+        "_cells",
+        "_sureness",
         "changed",
         "checks",
         "confidence",
@@ -95,10 +98,44 @@ class PageReading(Identity):
         self.rows: tuple[Row, ...] = page.rows
         self.sure: bool = page.mrz is not None and page.sure
         self.frames: int = page.frames
+        self._cells = page.cells
+        self._sureness = page.sureness
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
         self.checks: tuple[Check, ...] = _checks(page)
         self.reasons: tuple[Reason, ...] = _reasons(page, self.valid)
+
+    @property
+    def characters(self) -> Sensitive[tuple[Character, ...]]:
+        """Every character of the joined lines; none without an MRZ."""
+        if self.mrz is None or self._cells is None or self._sureness is None:
+            return Sensitive(())
+        text = "".join(self.mrz.lines.reveal())
+        return Sensitive(
+            tuple(
+                Character(char, float(sure), _alternatives(char, shares))
+                for char, sure, shares in zip(text, self._sureness, self._cells, strict=True)
+            )
+        )
+
+
+def _alternatives(char: str, shares: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-shares)[: _ALTERNATIVES + 1]
+    found = [(ALPHABET[i], float(shares[i])) for i in order if shares[i] >= _WORTH_NAMING]
+    return tuple(one for one in found if one[0] != char)[:_ALTERNATIVES]
+
+
+class Character(NamedTuple):
+    """One character of an MRZ: what it was read as, how sure, and what else it may be, likelier first."""
+
+    text: str
+    confidence: float
+    alternatives: tuple[tuple[str, float], ...]
+
+
+_ALTERNATIVES: Final = 3
+_WORTH_NAMING: Final = 0.001
+"""Other characters told of each place, and the share in the picture from which they are."""
 
 
 class Page(NamedTuple):
@@ -117,18 +154,38 @@ class Page(NamedTuple):
     advice: tuple[Reason, ...] = ()
     rows: tuple[Row, ...] = ()
     frames: int = 1
+    cells: NDArray[np.float32] | None = None
+    sureness: NDArray[np.float32] | None = None
 
 
-def read_page(image: NDArray[np.uint8], *, today: datetime.date) -> PageReading:
+def read_page(image: NDArray[np.uint8], *, today: datetime.date, hint: Sequence[Row] = ()) -> PageReading:
     """Find and read the MRZ of a page picture, (H, W, 3) BGR or (H, W) grey, 8 bits, any way up.
 
-    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of
-    milliseconds and lets other threads run meanwhile (OpenCV releases the GIL).
+    `hint` says where it probably is, and saves the search: the `rows` of an earlier picture's reading, or one row for
+    the place where this reader's window shows it. It may be wrong; a second document elsewhere is then not noticed.
+
+    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of milliseconds
+    and lets other threads run meanwhile (the kernels and OpenCV release the GIL).
     """
     laps = Laps()
-    page = judge(look(grey_of(image), laps), today)
-    laps("decide")
+    _, page = examine(grey_of(image), laps, today, hint)
     return PageReading(page, laps.finish())
+
+
+def examine(
+    grey: NDArray[np.uint8], laps: Laps, today: datetime.date, hint: Sequence[Row] = ()
+) -> tuple[Sight, Page]:
+    """One grey frame's evidence and what it is worth; what isn't sure and right is looked at a second time."""
+    sight = look(grey, laps, hint)
+    page = judge(sight, today)
+    laps("decide")
+    right = page.mrz is not None and page.sure and page.mrz.valid
+    if sight.reading is None or right:
+        return sight, page
+    sight = closer(sight, look_again(grey, sight.reading))
+    page = judge(sight, today)
+    laps("again")
+    return sight, page
 
 
 def grey_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -143,7 +200,9 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         assert sight.missing is not None
         return Page(measured, why=(sight.missing,), advice=_advice(sight))
     confidence = decision.confidence * np.minimum(1.0, np.concatenate(reading.presence) * 1.1)
-    unsure = _unsure(decision, confidence, _SURE_ALONE) | reading.fouled
+    unsure = _unsure(decision, confidence, _SURE_ALONE)
+    illegible = float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE
+    unsure |= reading.fouled
     rotation = _rotation(reading.rows[0])
 
     def refused(code: str) -> Page:
@@ -153,21 +212,21 @@ def judge(sight: Sight, today: datetime.date) -> Page:
 
     if unsure.any() and _leaves(grey, reading.rows):
         return refused("reading.mrz_cut")
-    if float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE:
+    if illegible:
         return refused("reading.illegible")
     mrz = parse_mrz(decision.lines, today=today)
     right = mrz.check_digits_ok and mrz.fields_ok
     if int((confidence < _BLIND).sum()) >= _MAX_BLIND and not right:
         return refused("reading.illegible")
-    if decision.format in _MAY_BE_LONGER and (reading.at_border or reading.runs_on):
+    # The first 36 characters of a visa's or a passport's 44 look like this, check digits and all but one included.
+    part = decision.format is MrzFormat.MRVB or (
+        decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P")
+    )
+    if part and (reading.at_border or reading.runs_on):
         return refused("reading.mrz_cut")
-    if decision.format is MrzFormat.MRVB and not too_narrow_for_more(
-        grey, reading.rows, len(decision.lines[0])
-    ):
-        return refused("reading.may_be_longer")
-    sure = not unsure.any() and not decision.ambiguous
-    if decision.format is MrzFormat.TD2 and mrz.document_code.startswith("P"):
-        sure = False
+    if decision.format is MrzFormat.MRVB:
+        part = not too_narrow_for_more(grey, reading.rows, len(decision.lines[0]))
+    sure = not unsure.any() and not decision.ambiguous and not part
     if reading.runs_on and not right:
         sure = False  # it may be ours, read one place off
     if not sure and all(check.result is not Result.SUCCESSFUL for check in mrz.check_digits):
@@ -177,6 +236,8 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         unsure = _unsure(decision, confidence, _SURE_ODD)
         sure = not unsure.any()
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
+    if part and not unsure.any():
+        doubt = Reason("reading.may_be_longer")
     return Page(
         measured,
         mrz,
@@ -189,6 +250,8 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         () if sure else (doubt,),
         () if sure else _advice(sight),
         reading.rows,
+        cells=np.concatenate(reading.cells),
+        sureness=confidence,
     )
 
 

@@ -104,8 +104,8 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
     used = [line for line in lines[top : top + len(starts)] if line is not None]
     cells, presence = [], []
     for line, start in zip(used, starts, strict=True):
-        taken, held = _take(line.line, start, width)
-        cells.append(taken)
+        shares, held = taken(line.line, start, width)
+        cells.append(shares)
         presence.append(held)
     sure = np.concatenate([c.max(axis=1) * p for c, p in zip(cells, presence, strict=True)])
     return Reading(
@@ -121,17 +121,24 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
 
 
 def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
-    """Which characters have dark dirt, a finger or an edge right above or below them, where paper should be."""
+    """Which characters have dark dirt, a finger or an edge right above or below them, where paper should be.
+
+    Dark is what is darker than the paper and the ink beside it say, so that a shadow, dark all over, is none.
+    """
     pixels, pitch = line.strip.pixels.astype(np.float32), line.line.pitch
-    paper, ink = (float(v) for v in np.percentile(pixels[6:26], (85, 4)))
-    dark = pixels < paper - _DIRT_DEPTH * (paper - ink)
-    edges = np.stack([dark[:_DIRT_ROWS].mean(axis=0), dark[-_DIRT_ROWS:].mean(axis=0)])
+    edges = (pixels[:_DIRT_ROWS], pixels[-_DIRT_ROWS:])
     found = np.zeros(width, bool)
     for i in range(width):
-        if 0 <= start + i < len(line.line.x):
-            x = line.line.x[start + i]
-            part = edges[:, max(0, int(x - pitch / 2)) : max(1, int(x + pitch / 2))]
-            found[i] = part.size > 0 and float(part.mean(axis=1).max()) > _DIRT_SHARE
+        if not 0 <= start + i < len(line.line.x):
+            continue
+        x = line.line.x[start + i]
+        around = pixels[6:26, max(0, int(x - 1.5 * pitch)) : max(1, int(x + 1.5 * pitch))]
+        here = slice(max(0, int(x - pitch / 2)), min(pixels.shape[1], max(1, int(x + pitch / 2))))
+        if around.size == 0 or here.start >= here.stop:
+            continue
+        paper, ink = (float(v) for v in np.percentile(around, (85, 4)))
+        dark = paper - _DIRT_DEPTH * (paper - ink)
+        found[i] = any(float((edge[:, here] < dark).mean()) > _DIRT_SHARE for edge in edges)
     return found
 
 
@@ -153,7 +160,7 @@ def _runs_on(line: ReadRow, start: int, width: int) -> bool:
     return abs(float(np.median(after)) - level) > _OTHER_PAPER * level
 
 
-def _take(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def taken(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """`width` cells from `start`, which may lie outside the line: what isn't there says nothing."""
     cells = np.full((width, CLASSES), 1.0 / CLASSES, np.float32)
     presence = np.zeros(width, np.float32)
@@ -175,6 +182,7 @@ def _extent(line: ReadRow, start: int, width: int) -> Row:
 
 def _window(lines: list[ReadRow], width: int) -> tuple[list[int], float]:
     """Where each line's `width` characters start, all at the same left edge, and how well that fits (at most 1)."""
+    lines = _abreast(lines)
     scores = [_window_scores(line.line.presence, width) for line in lines]
     best: tuple[float, list[int]] = (-np.inf, [])
     for lead, (offset, values) in enumerate(scores):
@@ -190,15 +198,27 @@ def _window(lines: list[ReadRow], width: int) -> tuple[list[int], float]:
                 if not near:
                     total = -np.inf
                     break
-                chosen = near[int(np.argmax([vals[s + off] for s in near]))]
-                starts.append(chosen)
-                total += float(vals[chosen + off])
+                worth = [float(vals[s + off]) - abs(_edge(line, s) - edge) / line.pitch for s in near]
+                chosen = int(np.argmax(worth))
+                starts.append(near[chosen])
+                total += worth[chosen]
             if total > best[0]:
                 best = (total, starts)
     starts, total = best[1], best[0] / (len(lines) * width)
     if len(starts) == len(lines) and all(abs(a.pitch / b.pitch - 1) < 0.15 for a, b in pairwise(lines)):
         return starts, total
     return starts, -np.inf
+
+
+def _abreast(lines: list[ReadRow]) -> list[ReadRow]:
+    """The lines with their characters' places along one direction: each row's own may differ a little from it."""
+    dx, dy = (float(np.mean([getattr(line.strip.row, name) for line in lines])) for name in ("dx", "dy"))
+    found = []
+    for line in lines:
+        row, pixels = line.strip.row, line.strip.pixels
+        here = (line.line.x + 0.5 - pixels.shape[1] / 2) * line.strip.scale
+        found.append(line._replace(along=(row.x + here * row.dx) * dx + (row.y + here * row.dy) * dy))
+    return found
 
 
 def _edge(line: ReadRow, start: int) -> float:

@@ -90,6 +90,12 @@ def look(grey: NDArray[np.uint8], lap: Laps, hint: Sequence[Row] = ()) -> Sight:
     return Sight(grey, measured, reading, decision)
 
 
+def closer(sight: Sight, reading: Reading) -> Sight:
+    """The sight with other evidence of the same lines; as it was where that fits no layout."""
+    decision = _decided(reading).decision
+    return sight._replace(reading=reading, decision=decision) if isinstance(decision, Decision) else sight
+
+
 def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -> tuple[list[_Found], str]:
     """The MRZs among the candidates, best first, and the code of why there is none, should there be none."""
     readings: list[Reading] = []

@@ -150,12 +150,6 @@ class LineSource:
                     a = (rng.randrange(ink.shape[1]), 0)
                     b = (a[0] + rng.randint(-90, 90), ink.shape[0])
                     cv2.line(ink, a, b, 0.0, rng.randint(1, 3), cv2.LINE_AA)
-        if rng.random() < 0.03:  # embossed or punched: an edge of light and one of shade
-            shift = rng.choice((-3, -2, 2, 3))
-            relief = cv2.GaussianBlur(ink, (0, 0), 1.5) - np.roll(
-                cv2.GaussianBlur(ink, (0, 0), 1.5), (shift, shift), axis=(0, 1)
-            )
-            ink = np.clip(relief * rng.uniform(0.8, 1.6) + ink * rng.uniform(0.15, 0.5), -0.6, 1)
         return ink
 
     # -- paper ----------------------------------------------------------------------------------------
@@ -250,11 +244,10 @@ class LineSource:
         if rng.random() < 0.4:
             ramp = np.linspace(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2), width, dtype=np.float32)
             page = page * ramp[None, :]
-        page = self._mishaps(page)
         if rng.random() < 0.02:
             page = 1.0 - page
         # What the page image had: capitals of `cap` pixels.
-        cap = min(_WORK_CAP, float(np.exp(rng.uniform(np.log(5.8), np.log(42.0)))))
+        cap = min(_WORK_CAP, float(np.exp(rng.uniform(np.log(7.0), np.log(44.0)))))
         scale = cap / _WORK_CAP
         shrink = max(0.3, 0.45 / scale) if scale < 1 else 0.3
         page = cv2.GaussianBlur(page, (0, 0), shrink * rng.uniform(0.8, 1.5))
@@ -265,7 +258,7 @@ class LineSource:
         image = self._sensor(image, cap)
         # From the image to the strip: what the locator does, with its errors.
         zoom = CAP / cap * (1 + rng.gauss(0, 0.07))
-        stretch = 1 + rng.gauss(0, 0.07)
+        stretch = 1 + rng.gauss(0, 0.06)
         angle, shear = rng.gauss(0, 0.012), rng.gauss(0, 0.05)
         linear = np.array([[zoom * stretch, shear * zoom], [angle * zoom, zoom]])
         start = rng.uniform(-20, 60) if rng.random() < 0.5 else rng.uniform(-200, 20)
@@ -290,50 +283,6 @@ class LineSource:
         columns = (to_strip @ np.column_stack([points @ to_image.T, np.ones(len(centres))]).T)[0]
         return strip, column_labels(text, columns, pitch * scale * zoom * stretch)
 
-    def _mishaps(self, page: Gray) -> Gray:
-        """What lies over print and paper: pen strokes and printed boxes, glare, a photographed screen's pattern."""
-        rng = self.rng
-        height, width = page.shape
-        if rng.random() < 0.08:
-            tone, thick = rng.uniform(0.1, 0.6), rng.randint(1, 3)
-            if rng.random() < 0.5:
-                a = (rng.randrange(width), rng.randrange(height))
-                b = (a[0] + rng.randint(-300, 300), a[1] + rng.randint(-90, 90))
-                cv2.line(page, a, b, tone, thick, cv2.LINE_AA)
-            else:
-                left = rng.randrange(width)
-                corner = (left + rng.randint(20, 160), height - rng.randint(5, 40))
-                cv2.rectangle(page, (left, rng.randint(5, 40)), corner, tone, thick, cv2.LINE_AA)
-        if rng.random() < 0.1:
-            at = (np.arange(width, dtype=np.float32) - rng.randrange(width)) / rng.uniform(40, 220)
-            down = (np.arange(height, dtype=np.float32) - rng.randrange(height)) / rng.uniform(25, 150)
-            light = np.exp(-0.5 * (at[None, :] ** 2 + down[:, None] ** 2)) * rng.uniform(0.1, 0.75)
-            page = page + light * np.maximum(1.0 - page, 0.0)
-        if rng.random() < 0.05:
-            step, lean = rng.uniform(3.0, 9.0), rng.uniform(-0.6, 0.6)
-            x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-            page = page * (
-                1 + rng.uniform(0.03, 0.15) * np.cos((x[None, :] + lean * y[:, None]) * 6.28 / step)
-            )
-        return page
-
-    def _second_hand(self, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture after somebody's program has made it smaller and larger again, or reduced its tones."""
-        rng = self.rng
-        height, width = grey.shape
-        if rng.random() < 0.7:
-            factor = rng.uniform(0.6, 0.95)
-            small = (max(8, int(width * factor)), max(8, int(height * factor)))
-            down = rng.choice((cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST))
-            up = rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4))
-            grey = cv2.resize(cv2.resize(grey, small, interpolation=down), (width, height), interpolation=up)
-        if rng.random() < 0.3:
-            levels = rng.choice((2, 4, 8, 16, 32)) if rng.random() < 0.5 else 16
-            step = 255.0 / levels
-            dither = self.np_rng.random(grey.shape, np.float32) if rng.random() < 0.5 else 0.5
-            grey = np.clip(np.floor(grey / step + dither) * step, 0, 255).astype(np.uint8)
-        return grey
-
     def _sensor(self, image: Gray, cap: float) -> NDArray[np.uint8]:
         """Blur, noise, sharpening and compression of the page image."""
         rng = self.rng
@@ -353,8 +302,6 @@ class LineSource:
         if rng.random() < 0.6:
             image = image + self.np_rng.standard_normal(image.shape, np.float32) * rng.uniform(0.003, 0.06)
         grey = np.clip(image * rng.uniform(120, 255), 0, 255).astype(np.uint8)
-        if rng.random() < 0.15:
-            grey = self._second_hand(grey)
         if rng.random() < 0.5:
             quality = rng.randint(25, 95)
             _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])

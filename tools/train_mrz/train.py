@@ -16,17 +16,12 @@ from .model import LineReader
 from .render import BLANK, IGNORE, LineSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SEED = 20261121
-STEPS = 9000
+STEPS = 6000
 BATCH = 128
 DRAWERS = 2
-USES = 2
-"""How often a drawn batch is learnt from, in other light the second time: drawing costs as much as learning."""
-_KEPT = 400
-"""Batches kept for their next use."""
 
 
 def normalise(strips: np.ndarray) -> np.ndarray:
@@ -42,33 +37,6 @@ def _draw(fonts: list[Path], seed: int, batches: int, out: Any) -> None:
     for _ in range(batches):
         samples = [source.sample() for _ in range(BATCH)]
         out.put((np.stack([strip for strip, _ in samples]), np.stack([labels for _, labels in samples])))
-
-
-def _relit(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A used batch in other light: gamma and noise of each strip drawn anew."""
-    values = strips.astype(np.float32) / 255.0
-    gamma = np.exp(rng.normal(0, 0.25, (len(strips), 1, 1))).astype(np.float32)
-    noise = rng.uniform(0, 0.03, (len(strips), 1, 1)).astype(np.float32)
-    values = values**gamma + noise * rng.standard_normal(values.shape, np.float32)
-    return np.clip(values * 255.0, 0, 255).astype(np.uint8)
-
-
-def _batches(queues: list[Any], steps: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every drawn batch `USES` times: new ones first, then, once enough are kept, new and used ones in turn."""
-    rng = np.random.default_rng(seed)
-    kept: list[tuple[np.ndarray, np.ndarray, int]] = []
-    drawn, fresh = 0, -(-steps // USES)
-    for _ in range(steps):
-        if drawn < fresh and (len(kept) < _KEPT or rng.random() < 1 / USES):
-            strips, labels = queues[drawn % DRAWERS].get()
-            drawn += 1
-            kept.append((strips, labels, USES - 1))
-            yield strips, labels
-        else:
-            strips, labels, left = kept.pop(int(rng.integers(len(kept))))
-            if left > 1:
-                kept.append((strips, labels, left - 1))
-            yield _relit(strips, rng), labels
 
 
 def evaluate(model: nn.Module, strips: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
@@ -98,15 +66,14 @@ def train(fonts: list[Path], out: Path, *, seed: int, steps: int) -> None:
     context = mp.get_context("spawn")  # forked children of a process with OpenMP threads can hang
     queues = [context.Queue(maxsize=8) for _ in range(DRAWERS)]
     drawers = [
-        context.Process(
-            target=_draw, args=(fonts, seed + i, -(-steps // (USES * DRAWERS)) + 1, queues[i]), daemon=True
-        )
+        context.Process(target=_draw, args=(fonts, seed + i, -(-steps // DRAWERS), queues[i]), daemon=True)
         for i in range(DRAWERS)
     ]
     for drawer in drawers:
         drawer.start()
     began, total = time.monotonic(), 0.0
-    for step, (strips, labels) in enumerate(_batches(queues, steps, seed)):
+    for step in range(steps):
+        strips, labels = queues[step % DRAWERS].get()
         x = torch.from_numpy(normalise(strips))[:, None].contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(x)
@@ -128,4 +95,4 @@ def train(fonts: list[Path], out: Path, *, seed: int, steps: int) -> None:
             total = 0.0
             torch.save(average.module.state_dict(), out)
     for drawer in drawers:
-        drawer.terminate()
+        drawer.join(timeout=5)
