@@ -6,23 +6,19 @@ through `load_toml` as well, so every bad key is reported the same way.
 
 from __future__ import annotations
 
-import copy
 import os
-import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
 from edged.uplink.topics import usable
-from edged.verdict import CHECKS, CheckClass, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from edged.verdict import CHECKS, NEVER_MANDATORY, CheckClass, Kind
 
 SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
 """Scenes a scan may name; what each demands is `SceneSettings`."""
@@ -84,6 +80,8 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: Literal["simulated"]
     socket: Path | None = None
     """Simulated head only: the socket through which a hand puts documents on the glass."""
+    optical_thresholds: Path | None = None
+    """What `edged optical fit` learned about this reader model; without it the optical check decides nothing."""
 
     @property
     def simulated(self) -> bool:
@@ -224,57 +222,7 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
     try:
         return convert(document)
     except msgspec.ValidationError as error:
-        raise _of_validation(_with_keys(document, str(error), convert)) from error
-
-
-def _with_keys(document: dict[str, Any], message: str, convert: Callable[[dict[str, Any]], object]) -> str:
-    """msgspec's message with the names of table keys, which it leaves out of a path (`$.audiences[...]`).
-
-    Each `[...]` is found by trying: the table with that one key alone still fails in the same way.
-    """
-    named = message
-    while "[...]" in named:
-        steps = named.partition(" - at `$")[2].partition("[...]")[0].lstrip(".").split(".")
-        for key in _table(document, steps):
-            alone = copy.deepcopy(document)
-            table = _table(alone, steps)
-            kept = table[key]
-            table.clear()
-            table[key] = kept
-            try:
-                convert(alone)
-            except msgspec.ValidationError as error:
-                if str(error) == message:
-                    named = named.replace("[...]", f".{key}", 1)
-                    break
-        else:
-            break  # a list of tables, say: the path without the key is still better than none
-    return named
-
-
-def _table(document: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-    for step in steps:
-        document = document[step]
-    return document
-
-
-def _of_validation(message: str) -> ConfigError:
-    """A `ConfigError` from msgspec's "what - at `$.a.b`"."""
-    text, _, where = message.partition(" - at `$")
-    path = where.rstrip("`").lstrip(".")
-
-    def key(name: str) -> str:
-        return f"{path}.{name}" if path else name
-
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
-        return ConfigError(key(unknown[1]), "config.unknown_key")
-    if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
-        return ConfigError(key(missing[1]), "config.missing_key")
-    if wrong := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
-        return ConfigError(path or FILE, "config.wrong_type", expected=wrong[1], got=wrong[2])
-    if choice := re.fullmatch(r"Invalid enum value (.*)", text):
-        return ConfigError(path or FILE, "config.invalid_choice", value=choice[1])
-    return ConfigError(path or FILE, "config.wrong_value", problem=text)
+        raise of_validation(with_keys(document, str(error), convert), FILE) from error
 
 
 def _unknown_scene(where: str) -> ConfigError:
@@ -358,6 +306,10 @@ def _check_scene(name: str, scene: SceneSettings) -> None:
         for check in checks:
             if check not in CHECKS:
                 raise ConfigError(f"scenes.{name}.{key}", "config.unknown_name", known=", ".join(CHECKS))
+    if never := NEVER_MANDATORY & set(scene.mandatory):
+        raise ConfigError(
+            f"scenes.{name}.mandatory", "config.never_mandatory", checks=", ".join(sorted(never))
+        )
     if not scene.mandatory:
         raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
     if both := set(scene.mandatory) & set(scene.optional):

@@ -19,12 +19,13 @@ from edged import RELEASED, __version__, clock, log, service
 from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
-from edged.errors import ConfigError, ControlError, StateError
-from edged.events import CommitFailed, Committed, ScanRequest
+from edged.errors import ConfigError, ControlError, DecodeError, StateError
+from edged.events import CommitFailed, Committed, Frame, Light, ScanRequest
+from edged.evidence import gather
 from edged.judging import judge_inspection, kind_of, recipients
 from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
-from edged.side import Side
+from edged.side import ReadSide, Side
 from edged.station import Station
 from edged.uplink.database import DatabaseThread
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config import AudienceSettings, BoxSettings
-    from edged.side import ReadSide
+    from edged.core.optical_fit import Thresholds
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -73,6 +74,7 @@ class Daemon:
         self._anchor = TrustAnchor.from_file(identity.fleet_ca)
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
+        self._thresholds = _thresholds(settings.head.optical_thresholds)
         directory = settings.state.directory
         _make_private(directory)
         with StateLock(directory):
@@ -230,6 +232,7 @@ class Daemon:
                 clock=reading,
                 provenance=self._provenance,
                 pseudonyms=self._pseudonyms,
+                thresholds=self._thresholds,
             )
             envelopes = await self._state.run(
                 lambda database: database.commit_inspection(
@@ -304,7 +307,28 @@ def _warm_up() -> None:
     from edged.core.image import decode_image
     from edged.specimens import FIXED_TODAY, shipped
 
-    read_frames([decode_image(shipped()[0].sides[0].read_bytes())], today=FIXED_TODAY)
+    page = decode_image(shipped()[0].sides[0].read_bytes())
+    reading = read_frames([page], today=FIXED_TODAY)
+    gather(
+        [ReadSide(reading, {Light.WHITE: Frame(page, Light.WHITE)}, Light.WHITE)], reading, today=FIXED_TODAY
+    )
+
+
+def _thresholds(path: Path | None) -> Thresholds | None:
+    """The reader model's optical thresholds, None where none are configured. Raises `ConfigError`."""
+    from edged.core.optical_fit import MOST_BYTES, decode
+
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return decode(file.read(MOST_BYTES + 1))
+    except OSError as error:
+        raise ConfigError(
+            "head.optical_thresholds", "config.unreadable", error=error.strerror or ""
+        ) from error
+    except DecodeError as error:
+        raise ConfigError("head.optical_thresholds", error.code) from error
 
 
 def _make_private(directory: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edged.evidence import gather
 from edged.privacy.policy import disclose
 from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
 from edged.verdict import CHECKS, Check, Kind, Reason, Result, Verdict, judge
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
     from edged.clock import ClockReading
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.mrz import Mrz
+    from edged.core.optical_fit import Thresholds
     from edged.core.reading import PageReading
     from edged.events import ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
     from edged.side import ReadSide
 
 NOT_ON_THIS_BOX = ("optical_security", "chip", "face_match", "registry")
-"""Checks that no device of this release can make; they are said to be missing, never left out."""
+"""Checks that a device can't make; they are said to be missing, never left out. `edged.evidence` makes the first where
+there are pictures under other lights."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,26 @@ def judge_inspection(
     clock: ClockReading,
     provenance: Mapping[str, Provenance],
     pseudonyms: Mapping[str, Pseudonymiser],
+    thresholds: Thresholds | None = None,
 ) -> Judgement:
     """Judge one document and draft its envelopes, one for every audience of the scene and kind.
 
-    `sides` has at least one; `pseudonyms` has a pseudonymiser for every audience. What the pictures of the sides
-    say beyond the MRZ belongs here, among `checks`: each side still has its best picture under every light.
+    `sides` has at least one; `pseudonyms` has a pseudonymiser for every audience; `thresholds` are those of the
+    reader's model. What the pictures of the sides say beyond the MRZ comes from `edged.evidence`.
     """
     readings = [side.reading for side in sides]
     reading = next((one for one in readings if one.mrz is not None), readings[-1])
+    evidence = gather(sides, reading, today=clock.today, thresholds=thresholds)
+    made = {check.name for check in evidence.checks}
     checks = (
-        *reading.checks,
+        *(_refused(check, evidence.refusal) for check in reading.checks),
         expiry_check(reading, clock),
-        *(Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),)) for name in NOT_ON_THIS_BOX),
+        *evidence.checks,
+        *(
+            Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),))
+            for name in NOT_ON_THIS_BOX
+            if name not in made
+        ),
     )
     kind = kind_of(request, provenance)
     checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
@@ -83,6 +94,14 @@ def judge_inspection(
         for name in recipients(request, settings, kind)
     )
     return Judgement(verdict, drafts)
+
+
+def _refused(check: Check, refusal: Reason | None) -> Check:
+    """The check with why this is no travel document, instead of that it has no MRZ."""
+    if refusal is None or not any(reason.code == "reading.no_mrz" for reason in check.reasons):
+        return check
+    told = tuple(refusal if reason.code == "reading.no_mrz" else reason for reason in check.reasons)
+    return Check(check.name, check.result, told)
 
 
 def expiry_check(reading: PageReading, clock: ClockReading) -> Check:

@@ -86,6 +86,11 @@ CHECKS = (
 )
 """Names of the checks, in the order in which they are shown."""
 
+NEVER_MANDATORY = frozenset(
+    ("viz_birth_date", "viz_expiry_date", "viz_document_number", "card_number", "optical_security")
+)
+"""Evidence that is told and never decides: print is read without certainty, and lamps and paper differ."""
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What one inspection found: the overall result and every check it rests on. Holds no identity."""

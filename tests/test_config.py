@@ -51,6 +51,11 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('default_scene = "bank"', 'default_scene = "casino"', "default_scene: unknown name"),
         ("[scenes.hotel]", "[scenes.casino]", "scenes.casino: unknown name"),
         ('mandatory = ["document_detected"', 'mandatory = ["smell"', "scenes.hotel.mandatory: unknown name"),
+        (
+            'mandatory = ["document_detected"',
+            'mandatory = ["optical_security", "viz_birth_date", "card_number"',
+            "scenes.hotel.mandatory: card_number, optical_security, viz_birth_date: evidence that never decides",
+        ),
         ('optional = ["chip"', 'optional = ["expiry"', "scenes.hotel.optional: expiry: mandatory already"),
         ('scenes = ["bank"]', 'scenes = ["casino"]', "audiences.first-bank.scenes: unknown name"),
         ('scenes = ["bank"]', "scenes = []", "audiences.first-bank.scenes: without a scene"),

@@ -309,6 +309,17 @@ async def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "0600" in text or "chmod" in text or "readable" in text
 
 
+async def test_thresholds_that_are_none_are_refused_at_start(tmp_path: Path) -> None:
+    file = tmp_path / "optical.json"
+    file.write_text('{"version": 1}')
+    for name, said in ((file, "not a thresholds file"), (tmp_path / "absent.json", "No such file")):
+        edit = ("[head]", f'[head]\noptical_thresholds = "{name}"')
+        ended, text = await refused_start(Box(tmp_path, edit=edit))
+        assert ended == os.EX_CONFIG
+        assert "head.optical_thresholds" in text
+        assert said in text
+
+
 async def test_readiness_watchdog_and_a_clean_stop(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

@@ -16,7 +16,10 @@ from typing import Any
 import pytest
 
 from edged.control import ControlClient
+from edged.core.image import decode_image
 from edged.core.mrz import Mrz, parse_mrz
+from edged.core.reading import read_page
+from edged.core.viz import VisualZone, read_visual_zone
 from edged.demo.hand import Hand
 from edged.demo.stage import Stage
 from edged.errors import ControlError
@@ -32,6 +35,13 @@ def holders(*names: str) -> list[Mrz]:
         for specimen in shipped()
         if specimen.expected and specimen.expected.lines and (not names or specimen.name in names)
     ]
+
+
+def zones() -> list[VisualZone]:
+    """What is printed on the shipped documents beside their MRZs."""
+    pages = [decode_image(side.read_bytes()) for specimen in shipped() for side in specimen.sides]
+    found = [read_visual_zone(page, read_page(page, today=FIXED_TODAY)) for page in pages]
+    return [zone for zone in found if zone is not None]
 
 
 def leaks(scanner: LeakScanner, directory: Path, **more: bytes) -> dict[str, list[Any]]:
@@ -55,7 +65,7 @@ def test_a_whole_demo_with_kills_leaks_nothing(tmp_path: Path) -> None:
         env=os.environ | {"LANG": "C.UTF-8"},
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    scanner = LeakScanner.for_documents(holders())
+    scanner = LeakScanner.for_documents(holders(), zones())
     assert leaks(scanner, directory, stdout=done.stdout, stderr=done.stderr) == {}
     assert (directory / "box" / "log").stat().st_size > 1000, "the searched log is a real one"
     assert (directory / "central" / "archive.sqlite").stat().st_size > 50_000

@@ -19,13 +19,21 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.core.mrz import parse_mrz
+from edged.core.barcode import Barcode
+from edged.core.card_numbers import find_card_number
+from edged.core.image import decode_image
+from edged.core.layouts import MrzFormat
+from edged.core.mrz import format_mrz, parse_mrz
+from edged.core.reading import read_page
+from edged.core.viz import read_visual_zone
 from edged.privacy import leakviews
 from edged.privacy.leakscan import MAX_FINDINGS, Finding, LeakScanner
+from edged.specimens import shipped
 from tests.mrz_specimens import TODAY, specimen
 from tests.trust_support import signer
 
@@ -311,6 +319,54 @@ class TestDocuments:
         values = [("surname", "SPECIMEN")]
         assert LeakScanner(values).scan(b"specimen.png")
         assert LeakScanner(values, ignore={"SPECIMEN"}).scan(b"specimen.png") == []
+
+
+def test_a_russian_passport_is_searched_for_in_cyrillic_too() -> None:
+    fields = {
+        "document_code": "PN",
+        "issuing_state": "RUS",
+        "nationality": "RUS",
+        "surname": "WUKINA",
+        "given_names": "7LI8 6DUARDOVNA",
+        "document_number": "450123456",
+        "birth_date": "700120",
+        "sex": "F",
+        "expiry_date": "",
+        "optional_data": "7150620770001",
+    }
+    scanner = LeakScanner.for_documents([parse_mrz(format_mrz(MrzFormat.TD3, fields), today=TODAY)])
+    for value, kind in (
+        ("ЩУКИНА", "surname"),
+        ("Юлия", "given_names"),
+        ("эдуардовна", "given_names"),
+        ("4507 123456", "document_number"),
+    ):
+        told = f"holder {value}"
+        for data in (told.encode(), json.dumps({"a": told}).encode(), told.encode("utf-16")):
+            assert kind in {finding.kind for finding in scanner.scan(data)}, kind
+
+
+def test_what_was_seen_beside_the_mrz_is_searched_for() -> None:
+    page = decode_image(shipped()[0].sides[0].read_bytes())
+    reading = read_page(page, today=TODAY)
+    zone = read_visual_zone(page, reading)
+    assert zone is not None
+    content = b"@\n\x1e\rANSI 636000100002DL00410278\nDAQT64235789\nDCSSAMPLE"
+    seen = (
+        zone,
+        Barcode("PDF417", np.zeros((4, 2)), content),
+        find_card_number("931586198001010028"),
+    )
+    scanner = LeakScanner.for_documents([], seen)
+    printed = next(line.spaced.reveal() for line in zone.lines if "1974" in line.text.reveal())
+    for value, kind in (
+        (printed, "print"),
+        ("DAQT64235789", "barcode"),
+        ("931586198001010028", "card_number"),
+    ):
+        assert [finding.kind for finding in scanner.scan(f"a line, {value}.".encode())] == [kind]
+        assert kind in {one.kind for one in scanner.scan(base64.b64encode(f"a line, {value}.".encode()))}
+    assert scanner.scan(b"Date of birth, Passport, Utopia") == []
 
 
 def test_the_scanner_can_fail() -> None:

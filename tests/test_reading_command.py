@@ -8,11 +8,23 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import zxingcpp
 
 from edged.cli import main
+from edged.commands._read_answer import describe, human
+from edged.commands._read_extras import add_extras, human_extras
+from edged.core.card_numbers import find_card_number
+from edged.core.layouts import MrzFormat
+from edged.core.mrz import format_mrz, parse_mrz
+from edged.core.printed_number import CardReading
+from edged.core.reading import read_page
+from edged.core.vision import cv2
 
 SPECIMENS = Path(__file__).parents[1] / "edged" / "specimens"
 
@@ -33,6 +45,97 @@ def test_one_line_of_json_for_each_file(capsys):
     assert answer["fields"]["surname"]["value"] == "ERIKSSON"
     assert answer["fields"]["birth_date"]["value"] == "1974-08-12"
     assert answer["ms"] > 0
+
+
+def test_what_else_the_page_shows(capsys):
+    _, (answer,) = read(capsys, SPECIMENS / "passport.jpg")
+    assert answer["document"] == "Passport"
+    assert answer["fields"]["issuing_state"]["name"] == "Utopia (specimen)"
+    assert answer["quality"]["advice"] is None
+    assert 200 < answer["quality"]["mrz"]["dpi"] < 400
+    assert len(answer["portrait"]["corners"]) == 4
+    assert {one["check"] for one in answer["visual_zone"].values()} == {"successful"}
+    assert answer["barcodes"] == []
+    assert "card_number" not in answer
+    _, (answer,) = read(capsys, SPECIMENS / "blurred.jpg")
+    assert answer["quality"]["advice"]["code"] == "reading.blurred"
+    assert answer["card_number"]["value"] is None
+    assert answer["card_number"]["check"] == "undetermined"
+
+
+def test_the_mrz_alone_when_nothing_else_is_wanted(capsys):
+    _, (all_of_it,) = read(capsys, SPECIMENS / "passport.jpg")
+    _, (answer,) = read(capsys, SPECIMENS / "passport.jpg", "--mrz-only")
+    assert set(all_of_it) - set(answer) == {"quality", "portrait", "barcodes", "visual_zone"}
+    assert answer["fields"] == all_of_it["fields"]
+
+
+def licence_page():
+    data = "@\n\x1e\rANSI 636000100002DL00410278ZV03190008DLDAQT64235789"
+    code = zxingcpp.create_barcode(data, zxingcpp.BarcodeFormat.PDF417)
+    symbol = np.array(code.to_image(scale=4), np.uint8)
+    page = np.full((900, 1500, 3), 20, np.uint8)
+    page[100:800, 150:1350] = 235
+    page[300 : 300 + symbol.shape[0], 200 : 200 + symbol.shape[1]] = symbol[..., None]
+    return page
+
+
+def test_a_licence_is_told_by_its_barcode_and_what_it_says_is_in_the_json_alone(capsys, tmp_path):
+    cv2.imwrite(str(tmp_path / "licence.png"), licence_page())
+    _, (answer,) = read(capsys, tmp_path / "licence.png")
+    assert [reason["code"] for reason in answer["reasons"]][:1] == ["mrz.driving_licence"]
+    (code,) = answer["barcodes"]
+    assert code["symbology"] == "PDF417"
+    assert "T64235789" in code["content"]
+    assert "card_number" not in answer
+    main(["read", str(tmp_path / "licence.png")])
+    said = capsys.readouterr().out
+    assert "barcodes: PDF417" in said
+    assert "T64235789" not in said
+
+
+def test_a_card_number_stands_for_a_card_without_an_mrz(monkeypatch):
+    number = find_card_number("931586198001010028")
+    seen = CardReading(number, (0.99,) * 18, None, "")
+    monkeypatch.setattr("edged.core.printed_number.read_card_number", lambda _: seen)
+    page = np.full((900, 1500, 3), 20, np.uint8)
+    page[100:800, 150:1350] = 235
+    reading = read_page(page, today=date(2026, 6, 15))
+    answer = describe(reading, "zh-CN")
+    add_extras(answer, page, reading, "zh-CN")
+    assert answer["document"] == "外国人永久居留身份证"
+    assert answer["card_number"]["check"] == "successful"
+    assert f"证件号码: {number.number.reveal()}" in human_extras(answer, "zh-CN")
+
+
+def test_a_russian_internal_passport_is_told_in_cyrillic():
+    fields = {
+        "document_code": "PN",
+        "issuing_state": "RUS",
+        "nationality": "RUS",
+        "surname": "WUKINA",
+        "given_names": "7LI8 6DUARDOVNA",
+        "document_number": "450123456",
+        "birth_date": "700120",
+        "sex": "F",
+        "expiry_date": "",
+        "optional_data": "7150620770001",
+    }
+    mrz = parse_mrz(format_mrz(MrzFormat.TD3, fields), today=date(2026, 6, 15))
+    reading = SimpleNamespace(
+        mrz=mrz, valid=True, confidence=1.0, reasons=(), rotation=0, timings_ms={"total": 1.0}
+    )
+    answer = describe(reading, "en")
+    assert answer["document"] == "Russian internal passport"
+    assert answer["russian_passport"] == {
+        "surname": "ЩУКИНА",
+        "given_names": "ЮЛИЯ ЭДУАРДОВНА",
+        "document_number": "4507123456",
+        "issue_date": "2015-06-20",
+        "department": "770-001",
+    }
+    shown = human({"file": "x"} | answer, "en")
+    assert f"surname: {answer['russian_passport']['surname']}" in shown
 
 
 def test_wrong_check_digits_are_shown_with_the_reason(capsys):

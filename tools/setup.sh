@@ -107,6 +107,24 @@ install_packages() {
     esac
 }
 
+# Free fonts for the tests that draw pages (tools/render_pages). Without them those tests are skipped, so no failure here
+# stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
+missing_fonts() {
+    command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
+    for font in fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
+        fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$font" 2>/dev/null)" = installed ] || echo "$font"
+    done
+}
+
+if [ "$purpose" = tests ]; then
+    fonts=$(missing_fonts | tr '\n' ' ')
+    # shellcheck disable=SC2086 # a list of package names
+    if [ -n "$fonts" ] && ! (install_packages $fonts); then
+        say "going on without fonts: the tests that draw pages with them will be skipped"
+    fi
+fi
+
 packages=$(missing_packages | tr '\n' ' ')
 if [ -n "$packages" ] && [ "$purpose" != check ]; then
     # shellcheck disable=SC2086 # a list of package names

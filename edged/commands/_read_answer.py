@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from edged import messages
+from edged.core import countries
+from edged.core.document_names import name_of
 from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
-    from edged.core.mrz import FieldCheck, Mrz, MrzDate
+    from edged.core.mrz import FieldCheck, Mrz, MrzDate, RussianPassport
     from edged.core.reading import PageReading
 
 
@@ -22,9 +24,12 @@ def describe(reading: PageReading, lang: str) -> dict[str, Any]:
     """A page reading as plain data, raw identity included."""
     answer: dict[str, Any] = {}
     if reading.mrz is not None:
+        answer["document"] = name_of(reading.mrz, lang)
         answer["format"] = str(reading.mrz.format)
         answer["lines"] = list(reading.mrz.lines.reveal())
-        answer["fields"] = _fields(reading.mrz)
+        answer["fields"] = _fields(reading.mrz, lang)
+        if reading.mrz.russian_passport is not None:
+            answer["russian_passport"] = _russian(reading.mrz.russian_passport)
     answer["valid"] = reading.valid
     answer["confidence"] = round(reading.confidence, 3)
     answer["reasons"] = [told(reason, lang) for reason in reading.reasons]
@@ -38,8 +43,11 @@ def told(reason: Reason, lang: str) -> dict[str, str]:
     return {"code": reason.code, "text": messages.reason(reason, lang)}
 
 
-def _fields(mrz: Mrz) -> dict[str, dict[str, str | None]]:
-    """Each field with its value and the outcome of its own checks: `successful`, `failed`, `undetermined`, or None."""
+def _fields(mrz: Mrz, lang: str) -> dict[str, dict[str, str | None]]:
+    """Each field with its value and the outcome of its own checks: `successful`, `failed`, `undetermined`, or None.
+
+    Codes of states have their `name` as well, where they are known.
+    """
     found: dict[str, str | None] = {
         "issuing_state": mrz.issuing_state,
         "nationality": mrz.nationality.reveal(),
@@ -53,9 +61,25 @@ def _fields(mrz: Mrz) -> dict[str, dict[str, str | None]]:
     }
     if mrz.chinese_name is not None:
         found["chinese_name"] = mrz.chinese_name.reveal()
-    return {
+    fields = {
         name: {"value": value, "check": _outcome(name, (*mrz.check_digits, *mrz.field_checks))}
         for name, value in found.items()
+    }
+    for name in ("issuing_state", "nationality"):
+        code = found[name] or ""
+        if countries.known(code):
+            fields[name]["name"] = countries.name(code, lang)
+    return fields
+
+
+def _russian(passport: RussianPassport) -> dict[str, str | None]:
+    """What only an internal passport says, in Cyrillic; values that its lines don't give are empty or None."""
+    return {
+        "surname": passport.surname.reveal(),
+        "given_names": passport.given_names.reveal(),
+        "document_number": passport.number.reveal(),
+        "issue_date": _date(passport.issue_date),
+        "department": passport.department.reveal(),
     }
 
 
@@ -85,13 +109,20 @@ def _date(date: MrzDate | None) -> str | None:
 
 def human(answer: dict[str, Any], lang: str) -> str:
     """A block of lines for people."""
+    from edged.commands._read_extras import human_extras  # which needs this module
+
     page = f"#{answer['page']}" if "page" in answer else ""
     lines = [f"{answer['file']}{page}"]
+    lines += [f"  {answer['document']}"] if "document" in answer else []
     lines += [f"  {line}" for line in answer.get("lines", ())]
     for name, field in answer.get("fields", {}).items():
         if field["value"]:
             mark = "" if field["check"] is None else f"  [{messages.text('result.' + field['check'], lang)}]"
-            lines.append(f"  {messages.word(name, lang)}: {field['value']}{mark}")
+            called = f" ({field['name']})" if "name" in field else ""
+            lines.append(f"  {messages.word(name, lang)}: {field['value']}{called}{mark}")
+    for name, value in answer.get("russian_passport", {}).items():
+        lines += [f"  {messages.word(name, lang)}: {value}"] if value else []
+    lines += [f"  {line}" for line in human_extras(answer, lang)]
     state = "reading.word_valid" if answer["valid"] else "reading.word_not_valid"
     timing = f" ({answer['ms']} ms)" if "ms" in answer else ""
     lines.append(f"  {messages.text(state, lang)}{timing}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from edged.core import ocr
 from edged.core.page import locate
+from edged.core.portrait import find_portrait
 from edged.core.strip import cut
 from edged.core.vision import cv2
 
@@ -58,7 +59,16 @@ def mrz_zone(image: Picture, reading: PageReading) -> Picture | None:
     return np.asarray(zone, np.uint8)
 
 
-CROPS: Final[tuple[tuple[str, Callable[[Picture, PageReading], Picture | None]], ...]] = (("mrz", mrz_zone),)
+def portrait(image: Picture, reading: PageReading) -> Picture | None:
+    """The portrait upright; None where none was found."""
+    found = find_portrait(image, reading.rows, None if reading.mrz is None else reading.mrz.format)
+    return None if found is None else found.image()
+
+
+CROPS: Final[tuple[tuple[str, Callable[[Picture, PageReading], Picture | None]], ...]] = (
+    ("mrz", mrz_zone),
+    ("portrait", portrait),
+)
 """What `--crop` writes of a page, by name: a part that can be cut out is one more line."""
 
 

@@ -39,6 +39,7 @@ socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
 [head]
 driver = "simulated"                # works under a demo fleet CA alone
 socket = "/run/edged/glass.sock"
+# optical_thresholds = "/etc/edged/model.optical.json"   # what `edged optical fit` learned about this reader model
 
 [reading]
 frames = 3                          # pictures of a side at most: more than one only when the first isn't sure

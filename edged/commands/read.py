@@ -21,6 +21,7 @@ import msgspec
 
 from edged import messages, process
 from edged.commands._read_answer import describe, human, printable, told
+from edged.commands._read_extras import add_extras
 from edged.commands._read_folder import FolderError, PrivateFolder
 from edged.commands._read_pages import expand, pages
 from edged.verdict import Reason
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recursive", action="store_true", help="help.read.recursive")
     parser.add_argument("--json", action="store_true", help="help.json_lines")
     parser.add_argument("--today", type=_day, metavar="DATE", help="help.read.today")
+    parser.add_argument("--mrz-only", action="store_true", help="help.read.mrz_only")
     parser.add_argument("--crop", type=Path, metavar="DIR", help="help.read.crop")
     parser.add_argument("--debug", type=Path, metavar="DIR", help="help.read.debug")
     parser.epilog = "help.read.exit_codes"
@@ -81,6 +83,7 @@ class _Run:
     def __init__(self, args: argparse.Namespace, folders: dict[str, PrivateFolder]) -> None:
         self._lang: str = args.lang
         self._json: bool = args.json
+        self._extras: bool = not args.mrz_only
         self._today: date = args.today or datetime.now().astimezone().date()
         self._folders = folders
         self._count: Counter[str] = Counter()
@@ -114,6 +117,8 @@ class _Run:
             return answer | {"valid": False, "reasons": [told(Reason(page.problem), self._lang)]}
         reading = read_page(page.image, today=self._today)
         answer |= describe(reading, self._lang)
+        if self._extras:
+            add_extras(answer, page.image, reading, self._lang)
         self._count["valid" if reading.valid else "not_valid" if reading.mrz else "no_mrz"] += 1
         self._write(page, reading, answer)
         return answer
@@ -135,7 +140,8 @@ class _Run:
                 if problem is None:
                     written.append(printable(str(folder.path / f"{name}.{ending}")))
                 else:
-                    answer["reasons"].append(told(Reason(problem), self._lang))
+                    said = told(Reason(problem), self._lang)
+                    answer["reasons"] += [said] if said not in answer["reasons"] else []
                     self._went_wrong(os.EX_CANTCREAT)
         if self._folders:
             answer["written"] = written

@@ -67,7 +67,6 @@ class PageReading(Identity):
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
         timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "again" where a
             second look was taken, "total").
-        portrait_seen: always False so far: portraits are found by a later release.
         checks: document_detected, mrz_read, mrz_check_digits, mrz_fields, image_quality.
     """
 
@@ -81,7 +80,6 @@ class PageReading(Identity):
         "frames",
         "mrz",
         "name_confidence",
-        "portrait_seen",
         "reasons",
         "rotation",
         "rows",
@@ -102,7 +100,6 @@ class PageReading(Identity):
         self.frames: int = page.frames
         self._cells = page.cells
         self._sureness = page.sureness
-        self.portrait_seen: bool = False
         self.timings_ms: dict[str, float] = timings_ms
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
         self.checks: tuple[Check, ...] = _checks(page)

@@ -12,7 +12,7 @@ import msgspec
 
 from edged import messages
 from edged.config import environment
-from edged.verdict import Reason
+from edged.verdict import NEVER_MANDATORY, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,6 +240,8 @@ class HumanPresenter:
         for check in checks:
             if check["result"] in ("successful", "not_supported"):
                 continue
+            if check["result"] == "undetermined" and check["name"] in NEVER_MANDATORY:
+                continue  # common, and without the check's name beside it the sentence would mislead
             for reason in check.get("reasons", ()):
                 sentence = messages.reason(msgspec.convert(reason, Reason), self._lang)
                 if sentence not in said:

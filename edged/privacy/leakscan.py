@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from datetime import date
 
+    from edged.core.barcode import Barcode
+    from edged.core.card_numbers import CardNumber
     from edged.core.mrz import Mrz
+    from edged.core.viz import VisualZone
 
 MAX_FINDINGS: Final = 1000
 """A scan of a file full of leaks ends here: nobody reads more, and the first says enough."""
@@ -99,10 +102,22 @@ class LeakScanner(Identity):
         self._exact = tuple(exact)
 
     @classmethod
-    def for_documents(cls, documents: Iterable[Mrz], *, ignore: Collection[str] = ()) -> LeakScanner:
-        """A scanner for everything these documents' MRZs say about their holders; `ignore` as above."""
+    def for_documents(
+        cls,
+        documents: Iterable[Mrz],
+        seen: Iterable[CardNumber | VisualZone | Barcode] = (),
+        *,
+        ignore: Collection[str] = (),
+    ) -> LeakScanner:
+        """A scanner for what these documents' MRZs say about their holders, and what else was `seen` on their pages.
+
+        Of a visual zone those lines that hold figures: the others are names, which the MRZ has as well, and captions,
+        which are no secret. `ignore` as above.
+        """
         texts: list[tuple[str, str]] = []
         dates: list[tuple[str, date]] = []
+        for one in seen:
+            texts += _texts_seen(one)
         for mrz in documents:
             texts += _texts_of(mrz)
             for kind in ("birth_date", "expiry_date"):
@@ -161,8 +176,31 @@ def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
     yield "optional_data", mrz.optional_data_2.reveal()
     if mrz.chinese_name is not None:
         yield "chinese_name", mrz.chinese_name.reveal()
+    if (russian := mrz.russian_passport) is not None:
+        for kind in ("surname", "given_names"):
+            name = getattr(russian, kind).reveal()
+            yield from ((kind, part) for part in {name, *name.split()})
+        yield "document_number", russian.number.reveal()
     lines = mrz.lines.reveal()
     yield from (("mrz", line) for line in (*lines, "".join(lines)))
+
+
+def _texts_seen(one: CardNumber | VisualZone | Barcode) -> Iterator[tuple[str, str]]:
+    from edged.core.card_numbers import (
+        CardNumber,
+    )  # loaded only where something was seen: two of them need OpenCV
+    from edged.core.viz import VisualZone
+
+    if isinstance(one, CardNumber):
+        yield "card_number", one.number.reveal()
+    elif isinstance(one, VisualZone):
+        for line in one.lines:
+            text = line.spaced.reveal().replace("?", " ")
+            if any(map(str.isdigit, text)) and sum(map(str.isalnum, text)) >= _LONG:
+                yield "print", text
+    else:
+        said = one.content.reveal().decode("utf-8", "ignore")
+        yield from (("barcode", part) for part in {said, *said.splitlines()} if len(part) >= _LONG)
 
 
 def _date_forms(day: date) -> Iterator[str]:
