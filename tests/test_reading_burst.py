@@ -173,3 +173,18 @@ def test_two_documents_in_one_picture_are_not_made_good_by_another():
     two = burst.add(decode_image((SPECIMENS / "two-documents.jpg").read_bytes()))
     assert (two.mrz, two.sure) == (None, False)
     assert two.reasons[0].code == "reading.two_documents"
+
+
+def test_the_library_takes_files_and_arrays_of_one_page():
+    from edged import core
+
+    image = passport()
+    data = (SPECIMENS / "passport.jpg").read_bytes()
+    reading = core.read_frames([smeared(image, 0.1, 0.2), data], today=TODAY)
+    assert reading.valid
+    assert reading.frames == 2
+    again = core.read_page(image, today=TODAY, hint=reading.rows)
+    assert again.valid
+    assert printed(again) == printed(reading)
+    elsewhere = tuple(row.moved(0.0, -20 * row.cap) for row in reading.rows)
+    assert core.read_page(image, today=TODAY, hint=elsewhere).valid, "a wrong hint only costs time"
