@@ -30,8 +30,8 @@ def read_page(
     `image` is an image file's bytes (JPEG, PNG, TIFF, BMP, WebP, JPEG 2000), or an array of 8 bits: (H, W) grey,
     (H, W, 3) BGR, (H, W, 4) BGRA. `today` is the day the document is judged on: it decides which century two-digit
     years mean. It has no default: the same picture read next year says the same only if its caller says which day it
-    was, and where (a capture has a day of its own; a server's midnight is not the counter's). `hint` saves the search: the
-    `rows` of an earlier picture's answer, which may be wrong for this one.
+    was, and where (a capture has a day of its own; a server's midnight is not the counter's). `hint` saves the
+    search: the `rows` of an earlier picture's answer, which may be wrong for this one.
 
     Whatever is wrong with the page is in the answer's `reasons`. Raises `DecodeError` with a code, and nothing else,
     for what is no picture: "image.not_an_image", "image.truncated", "image.too_large", "image.empty",
