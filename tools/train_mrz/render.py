@@ -47,11 +47,6 @@ FONTS = (
     ("fonts-liberation2", "LiberationMono-Regular.ttf", 4),
     ("fonts-dejavu-core", "DejaVuSansMono.ttf", 3),
 )
-# Learnt last (`refine.py`): faces whose O and 0 differ by little.
-MORE_FONTS = (
-    ("fonts-lmodern", "lmmono10-regular.otf", 9),
-    ("fonts-go", "Go-Mono.ttf", 3),
-)
 OTHER_TEXT_FONT = ("fonts-freefont-otf", "FreeSans.otf")
 
 
@@ -94,11 +89,11 @@ def load_face(path: Path) -> Face:
 class LineSource:
     """Draws an endless, seeded sequence of (strip, column labels)."""
 
-    def __init__(self, roots: list[Path], seed: int, fonts: tuple[tuple[str, str, int], ...] = FONTS) -> None:
+    def __init__(self, roots: list[Path], seed: int) -> None:
         self.rng = random.Random(seed)
         self.np_rng = np.random.default_rng(seed)
-        self.faces = [load_face(find_font(roots, name)) for _, name, _ in fonts]
-        self.weights = [weight for _, _, weight in fonts]
+        self.faces = [load_face(find_font(roots, name)) for _, name, _ in FONTS]
+        self.weights = [weight for _, _, weight in FONTS]
         other = str(find_font(roots, OTHER_TEXT_FONT[1]))
         self.other = [ImageFont.truetype(other, size) for size in (30, 38, 48)]
 

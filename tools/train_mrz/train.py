@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .model import LineReader
-from .render import BLANK, FONTS, IGNORE, LineSource
+from .render import BLANK, IGNORE, LineSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +31,9 @@ def normalise(strips: np.ndarray) -> np.ndarray:
     return values / np.maximum(values.std(axis=(1, 2), keepdims=True), 4.0)
 
 
-def draw(
-    fonts: list[Path], seed: int, batches: int, out: Any, faces: tuple[tuple[str, str, int], ...] = FONTS
-) -> None:
-    """Draw batches of (strips, labels) into a queue; the body of a process."""
+def _draw(fonts: list[Path], seed: int, batches: int, out: Any) -> None:
     cv2.setNumThreads(1)
-    source = LineSource(fonts, seed, faces)
+    source = LineSource(fonts, seed)
     for _ in range(batches):
         samples = [source.sample() for _ in range(BATCH)]
         out.put((np.stack([strip for strip, _ in samples]), np.stack([labels for _, labels in samples])))
@@ -69,7 +66,7 @@ def train(fonts: list[Path], out: Path, *, seed: int, steps: int) -> None:
     context = mp.get_context("spawn")  # forked children of a process with OpenMP threads can hang
     queues = [context.Queue(maxsize=8) for _ in range(DRAWERS)]
     drawers = [
-        context.Process(target=draw, args=(fonts, seed + i, -(-steps // DRAWERS), queues[i]), daemon=True)
+        context.Process(target=_draw, args=(fonts, seed + i, -(-steps // DRAWERS), queues[i]), daemon=True)
         for i in range(DRAWERS)
     ]
     for drawer in drawers:
