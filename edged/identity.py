@@ -8,6 +8,30 @@ identity is touched. It sits below `core` and `privacy` because both handle such
 `repr` gives the type's name alone. `Sensitive` is one raw value. Both are compiled (`edged/_identity.pyx`).
 """
 
-from edged._identity import Identity, Sensitive
+from typing import Any, NoReturn, TypeVar
 
-__all__ = ["Identity", "Sensitive"]
+from edged._identity import Identity, Sensitive
+from edged.errors import IdentityLeakError
+
+__all__ = ["Identity", "Sensitive", "withheld"]
+
+_Held = TypeVar("_Held", bound=type)
+
+
+def withheld(kind: _Held) -> _Held:
+    """Decorator of a named tuple that holds raw identity on its way through `core`: no `repr`, no pickle, no copy."""
+
+    def named(self: Any) -> str:
+        return f"<{type(self).__name__}: identity withheld>"
+
+    def refused(self: Any, _protocol: object = None) -> NoReturn:
+        raise IdentityLeakError(f"{type(self).__name__} can't be written out")
+
+    for name, way in (
+        ("__repr__", named),
+        ("__str__", named),
+        ("__reduce_ex__", refused),
+        ("__reduce__", refused),
+    ):
+        setattr(kind, name, way)
+    return kind

@@ -137,6 +137,10 @@ def _clean(value: Any, depth: int) -> tuple[Any, bool]:
         keys, hidden_keys = _clean_all(value.keys(), depth)
         values, hidden_values = _clean_all(value.values(), depth)
         return dict(zip(map(str, keys), values, strict=True)), hidden_keys or hidden_values
+    if isinstance(value, tuple) and hasattr(
+        value, "_fields"
+    ):  # may hold lines of text on their way through `core`
+        return _unprintable(value), True
     if isinstance(value, list | tuple | set | frozenset):
         return _clean_all(value, depth)
     if isinstance(value, EdgedError):

@@ -188,3 +188,30 @@ def test_the_library_takes_files_and_arrays_of_one_page():
     assert printed(again) == printed(reading)
     elsewhere = tuple(row.moved(0.0, -20 * row.cap) for row in reading.rows)
     assert core.read_page(image, today=TODAY, hint=elsewhere).valid, "a wrong hint only costs time"
+
+
+def test_two_documents_in_one_picture_end_the_reading():
+    two = decode_image((SPECIMENS / "two-documents.jpg").read_bytes())
+    for pictures in ([two, passport()], [smeared(passport(), 0.1, 0.2), two, passport()]):
+        reading = read_frames(pictures, today=TODAY)
+        assert (reading.mrz, reading.sure) == (None, False)
+        assert reading.reasons[0].code == "reading.two_documents"
+
+
+def test_a_misreading_that_every_picture_of_a_still_page_repeats_never_becomes_sure(monkeypatch):
+    doubt = [(0, 5, {"F": 0.8, "E": 0.2})]
+    reading = read_together(monkeypatch, *(evidence(doubt) for _ in range(MAX_FRAMES)))
+    assert not reading.sure
+    assert reading.name_confidence < 0.97
+
+
+def test_what_passes_through_core_can_not_be_written_out():
+    from edged.core.laps import Laps
+    from edged.core.reading import grey_of
+    from edged.core.sight import look
+
+    sight = look(grey_of(passport()), Laps())
+    for held in (sight, sight.decision, sight.reading):
+        assert "ERIKSSON" not in f"{held!r}{held}"
+        with pytest.raises(IdentityLeakError):
+            pickle.dumps(held)

@@ -7,6 +7,7 @@ import pytest
 
 from edged.core.lattice import decide
 from edged.core.layouts import MrzFormat
+from edged.core.mrz import check_digit
 from edged.core.ocr import ALPHABET
 from edged.errors import DecodeError
 
@@ -122,3 +123,18 @@ def test_driving_licences_are_told_apart():
 def test_cells_of_no_layout_give_nothing():
     assert decide(seen(("A" * 30,))) is None
     assert decide(seen(("P<UTO", "12345"))) is None
+
+
+def test_a_number_whose_zeros_all_look_like_the_letter_is_doubted_though_its_check_digit_holds():
+    """The weights of its five zeros add up to 15: O for 0, four more in value, changes no check digit."""
+    number = "L00890003"
+    assert check_digit(number) == check_digit(number.replace("0", "O"))
+    start = number + str(check_digit(number)) + TD3[1][10:43]
+    right = (TD3[0], start + str(check_digit(start[:10] + start[13:20] + start[21:43])))
+    wrong = (TD3[0], number.replace("0", "O") + right[1][9:])
+    found = decide(seen(wrong))
+    assert found is not None
+    assert found.ambiguous
+    zeros = decide(seen(right))
+    assert zeros is not None
+    assert (zeros.lines, zeros.ambiguous) == (right, False)

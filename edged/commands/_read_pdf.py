@@ -76,6 +76,9 @@ def pages(data: bytes, first: int, last: int) -> Iterator[tuple[int, NDArray[np.
                 problem, number, width, height, stride = _FRAME.unpack(head)
                 if problem:
                     yield number, _PROBLEMS[problem - 1]
+                elif not _plausible(width, height, stride):
+                    yield number, "pdf.broken"
+                    return
                 elif len(rows := pipe.read(stride * height)) == stride * height:
                     picture = np.frombuffer(rows, np.uint8).reshape(height, stride)[:, : 3 * width]
                     yield number, np.ascontiguousarray(picture).reshape(height, width, 3)
@@ -86,6 +89,11 @@ def pages(data: bytes, first: int, last: int) -> Iterator[tuple[int, NDArray[np.
     finally:
         child.kill()
         child.wait()
+
+
+def _plausible(width: int, height: int, stride: int) -> bool:
+    """Whether a page may be of this size: the child has read a stranger's file, and is believed no more than it."""
+    return 0 < max(width, height) <= _MOST_SIDE + 1 and 3 * width <= stride <= 3 * width + 64
 
 
 def _main(first: int, last: int, seconds: int, memory: int) -> int:

@@ -1,7 +1,8 @@
 """Deciding what an MRZ says, from what stands at each place, the layouts' rules, and the check digits.
 
 The evidence comes first. A rule may choose between characters that are both probable where they stand; it
-never replaces a character the picture shows clearly, so a misprinted check digit stays as printed. Check
+never replaces a character the picture shows clearly, so a misprinted check digit stays as printed; but between O and 0,
+which some printers hardly tell apart, a place that has room for only one of them decides. Check
 digits speak last and only choose among readings that are probable without them.
 """
 
@@ -18,6 +19,7 @@ from edged.core import layouts
 from edged.core.layouts import KERNEL, LAYOUTS, MrzFormat
 from edged.core.ocr import ALPHABET
 from edged.errors import DecodeError
+from edged.identity import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,7 @@ _RIVAL: Final = 4.0
 """Natural logarithm by which the best reading that satisfies the check digits must beat the next."""
 
 
+@withheld
 class Decision(NamedTuple):
     """What an MRZ says.
 
@@ -149,7 +152,7 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
         # Check digits may hold by luck: another probable reading that satisfies them too makes this one
         # doubtful.
         places = _places(text, shares, _covered(format_), _RIVAL)
-        ambiguous = bool(_search(text, places, _RIVAL))
+        ambiguous = bool(_search(text, places, _RIVAL)) or _zeros_hold_too(text, format_)
     picked = np.array([_INDEX[char] for char in text])
     confidence = shares[at, picked]
     alike = shares * (_RESIDUE[None, :] == _RESIDUE[picked][:, None])
@@ -167,6 +170,23 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
         ambiguous,
         likelihood,
     )
+
+
+def _zeros_hold_too(text: str, format_: MrzFormat) -> bool:
+    """Whether the check digits also hold with every O in the numbers a 0.
+
+    A printer's 0 that looks like an O is read so all over a number, whose check digit then holds by luck where the
+    weights of the places add up to a multiple of five.
+    """
+    letter = _prior(format_)[:, _INDEX["O"]] == _LETTER_O
+    zeros = "".join(
+        "0" if char == "O" and may_be else char
+        for char, may_be in zip(text, letter & _covered(format_), strict=True)
+    )
+    if zeros == text:
+        return False
+    code, failing, _ = KERNEL.check(zeros.encode("ascii"))
+    return bool(code) and not failing
 
 
 def _places(

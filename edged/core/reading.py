@@ -20,7 +20,7 @@ from edged.core.mrz import parse_mrz
 from edged.core.ocr import ALPHABET
 from edged.core.sight import Sight, closer, look
 from edged.core.vision import cv2
-from edged.identity import Identity, Sensitive
+from edged.identity import Identity, Sensitive, withheld
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _alternatives(char: str, shares: NDArray[np.float32]) -> tuple[tuple[str, fl
     return tuple(one for one in found if one[0] != char)[:_ALTERNATIVES]
 
 
+@withheld
 class Character(NamedTuple):
     """One character of an MRZ: what it was read as, how sure, and what else it may be, likelier first."""
 
@@ -138,6 +139,7 @@ _WORTH_NAMING: Final = 0.001
 """Other characters told of each place, and the share in the picture from which they are."""
 
 
+@withheld
 class Page(NamedTuple):
     """Everything found out about one page."""
 
@@ -164,8 +166,8 @@ def read_page(image: NDArray[np.uint8], *, today: datetime.date, hint: Sequence[
     `hint` says where it probably is, and saves the search: the `rows` of an earlier picture's reading, or one row for
     the place where this reader's window shows it. It may be wrong; a second document elsewhere is then not noticed.
 
-    Never raises on content; whatever is wrong with it is in `reasons` and `checks`. Blocks for tens of milliseconds
-    and lets other threads run meanwhile (the kernels and OpenCV release the GIL).
+    Never raises on the content of a picture that isn't empty; whatever is wrong with it is in `reasons` and `checks`.
+    Blocks for tens of milliseconds and lets other threads run meanwhile (the kernels and OpenCV release the GIL).
     """
     laps = Laps()
     _, page = examine(grey_of(image), laps, today, hint)

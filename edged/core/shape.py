@@ -9,6 +9,7 @@ import numpy as np
 
 from edged.core import layouts
 from edged.core.ocr import CLASSES
+from edged.identity import withheld
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _BESIDE: Final = 0.5
 _OTHER_PAPER: Final = 0.25
 
 
+@withheld
 class Reading(NamedTuple):
     """The cells of one MRZ and where they stand.
 
@@ -51,6 +53,7 @@ class Reading(NamedTuple):
     fouled: NDArray[np.bool_]
 
 
+@withheld
 class ReadRow(NamedTuple):
     """A row as it was read; `pitch` is in page pixels."""
 

@@ -12,6 +12,7 @@ from edged.core.block import Budget, Reading, read_block
 from edged.core.lattice import Decision, decide
 from edged.core.page import locate
 from edged.errors import DecodeError
+from edged.identity import withheld
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _LIKE_ANOTHER: Final = 0.5
 99.5 % have 0.73 or more, of others 95 % have 0.30 or less."""
 _ONE_LINE: Final = (24.0, 38.0)
 """Length of a permit's only line in heights of its capitals."""
+_SAME_PRINT: Final = 1.0
+"""Distance across, in heights of capitals, up to which two rows are one: the lines of two documents may lie close."""
 _LEAST_SIDE: Final = 24
 _MOST_OBLONG: Final = 30.0
 """Smallest side in pixels, and longest shape, of a picture in which an MRZ may be read: one line alone is 25 to 1."""
@@ -40,6 +43,7 @@ _PART_LEGIBLE: Final = 0.8
 """Characters, and their legibility, from which a row is taken for a part of an MRZ."""
 
 
+@withheld
 class Sight(NamedTuple):
     """What one frame shows: an MRZ's cells with what they say alone, or the reason why there is none.
 
@@ -53,6 +57,7 @@ class Sight(NamedTuple):
     missing: Reason | None = None
 
 
+@withheld
 class _Found(NamedTuple):
     """A block that fills a layout's shape, and what it says: a decision, none, or the code of why it is no document."""
 
@@ -109,7 +114,7 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -
             break
         result = read_block(grey, block, budget)
         if isinstance(result, Reading):
-            if not any(_overlap(result.rows[0], other.rows[0]) for other in readings):
+            if not any(_share_print(other.rows, result.rows) for other in readings):
                 readings.append(result)
         elif result is not None and result.characters >= _PART:
             if result.at_border:
@@ -132,12 +137,17 @@ def _decided(reading: Reading) -> _Found:
 def _may_be_another(block: Block, readings: list[Reading]) -> bool:
     """Whether a block may be a second document's MRZ: not the first one's own rows, nor a short line of print."""
     row = block.rows[0]
-    if any(_overlap(reading.rows[0], row) for reading in readings):
+    if any(_share_print(reading.rows, block.rows) for reading in readings):
         return False
     return len(block.rows) > 1 or _ONE_LINE[0] < row.length / row.cap < _ONE_LINE[1]
 
 
 def _overlap(row: Row, other: Row) -> bool:
+    """Whether two rows are of the same print."""
     across = -(other.x - row.x) * row.dy + (other.y - row.y) * row.dx
     along = (other.x - row.x) * row.dx + (other.y - row.y) * row.dy
-    return abs(across) < 8 * row.cap and abs(along) < row.length
+    return abs(across) < _SAME_PRINT * row.cap and abs(along) < row.length
+
+
+def _share_print(rows: tuple[Row, ...], others: tuple[Row, ...]) -> bool:
+    return any(_overlap(row, other) for row in rows for other in others)
