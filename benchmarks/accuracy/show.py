@@ -199,7 +199,7 @@ def _speed(speed: dict[str, Any]) -> list[str]:
 def peers_table(peers: dict[str, Any]) -> list[str]:
     """Us and every peer on the same pictures in the same run."""
     lines = [
-        "The same pictures for everyone side by side, each engine in a process of its own on one core, from the file to",
+        "The same pictures for everyone in turn, each engine in a process of its own on one core, from the file to",
         "the answer. *Key lines*: every line but the name's. *Wrong as valid*: the engine says valid, and the text is",
         "wrong or its check digits are; one that doesn't judge its text is judged by the check digits.",
         "",
