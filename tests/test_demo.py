@@ -151,7 +151,13 @@ def test_a_folder_that_exists_is_not_written_to(tmp_path: Path) -> None:
 def test_however_the_demo_ends_it_leaves_no_process(tmp_path: Path, numbers: list[signal.Signals]) -> None:
     (tmp_path / "a-letter.jpg").write_text("not an image")
     command = [*EDGED, "demo", "--json", "--watch", "--documents", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - under nohup it is ignored
+    ) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
         control = Path(_until(watching.stdout, "demo.watching")["params"]["control"])
