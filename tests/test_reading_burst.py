@@ -12,15 +12,12 @@ import pytest
 from edged.core import burst as bursts
 from edged.core.burst import MAX_FRAMES, Burst, read_frames
 from edged.core.image import decode_image
-from edged.core.ocr import ALPHABET
-from edged.core.page import Row
-from edged.core.shape import Reading
 from edged.core.sight import _decided
 from edged.errors import IdentityLeakError
+from tests.reading_evidence import TD3, evidence
 
 TODAY = datetime.date(2026, 11, 21)
 SPECIMENS = Path(__file__).parents[1] / "edged" / "specimens"
-TD3 = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F3104150ZE184226B<<<<<16")
 
 
 def passport() -> np.ndarray:
@@ -43,30 +40,7 @@ def smeared(image: np.ndarray, left: float, right: float) -> np.ndarray:
     return out
 
 
-def evidence(doubts=(), lines=TD3, legibility=0.9) -> Reading:
-    """What one picture says of `lines`, but for doubts: (line, place, {character: share})."""
-    cells = []
-    for text in lines:
-        shares = np.full((len(text), len(ALPHABET)), 1e-6, np.float32)
-        shares[np.arange(len(text)), [ALPHABET.index(char) for char in text]] = 1.0
-        cells.append(shares)
-    for line, place, shares in doubts:
-        cells[line][place] = 1e-6
-        for char, share in shares.items():
-            cells[line][place, ALPHABET.index(char)] = share
-    return Reading(
-        tuple(c / c.sum(axis=1, keepdims=True) for c in cells),
-        tuple(np.ones(len(text), np.float32) for text in lines),
-        tuple(Row(600, 450 + 50 * i, 1.0, 0.0, 900, 20) for i in range(len(lines))),
-        0.95,
-        legibility,
-        False,
-        False,
-        np.zeros(sum(map(len, lines)), bool),
-    )
-
-
-def read_together(monkeypatch, *pictures: Reading):
+def read_together(monkeypatch, *pictures):
     """What a burst says of pictures that show this evidence."""
     shown = iter(pictures)
     monkeypatch.setattr("edged.core.sight._read_blocks", lambda *_: ([_decided(next(shown))], ""))

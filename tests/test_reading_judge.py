@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 from edged.core import sight as pages
-from edged.core.block import Budget, Reading
+from edged.core.block import Budget
 from edged.core.image import decode_image
 from edged.core.ocr import ALPHABET
-from edged.core.page import Row
 from edged.core.reading import PageReading, read_page
 from edged.verdict import Result
+from tests.reading_evidence import TD3, evidence
 
 TODAY = datetime.date(2026, 11, 21)
-TD3 = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F3104150ZE184226B<<<<<16")
 
 
 def page() -> np.ndarray:
@@ -30,25 +29,7 @@ def page() -> np.ndarray:
 
 def judged(monkeypatch, lines, doubts=(), *, runs_on=False) -> PageReading:
     """`read_page` where the line reader saw `lines`, but for doubts: (line, place, {character: share})."""
-    cells = []
-    for text in lines:
-        shares = np.full((len(text), len(ALPHABET)), 1e-6, np.float32)
-        shares[np.arange(len(text)), [ALPHABET.index(char) for char in text]] = 1.0
-        cells.append(shares)
-    for line, place, shares in doubts:
-        cells[line][place] = 1e-6
-        for char, share in shares.items():
-            cells[line][place, ALPHABET.index(char)] = share
-    found = Reading(
-        tuple(c / c.sum(axis=1, keepdims=True) for c in cells),
-        tuple(np.ones(len(text), np.float32) for text in lines),
-        tuple(Row(600, 450 + 50 * i, 1.0, 0.0, 900, 20) for i in range(len(lines))),
-        0.95,
-        0.95,
-        False,
-        runs_on,
-        np.zeros(sum(map(len, lines)), bool),
-    )
+    found = evidence(doubts, lines, 0.95, runs_on=runs_on)
     monkeypatch.setattr(pages, "_read_blocks", lambda *_: ([pages._decided(found)], ""))
     return read_page(page(), today=TODAY)
 

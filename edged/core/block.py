@@ -29,7 +29,8 @@ _SENSIBLE: Final = 0.4
 _UPRIGHT: Final = 0.88
 """Legibility below which a row isn't read either way up, and from which the other way up needn't be tried."""
 _PIECE: Final = 256
-"""Strip pixels of the piece that is tried first: fourteen characters."""
+_ROW: Final = 832
+"""Strip pixels of the piece that is tried first, fourteen characters, and of a whole row of forty-four."""
 _PIECE_SENSIBLE: Final = 0.5
 """Legibility below which a piece is no MRZ text; of 148 MRZs, worn and blurred ones too, none had less than 0.63."""
 _PIECE_TELLS: Final = 0.12
@@ -141,7 +142,7 @@ def _piece(
     grey: NDArray[np.uint8], row: Row, aside: float, upside_down: bool, budget: Budget
 ) -> tuple[float, float | None]:
     """(legibility, pitch in page pixels) of a piece of a row, `aside` of its length from its middle."""
-    if not budget.spend(_PIECE / 832):
+    if not budget.spend(_PIECE / _ROW):
         return 0.0, None
     length = min(row.length, _PIECE * row.cap / STRIP_CAP)
     piece = row.moved(aside * row.length, 0.0)._replace(length=length)

@@ -83,9 +83,8 @@ class Burst(Identity):
         self._sights.append(sight)
         self._sights.sort(key=_merit, reverse=True)
         del self._sights[MAX_FRAMES:]
-        for i, other in enumerate(
-            self._sights[1:], 1
-        ):  # only the best one's surroundings are looked at again
+        # Only the best one's surroundings are looked at again.
+        for i, other in enumerate(self._sights[1:], 1):
             self._sights[i] = other._replace(grey=_NO_PICTURE)
 
 

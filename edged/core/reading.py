@@ -1,4 +1,4 @@
-"""A picture of a page becomes an MRZ, judged: `read_page`; several pictures of one page become one: `Burst`.
+"""A picture of a page becomes an MRZ, judged: `read_page`. Several of one page: `edged.core.burst`.
 
 What stands on the page is read, never guessed: a reading is valid only when its layout is known, its check
 digits and fields are right, and every character, those no check digit covers above all, is sure in the
