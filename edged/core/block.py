@@ -41,6 +41,9 @@ _LEAST_ROW: Final = (20.0, 14.0, 12.0)
 """Length of a block's rows, by their number, in heights of their capitals. Thirty characters are at least 24
 long; several even rows may be what glare has left of an MRZ."""
 _EXTENSIONS: Final = 3
+_GOES_ON: Final = 0.75
+"""How sure the characters must be that a longer row shows, against those it had: a table's grain is read as
+characters too, none of them surely."""
 _MOST_CHARACTERS: Final = 46
 _SAME_SCALE: Final = 0.05
 """Difference of pitch up to which a line needn't be cut again by it."""
@@ -216,23 +219,42 @@ def _extended(
     grey: NDArray[np.uint8], rows: tuple[Row, ...], read: ReadRow, budget: Budget
 ) -> tuple[tuple[Row, ...], ReadRow]:
     """Rows made longer while their print runs on to the end of the strip: the locator saw only a part of them."""
+    before = after = True
     for _ in range(_EXTENSIONS):
         held = read.line.x[read.line.presence > 0.5]
-        reach = 1.3 * read.line.pitch
-        if not len(held):
+        if not len(held) or len(held) > _MOST_CHARACTERS:
             break
-        before, after = held[0] < reach, held[-1] > read.strip.pixels.shape[1] - reach
-        if not (before or after) or len(held) > _MOST_CHARACTERS:
+        reach, width = 1.3 * read.line.pitch, read.strip.pixels.shape[1]
+        before, after = before and bool(held[0] < reach), after and bool(held[-1] > width - reach)
+        longer = read
+        while before or after:
+            more = _MOST_CHARACTERS / 3 * read.pitch
+            shift, more = (after - before) * more / 2, (after + before) * more
+            row = read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length + more)
+            again = _read_row(grey, row, budget)
+            if again is None:
+                return rows, read
+            ends = before and _goes_on(read, again, -1), after and _goes_on(read, again, 1)
+            if ends == (before, after):
+                longer = again
+                break
+            before, after = ends
+        if longer is read:
             break
-        more = _MOST_CHARACTERS / 3 * read.pitch
-        shift = (int(after) - int(before)) * more / 2
-        longer = [row.moved(shift, 0.0) for row in rows]
-        rows = tuple(r._replace(length=r.length + (int(after) + int(before)) * more) for r in longer)
-        again = _read_row(grey, read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length), budget)
-        if again is None:
-            break
-        read = again
+        rows = tuple(r.moved(shift, 0.0)._replace(length=rows[0].length + more) for r in rows)
+        read = longer
     return rows, read
+
+
+def _goes_on(read: ReadRow, longer: ReadRow, sense: int) -> bool:
+    """Whether what a longer strip shows beyond the end of a row's own (`sense` 1: the right one) is its print."""
+    row, held = read.strip.row, longer.line.presence > 0.5
+    aside = (longer.along - row.x * row.dx - row.y * row.dy) * sense
+    beyond = aside > read.strip.pixels.shape[1] / 2 * read.strip.scale
+    sure = longer.line.probabilities.max(axis=1)
+    if not (held & beyond).any() or not (held & ~beyond).any():
+        return True
+    return bool(sure[held & beyond].mean() > _GOES_ON * sure[held & ~beyond].mean())
 
 
 def _with_missed_rows(

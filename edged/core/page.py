@@ -14,7 +14,7 @@ import numpy as np
 from edged.core.blocks import CONVINCING, MAX_CANDIDATES, Block, Candidates
 from edged.core.direction import SIDE, directions
 from edged.core.evenness import Halves
-from edged.core.rows import NOMINAL_CAP, Row, level_view, mapped, search, search_across
+from edged.core.rows import MOST_INK, NOMINAL_CAP, Row, level_view, mapped, search, search_across
 from edged.core.vision import cv2
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ together only here."""
 _FINE: Final = 1800
 """And in larger pictures this one: an MRZ down to an eighth of the longer side. In pictures that are not much larger,
 capitals that need it are too small to be read."""
+_BUSY: Final = 0.03
+"""Share of ink from which that one is searched once more for its darkest strokes alone: fine print may cover a small
+document and be little of the picture."""
 _UPRIGHT: Final = math.radians(8.0)
 """Angle up to which a page is searched as it is."""
 _EVERY: Final = (0.0, math.radians(30), math.radians(-30))
@@ -86,6 +89,8 @@ def locate(
         if last and not exhaustive and _likely(blocks):
             break
         rows = _searched(picture, angle)
+        if last and max(picture.picture.shape) > _SIDES[-1]:
+            rows += _searched(picture, angle, _BUSY)
         blocks = _closer(found, rows)
         tilt = _tilt(rows, angle)
         if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks) else _LEVEL):
@@ -191,15 +196,15 @@ def _reduced(halves: Halves, long_side: int) -> _Reduced:
     return _Reduced(picture, np.array([[scale, 0.0, shift], [0.0, scale, shift]]))
 
 
-def _searched(reduced: _Reduced, tilt: float) -> list[Row]:
-    """Rows of the reduced page around an angle, in page pixels."""
+def _searched(reduced: _Reduced, tilt: float, most_ink: float = MOST_INK) -> list[Row]:
+    """Rows of the reduced page around an angle, in page pixels; `most_ink` as in `search`."""
     picture, to_page = reduced
     if not tilt:
-        return [mapped(row, to_page) for row in search(picture)]
+        return [mapped(row, to_page) for row in search(picture, most_ink)]
     level, back = level_view(picture, tilt)
     matrix = to_page[:, :2] @ back
     matrix[:, 2] += to_page[:, 2]
-    return [mapped(row, matrix) for row in search(level)]
+    return [mapped(row, matrix) for row in search(level, most_ink)]
 
 
 def _tilt(rows: list[Row], near: float) -> float:

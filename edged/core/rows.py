@@ -24,7 +24,7 @@ _DARK: Final = 32
 """Added to the paper's brightness that ink is measured against: in the dark, noise is no ink."""
 _FAINTEST: Final = 18.0
 """Contrast, of 255, below which nothing is ink."""
-_MOST_INK: Final = 0.17
+MOST_INK: Final = 0.17
 _MOST_INK_ACROSS: Final = 0.3
 """Share of ink from which it is not print alone, on a whole page and around a row: of pages without
 fine patterns 99 % have at most 0.10, a page full of text 0.13 to 0.17."""
@@ -78,9 +78,12 @@ class Row(NamedTuple):
         return x * self.dx + y * self.dy, -x * self.dy + y * self.dx
 
 
-def search(picture: Grey) -> list[Row]:
-    """Rows reading to the right and rows reading downwards, in pixels of the picture."""
-    ink = _ink(picture, _MOST_INK)
+def search(picture: Grey, most_ink: float = MOST_INK) -> list[Row]:
+    """Rows reading to the right and rows reading downwards, in pixels of the picture.
+
+    `most_ink` is the share of ink from which only the darkest strokes are looked at.
+    """
+    ink = _ink(picture, most_ink)
     rows = _rows(ink)
     # Left to right in the transposed picture is top to bottom here, with the lines in reverse order: a page
     # turned by a quarter, since mirrored print does not occur.

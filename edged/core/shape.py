@@ -30,6 +30,9 @@ _DIRT_DEPTH: Final = 0.6
 _DIRT_SHARE: Final = 0.5
 _BESIDE: Final = 0.5
 _OTHER_PAPER: Final = 0.25
+"""Share of the paper's brightness by which what isn't this paper differs."""
+_PAPER: Final = 5
+"""Characters whose paper it is: over more of them the slope of a shadow adds up to as much."""
 
 
 @withheld
@@ -156,7 +159,7 @@ def _runs_on(line: ReadRow, start: int, width: int) -> bool:
     pixels, pitch = line.strip.pixels, line.line.pitch
     end = line.line.x[last] + 0.5 * pitch
     after = pixels[8:24, int(end + 0.3 * pitch) : int(end + 1.6 * pitch)]
-    paper = pixels[8:24, max(0, int(end - 10 * pitch)) : int(end)]
+    paper = pixels[8:24, max(0, int(end - _PAPER * pitch)) : int(end)]
     if after.size == 0 or paper.size == 0:
         return False
     level = float(np.percentile(paper, 90))
