@@ -32,13 +32,13 @@ _RESIDUE: Final = np.array([0 if char == "<" else int(char, 36) % 10 for char in
 _OUT_OF_PLACE: Final = 1e-3
 """How much less probable a character becomes where its layout has no place for it."""
 _SAME_SHAPE: Final = (
-    ("O", "0", 1e-5),
     ("I", "1", 1e-4),
     ("S", "5", 3e-4),
     ("B", "8", 3e-4),
     ("Z", "2", 3e-4),
 )
-"""Pairs some printers hardly tell apart: between them the layout may decide against more of the picture."""
+"""Pairs some printers hardly tell apart: between them the layout may decide against more of the picture. O and 0 aren't
+told apart at all where there is room for only one: one face's O is the other's 0."""
 _LETTER_O: Final = 0.1
 """In numbers, where letters and digits may stand, O is rarer than 0 by more than this: issuers avoid it. The reader was
 trained on both alike."""
@@ -98,6 +98,25 @@ def _prior(format_: MrzFormat) -> NDArray[np.float32]:
 
 
 @cache
+def _room_for_one(format_: MrzFormat) -> tuple[tuple[int, int, NDArray[np.bool_]], ...]:
+    """Of O and 0: (class, its twin, the places that have room for the first and not for the other)."""
+    flat = [chars for line in layouts.alphabet(format_) for chars in line]
+    return tuple(
+        (_INDEX[one], _INDEX[other], np.array([one in chars and other not in chars for chars in flat]))
+        for one, other in ("O0", "0O")
+    )
+
+
+def _where_it_belongs(format_: MrzFormat, joined: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The shares with those of O and 0 together where there is room for only one of them."""
+    shares = joined.copy()
+    for one, other, places in _room_for_one(format_):
+        shares[places, one] += shares[places, other]
+        shares[places, other] = 0.0
+    return shares
+
+
+@cache
 def _covered(format_: MrzFormat) -> NDArray[np.bool_]:
     """Which characters of the joined text some check digit speaks for (or are one)."""
     layout = LAYOUTS[format_]
@@ -132,11 +151,12 @@ def decide(cells: Sequence[NDArray[np.float32]]) -> Decision | None:
 
 
 def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> Decision | DecodeError | None:
-    weighted = np.maximum(joined, _FLOOR) * _prior(format_)
+    seen = _where_it_belongs(format_, joined)
+    weighted = np.maximum(seen, _FLOOR) * _prior(format_)
     shares = weighted / weighted.sum(axis=1, keepdims=True)
     choice = shares.argmax(axis=1)
     at = np.arange(len(choice))
-    printed = joined[at, choice] > _PRINTED
+    printed = seen[at, choice] > _PRINTED
     text = "".join(ALPHABET[i] for i in choice)
     code, failing, _ = KERNEL.check(text.encode("ascii"))
     if not code or layouts.FORMATS[code - 1] is not format_:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from edged.core import quality
+from edged.core import own_print, quality
 from edged.core.again import look_again
 from edged.core.laps import Laps
 from edged.core.layouts import MrzFormat
@@ -182,9 +182,15 @@ def examine(
     page = judge(sight, today)
     laps("decide")
     right = page.mrz is not None and page.sure and page.mrz.valid
-    if sight.reading is None or right:
+    if sight.reading is None or sight.decision is None:
         return sight, page
-    sight = closer(sight, look_again(grey, sight.reading))
+    swapped = own_print.swapped(sight.reading.cells, sight.decision)
+    if right and not swapped:
+        return sight, page
+    if not right:
+        sight = closer(sight, look_again(grey, sight.reading))
+    if swapped and sight.reading is not None and sight.decision is not None:
+        sight = closer(sight, own_print.settled(grey, sight.reading, sight.decision))
     page = judge(sight, today)
     laps("again")
     return sight, page
