@@ -52,7 +52,8 @@ unlike anything."""
 def swapped(cells: Sequence[NDArray[np.float32]], decision: Decision) -> bool:
     """Whether this page's O looks like another face's 0, or its 0 like an O.
 
-    So it is where there is room for one of them only and the line reader saw the other. `cells` has one (characters, classes) array a line: what was read for the decision.
+    So it is where there is room for one of them only, and the line reader saw the other. `cells` has one (characters,
+    classes) array a line: what was read for the decision.
     """
     shares = np.concatenate(list(cells))
     certain, _ = _places(decision)
