@@ -116,6 +116,10 @@ def _read_seen(
             continue
         senses = _senses(grey, rows[first], budget)
         found = [_read_rows(grey, rows, first, sense, budget) for sense in senses]
+        if len(senses) == 1 and any(isinstance(it, Reading) and it.legibility < _UPRIGHT for it in found):
+            # A typewriter's letters upside down make some sense, too.
+            other = senses[0]._replace(upside_down=not senses[0].upside_down)
+            found.append(_read_rows(grey, rows, first, other, budget))
         if any(found):
             return found, True
     return [], False
