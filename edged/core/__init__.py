@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edged.core.layouts import MrzFormat
     from edged.core.page import Row
     from edged.core.reading import PageReading
 
@@ -23,7 +24,11 @@ __all__ = ["check_digit", "parse_mrz", "read_frames", "read_page"]
 
 
 def read_page(
-    image: bytes | bytearray | memoryview | NDArray[Any], *, today: datetime.date, hint: Sequence[Row] = ()
+    image: bytes | bytearray | memoryview | NDArray[Any],
+    *,
+    today: datetime.date,
+    hint: Sequence[Row] = (),
+    likely: MrzFormat | None = None,
 ) -> PageReading:
     """Find and read the MRZ of a page's picture, any way up.
 
@@ -31,7 +36,7 @@ def read_page(
     (H, W, 3) BGR, (H, W, 4) BGRA. `today` is the day the document is judged on: it decides which century two-digit
     years mean. It has no default: the same picture read next year says the same only if its caller says which day it
     was, and where (a capture has a day of its own; a server's midnight is not the counter's). `hint` saves the
-    search: the `rows` of an earlier picture's answer, which may be wrong for this one.
+    search: the `rows` of an earlier picture's answer, which may be wrong for this one. So may `likely`, the format.
 
     Whatever is wrong with the page is in the answer's `reasons`. Raises `DecodeError` with a code, and nothing else,
     for what is no picture: "image.not_an_image", "image.truncated", "image.too_large", "image.empty",
@@ -41,7 +46,7 @@ def read_page(
     from edged.core import image as pictures
     from edged.core import reading
 
-    return reading.read_page(pictures.page_image(image), today=today, hint=hint)
+    return reading.read_page(pictures.page_image(image), today=today, hint=hint, likely=likely)
 
 
 def read_frames(

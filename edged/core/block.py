@@ -84,16 +84,19 @@ class _Sense(NamedTuple):
 
 
 def read_block(
-    grey: NDArray[np.uint8], block: Block, budget: Budget | None = None
+    grey: NDArray[np.uint8], block: Block, budget: Budget | None = None, *, alone: bool = False
 ) -> Reading | Fragment | None:
     """Read a candidate; None when it isn't MRZ text, a fragment when only part of one is there.
+
+    `alone` says that a line of its own probably is the whole MRZ: others above and below it are looked for only where
+    it fills no layout's shape.
 
     What an exhausted budget leaves unread isn't there for it: the caller asks the budget.
     """
     budget = budget or Budget()
     for measured in (True, False):  # what was measured on the full page, or else what the locator saw
         seen = tuple(refine(grey, row) for row in block.rows) if measured else block.rows
-        found, told = _read_seen(grey, block, seen, budget)
+        found, told = _read_seen(grey, block, seen, budget, alone)
         if told or block.evidence < _WORTH_A_SECOND_LOOK:
             break
     readings = [result for result in found if isinstance(result, Reading)]
@@ -104,7 +107,7 @@ def read_block(
 
 
 def _read_seen(
-    grey: NDArray[np.uint8], block: Block, seen: tuple[Row, ...], budget: Budget
+    grey: NDArray[np.uint8], block: Block, seen: tuple[Row, ...], budget: Budget, alone: bool
 ) -> tuple[list[Reading | Fragment | None], bool]:
     """What each sensible way up gives of a block's rows, and whether there was one.
 
@@ -115,11 +118,11 @@ def _read_seen(
         if rows[first].length < _LEAST_ROW[len(rows) - 1] * rows[first].cap:
             continue
         senses = _senses(grey, rows[first], budget)
-        found = [_read_rows(grey, rows, first, sense, budget) for sense in senses]
+        found = [_read_rows(grey, rows, first, sense, budget, alone) for sense in senses]
         if len(senses) == 1 and any(isinstance(it, Reading) and it.legibility < _UPRIGHT for it in found):
             # A typewriter's letters upside down make some sense, too.
             other = senses[0]._replace(upside_down=not senses[0].upside_down)
-            found.append(_read_rows(grey, rows, first, other, budget))
+            found.append(_read_rows(grey, rows, first, other, budget, alone))
         if any(found):
             return found, True
     return [], False
@@ -159,7 +162,7 @@ def _piece(
 
 
 def _read_rows(
-    grey: NDArray[np.uint8], rows: tuple[Row, ...], first: int, sense: _Sense, budget: Budget
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], first: int, sense: _Sense, budget: Budget, alone: bool
 ) -> Reading | Fragment | None:
     """All rows one way up, `first` before the others: its characters' distance is a better ruler than their height."""
     if sense.upside_down:
@@ -174,7 +177,7 @@ def _read_rows(
     again = longer is not rows or abs(read.pitch / _pitch_of(rows[first]) - 1) > _SAME_SCALE
     rows = _scaled(longer, read.pitch) if again else rows
     lines = [read if i == first and not again else _read_row(grey, row, budget) for i, row in enumerate(rows)]
-    found = best_shape(grey, lines) if len(rows) > 1 else None
+    found = best_shape(grey, lines) if len(rows) > 1 or alone else None
     if isinstance(found, Reading) and found.score > _WHOLE:
         return found
     more = best_shape(grey, _with_missed_rows(grey, lines, rows, read, budget))

@@ -9,7 +9,6 @@ digits speak last and only choose among readings that are probable without them.
 from __future__ import annotations
 
 import heapq
-import math
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -214,16 +213,14 @@ def _places(
 ) -> list[list[tuple[float, int, str]]]:
     """The places where something else may stand, the most doubtful first: (cost, place, character), cheapest first."""
     places: list[list[tuple[float, int, str]]] = []
-    for i in np.flatnonzero(where):
-        best = float(shares[i, _INDEX[text[i]]])
-        options = [
-            (math.log(best / max(float(share), _FLOOR)), int(i), ALPHABET[j])
-            for j, share in enumerate(shares[i])
-            if ALPHABET[j] != text[i]
-        ]
-        options = sorted(option for option in options if option[0] <= limit)[:3]
-        if options:
-            places.append(options)
+    at, picked = np.arange(len(text)), np.array([_INDEX[char] for char in text])
+    best = shares[at, picked]
+    costs = np.log(best[:, None] / np.maximum(shares, _FLOOR))
+    costs[at, picked] = np.inf
+    costs[~where] = np.inf
+    for i in np.flatnonzero((costs <= limit).any(axis=1)):
+        others = np.flatnonzero(costs[i] <= limit)
+        places.append(sorted((float(costs[i, j]), int(i), ALPHABET[j]) for j in others)[:3])
     places.sort(key=lambda options: options[0][0])
     return places[:_MAX_PLACES]
 

@@ -160,25 +160,36 @@ class Page(NamedTuple):
     sureness: NDArray[np.float32] | None = None
 
 
-def read_page(image: NDArray[np.uint8], *, today: datetime.date, hint: Sequence[Row] = ()) -> PageReading:
+def read_page(
+    image: NDArray[np.uint8],
+    *,
+    today: datetime.date,
+    hint: Sequence[Row] = (),
+    likely: MrzFormat | None = None,
+) -> PageReading:
     """Find and read the MRZ of a page picture, (H, W, 3) BGR or (H, W) grey, 8 bits, any way up.
 
     `hint` says where it probably is, and saves the search: the `rows` of an earlier picture's reading, or one row for
-    the place where this reader's window shows it. It may be wrong; a second document elsewhere is then not noticed.
+    the place where this reader's window shows it. `likely` says of which format it probably is, and saves most of the
+    search for a permit's single line. Either may be wrong; a second document elsewhere is then not noticed.
 
     Never raises on the content of a picture that isn't empty; whatever is wrong with it is in `reasons` and `checks`.
     Blocks for tens of milliseconds and lets other threads run meanwhile (the kernels and OpenCV release the GIL).
     """
     laps = Laps()
-    _, page = examine(grey_of(image), laps, today, hint)
+    _, page = examine(grey_of(image), laps, today, hint, likely)
     return PageReading(page, laps.finish())
 
 
 def examine(
-    grey: NDArray[np.uint8], laps: Laps, today: datetime.date, hint: Sequence[Row] = ()
+    grey: NDArray[np.uint8],
+    laps: Laps,
+    today: datetime.date,
+    hint: Sequence[Row] = (),
+    likely: MrzFormat | None = None,
 ) -> tuple[Sight, Page]:
     """One grey frame's evidence and what it is worth; what isn't sure and right is looked at a second time."""
-    sight = look(grey, laps, hint)
+    sight = look(grey, laps, hint, likely)
     page = judge(sight, today)
     laps("decide")
     right = page.mrz is not None and page.sure and page.mrz.valid

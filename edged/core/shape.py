@@ -28,6 +28,10 @@ beside. A line alone, whose neighbours can't vouch for its ends, needs more."""
 _DIRT_ROWS: Final = 4
 _DIRT_DEPTH: Final = 0.6
 _DIRT_SHARE: Final = 0.5
+_PRINT: Final = slice(6, 26)
+_INK, _WHITE = 0.04, 0.85
+"""Rows of a strip at each edge that should be paper, how dark dirt is between paper and ink, and how much of a
+character's width it covers; the rows of the print, and the shares of their pixels darker than ink and paper are."""
 _BESIDE: Final = 0.5
 _OTHER_PAPER: Final = 0.25
 """Share of the paper's brightness by which what isn't this paper differs."""
@@ -131,20 +135,26 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
 
     Dark is what is darker than the paper and the ink beside it say, so that a shadow, dark all over, is none.
     """
-    pixels, pitch = line.strip.pixels.astype(np.float32), line.line.pitch
-    edges = (pixels[:_DIRT_ROWS], pixels[-_DIRT_ROWS:])
+    pixels, pitch, count = line.strip.pixels, line.line.pitch, len(line.line.x)
+    cells = np.arange(max(0, start), min(start + width, count))
     found = np.zeros(width, bool)
-    for i in range(width):
-        if not 0 <= start + i < len(line.line.x):
-            continue
-        x = line.line.x[start + i]
-        around = pixels[6:26, max(0, int(x - 1.5 * pitch)) : max(1, int(x + 1.5 * pitch))]
-        here = slice(max(0, int(x - pitch / 2)), min(pixels.shape[1], max(1, int(x + pitch / 2))))
-        if around.size == 0 or here.start >= here.stop:
-            continue
-        paper, ink = (float(v) for v in np.percentile(around, (85, 4)))
-        dark = paper - _DIRT_DEPTH * (paper - ink)
-        found[i] = any(float((edge[:, here] < dark).mean()) > _DIRT_SHARE for edge in edges)
+    if not len(cells):
+        return found
+    centres = line.line.x[cells][:, None]
+
+    def columns(reach: float) -> NDArray[np.intp]:
+        """The columns around each character, those beyond the strip's ends replaced by the last ones."""
+        aside = np.arange(-int(reach * pitch), int(reach * pitch))
+        return np.asarray(np.clip(centres + aside, 0, pixels.shape[1] - 1), np.intp)
+
+    around = pixels[_PRINT][:, columns(1.5)].transpose(1, 0, 2).reshape(len(cells), -1)
+    last = around.shape[1] - 1
+    ranks = [round(share * last) for share in (_INK, _WHITE)]
+    ink, paper = np.partition(around, ranks, axis=1)[:, ranks].T.astype(np.float32)
+    dark = (paper - _DIRT_DEPTH * (paper - ink))[:, None]
+    for edge in (pixels[:_DIRT_ROWS], pixels[-_DIRT_ROWS:]):
+        here = edge[:, columns(0.5)]
+        found[cells - start] |= (here < dark).mean(axis=(0, 2)) > _DIRT_SHARE
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from edged.core import quality
 from edged.core.block import Budget, Reading, read_block
 from edged.core.lattice import Decision, decide
+from edged.core.layouts import LAYOUTS
 from edged.core.page import locate
 from edged.errors import DecodeError
 from edged.identity import withheld
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.core.laps import Laps
+    from edged.core.layouts import MrzFormat
     from edged.core.page import Block, Row
 
 _MAX_BLOCKS: Final = 6
@@ -65,19 +67,25 @@ class _Found(NamedTuple):
     decision: Decision | str | None
 
 
-def look(grey: NDArray[np.uint8], lap: Laps, hint: Sequence[Row] = ()) -> Sight:
-    """Search a grey frame for its MRZ, any way up; `hint` says where it probably is (see `page.locate`)."""
+def look(
+    grey: NDArray[np.uint8], lap: Laps, hint: Sequence[Row] = (), likely: MrzFormat | None = None
+) -> Sight:
+    """Search a grey frame for its MRZ, any way up.
+
+    `hint` says where it probably is (see `page.locate`), `likely` of which format.
+    """
     measured = quality.measure(grey)
     lap("quality")
     if not measured.document_present:
         return Sight(grey, measured, missing=Reason("reading.no_document"))
     if min(grey.shape) < _LEAST_SIDE or max(grey.shape) > _MOST_OBLONG * min(grey.shape):
         return Sight(grey, measured, missing=Reason(_NO_MRZ))
-    blocks = locate(grey, hint=hint)
+    lines = 0 if likely is None else LAYOUTS[likely].lines
+    blocks = locate(grey, hint=hint, lines=lines)
     lap("locate")
     budget = Budget()
-    found, missing = _read_blocks(grey, blocks, budget)
-    if not found and missing == _NO_MRZ and blocks and blocks[0].convincing:
+    found, missing = _read_blocks(grey, blocks, budget, alone=lines == 1)
+    if not found and missing == _NO_MRZ and blocks and (blocks[0].convincing or lines == 1):
         # The search ended at what turned out to be no MRZ.
         found, missing = _read_blocks(grey, locate(grey, exhaustive=True), budget)
     lap("read")
@@ -101,7 +109,9 @@ def closer(sight: Sight, reading: Reading) -> Sight:
     return sight._replace(reading=reading, decision=decision) if isinstance(decision, Decision) else sight
 
 
-def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -> tuple[list[_Found], str]:
+def _read_blocks(
+    grey: NDArray[np.uint8], blocks: list[Block], budget: Budget, *, alone: bool = False
+) -> tuple[list[_Found], str]:
     """The MRZs among the candidates, best first, and the code of why there is none, should there be none."""
     readings: list[Reading] = []
     missing = _NO_MRZ
@@ -112,7 +122,7 @@ def _read_blocks(grey: NDArray[np.uint8], blocks: list[Block], budget: Budget) -
             continue
         if budget.exhausted:
             break
-        result = read_block(grey, block, budget)
+        result = read_block(grey, block, budget, alone=alone)
         if isinstance(result, Reading):
             if not any(_share_print(other.rows, result.rows) for other in readings):
                 readings.append(result)
