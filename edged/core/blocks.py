@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -188,12 +189,13 @@ def _evenly_spaced(
     above = [member for member in members if member[0] < 0][-2:]
     below = [member for member in members if member[0] > 0][:2]
     best = (float(value[lead]), [lead])
+    caps = {i: float(table[i, 5]) for i in (lead, *(i for _, i in above + below))}
     for up in range(len(above) + 1):
         for down in range(min(len(below), 2 - up) + 1):
             run = [*above[len(above) - up :], (0.0, lead), *below[:down]]
             gaps = [b[0] - a[0] for a, b in pairwise(run)]
             picked = [i for _, i in run]
-            widest = _WIDEST * float(np.median(table[picked, 5]))  # one row's own height may be mistaken
+            widest = _WIDEST * median(caps[i] for i in picked)  # one row's own height may be mistaken
             if not gaps or max(gaps) > min(1.35 * min(gaps), widest):
                 continue
             best = max(best, (float(value[picked].sum()), picked))
