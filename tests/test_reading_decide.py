@@ -45,6 +45,21 @@ def test_the_layout_decides_between_probable_characters():
     assert found.changed == 2
 
 
+def test_where_there_is_room_for_one_of_o_and_0_both_count_for_it():
+    """One face's O is another's 0; what is like neither isn't likelier for that."""
+    name = TD3[0][:5] + "O" + TD3[0][6:]
+    found = decide(seen((name, TD3[1]), [(0, 5, {"0": 0.995, "U": 0.003, "O": 0.002})]))
+    assert found is not None
+    assert found.lines[0] == name
+    assert found.confidence[5] > 0.99
+
+
+def test_where_there_is_room_for_both_o_and_0_stay_two():
+    found = decide(seen(TD3, [(1, 3, {"9": 0.5, "O": 0.25, "0": 0.25})]))
+    assert found is not None
+    assert found.confidence[44 + 3] < 0.7
+
+
 def test_a_clear_character_out_of_place_stays():
     misprint = TD3[1][:13] + "Z" + TD3[1][14:]
     found = decide(seen((TD3[0], misprint)))

@@ -19,6 +19,7 @@ from edged import messages
 from edged.core import ocr
 from edged.core.block import MAX_STRIPS, Reading, read_block
 from edged.core.image import decode_image
+from edged.core.layouts import MrzFormat
 from edged.core.page import locate
 from edged.core.reading import PageReading, read_page
 from edged.core.strip import MAX_STRIP
@@ -209,3 +210,24 @@ def test_a_page_full_of_print_takes_bounded_work(monkeypatch):
     monkeypatch.setattr(ocr, "read_strip", lambda strip: widths.append(strip.shape[1]) or read(strip))
     assert not read_page(image, today=TODAY).valid
     assert 0 < sum(widths) <= MAX_STRIPS * MAX_STRIP
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SPECIMENS.glob("*.jpg")))
+@pytest.mark.parametrize("likely", [MrzFormat.PRC_PERMIT, MrzFormat.TD1])
+def test_a_likely_format_right_or_wrong_changes_no_answer(name, likely):
+    without, with_it = (read_page(specimen(name), today=TODAY, likely=guess) for guess in (None, likely))
+    assert lines(with_it) == lines(without)
+    assert with_it.valid == without.valid
+
+
+def test_a_permit_that_is_expected_needs_less_reading(monkeypatch):
+    """Other lines above and below a permit's only one are not looked for."""
+    strips = []
+    read_strip = ocr.read_strip
+    monkeypatch.setattr(ocr, "read_strip", lambda strip: strips.append(1) or read_strip(strip))
+    used = []
+    for likely in (None, MrzFormat.PRC_PERMIT):
+        strips.clear()
+        assert read_page(specimen("permit-one-line.jpg"), today=TODAY, likely=likely).valid
+        used.append(len(strips))
+    assert used[1] < used[0]
