@@ -38,7 +38,7 @@ def look_again(grey: NDArray[np.uint8], reading: Reading) -> Reading:
         for size, shift in _LOOKS:
             strip = cut(grey, row.moved(0.0, shift * row.cap)._replace(cap=row.cap * size))
             line = ocr.read_strip(strip.pixels)
-            start = None if line is None else _start(strip, line, row, len(first))
+            start = None if line is None else first_cell(strip, line, row, len(first))
             if line is not None and start is not None:
                 seen.append(taken(line, start, len(first)))
                 looks += 1
@@ -52,8 +52,8 @@ def look_again(grey: NDArray[np.uint8], reading: Reading) -> Reading:
     return reading._replace(cells=tuple(cells), presence=tuple(presence), legibility=float(sure.mean()))
 
 
-def _start(strip: Strip, line: Line, row: Row, width: int) -> int | None:
-    """Which cell of a line is the row's first character; None where none stands there."""
+def first_cell(strip: Strip, line: Line, row: Row, width: int) -> int | None:
+    """Which cell of a line, read along a row of `width` characters, is the first of them; None where none fits."""
     pitch = row.length / width / strip.scale
     middle = (strip.pixels.shape[1] - 1) / 2
     found = []

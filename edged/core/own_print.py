@@ -8,13 +8,14 @@ is compared with those whose place has room for only one of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from edged.core import layouts
+from edged.core import layouts, ocr
+from edged.core.again import first_cell
 from edged.core.ocr import ALPHABET
-from edged.core.strip import straighten
+from edged.core.strip import STRIP_CAP, STRIP_HEIGHT, cut
 from edged.core.vision import cv2
 
 if TYPE_CHECKING:
@@ -29,24 +30,32 @@ _TWINS: Final = "O0"
 _CLASSES: Final = [ALPHABET.index(char) for char in _TWINS]
 _SURE: Final = 0.98
 """Confidence from which a character is an example of its kind."""
+_FEWEST: Final = 2
+"""Examples of one kind that tell how a page's face has it; of both together one is enough."""
 _MOST_PLACES: Final = 12
 _MOST_EXAMPLES: Final = 8
 """Places weighed on a page and examples of each: bounds the time."""
 _PITCH: Final = 17.5
 _SIZE: Final = (16, 24)
-_REACH: Final = (4, 3)
+_REACH: Final = (5, 3)
 """Pixels from character to character; of a character looked at, across and down; and by how much it may lie beside its
 place."""
 _SCATTER: Final = 0.03
-"""Least scatter of likeness among examples: a few may be alike by chance."""
+_MOST_SCATTER: Final = 0.12
+"""Least scatter of likeness among examples, since a few may be alike by chance, and the most they may have: beyond it
+they are worn, or not where they were looked for."""
 _STRANGER: Final = 0.86
-"""Likeness of an O and a 0, where a page has examples of one only: 0.83 on average, in OCR-B and in Latin Modern."""
+_STRANGEST: Final = 0.45
+"""Likeness of an O and a 0 where a page has examples of one only, and the least where it has both: 0.83 on average in
+OCR-B and in Latin Modern, 0.56 in Courier. What is less alike was not looked at rightly."""
 _CLEAR: Final = 0.06
 """How much more alike examples must be to each other than to the others, to tell anything."""
 _MOST: Final = 6.0
 _MOST_ALONE: Final = 3.0
 """Natural logarithm of the most the comparison says, with examples of both and of one only: dirt makes a character
 unlike anything."""
+_TOLD: Final = 4.0
+"""What it must say for the character to be sure: more than examples of one kind alone can."""
 
 
 def swapped(cells: Sequence[NDArray[np.float32]], decision: Decision) -> bool:
@@ -57,27 +66,36 @@ def swapped(cells: Sequence[NDArray[np.float32]], decision: Decision) -> bool:
     """
     shares = np.concatenate(list(cells))
     certain, _ = _places(decision)
-    return any(
-        bool(at) and float(shares[at, twin].mean()) > float(shares[at, mine].mean())
+    amiss = [
+        [float(shares[i, twin] - shares[i, mine]) for i in at]
         for at, mine, twin in zip(certain, _CLASSES, _CLASSES[::-1], strict=True)
-    )
+    ]
+    if any(len(kind) >= _FEWEST and sum(kind) > 0 for kind in amiss):
+        return True
+    return sum(amiss[0]) + sum(amiss[1]) > 0
 
 
 def settled(grey: NDArray[np.uint8], reading: Reading, decision: Decision) -> Reading:
-    """The reading of a `swapped` page with the shares of O and 0 as its own print tells them, even where it doesn't."""
+    """The reading of a `swapped` page with the shares of O and 0 as its own print tells them.
+
+    Where it doesn't tell surely, or no check digit speaks for what it tells, the character is `fouled`: it isn't sure.
+    """
     certain, open_ = _places(decision)
     if not open_:
         return reading
     pictures = _pictures(grey, reading)
-    sure = [[i for i in at if decision.confidence[i] >= _SURE][:_MOST_EXAMPLES] for at in certain]
-    letters, zeros = ([pictures[i] for i in at] for at in sure)
-    cells = np.concatenate(reading.cells)
+    letters, zeros = (
+        [pictures[i] for i in at if decision.confidence[i] >= _SURE][:_MOST_EXAMPLES] for at in certain
+    )
+    scale = _Scale.of(letters, zeros)
+    cells, fouled = np.concatenate(reading.cells), reading.fouled.copy()
     for rank, i in enumerate(open_):
-        weight = _weight(pictures[i], letters, zeros) if rank < _MOST_PLACES else 0.0
+        weight = scale.weight(pictures[i]) if rank < _MOST_PLACES else 0.0
         share = 1 / (1 + np.exp(-weight))
         cells[i, _CLASSES] = cells[i, _CLASSES].sum() * np.array([share, 1 - share])
+        fouled[i] |= abs(weight) < _TOLD or not decision.covered[i]
     ends = np.cumsum([len(line) for line in reading.cells])[:-1]
-    return reading._replace(cells=tuple(np.split(cells, ends)))
+    return reading._replace(cells=tuple(np.split(cells, ends)), fouled=fouled)
 
 
 def _places(decision: Decision) -> tuple[list[list[int]], list[int]]:
@@ -96,17 +114,24 @@ def _places(decision: Decision) -> tuple[list[list[int]], list[int]]:
 
 
 def _pictures(grey: NDArray[np.uint8], reading: Reading) -> list[NDArray[np.uint8]]:
-    """Each character with a little around it: `_SIZE` and `_REACH` on every side."""
+    """Each character with a little around it: `_SIZE` and `_REACH` on every side, where the reader's grid has it."""
     found = []
-    (across, down), (x, y) = _SIZE, _REACH
+    size = (_SIZE[0] + 2 * _REACH[0], _SIZE[1] + 2 * _REACH[1])
     for row, cells in zip(reading.rows, reading.cells, strict=True):
         count = len(cells)
-        width, height = int((count + 2) * _PITCH), down + 2 * y + 2
-        strip = straighten(grey, row, row.length / count / _PITCH, width, height)
-        for i in range(count):
-            centre = (width - 1) / 2 + (i + 0.5 - count / 2) * _PITCH
-            part = cv2.getRectSubPix(strip, (across + 2 * x, down + 2 * y), (centre, (height - 1) / 2))
-            found.append(np.asarray(part, np.uint8))
+        strip = cut(grey, row._replace(cap=row.length / count * STRIP_CAP / _PITCH))
+        middle = (strip.pixels.shape[1] - 1) / 2
+        places = middle + (np.arange(count) + 0.5 - count / 2) * _PITCH
+        line = ocr.read_strip(strip.pixels)
+        start = None if line is None else first_cell(strip, line, row, count)
+        if (
+            line is not None and start is not None
+        ):  # perspective and bent paper move characters off an even pitch
+            known = np.arange(max(0, start), min(start + count, len(line.x)))
+            places[known - start] = line.x[known]
+        for place in places:
+            centre = (float(place), (STRIP_HEIGHT - 1) / 2)
+            found.append(np.asarray(cv2.getRectSubPix(strip.pixels, size, centre), np.uint8))
     return found
 
 
@@ -120,23 +145,37 @@ def _mean_likeness(ones: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]
     return float(np.mean([_likeness(one, other) for one in ones for other in others]))
 
 
-def _weight(
-    picture: NDArray[np.uint8], mine: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]
-) -> float:
-    """Natural logarithm of the odds that a character is one of `mine` and not of `others`; 0 where nothing is told.
+class _Scale(NamedTuple):
+    """What a page's examples weigh a character with: two bells of likeness, `gap` either way from their middle.
 
-    Two bells of likeness, as far apart as the examples of one kind are liker each other than the other kind.
+    `gap` is 0 where the examples tell nothing, `scatter` how wide the bells are; `typical` is how alike examples of one
+    kind are.
     """
-    within = [_likeness(a, b) for kind in (mine, others) for a in kind for b in kind if a is not b]
-    if not within:
-        return 0.0
-    typical, scatter = float(np.mean(within)), max(float(np.std(within)), _SCATTER)
-    if mine and others:
-        gap = typical - _mean_likeness(mine, others)
-        off = _mean_likeness(mine, [picture]) - _mean_likeness(others, [picture])
-        weight, most = 2 * gap * off / scatter**2, _MOST
-    else:
-        gap = typical - _STRANGER
-        off = _mean_likeness(mine or others, [picture]) - (typical + _STRANGER) / 2
-        weight, most = (1 if mine else -1) * gap * off / scatter**2, _MOST_ALONE
-    return float(np.clip(weight, -most, most)) if gap > _CLEAR else 0.0
+
+    letters: list[NDArray[np.uint8]]
+    zeros: list[NDArray[np.uint8]]
+    typical: float
+    gap: float
+    scatter: float
+
+    @classmethod
+    def of(cls, letters: list[NDArray[np.uint8]], zeros: list[NDArray[np.uint8]]) -> _Scale:
+        """The scale that these examples make."""
+        within = [_likeness(a, b) for kind in (letters, zeros) for a in kind for b in kind if a is not b]
+        if not within:
+            return cls(letters, zeros, 0.0, 0.0, _SCATTER)
+        typical, scatter = float(np.mean(within)), max(float(np.std(within)), _SCATTER)
+        across = _mean_likeness(letters, zeros) if letters and zeros else _STRANGER
+        told = typical - across >= _CLEAR and across >= _STRANGEST and scatter <= _MOST_SCATTER
+        return cls(letters, zeros, typical, typical - across if told else 0.0, scatter)
+
+    def weight(self, picture: NDArray[np.uint8]) -> float:
+        """Natural logarithm of the odds that a character is an O and no 0; 0 where nothing is told."""
+        if not self.gap:
+            return 0.0
+        if self.letters and self.zeros:
+            off = _mean_likeness(self.letters, [picture]) - _mean_likeness(self.zeros, [picture])
+            return float(np.clip(2 * self.gap * off / self.scatter**2, -_MOST, _MOST))
+        off = _mean_likeness(self.letters or self.zeros, [picture]) - (self.typical + _STRANGER) / 2
+        weight = (1 if self.letters else -1) * self.gap * off / self.scatter**2
+        return float(np.clip(weight, -_MOST_ALONE, _MOST_ALONE))

@@ -200,11 +200,22 @@ def examine(
         return sight, page
     if not right:
         sight = closer(sight, look_again(grey, sight.reading))
-    if swapped and sight.reading is not None and sight.decision is not None:
-        sight = closer(sight, own_print.settled(grey, sight.reading, sight.decision))
+    if swapped:
+        sight = _by_own_print(sight)
     page = judge(sight, today)
     laps("again")
     return sight, page
+
+
+def _by_own_print(sight: Sight) -> Sight:
+    """The sight with O and 0 told by the page's own print; without a reading where that fits no layout."""
+    assert sight.reading is not None
+    assert sight.decision is not None
+    reading = own_print.settled(sight.grey, sight.reading, sight.decision)
+    told = closer(sight, reading)
+    if told.reading is not reading:
+        return Sight(sight.grey, sight.quality, missing=Reason("reading.illegible"))
+    return told
 
 
 def grey_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

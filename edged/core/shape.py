@@ -47,7 +47,8 @@ class Reading(NamedTuple):
     tells how well the lines fill a layout's shape, `legibility` how sure the characters are on average.
     `at_border` says that a line runs into the edge of the picture, `runs_on` that more characters stand right beside
     the lines, or that the paper ends where they do: they may be a part of longer ones. `fouled` (all characters, line
-    after line) tells where something dark lies above or below a character and may hide a part of it.
+    after line) tells where something dark lies above or below a character and may hide a part of it, or where O and 0
+    can't be told apart.
     """
 
     cells: tuple[NDArray[np.float32], ...]
@@ -144,7 +145,7 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
 
     def columns(reach: float) -> NDArray[np.intp]:
         """The columns around each character, those beyond the strip's ends replaced by the last ones."""
-        aside = np.arange(-int(reach * pitch), int(reach * pitch))
+        aside = np.arange(-int(reach * pitch), max(1, int(reach * pitch)))
         return np.asarray(np.clip(centres + aside, 0, pixels.shape[1] - 1), np.intp)
 
     around = pixels[_PRINT][:, columns(1.5)].transpose(1, 0, 2).reshape(len(cells), -1)

@@ -85,7 +85,11 @@ def look(
     lap("locate")
     budget = Budget()
     found, missing = _read_blocks(grey, blocks, budget, alone=lines == 1)
-    if not found and missing == _NO_MRZ and blocks and (blocks[0].convincing or lines == 1):
+    if lines == 1 and not any(isinstance(one.decision, Decision) for one in found):
+        # What was expected isn't there.
+        blocks, budget = locate(grey, hint=hint), Budget()
+        found, missing = _read_blocks(grey, blocks, budget)
+    if not found and missing == _NO_MRZ and blocks and blocks[0].convincing:
         # The search ended at what turned out to be no MRZ.
         found, missing = _read_blocks(grey, locate(grey, exhaustive=True), budget)
     lap("read")
