@@ -39,6 +39,9 @@ _SURE_ALONE: Final = 0.97
 """Confidence a character needs where nothing else speaks for it: names, states, nationality, sex."""
 _SURE_ODD: Final = 0.99
 """The same where the fields hold something unusual."""
+_UNLIKELY: Final = frozenset(("mrz.unusual_document_code", "mrz.name_gap"))
+"""Oddities that no picture makes sure, since no check digit speaks there: an I that lost its foot is a clear T, and a K
+whose stem lies in a fold a clear filler."""
 _ILLEGIBLE: Final = 0.80
 """Mean confidence below which a page's characters are no reading at all."""
 _MAX_UNSURE: Final = 0.2
@@ -264,7 +267,8 @@ def judge(sight: Sight, today: datetime.date) -> Page:
     if sure and any(check.reason is not None for check in mrz.field_checks):
         # Odd contents (an unknown state, a number of unusual form) are more often misread than odd.
         unsure = _unsure(decision, confidence, _SURE_ODD)
-        sure = not unsure.any()
+        odd = {check.reason.code for check in mrz.field_checks if check.reason is not None}
+        sure = not unsure.any() and not odd & _UNLIKELY
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
     if part and not unsure.any():
         doubt = Reason("reading.may_be_longer")
