@@ -9,6 +9,7 @@ from edged.core.page import Row
 from edged.core.shape import Reading
 
 TD3 = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F3104150ZE184226B<<<<<16")
+TD1 = ("I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F3104150UTO<<<<<<<<<<<2", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<")
 
 
 def evidence(doubts=(), lines=TD3, legibility=0.9, *, runs_on=False) -> Reading:

@@ -43,7 +43,7 @@ def smeared(image: np.ndarray, left: float, right: float) -> np.ndarray:
 def read_together(monkeypatch, *pictures):
     """What a burst says of pictures that show this evidence."""
     shown = iter(pictures)
-    monkeypatch.setattr("edged.core.sight._read_blocks", lambda *_: ([_decided(next(shown))], ""))
+    monkeypatch.setattr("edged.core.sight._read_blocks", lambda *_, **__: ([_decided(next(shown))], ""))
     page = np.full((600, 1200), 225, np.uint8)
     page[100:300:20, 100:1000] = 40
     burst = Burst(today=TODAY)

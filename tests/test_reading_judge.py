@@ -15,7 +15,7 @@ from edged.core.image import decode_image
 from edged.core.ocr import ALPHABET
 from edged.core.reading import PageReading, read_page
 from edged.verdict import Result
-from tests.reading_evidence import TD3, evidence
+from tests.reading_evidence import TD1, TD3, evidence
 
 TODAY = datetime.date(2026, 11, 21)
 
@@ -30,7 +30,7 @@ def page() -> np.ndarray:
 def judged(monkeypatch, lines, doubts=(), *, runs_on=False) -> PageReading:
     """`read_page` where the line reader saw `lines`, but for doubts: (line, place, {character: share})."""
     found = evidence(doubts, lines, 0.95, runs_on=runs_on)
-    monkeypatch.setattr(pages, "_read_blocks", lambda *_: ([pages._decided(found)], ""))
+    monkeypatch.setattr(pages, "_read_blocks", lambda *_, **__: ([pages._decided(found)], ""))
     return read_page(page(), today=TODAY)
 
 
@@ -57,6 +57,22 @@ def test_where_something_is_odd_each_character_must_be_surer(monkeypatch, share,
     reading = judged(monkeypatch, odd, doubt)
     assert any(check.reason is not None for check in reading.mrz.field_checks)
     assert (results(reading)["mrz_read"] is Result.SUCCESSFUL) is valid_odd
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ((TD3[0][:15] + "<" + TD3[0][16:], TD3[1]), "mrz.name_gap"),
+        (("T<UTOD231458907<<<<<<<<<<<<<<<", *TD1[1:]), "mrz.unusual_document_code"),
+    ],
+)
+def test_what_a_fold_or_worn_print_makes_of_a_letter_is_told_and_never_sure(monkeypatch, lines, code):
+    """No check digit speaks there, and the picture may be clear: K in a fold is a filler, I without its foot a T."""
+    reading = judged(monkeypatch, lines)
+    assert tuple(reading.mrz.lines.reveal()) == lines
+    assert code in {check.reason.code for check in reading.mrz.field_checks if check.reason}
+    assert not reading.valid
+    assert not reading.sure
 
 
 def test_check_digits_that_chose_what_was_read_prove_nothing(monkeypatch):
