@@ -32,4 +32,5 @@ def evidence(doubts=(), lines=TD3, legibility=0.9, *, runs_on=False) -> Reading:
         False,
         runs_on,
         np.zeros(sum(map(len, lines)), bool),
+        np.zeros(sum(map(len, lines)), bool),
     )

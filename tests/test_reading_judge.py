@@ -27,9 +27,10 @@ def page() -> np.ndarray:
     return image
 
 
-def judged(monkeypatch, lines, doubts=(), *, runs_on=False) -> PageReading:
+def judged(monkeypatch, lines, doubts=(), *, runs_on=False, crossed=()) -> PageReading:
     """`read_page` where the line reader saw `lines`, but for doubts: (line, place, {character: share})."""
     found = evidence(doubts, lines, 0.95, runs_on=runs_on)
+    found.crossed[list(crossed)] = True
     monkeypatch.setattr(pages, "_read_blocks", lambda *_, **__: ([pages._decided(found)], ""))
     return read_page(page(), today=TODAY)
 
@@ -73,6 +74,12 @@ def test_what_a_fold_or_worn_print_makes_of_a_letter_is_told_and_never_sure(monk
     assert code in {check.reason.code for check in reading.mrz.field_checks if check.reason}
     assert not reading.valid
     assert not reading.sure
+
+
+def test_a_letter_in_a_fold_is_not_sure_but_where_fillers_or_a_check_digit_speak_for_it_it_is(monkeypatch):
+    assert not judged(monkeypatch, TD3, crossed=[7]).sure
+    assert not judged(monkeypatch, TD3, crossed=[14]).sure, "the filler beside a name may be its last letter"
+    assert judged(monkeypatch, TD3, crossed=[38, 44 + 3]).valid
 
 
 def test_check_digits_that_chose_what_was_read_prove_nothing(monkeypatch):

@@ -157,6 +157,7 @@ def _fused(readings: list[Reading]) -> Reading:
         legibility=float((shares.max(axis=1) * held).mean()),
         runs_on=any(reading.runs_on for reading in readings),
         fouled=fouled.all(axis=0) | _contradicted(cells, weight),
+        crossed=np.all([reading.crossed for reading in readings], axis=0),
     )
 
 

@@ -235,7 +235,7 @@ def judge(sight: Sight, today: datetime.date) -> Page:
     confidence = decision.confidence * np.minimum(1.0, np.concatenate(reading.presence) * 1.1)
     unsure = _unsure(decision, confidence, _SURE_ALONE)
     illegible = float(confidence.mean()) < _ILLEGIBLE or float(unsure.mean()) > _MAX_UNSURE
-    unsure |= reading.fouled
+    unsure |= reading.fouled | _hidden(decision, reading.crossed)
     rotation = _rotation(reading.rows[0])
 
     def refused(code: str) -> Page:
@@ -302,6 +302,13 @@ def _unsure(decision: Decision, confidence: NDArray[np.float32], alone: float) -
     """The characters that are not sure: by themselves, or among those a check digit can't tell from them."""
     covered = (confidence < _SURE_COVERED) | (decision.distinct < alone)
     return np.asarray(np.where(decision.covered, covered, confidence < alone), np.bool_)
+
+
+def _hidden(decision: Decision, crossed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The crossed characters that may be others: no check digit speaks for them, nor do the fillers around them."""
+    filler = np.array([char == "<" for char in "<" + "".join(decision.lines) + "<"])
+    among_fillers = filler[:-2] & filler[1:-1] & filler[2:]
+    return np.asarray(crossed & ~decision.covered & ~among_fillers, np.bool_)
 
 
 def _leaves(grey: NDArray[np.uint8], rows: tuple[Row, ...]) -> bool:

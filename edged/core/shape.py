@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edged.core import layouts
+from edged.core.fold import crossed
 from edged.core.ocr import CLASSES
 from edged.identity import withheld
 
@@ -48,7 +49,7 @@ class Reading(NamedTuple):
     `at_border` says that a line runs into the edge of the picture, `runs_on` that more characters stand right beside
     the lines, or that the paper ends where they do: they may be a part of longer ones. `fouled` (all characters, line
     after line) tells where something dark lies above or below a character and may hide a part of it, or where O and 0
-    can't be told apart.
+    can't be told apart; `crossed` the same where a line, a fold's or a scratch's, goes through it.
     """
 
     cells: tuple[NDArray[np.float32], ...]
@@ -59,6 +60,7 @@ class Reading(NamedTuple):
     at_border: bool
     runs_on: bool
     fouled: NDArray[np.bool_]
+    crossed: NDArray[np.bool_]
 
 
 @withheld
@@ -128,6 +130,7 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
         border,
         any(_runs_on(line, start, width) for line, start in zip(used, starts, strict=True)),
         np.concatenate([_fouled(line, start, width) for line, start in zip(used, starts, strict=True)]),
+        np.concatenate([_crossed(line, start, width) for line, start in zip(used, starts, strict=True)]),
     )
 
 
@@ -156,6 +159,14 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
     for edge in (pixels[:_DIRT_ROWS], pixels[-_DIRT_ROWS:]):
         here = edge[:, columns(0.5)]
         found[cells - start] |= (here < dark).mean(axis=(0, 2)) > _DIRT_SHARE
+    return found
+
+
+def _crossed(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
+    """Which characters a line crosses that goes on above and below them."""
+    cells = np.arange(max(0, start), min(start + width, len(line.line.x)))
+    found = np.zeros(width, bool)
+    found[cells - start] = crossed(line.strip.pixels, line.line.x[cells], line.line.pitch, _PRINT)
     return found
 
 
