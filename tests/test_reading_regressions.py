@@ -33,3 +33,14 @@ def test_pages_that_were_missed_once(set_name, seed, index):
     reading = read_page(page.image, today=TODAY)
     assert reading.mrz is not None
     assert reading.mrz.lines.reveal() == page.lines
+
+
+def test_typewriter_letters_that_make_some_sense_upside_down(monkeypatch):
+    drawing()
+    from tools.render_pages import ink, sets
+
+    monkeypatch.setattr(ink, "MRZ_FACES", (("courier", 1),))
+    page = sets.page("reader-window", 7, 18)
+    reading = read_page(page.image, today=TODAY)
+    assert reading.mrz is not None
+    assert reading.mrz.lines.reveal() == page.lines
