@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edged.core import ocr
-from edged.core.shape import taken
+from edged.core.shape import sureness, taken
 from edged.core.strip import cut
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def look_again(grey: NDArray[np.uint8], reading: Reading) -> Reading:
         presence.append(np.mean([there for _, there in seen], axis=0).astype(np.float32))
     if not looks:
         return reading
-    sure = np.concatenate([c.max(axis=1) * p for c, p in zip(cells, presence, strict=True)])
-    return reading._replace(cells=tuple(cells), presence=tuple(presence), legibility=float(sure.mean()))
+    sure = sureness(np.concatenate(cells), np.concatenate(presence))
+    return reading._replace(cells=tuple(cells), presence=tuple(presence), legibility=sure)
 
 
 def first_cell(strip: Strip, line: Line, row: Row, width: int) -> int | None:

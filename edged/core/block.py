@@ -233,24 +233,28 @@ def _extended(
             break
         reach, width = 1.3 * read.line.pitch, read.strip.pixels.shape[1]
         before, after = before and bool(held[0] < reach), after and bool(held[-1] > width - reach)
-        longer = read
-        while before or after:
-            more = _MOST_CHARACTERS / 3 * read.pitch
-            shift, more = (after - before) * more / 2, (after + before) * more
-            row = read.strip.row.moved(shift, 0.0)._replace(length=rows[0].length + more)
-            again = _read_row(grey, row, budget)
-            if again is None:
-                return rows, read
-            ends = before and _goes_on(read, again, -1), after and _goes_on(read, again, 1)
-            if ends == (before, after):
-                longer = again
-                break
-            before, after = ends
-        if longer is read:
+        longer = _longer(grey, rows, read, (before, after), budget)
+        if longer is None:
             break
-        rows = tuple(r.moved(shift, 0.0)._replace(length=rows[0].length + more) for r in rows)
-        read = longer
+        rows, read, (before, after) = longer
     return rows, read
+
+
+def _longer(
+    grey: NDArray[np.uint8], rows: tuple[Row, ...], read: ReadRow, ends: tuple[bool, bool], budget: Budget
+) -> tuple[tuple[Row, ...], ReadRow, tuple[bool, bool]] | None:
+    """Rows made longer once at those ends, left and right, where their print goes on; None where it goes on at none."""
+    while any(ends):
+        before, after = ends
+        more = _MOST_CHARACTERS / 3 * read.pitch
+        shift, length = (after - before) * more / 2, rows[0].length + (after + before) * more
+        again = _read_row(grey, read.strip.row.moved(shift, 0.0)._replace(length=length), budget)
+        if again is None:
+            break
+        ends = before and _goes_on(read, again, -1), after and _goes_on(read, again, 1)
+        if ends == (before, after):
+            return tuple(row.moved(shift, 0.0)._replace(length=length) for row in rows), again, ends
+    return None
 
 
 def _goes_on(read: ReadRow, longer: ReadRow, sense: int) -> bool:

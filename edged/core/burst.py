@@ -15,6 +15,7 @@ from edged.core.laps import Laps
 from edged.core.lattice import decide
 from edged.core.ocr import CLASSES
 from edged.core.reading import PageReading, examine, grey_of, judge
+from edged.core.shape import by_line, sureness
 from edged.core.sight import Sight
 from edged.errors import DecodeError
 from edged.identity import Identity
@@ -150,11 +151,10 @@ def _fused(readings: list[Reading]) -> Reading:
     shares = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
     held = presence.max(axis=0).astype(np.float32)
-    split = np.cumsum([len(line) for line in best.cells])[:-1]
     return best._replace(
-        cells=tuple(np.split(shares, split)),
-        presence=tuple(np.split(held, split)),
-        legibility=float((shares.max(axis=1) * held).mean()),
+        cells=by_line(shares, best.cells),
+        presence=by_line(held, best.cells),
+        legibility=sureness(shares, held),
         runs_on=any(reading.runs_on for reading in readings),
         fouled=fouled.all(axis=0) | _contradicted(cells, weight),
         crossed=np.all([reading.crossed for reading in readings], axis=0),

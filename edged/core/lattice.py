@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX: Final = {char: i for i, char in enumerate(ALPHABET)}
+_O: Final = _INDEX["O"]
+_ZERO: Final = _INDEX["0"]
 _RESIDUE: Final = np.array([0 if char == "<" else int(char, 36) % 10 for char in ALPHABET])
 """What a check digit sees of each class (Doc 9303-3 §4.9)."""
 _OUT_OF_PLACE: Final = 1e-3
@@ -80,36 +82,29 @@ class Decision(NamedTuple):
 
 
 @cache
-def _prior(format_: MrzFormat) -> NDArray[np.float32]:
-    """(characters, classes): 1 where a layout has a place for a character, less where it has none."""
+def room(format_: MrzFormat) -> NDArray[np.bool_]:
+    """(characters, classes): whether a layout has a place for a class at each character of the joined text."""
     flat = [chars for line in layouts.alphabet(format_) for chars in line]
-    prior = np.full((len(flat), len(ALPHABET)), _OUT_OF_PLACE, np.float32)
-    for i, chars in enumerate(flat):
-        for pair in _SAME_SHAPE:
-            for mine, twin in (pair[:2], pair[1::-1]):
-                if mine not in chars and twin in chars:
-                    prior[i, _INDEX[mine]] = pair[2]
-        for char in chars:
-            prior[i, _INDEX[char]] = 1.0
-        if "O" in chars and "0" in chars:
-            prior[i, _INDEX["O"]] = _LETTER_O
-    return prior
+    return np.array([[char in chars for char in ALPHABET] for chars in flat])
 
 
 @cache
-def _room_for_one(format_: MrzFormat) -> tuple[tuple[int, int, NDArray[np.bool_]], ...]:
-    """Of O and 0: (class, its twin, the places that have room for the first and not for the other)."""
-    flat = [chars for line in layouts.alphabet(format_) for chars in line]
-    return tuple(
-        (_INDEX[one], _INDEX[other], np.array([one in chars and other not in chars for chars in flat]))
-        for one, other in ("O0", "0O")
-    )
+def _prior(format_: MrzFormat) -> NDArray[np.float32]:
+    """(characters, classes): 1 where a layout has a place for a character, less where it has none."""
+    has = room(format_)
+    prior = np.where(has, 1.0, _OUT_OF_PLACE).astype(np.float32)
+    for letter, digit, share in _SAME_SHAPE:
+        for mine, twin in ((_INDEX[letter], _INDEX[digit]), (_INDEX[digit], _INDEX[letter])):
+            prior[~has[:, mine] & has[:, twin], mine] = share
+    prior[has[:, _O] & has[:, _ZERO], _O] = _LETTER_O
+    return prior
 
 
 def _where_it_belongs(format_: MrzFormat, joined: NDArray[np.float32]) -> NDArray[np.float32]:
     """The shares with those of O and 0 together where there is room for only one of them."""
-    shares = joined.copy()
-    for one, other, places in _room_for_one(format_):
+    shares, has = joined.copy(), room(format_)
+    for one, other in ((_O, _ZERO), (_ZERO, _O)):
+        places = has[:, one] & ~has[:, other]
         shares[places, one] += shares[places, other]
         shares[places, other] = 0.0
     return shares
@@ -163,7 +158,7 @@ def _decide_as(format_: MrzFormat, joined: NDArray[np.float32], width: int) -> D
     if failing:
         stake = _at_stake(format_, failing)
         # Some printers' 0 looks like the letter O, which issuers avoid in numbers: no O there is clearly one.
-        letter_o = (choice == _INDEX["O"]) & (_prior(format_)[:, _INDEX["0"]] == 1.0)
+        letter_o = (choice == _O) & room(format_)[:, _ZERO]
         text, ambiguous = _repair(text, _places(text, shares, stake & (letter_o | ~printed), _DEAREST))
         doubtful = (shares[at, choice] < _PRINTED) | letter_o
         ambiguous = ambiguous or bool((stake & doubtful).any())
@@ -197,7 +192,7 @@ def _zeros_hold_too(text: str, format_: MrzFormat) -> bool:
     A printer's 0 that looks like an O is read so all over a number, whose check digit then holds by luck where the
     weights of the places add up to a multiple of five.
     """
-    letter = _prior(format_)[:, _INDEX["O"]] == _LETTER_O
+    letter = _prior(format_)[:, _O] == _LETTER_O
     zeros = "".join(
         "0" if char == "O" and may_be else char
         for char, may_be in zip(text, letter & _covered(format_), strict=True)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from edged.core import layouts, ocr
+from edged.core import ocr
 from edged.core.again import first_cell
+from edged.core.lattice import room
 from edged.core.ocr import ALPHABET
+from edged.core.shape import by_line, within
 from edged.core.strip import STRIP_CAP, STRIP_HEIGHT, cut
 from edged.core.vision import cv2
 
@@ -94,22 +96,18 @@ def settled(grey: NDArray[np.uint8], reading: Reading, decision: Decision) -> Re
         share = 1 / (1 + np.exp(-weight))
         cells[i, _CLASSES] = cells[i, _CLASSES].sum() * np.array([share, 1 - share])
         fouled[i] |= abs(weight) < _TOLD or not decision.covered[i]
-    ends = np.cumsum([len(line) for line in reading.cells])[:-1]
-    return reading._replace(cells=tuple(np.split(cells, ends)), fouled=fouled)
+    return reading._replace(cells=by_line(cells, reading.cells), fouled=fouled)
 
 
 def _places(decision: Decision) -> tuple[list[list[int]], list[int]]:
     """Where O stands and there is no room for 0, the same for 0; and where one of them stands and either may."""
     certain: list[list[int]] = [[], []]
-    open_ = []
-    room = (chars for line in layouts.alphabet(decision.format) for chars in line)
-    for i, (char, chars) in enumerate(zip("".join(decision.lines), room, strict=True)):
+    open_: list[int] = []
+    has = room(decision.format)
+    for i, char in enumerate("".join(decision.lines)):
         if char in _TWINS:
             mine = _TWINS.index(char)
-            if _TWINS[1 - mine] in chars:
-                open_.append(i)
-            else:
-                certain[mine].append(i)
+            (open_ if has[i, _CLASSES[1 - mine]] else certain[mine]).append(i)
     return certain, open_
 
 
@@ -127,7 +125,7 @@ def _pictures(grey: NDArray[np.uint8], reading: Reading) -> list[NDArray[np.uint
         if (
             line is not None and start is not None
         ):  # perspective and bent paper move characters off an even pitch
-            known = np.arange(max(0, start), min(start + count, len(line.x)))
+            known = within(line, start, count)
             places[known - start] = line.x[known]
         for place in places:
             centre = (float(place), (STRIP_HEIGHT - 1) / 2)

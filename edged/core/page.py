@@ -68,7 +68,7 @@ def locate(
     *,
     turned: float | None = None,
     hint: Sequence[Row] = (),
-    lines: int = 0,
+    alone: bool = False,
     exhaustive: bool = False,
 ) -> list[Block]:
     """Candidate blocks of a page, best first; at most `MAX_CANDIDATES`, none when nothing looks like rows of print.
@@ -79,8 +79,8 @@ def locate(
 
     `hint` says where an MRZ probably is, in this picture's pixels: the lines of an earlier frame's, or one row for
     the place where readers of this kind show it. It is looked at first, and the rest only if it isn't there with at
-    least as many lines. `lines` is how many the MRZ probably has: with 1 the search ends at one row that is as long
-    and even as a permit's, which else may be any print.
+    least as many lines. `alone` says that the MRZ probably is a single line: the search then ends at one row that is
+    as long and even as a permit's, which else may be any print.
     """
     found = Candidates(Halves(grey))
     blocks: list[Block] = []
@@ -99,10 +99,10 @@ def locate(
             rows += _searched(picture, angle, _BUSY)
         blocks = _closer(found, rows)
         tilt = _tilt(rows, angle)
-        if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks, lines) else _LEVEL):
+        if abs(tilt - angle) > (_LEVEL_ANYHOW if _enough(blocks, alone) else _LEVEL):
             blocks = _closer(found, _searched(picture, tilt))
         coarse = longest > 1.2 * _SIDES[0] and max(picture.picture.shape) <= _SIDES[0]
-        if _enough(blocks, lines) and not exhaustive and not (coarse and _room(blocks[0], longest)):
+        if _enough(blocks, alone) and not exhaustive and not (coarse and _room(blocks[0], longest)):
             return blocks
     return blocks
 
@@ -134,8 +134,8 @@ def _views(halves: Halves, turned: float | None, exhaustive: bool) -> Iterator[t
                 yield picture, angle, True
 
 
-def _enough(blocks: list[Block], lines: int) -> bool:
-    return bool(blocks) and (blocks[0].convincing or (lines == 1 and _likely(blocks)))
+def _enough(blocks: list[Block], alone: bool) -> bool:
+    return bool(blocks) and (blocks[0].convincing or (alone and _likely(blocks)))
 
 
 def _room(block: Block, longest: int) -> bool:

@@ -13,6 +13,8 @@ from edged.core.ocr import CLASSES
 from edged.identity import withheld
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from edged.core.ocr import Line
@@ -120,13 +122,12 @@ def best_shape(grey: NDArray[np.uint8], lines: list[ReadRow | None]) -> Reading 
         shares, held = taken(line.line, start, width)
         cells.append(shares)
         presence.append(held)
-    sure = np.concatenate([c.max(axis=1) * p for c, p in zip(cells, presence, strict=True)])
     return Reading(
         tuple(cells),
         tuple(presence),
         tuple(_extent(line, start, width) for line, start in zip(used, starts, strict=True)),
         score,
-        float(sure.mean()),
+        sureness(np.concatenate(cells), np.concatenate(presence)),
         border,
         any(_runs_on(line, start, width) for line, start in zip(used, starts, strict=True)),
         np.concatenate([_fouled(line, start, width) for line, start in zip(used, starts, strict=True)]),
@@ -139,8 +140,7 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
 
     Dark is what is darker than the paper and the ink beside it say, so that a shadow, dark all over, is none.
     """
-    pixels, pitch, count = line.strip.pixels, line.line.pitch, len(line.line.x)
-    cells = np.arange(max(0, start), min(start + width, count))
+    pixels, pitch, cells = line.strip.pixels, line.line.pitch, within(line.line, start, width)
     found = np.zeros(width, bool)
     if not len(cells):
         return found
@@ -164,7 +164,7 @@ def _fouled(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
 
 def _crossed(line: ReadRow, start: int, width: int) -> NDArray[np.bool_]:
     """Which characters a line crosses that goes on above and below them."""
-    cells = np.arange(max(0, start), min(start + width, len(line.line.x)))
+    cells = within(line.line, start, width)
     found = np.zeros(width, bool)
     found[cells - start] = crossed(line.strip.pixels, line.line.x[cells], line.line.pitch, _PRINT)
     return found
@@ -188,14 +188,31 @@ def _runs_on(line: ReadRow, start: int, width: int) -> bool:
     return abs(float(np.median(after)) - level) > _OTHER_PAPER * level
 
 
+def within(line: Line, start: int, width: int) -> NDArray[np.intp]:
+    """Those of the `width` cells from `start` that the line has."""
+    return np.arange(max(0, start), min(start + width, len(line.x)))
+
+
 def taken(line: Line, start: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """`width` cells from `start`, which may lie outside the line: what isn't there says nothing."""
     cells = np.full((width, CLASSES), 1.0 / CLASSES, np.float32)
     presence = np.zeros(width, np.float32)
-    first, last = max(0, start), min(len(line.x), start + width)
-    cells[first - start : last - start] = line.probabilities[first:last]
-    presence[first - start : last - start] = line.presence[first:last]
+    there = within(line, start, width)
+    cells[there - start] = line.probabilities[there]
+    presence[there - start] = line.presence[there]
     return cells, presence
+
+
+def sureness(cells: NDArray[np.float32], presence: NDArray[np.float32]) -> float:
+    """A `Reading`'s legibility: how sure its characters, (characters, CLASSES) and (characters,), are on average."""
+    return float((cells.max(axis=1) * presence).mean())
+
+
+def by_line(
+    values: NDArray[np.float32], lines: Sequence[NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], ...]:
+    """Values of all characters, line after line, parted as `lines` are."""
+    return tuple(np.split(values, np.cumsum([len(line) for line in lines])[:-1]))
 
 
 def _extent(line: ReadRow, start: int, width: int) -> Row:

@@ -80,12 +80,12 @@ def look(
         return Sight(grey, measured, missing=Reason("reading.no_document"))
     if min(grey.shape) < _LEAST_SIDE or max(grey.shape) > _MOST_OBLONG * min(grey.shape):
         return Sight(grey, measured, missing=Reason(_NO_MRZ))
-    lines = 0 if likely is None else LAYOUTS[likely].lines
-    blocks = locate(grey, hint=hint, lines=lines)
+    alone = likely is not None and LAYOUTS[likely].lines == 1
+    blocks = locate(grey, hint=hint, alone=alone)
     lap("locate")
     budget = Budget()
-    found, missing = _read_blocks(grey, blocks, budget, alone=lines == 1)
-    if lines == 1 and not any(isinstance(one.decision, Decision) for one in found):
+    found, missing = _read_blocks(grey, blocks, budget, alone=alone)
+    if alone and not any(isinstance(one.decision, Decision) for one in found):
         # What was expected isn't there.
         blocks, budget = locate(grey, hint=hint), Budget()
         found, missing = _read_blocks(grey, blocks, budget)
