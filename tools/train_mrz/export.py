@@ -6,19 +6,18 @@ probability moved by more than 0.002 on 681 strips of real pages.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from .model import LineReader
 from .netfile import packed
-from .render import STRIP_HEIGHT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .netfile import Layer
+    from .train import Recipe
 
 
 def folded(model: nn.Module) -> list[Layer]:
@@ -40,21 +39,10 @@ def folded(model: nn.Module) -> list[Layer]:
     return layers
 
 
-def export(checkpoint: Path, out: Path) -> None:
-    model = LineReader()
+def export(recipe: Recipe, checkpoint: Path, out: Path) -> None:
+    """Write the network of a recipe, with a checkpoint's weights, to `out`."""
+    model = recipe.model()
     model.load_state_dict(torch.load(checkpoint, weights_only=True))
     model.eval()
-    out.write_bytes(packed(folded(model), STRIP_HEIGHT))
+    out.write_bytes(packed(folded(model), recipe.height))
     print(f"{out}: {out.stat().st_size} bytes")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Export a checkpoint of the MRZ line reader.")
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
-    export(args.checkpoint, args.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from tools.train_mrz.command import rebuild
 
-from .export import export
-from .train import SEED, STEPS, train
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Rebuild the print reader that ships in edged/core/models.")
-    parser.add_argument(
-        "--fonts", type=Path, action="append", help="folder searched for the fonts; repeatable"
-    )
-    parser.add_argument("--checkpoint", type=Path, default=Path("print_lines.pt"))
-    parser.add_argument("--out", type=Path, default=Path("edged/core/models/print_lines.net"))
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--export-only", action="store_true", help="export the checkpoint as it is")
-    args = parser.parse_args()
-    if not args.export_only:
-        train(args.fonts or [Path("/usr/share/fonts")], args.checkpoint, seed=args.seed, steps=args.steps)
-    export(args.checkpoint, args.out)
-
+from .train import RECIPE
 
 if __name__ == "__main__":
-    main()
+    rebuild(RECIPE, what="the print reader", model="print_lines")

@@ -1,94 +1,25 @@
-"""Training: one process draws lines, one learns from them; the same seed gives the same lines in the same order."""
+"""How the print reader is trained: by the trainer of `tools/train_mrz`, on lines of ordinary print."""
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import time
-from typing import TYPE_CHECKING, Any
-
-import cv2
-import numpy as np
-import torch
-from torch import nn
+from tools.train_mrz.train import Recipe
 
 from .model import PrintReader
-from .render import BLANK, IGNORE, LineSource
+from .render import BLANK, IGNORE, STRIP_HEIGHT, LineSource
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-SEED = 20261126
-STEPS = 4800
-BATCH = 96
-
-
-def normalise(strips: np.ndarray) -> np.ndarray:
-    """Zero mean, unit deviation a strip: the same as `edged.core._fastnet` does."""
-    values = strips.astype(np.float32)
-    values -= values.mean(axis=(1, 2), keepdims=True)
-    return values / np.maximum(values.std(axis=(1, 2), keepdims=True), 4.0)
-
-
-def _draw(fonts: list[Path], seed: int, batches: int, out: Any) -> None:
-    cv2.setNumThreads(1)
-    source = LineSource(fonts, seed)
-    for _ in range(batches):
-        samples = [source.sample() for _ in range(BATCH)]
-        out.put((np.stack([strip for strip, _ in samples]), np.stack([labels for _, labels in samples])))
-
-
-def evaluate(model: nn.Module, strips: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
-    """(share of character columns read right, share of blank columns kept blank)."""
-    model.eval()
-    with torch.no_grad():
-        best = torch.cat([model(part).argmax(1) for part in strips.split(256)])
-    model.train()
-    char, blank = (labels != BLANK) & (labels != IGNORE), labels == BLANK
-    return (best == labels)[char].float().mean().item(), (best == labels)[blank].float().mean().item()
-
-
-def train(fonts: list[Path], out: Path, *, seed: int, steps: int) -> None:
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    model = PrintReader().to(memory_format=torch.channels_last)
-    print(f"{sum(p.numel() for p in model.parameters())} parameters, {steps} steps of {BATCH}", flush=True)
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
-    )
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=steps, pct_start=0.1)
-    check = LineSource(fonts, seed + 1000)
-    held = [check.sample() for _ in range(800)]
-    held_strips = torch.from_numpy(normalise(np.stack([s for s, _ in held])))[:, None]
-    held_labels = torch.from_numpy(np.stack([y for _, y in held]))
-    context = mp.get_context("spawn")  # forked children of a process with OpenMP threads can hang
-    queue = context.Queue(maxsize=12)
-    drawer = context.Process(target=_draw, args=(fonts, seed, steps, queue), daemon=True)
-    drawer.start()
-    began, total, waited = time.monotonic(), 0.0, 0.0
-    for step in range(steps):
-        asked = time.monotonic()
-        strips, labels = queue.get()
-        waited += time.monotonic() - asked
-        x = torch.from_numpy(normalise(strips))[:, None].contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(x)
-        loss = nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels), ignore_index=IGNORE)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(model)
-        total += loss.item()
-        if (step + 1) % 200 == 0:
-            right, blank = evaluate(average.module, held_strips, held_labels)
-            print(
-                f"step {step + 1} loss {total / 200:.4f} characters {right:.4f} blanks {blank:.4f} "
-                f"{time.monotonic() - began:.0f} s, {waited:.0f} s of it waiting for lines",
-                flush=True,
-            )
-            total = 0.0
-            torch.save(average.module.state_dict(), out)
-    torch.save(average.module.state_dict(), out)
-    drawer.join(timeout=5)
+RECIPE = Recipe(
+    model=PrintReader,
+    source=LineSource,
+    height=STRIP_HEIGHT,
+    blank=BLANK,
+    ignore=IGNORE,
+    seed=20261126,
+    steps=4800,
+    batch=96,
+    drawers=1,
+    decay=0.995,
+    rate=5e-3,
+    warm_up=0.1,
+    held=800,
+    report=200,
+)
