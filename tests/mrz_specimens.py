@@ -17,3 +17,18 @@ def specimen(name: str) -> list[str]:
     """The lines of the specimen whose name begins so."""
     (found,) = [entry["lines"] for entry in SPECIMENS if entry["name"].startswith(name)]
     return list(found)
+
+
+RUSSIAN_PASSPORT = {
+    "document_code": "PN",
+    "issuing_state": "RUS",
+    "nationality": "RUS",
+    "surname": "WUKINA",
+    "given_names": "7LI8 6DUARDOVNA",
+    "document_number": "450123456",
+    "birth_date": "700120",
+    "sex": "F",
+    "expiry_date": "",
+    "optional_data": "7150620770001",
+}
+"""Fields of an internal passport, its names in the Latin letters and digits that stand for Cyrillic ones."""

@@ -34,7 +34,7 @@ from edged.core.viz import read_visual_zone
 from edged.privacy import leakviews
 from edged.privacy.leakscan import MAX_FINDINGS, Finding, LeakScanner
 from edged.specimens import shipped
-from tests.mrz_specimens import TODAY, specimen
+from tests.mrz_specimens import RUSSIAN_PASSPORT, TODAY, specimen
 from tests.trust_support import signer
 
 if TYPE_CHECKING:
@@ -322,19 +322,7 @@ class TestDocuments:
 
 
 def test_a_russian_passport_is_searched_for_in_cyrillic_too() -> None:
-    fields = {
-        "document_code": "PN",
-        "issuing_state": "RUS",
-        "nationality": "RUS",
-        "surname": "WUKINA",
-        "given_names": "7LI8 6DUARDOVNA",
-        "document_number": "450123456",
-        "birth_date": "700120",
-        "sex": "F",
-        "expiry_date": "",
-        "optional_data": "7150620770001",
-    }
-    scanner = LeakScanner.for_documents([parse_mrz(format_mrz(MrzFormat.TD3, fields), today=TODAY)])
+    scanner = LeakScanner.for_documents([parse_mrz(format_mrz(MrzFormat.TD3, RUSSIAN_PASSPORT), today=TODAY)])
     for value, kind in (
         ("ЩУКИНА", "surname"),
         ("Юлия", "given_names"),

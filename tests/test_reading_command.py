@@ -25,6 +25,7 @@ from edged.core.mrz import format_mrz, parse_mrz
 from edged.core.printed_number import CardReading
 from edged.core.reading import read_page
 from edged.core.vision import cv2
+from tests.mrz_specimens import RUSSIAN_PASSPORT
 
 SPECIMENS = Path(__file__).parents[1] / "edged" / "specimens"
 
@@ -109,19 +110,7 @@ def test_a_card_number_stands_for_a_card_without_an_mrz(monkeypatch):
 
 
 def test_a_russian_internal_passport_is_told_in_cyrillic():
-    fields = {
-        "document_code": "PN",
-        "issuing_state": "RUS",
-        "nationality": "RUS",
-        "surname": "WUKINA",
-        "given_names": "7LI8 6DUARDOVNA",
-        "document_number": "450123456",
-        "birth_date": "700120",
-        "sex": "F",
-        "expiry_date": "",
-        "optional_data": "7150620770001",
-    }
-    mrz = parse_mrz(format_mrz(MrzFormat.TD3, fields), today=date(2026, 6, 15))
+    mrz = parse_mrz(format_mrz(MrzFormat.TD3, RUSSIAN_PASSPORT), today=date(2026, 6, 15))
     reading = SimpleNamespace(
         mrz=mrz, valid=True, confidence=1.0, reasons=(), rotation=0, timings_ms={"total": 1.0}
     )
