@@ -181,8 +181,8 @@ def test_a_misreading_that_every_picture_of_a_still_page_repeats_never_becomes_s
 
 def test_what_passes_through_core_can_not_be_written_out():
     from edged.core.laps import Laps
-    from edged.core.reading import grey_of
     from edged.core.sight import look
+    from edged.core.vision import grey_of
 
     sight = look(grey_of(passport()), Laps())
     for held in (sight, sight.decision, sight.reading):

@@ -14,8 +14,9 @@ from edged.core.image import decode_image
 from edged.core.laps import Laps
 from edged.core.lattice import decide
 from edged.core.ocr import ALPHABET
-from edged.core.reading import grey_of, read_page
+from edged.core.reading import read_page
 from edged.core.sight import closer, look
+from edged.core.vision import grey_of
 from tests.test_render_pages import drawing
 
 TODAY = datetime.date(2026, 11, 21)

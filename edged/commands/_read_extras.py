@@ -28,7 +28,7 @@ def add_extras(answer: dict[str, Any], image: NDArray[np.uint8], reading: PageRe
     """
     from edged.core import barcode
     from edged.core.quality import examine
-    from edged.core.reading import grey_of
+    from edged.core.vision import grey_of
 
     answer["quality"] = _quality(examine(grey_of(image), reading.rows), lang)
     if not reading.document_present:

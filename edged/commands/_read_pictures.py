@@ -14,7 +14,7 @@ from edged.core import ocr
 from edged.core.page import locate
 from edged.core.portrait import find_portrait
 from edged.core.strip import cut
-from edged.core.vision import cv2
+from edged.core.vision import cv2, grey_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def crops(image: Picture, reading: PageReading) -> dict[str, bytes]:
 
 def debugging(image: Picture, reading: PageReading, answer: dict[str, Any]) -> dict[str, bytes]:
     """Files that show what was seen of this page, by the end of their names: page, strips, and `answer` with more."""
-    grey: Picture = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    grey = grey_of(image)
     strips = [cut(grey, row).pixels for row in reading.rows]
     files = {"page.png": _png(_marked(image, grey, reading.rows))}
     files |= {f"line{number}.png": _png(strip) for number, strip in enumerate(strips, 1)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edged.core.vision import cv2, reduced
+from edged.core.vision import grey_of, reduced
 from edged.identity import Identity, Sensitive
 from edged.verdict import Reason
 
@@ -60,7 +60,7 @@ def find_barcodes(image: NDArray[np.uint8]) -> tuple[Barcode, ...]:
     """
     import zxingcpp  # loaded only where a page is searched
 
-    grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    grey = grey_of(image)
     if min(grey.shape) < 2:
         return ()
     small, scale = reduced(grey, _LONG_SIDE)

@@ -14,9 +14,10 @@ import numpy as np
 from edged.core.laps import Laps
 from edged.core.lattice import decide
 from edged.core.ocr import CLASSES
-from edged.core.reading import PageReading, examine, grey_of, judge
+from edged.core.reading import PageReading, examine, judge
 from edged.core.shape import by_line, sureness
 from edged.core.sight import Sight
+from edged.core.vision import grey_of
 from edged.errors import DecodeError
 from edged.identity import Identity
 from edged.verdict import Reason

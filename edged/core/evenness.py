@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edged.core.vision import cv2
+from edged.core.vision import cv2, half
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,9 @@ class Halves:
         number = max(0, int(math.log2(max(step, 1.0))))
         while len(self._levels) <= number:
             last = self._levels[-1]
-            height, width = last.shape
-            if min(height, width) < _SMALLEST:
+            if min(last.shape) < _SMALLEST:
                 break
-            # Even sides: the average of two by two pixels is far faster than any other.
-            last = last[: height & ~1, : width & ~1]
-            self._levels.append(cv2.resize(last, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+            self._levels.append(half(last))
         number = min(number, len(self._levels) - 1)
         return self._levels[number], number
 

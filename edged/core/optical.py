@@ -16,7 +16,7 @@ import numpy as np
 from edged.core.layouts import SHAPES, MrzFormat
 from edged.core.optical_align import Aligned, align
 from edged.core.ruler import PITCH_MM, Box, Ruler, ruler, view
-from edged.core.vision import cv2
+from edged.core.vision import cv2, grey_of
 from edged.events import Light
 
 if TYPE_CHECKING:
@@ -114,17 +114,13 @@ def measure(
     on = ruler(rows, format)
     found: dict[str, float | None] = {}
     if Light.IR in frames:
-        infrared = _grey(frames[Light.IR])
-        aligned = align(_grey(white), infrared, on, format)
+        infrared = grey_of(frames[Light.IR])
+        aligned = align(grey_of(white), infrared, on, format)
         found |= _infrared(white, infrared, on, aligned, rows, format, portrait)
     if Light.UV in frames:
         found |= _ultraviolet(white, frames[Light.UV], on, format)
     rounded = {name: None if value is None else round(value, 4) for name, value in found.items()}
     return Features(format.name, issuer, **rounded)
-
-
-def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _infrared(
@@ -152,7 +148,7 @@ def _infrared(
         )
     if portrait is not None:
         box = _portrait_box(on, portrait)
-        before = _grey(view(white, on, box, _ZONE_RESOLUTION)).astype(np.float32)
+        before = grey_of(view(white, on, box, _ZONE_RESOLUTION)).astype(np.float32)
         after = view(infrared, there, box, _ZONE_RESOLUTION).astype(np.float32)
         spread = float(before.std()) / max(float(np.percentile(before, 95)), 1.0)
         kept = float(after.std()) / max(float(np.percentile(after, 95)), 1.0)
@@ -183,7 +179,7 @@ def _mrz_ink(
     for row in rows:
         _, down = on.measured(float(row.x), float(row.y))
         box = Box(0.0, down - 1.7, length, down + 1.7)
-        one, two = _grey(view(white, on, box, resolution)), view(infrared, there, box, resolution)
+        one, two = grey_of(view(white, on, box, resolution)), view(infrared, there, box, resolution)
         dark, light = np.percentile(one, (5, 90))
         strokes, paper = one < dark + 0.35 * (light - dark), one > dark + 0.8 * (light - dark)
         clear = cv2.erode(paper.astype(np.uint8), near) > 0
@@ -231,7 +227,7 @@ def _vanishing(
     white: NDArray[np.uint8], infrared: NDArray[np.uint8], counts: NDArray[np.bool_]
 ) -> float | None:
     """Darkness that coloured print keeps in infrared, as a share of its darkness in white light."""
-    grey = _grey(white)
+    grey = grey_of(white)
     colour = white.max(axis=2).astype(np.int16) - white.min(axis=2)
     ink = cv2.dilate(
         (grey < _INK).astype(np.uint8), np.ones((7, 7), np.uint8)
@@ -268,7 +264,7 @@ def _ultraviolet(
     lines, width = SHAPES[format]
     area = Box(0.0, _zone(format).top, width * PITCH_MM, (lines - 1) * 4.3 + 4.0)
     seen, shine = (
-        _grey(view(white, on, area, _ZONE_RESOLUTION)),
+        grey_of(view(white, on, area, _ZONE_RESOLUTION)),
         view(ultraviolet, there, area, _ZONE_RESOLUTION),
     )
     blank = ((_darkness(seen) < 0.05) & (seen > _GLASS)).astype(np.uint8)

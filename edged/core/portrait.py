@@ -16,7 +16,7 @@ import numpy as np
 
 from edged.core.layouts import MrzFormat
 from edged.core.ruler import Box, Ruler, fitted, ruler, view
-from edged.core.vision import cv2, halved, levels
+from edged.core.vision import cv2, grey_of, halved, levels
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
 
@@ -167,7 +167,7 @@ def look_for_portrait(
         return Reason("portrait.no_scale")
     found = []
     small, fits = fitted(page, sides[0], _RESOLUTION)
-    small = _grey(small)
+    small = grey_of(small)
     for side in sides:
         on = side
         while on.unit > fits.unit:
@@ -249,10 +249,6 @@ def _is_picture(grey: NDArray[np.uint8], on: Ruler, face: _Face) -> bool:
     strokes = cv2.subtract(cv2.morphologyEx(fine, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), fine)
     few = float(strokes.mean()) / paper < _STROKES * (float(tones.std()) + 1e-3)
     return few and float(np.abs(np.diff(tones, axis=1)).mean()) >= _ACROSS
-
-
-def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _around(place: _Place) -> Box:
@@ -337,7 +333,7 @@ def _steps(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _card(page: NDArray[np.uint8]) -> list[Ruler]:
     """Rulers, one for each way up, of the only ID-1 card on a dark ground; none when nothing has its shape."""
-    small = _grey(halved(page, _SIDE))
+    small = grey_of(halved(page, _SIDE))
     scale = 2.0 ** round(math.log2(page.shape[1] / small.shape[1]))
     low, high = levels(small, 0.05, 0.98)
     lit = cv2.threshold(small, (low + high) / 2, 255, cv2.THRESH_BINARY)[1]

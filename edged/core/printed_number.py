@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from edged.core.card_numbers import CardNumber, find_card_number
 from edged.core.print_reader import PRINTED, PrintLine, read_rows
 from edged.core.print_rows import print_rows, turn_level
 from edged.core.print_text import Places
-from edged.core.vision import cv2
+from edged.core.vision import grey_of
 from edged.errors import DecodeError
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
@@ -23,6 +21,7 @@ from edged.verdict import Check, Reason, Result
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edged.core.page import Row
@@ -78,7 +77,7 @@ def read_card_number(image: NDArray[np.uint8]) -> CardReading:
     Never raises on content; `check` says why there is no number. Takes some tens of milliseconds; lets other threads
     run meanwhile.
     """
-    grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    grey = grey_of(image)
     if min(grey.shape) < 24:
         return CardReading(None, (), None, "card.no_number")
     sure: dict[str, tuple[CardNumber, tuple[float, ...], Row]] = {}

@@ -19,7 +19,7 @@ from edged.core.margins import too_narrow_for_more
 from edged.core.mrz import parse_mrz
 from edged.core.ocr import ALPHABET
 from edged.core.sight import Sight, closer, look
-from edged.core.vision import cv2
+from edged.core.vision import grey_of
 from edged.identity import Identity, Sensitive, withheld
 from edged.verdict import Check, Reason, Result
 
@@ -219,11 +219,6 @@ def _by_own_print(sight: Sight) -> Sight:
     if told.reading is not reading:
         return Sight(sight.grey, sight.quality, missing=Reason("reading.illegible"))
     return told
-
-
-def grey_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture in grey, contiguous."""
-    return np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
 
 
 def judge(sight: Sight, today: datetime.date) -> Page:

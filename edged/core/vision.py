@@ -24,6 +24,11 @@ _cv2.setNumThreads(1)
 cv2: Final[Any] = _cv2
 
 
+def grey_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture, (H, W, 3) BGR or (H, W) grey, in grey, contiguous."""
+    return np.ascontiguousarray(picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+
+
 def reduced(grey: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float]:
     """The picture with its longer side at most `long_side` pixels, averaged down, and the factor; never enlarged."""
     height, width = grey.shape

@@ -17,7 +17,7 @@ from edged.core.print_reader import PRINTED, PrintLine, joined, read_rows
 from edged.core.print_rows import print_rows, turn_level
 from edged.core.print_text import Places
 from edged.core.ruler import ruler
-from edged.core.vision import cv2
+from edged.core.vision import grey_of
 from edged.core.viz_dates import PrintedDate, find_dates
 from edged.identity import Identity
 from edged.verdict import Check, Reason, Result
@@ -106,7 +106,7 @@ def read_visual_zone(image: NDArray[np.uint8], reading: PageReading) -> VisualZo
     """
     if reading.mrz is None or not reading.rows:
         return None
-    grey = np.ascontiguousarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    grey = grey_of(image)
     frame = _frame(reading.rows, reading.mrz.format)
     top = reading.rows[0]
     rows = print_rows(turn_level(grey, (top.dx, top.dy), frame.per_mm / _PER_MM))
