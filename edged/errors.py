@@ -80,6 +80,34 @@ class DeviceGoneError(DeviceError):
     """The device was unplugged or stopped answering."""
 
 
+class ChipError(CodedError):
+    """The chip refused, answered what it may not, or can't be spoken to any more.
+
+    Attributes:
+        sw: the status word it answered with (0x6982), where there was one.
+    """
+
+    def __init__(self, code: str, detail: str = "", /, sw: int | None = None, **params: str) -> None:
+        super().__init__(code, detail or ("" if sw is None else f"SW {sw:04X}"), **params)
+        self.sw = sw
+
+
+class ChipGoneError(ChipError):
+    """The card, or its reader, was taken away in the middle."""
+
+
+class ChipOverrunError(ChipError):
+    """A phase of the reading took longer than it may.
+
+    Attributes:
+        phase: value of `edged.core.emrtd.steps.Phase`.
+    """
+
+    def __init__(self, phase: str) -> None:
+        super().__init__("chip.too_slow", phase=phase)
+        self.phase = phase
+
+
 class CertificateError(CodedError):
     """A certificate or key is unusable: wrong role or fleet, expired, unknown issuer, readable by others."""
 

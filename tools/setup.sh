@@ -69,6 +69,11 @@ missing_packages() {
     command -v gcc >/dev/null || command -v cc >/dev/null || echo gcc
     [ -e /usr/include/stdlib.h ] || echo libc6-dev
     command -v mosquitto >/dev/null || echo mosquitto
+    # The chip: the PC/SC service, a virtual reader for the emulated passport, and what pyscard is built with.
+    command -v pcscd >/dev/null || echo pcscd
+    [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || echo vsmartcard-vpcd
+    command -v swig >/dev/null || echo swig
+    [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
         command -v strace >/dev/null || echo strace
