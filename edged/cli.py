@@ -13,6 +13,7 @@ from edged.commands._parser import Parser, speaking
 from edged.config import environment
 from edged.errors import (
     CertificateError,
+    ChipError,
     CodedError,
     ConfigError,
     ControlError,
@@ -57,6 +58,7 @@ _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
     (ControlError, os.EX_UNAVAILABLE),
     (StateError, os.EX_CANTCREAT),
     (DeviceError, os.EX_UNAVAILABLE),
+    (ChipError, os.EX_UNAVAILABLE),
     (UplinkError, os.EX_UNAVAILABLE),
     (SignatureRefusedError, os.EX_DATAERR),
     (DecodeError, os.EX_DATAERR),
