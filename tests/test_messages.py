@@ -34,6 +34,8 @@ CODE_ARGUMENT = {
     "DeviceError": 1,
     "DeviceGoneError": 1,
     "CertificateError": 0,
+    "ChipError": 0,
+    "ChipGoneError": 0,
     "SignatureRefusedError": 0,
     "StateError": 0,
     "ControlError": 0,
