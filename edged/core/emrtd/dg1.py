@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd import tlv
-from edged.core.emrtd.files import ElementaryFile
 from edged.core.layout_tables import ANY
 from edged.core.layouts import LAYOUTS, CheckRule, MrzFormat
 from edged.core.mrz import parse_mrz
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from edged.core.mrz import Mrz
 
+_FILE: Final = 0x61
 _MRZ: Final = 0x5F1F
 _LINES: Final = {90: 30, 88: 44, 72: 36, 30: 30}
 """Characters a line, by those of the whole MRZ (TD1 and the PRC's cards, TD3, TD2, a permit's printed line alone)."""
@@ -103,13 +103,10 @@ def compare_mrz(chip: ChipMrz, printed: Mrz, *, printed_is_sure: bool) -> Check:
 
 
 def _text(dg1: memoryview) -> str:
-    if len(dg1) in _LINES:  # bare: 61, the file's tag, is no character of an MRZ
-        octets = dg1
-    else:
-        assert ElementaryFile.DG1.tag is not None
-        octets = tlv.only(dg1, ElementaryFile.DG1.tag, _WHAT)
-        if len(octets) not in _LINES:
-            octets = tlv.only(octets, _MRZ, _WHAT)
+    octets = dg1
+    for tag in (_FILE, _MRZ):  # neither begins with a character of an MRZ
+        if tlv.read_header(octets, _WHAT)[0] == tag:
+            octets = tlv.only(octets, tag, _WHAT)
     text = bytes(octets[:91]).decode("latin-1")
     if len(text) not in _LINES:
         raise DecodeError(_WHAT, "dg1.malformed")
