@@ -122,6 +122,11 @@ class EcDomain:
         """The prime p."""
         return self.curve.p
 
+    @property
+    def maps_integrated(self) -> bool:
+        """Whether integrated mapping is defined: it takes square roots the way of p = 3 mod 4."""
+        return self.curve.p & 3 == 3
+
     def generate(self, draw: Draw = SECRETS) -> KeyPair:
         """A new key pair."""
         return self.pair(draw.scalar(self.order))
@@ -167,6 +172,8 @@ class EcDomain:
 
     def map_integrated(self, element: int) -> EcDomain:
         """With the generator that a field element gives (Doc 9303-11 §4.4.3.3.2, App. B.2). Raises `DecodeError`."""
+        if not self.maps_integrated:
+            raise DecodeError("chip", "domain.not_supported")
         x, y = _encode_in_curve(self.curve, element % self.modulus)
         return replace(self, generator=self.curve.point(x, y))
 
@@ -212,6 +219,11 @@ class DhDomain:
     def modulus(self) -> int:
         """The prime p."""
         return self.p
+
+    @property
+    def maps_integrated(self) -> bool:
+        """Whether integrated mapping can be done: it needs the generator's order."""
+        return self.q is not None
 
     def generate(self, draw: Draw = SECRETS) -> KeyPair:
         """A new key pair.
@@ -310,8 +322,6 @@ def _fast_curve(name: str) -> Any:
 def _encode_in_curve(curve: Curve, t: int) -> tuple[int, int]:
     """A point for a field element: simplified SWU (Doc 9303-11 App. B.2, with its names; p = 3 mod 4)."""
     p, a, b = curve.p, curve.a, curve.b
-    if p & 3 != 3:  # secp224r1
-        raise DecodeError("chip", "domain.not_supported")
     alpha = -t * t % p
     common = (alpha + alpha * alpha) % p
     if not a or not common:
