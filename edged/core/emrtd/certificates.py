@@ -92,7 +92,9 @@ class _CertificateType(core.Sequence):  # type: ignore[misc]
     _fields = [("tbs", _ToBeSigned), ("algorithm", core.Any), ("signature", core.OctetBitString)]  # noqa: RUF012
 
 
-class _AuthorityKey(core.Sequence):  # type: ignore[misc]
+class AuthorityKeyType(core.Sequence):  # type: ignore[misc]
+    """AuthorityKeyIdentifier (RFC 5280 §4.2.1.1)."""
+
     _fields = [  # noqa: RUF012
         ("key", core.OctetString, {"implicit": 0, "optional": True}),
         ("issuer", core.Any, {"optional": True}),
@@ -154,7 +156,7 @@ class Certificate:
         self.spki: bytes = tbs["key"].dump()
         self._algorithm: bytes = parsed["algorithm"].dump()
         self.signature: bytes = bytes(parsed["signature"])
-        self._read_extensions(_extensions(tbs["extensions"]))
+        self._read_extensions(read_extensions(tbs["extensions"]))
 
     def _read_extensions(self, found: Mapping[str, bytes]) -> None:
         """Every extension on its own: one that can't be read is as if absent."""
@@ -169,7 +171,7 @@ class Certificate:
         with suppress(*asn1.ESCAPES, KeyError):
             self.ski = core.OctetString.load(found[_SKI]).native
         with suppress(*asn1.ESCAPES, KeyError):
-            self.aki = _AuthorityKey.load(found[_AKI])["key"].native
+            self.aki = AuthorityKeyType.load(found[_AKI])["key"].native
         with suppress(*asn1.ESCAPES, KeyError):
             constraints = _BasicConstraints.load(found[_BASIC_CONSTRAINTS], strict=True)
             self.ca, self.path_length = constraints["ca"].native, constraints["path"].native
@@ -221,8 +223,8 @@ class Certificate:
         return signatures.verify(issuer.public_key, self.algorithm, self.signature, self.tbs)
 
 
-def _extensions(given: core.SequenceOf) -> dict[str, bytes]:
-    """Values by object identifier, the first of each; nothing when the list itself can't be read."""
+def read_extensions(given: core.SequenceOf) -> dict[str, bytes]:
+    """Values by object identifier, the first of each; nothing when the list itself can't be read. Never raises."""
     found: dict[str, bytes] = {}
     if isinstance(given, core.Void):
         return found

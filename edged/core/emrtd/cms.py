@@ -39,11 +39,7 @@ MAX_ATTRIBUTES: Final = 32
 """Signed attributes of one signer; there are two or three."""
 
 SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
-DATA: Final = "1.2.840.113549.1.7.1"
-LDS_SECURITY_OBJECT: Final = "2.23.136.1.1.1"
 MASTER_LIST: Final = "2.23.136.1.1.2"
-SECURITY_OBJECTS: Final = frozenset({LDS_SECURITY_OBJECT, "1.3.27.1.1.1", DATA})
-"""Content types of an EF.SOD: Doc 9303-10's, an older one (Belgium, France), none at all (China)."""
 
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
