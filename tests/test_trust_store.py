@@ -19,7 +19,9 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 def content(mark: str, size: int = 3) -> Generation:
-    source = Source(id=1, kind="master_list", file=f"{mark}.ml", sha256="0" * 64, imported=NOW, publisher="DE")
+    source = Source(
+        id=1, kind="master_list", file=f"{mark}.ml", sha256="0" * 64, imported=NOW, publisher="DE"
+    )
     certificates = tuple(
         StoredCertificate(f"{mark}{number}", (1,), f"{mark}{number}".encode() * 100) for number in range(size)
     )
@@ -63,10 +65,10 @@ def test_way_back_and_forth(store: TrustStore) -> None:
     with store.changing() as change:
         assert change.roll_back(None, NOW) == 2
         assert change.roll_back(None, NOW) == 1
-        with pytest.raises(StateError, match="truststore.no_generation"):
+        with pytest.raises(StateError, match=r"truststore.no_generation"):
             change.roll_back(None, NOW)
         assert change.roll_back(3, NOW) == 3
-        with pytest.raises(StateError, match="truststore.no_generation"):
+        with pytest.raises(StateError, match=r"truststore.no_generation"):
             change.roll_back(4, NOW)
         change.roll_back(1, NOW)
     assert store.current().certificates[0].fingerprint == "a0"
@@ -130,7 +132,7 @@ def test_no_way_back_to_a_damaged_generation(store: TrustStore) -> None:
     commit(store, "a")
     commit(store, "b")
     (store.directory / "generation-1").write_bytes(b"")
-    with store.changing() as change, pytest.raises(StateError, match="truststore.damaged"):
+    with store.changing() as change, pytest.raises(StateError, match=r"truststore.damaged"):
         change.roll_back(1, NOW)
     assert store.current().number == 2
 
@@ -166,7 +168,7 @@ def test_a_link_in_a_file_s_place_is_refused(store: TrustStore, tmp_path: Path) 
 
 def test_one_import_at_a_time(store: TrustStore) -> None:
     commit(store, "a")
-    with store.changing(), pytest.raises(StateError, match="truststore.in_use"), store.changing():
+    with store.changing(), pytest.raises(StateError, match=r"truststore.in_use"), store.changing():
         pass
     assert commit(store, "b") == 2
 

@@ -1,4 +1,4 @@
-"""What a trust store holds at one time: objects with their provenance. A generation never changes once it is written."""
+"""What a trust store holds at one time: objects with their provenance. Once written, a generation never changes."""
 
 from __future__ import annotations
 
@@ -44,19 +44,53 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class StoredCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """A CSCA or link certificate: SHA-256 of its DER, which sources hold it, its DER."""
+    """A CSCA or link certificate: its octets, and beside them what is asked for without parsing them.
+
+    Attributes:
+        fingerprint: SHA-256 of the DER, hexadecimal.
+        sources: whose it is, numbers of `Source`.
+        country: code in its subject ("DE"), empty without.
+        subject: digest of the subject's name, `Name.digest`.
+        ski: subject key identifier, empty without.
+        name: the subject for people.
+        link: another key than its own has signed it.
+    """
 
     fingerprint: str
     sources: tuple[int, ...]
+    country: str
+    subject: str
+    ski: bytes
+    name: str
+    not_before: datetime
+    not_after: datetime
+    link: bool
     der: bytes
 
 
 class StoredCrl(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """A revocation list: SHA-256 of its DER, its source, the certificate that verified it, its DER."""
+    """A revocation list whose signature was verified.
+
+    Attributes:
+        fingerprint: SHA-256 of the DER, hexadecimal.
+        source: number of its `Source`.
+        signer: fingerprint of the certificate that verified it.
+        country, issuer, name: of its issuer: code, `Name.digest`, for people.
+        key: authority key identifier, empty without.
+        made, until: when it was made, and when the next is due (None: it doesn't say).
+        revoked: how many certificates it revokes.
+    """
 
     fingerprint: str
     source: int
+    signer: str
+    country: str
     issuer: str
+    name: str
+    key: bytes
+    made: datetime
+    until: datetime | None
+    revoked: int
     der: bytes
 
 

@@ -120,7 +120,15 @@ def _unpacked(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
                 if room < 0:
                     raise DecodeError(_WHAT, "trustfile.too_large")
                 yield f"{name}/{member.filename}", content
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OSError,
+    ) as error:
         # RuntimeError: encrypted; NotImplementedError: a compression we lack; OSError: a header that leads nowhere.
         raise DecodeError(_WHAT, "trustfile.bad_archive") from error
 

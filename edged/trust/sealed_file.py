@@ -1,4 +1,4 @@
-"""One file of the trust store: a digest before its content, written whole or not at all, refused when others may write."""
+"""One file of the trust store: a digest before its content, written whole or not at all, nobody else's to write."""
 
 from __future__ import annotations
 

@@ -95,13 +95,11 @@ def entries(data: bytes) -> Iterator[Entry]:
     if len(data) > MAX_BYTES:
         raise DecodeError(_WHAT, "ldif.too_large")
     count = 0
-    for attributes in _records(data):
+    for record in _records(data):
+        attributes = record[1:] if record[0][0] == b"version" else record
+        if not attributes:
+            continue
         name, dn = attributes[0]
-        if name == b"version":
-            attributes = attributes[1:]
-            if not attributes:
-                continue
-            name, dn = attributes[0]
         if name != b"dn":
             raise DecodeError(_WHAT, "ldif.malformed")
         if any(name == b"changetype" for name, _ in attributes):
