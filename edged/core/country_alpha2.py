@@ -45,7 +45,7 @@ def name(alpha2: str, lang: str) -> str:
 
 
 def alpha2_of(code: str) -> str | None:
-    """The two-letter code of a code of either kind, in either case ("D", "DEU", "de" → "DE"); None for an unknown one."""
+    """The two-letter code of a code of either kind and case ("D", "DEU", "de" → "DE"); None for an unknown one."""
     upper = code.upper()
     if upper == "D":
         return "DE"

@@ -338,7 +338,7 @@ class _Import:
             crls_dropped=dropped,
             signers=self.signers,
             pinned=tuple(sorted(pinned)),
-            unused_roots=tuple(sorted(named - self._used_roots)),
+            unused_roots=tuple(sorted(named - self._used_roots - self._roots.keys())),
             refused=tuple(self.refused),
             skipped=(),
         )
