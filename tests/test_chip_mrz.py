@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.core.emrtd.dg1 import compare_mrz, parse_dg1
+from edged.core.emrtd.dg1 import compare_mrz, parse_dg1, read_dg1
 from edged.core.emrtd.tlv import encode
 from edged.core.layouts import LAYOUTS, MrzFormat
 from edged.core.mrz import check_digit, parse_mrz
@@ -27,7 +27,9 @@ def chip(text: str):
 
 
 def outcome(chip_text: str, printed: list[str], sure: bool = True):
-    check = compare_mrz(chip(chip_text), parse_mrz(printed, today=TODAY), printed_is_sure=sure)
+    check = compare_mrz(
+        read_dg1(dg1(chip_text), today=TODAY), parse_mrz(printed, today=TODAY), printed_is_sure=sure
+    )
     assert check.name == "chip_mrz"
     return check.result, [(reason.code, reason.params) for reason in check.reasons]
 

@@ -86,19 +86,24 @@ def parse_dg1(dg1: bytes | memoryview, *, today: datetime.date) -> ChipMrz:
     return ChipMrz(parse_mrz(lines, today=today))
 
 
-def compare_mrz(chip: ChipMrz, printed: Mrz, *, printed_is_sure: bool) -> Check:
-    """The check `chip_mrz`: whether the chip holds the MRZ that is printed (Doc 9303-10 §4.7.1).
+def read_dg1(dg1: bytes | memoryview, *, today: datetime.date) -> Mrz:
+    """The MRZ in DG1 alone. Raises as `parse_dg1` does."""
+    return parse_dg1(dg1, today=today).mrz
+
+
+def compare_mrz(chip: Mrz, printed: Mrz, *, printed_is_sure: bool) -> Check:
+    """The check `chip_mrz`: whether the chip holds the MRZ that is printed.
 
     Its reasons name the fields that differ. A printed MRZ that was read without confidence (`printed_is_sure` is
     False) may be misread: what differs is `undetermined` then.
     """
     bad = Result.FAILED if printed_is_sure else Result.UNDETERMINED
-    if chip.mrz.format is not printed.format:
+    if chip.format is not printed.format:
         return Check("chip_mrz", bad, (Reason("chip.mrz_other_kind"),))
-    code = "chip.mrz_differs" if printed_is_sure else "chip.mrz_differs_unsure"
-    fields = _differing(chip.mrz.format, "".join(chip.mrz.lines.reveal()), "".join(printed.lines.reveal()))
+    fields = _differing(chip.format, "".join(chip.lines.reveal()), "".join(printed.lines.reveal()))
     if not fields:
         return Check("chip_mrz", Result.SUCCESSFUL)
+    code = "chip.mrz_differs" if printed_is_sure else "chip.mrz_differs_unsure"
     return Check("chip_mrz", bad, tuple(Reason(code, {"field": field}) for field in fields))
 
 
