@@ -144,7 +144,12 @@ class FileReader(Identity):
         if self._reopen is None or self._reopens >= MAX_REOPENS:
             raise error
         self._reopens += 1
-        yield from self._reopen()
+        try:
+            yield from self._reopen()
+        except ChipError:
+            self._reopens = MAX_REOPENS
+            self._session.abandon()
+            raise
 
 
 class _Reading(Identity):
