@@ -15,7 +15,9 @@ SUITES: dict[str, Suite] = {"3DES": DES3, "AES-128": AES128}
 def keys(name: str, salt: int = 1, counter: int = 0x41) -> SessionKeys:
     """Session keys of a test."""
     suite = SUITES[name]
-    encryption, mac = (bytes((7 * n + salt + more) & 0xFF for n in range(suite.key_octets)) for more in (0, 98))
+    encryption, mac = (
+        bytes((7 * n + salt + more) & 0xFF for n in range(suite.key_octets)) for more in (0, 98)
+    )
     return SessionKeys(suite, encryption, mac, counter)
 
 

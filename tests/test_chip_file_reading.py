@@ -55,7 +55,9 @@ class Reading:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-@pytest.mark.parametrize("octets", [2, 3, 4, 5, 129, 131, 132, 226, 227, 228, 235, 236, 260, 261, 2000, 20000])
+@pytest.mark.parametrize(
+    "octets", [2, 3, 4, 5, 129, 131, 132, 226, 227, 228, 235, 236, 260, 261, 2000, 20000]
+)
 def test_whole_files(channel: str, octets: int) -> None:
     reading = Reading(channel)
     content = reading.given(octets)
@@ -209,13 +211,19 @@ def test_chips_that_never_end(channel: str, give: int) -> None:
     assert reading.card.sent < 2000
 
 
-@pytest.mark.parametrize("sw", [0x6700, 0x6C05, 0x6CFF, 0x6C00, 0x9000, 0x6282, 0x63CF, 0x6100, 0x6985, 0x6988, 0x6982])
+@pytest.mark.parametrize(
+    "sw", [0x6700, 0x6C05, 0x6CFF, 0x6C00, 0x9000, 0x6282, 0x63CF, 0x6100, 0x6985, 0x6988, 0x6982]
+)
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_whatever_is_always_answered_ends(channel: str, sw: int) -> None:
     reading = Reading(channel)
     reading.given(5000)
     answer = sw.to_bytes(2, "big")
-    for mutate in (lambda _n, _a: answer, lambda n, a: a if n < 3 else answer, lambda n, a: a if n % 2 else answer):
+    for mutate in (
+        lambda _n, _a: answer,
+        lambda n, a: a if n < 3 else answer,
+        lambda n, a: a if n % 2 else answer,
+    ):
         reading.card.mutate = mutate
         try:
             reading.read()
@@ -339,5 +347,3 @@ def test_protocols_run_inside_a_session() -> None:
     facts: list[Step] = []
     assert drive(reading.session.through(protocol()), reading.card.transmit, watch=facts.append) == -1
     assert facts == [FileProgress("DG1", 0, 0)]
-
-

@@ -81,6 +81,11 @@ class Session(Identity):
         """From here on in clear: the chip forgets its session with the first command."""
         self._messaging, self._bare, self.lost = None, 0, False
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the last answer was proven, so that both sides count alike; True in clear."""
+        return self._bare == 0
+
     def abandon(self) -> None:
         """Send nothing more: what had to be protected is not asked for in clear."""
         self.lost = True
@@ -165,6 +170,11 @@ class Session(Identity):
         ).sw
         if sw != OK:
             raise ChipError("chip.file_absent" if sw == FILE_NOT_FOUND else "chip.file_refused", sw=sw)
+
+
+def select_command(file: ElementaryFile) -> Command:
+    """SELECT by file identifier, without Le."""
+    return Command(SELECT, BY_FILE_IDENTIFIER, NO_ANSWER, file.fid.to_bytes(2, "big"))
 
 
 def short_room(session: Session) -> int:
