@@ -45,11 +45,15 @@ class Card(Identity):
 
     Attributes:
         personalised: its contents.
+        conduct: how it behaves where chips differ.
+        in_clear: the next answers are sent unprotected: a fault.
         log: the instruction and status word of everything so far, for tests and for whoever watches the emulator.
     """
 
     def __init__(self, personalised: Personalised, chance: Chance | None = None) -> None:
         self.personalised = personalised
+        self.conduct = personalised.conduct
+        self.in_clear = False
         self.log: list[tuple[int, int]] = []
         self._chance = chance or SystemChance()
         self._instructions: dict[int, Callable[[Command], Response]] = {
@@ -90,11 +94,9 @@ class Card(Identity):
             command = Command.decode(raw)
         except DecodeError:
             return Response(b"", apdu.WRONG_LENGTH).encode()
-        if self._is_extended(raw) and not self.personalised.conduct.extended:
+        if self._is_extended(raw) and not self.conduct.extended:
             return self._refuse_extended(command).encode()
-        self._room = (
-            self.personalised.conduct.extended_octets if self._is_extended(raw) else apdu.MAX_SHORT_NE
-        )
+        self._room = self.conduct.extended_octets if self._is_extended(raw) else apdu.MAX_SHORT_NE
         response = self._protected(command) if command.cla & SECURE else self._in_clear(command)
         self.log.append((command.ins, response.sw))
         return response.encode()
@@ -106,12 +108,17 @@ class Card(Identity):
     def _refuse_extended(self, command: Command) -> Response:
         refused = Response(b"", apdu.WRONG_LENGTH)
         self.log.append((command.ins, refused.sw))
-        if command.cla & SECURE and self.channel and not self.personalised.conduct.refuses_extended_in_clear:
+        channel, counts = self.channel, self.conduct.counts_refused
+        if channel is None or not command.cla & SECURE:
+            return refused
+        if counts is None:
             try:
-                self.channel.unwrap(command)
-            except BrokenChannelError:
-                return refused
-            return self.channel.wrap(refused)
+                channel.unwrap(command)
+            except BrokenChannelError as error:
+                self._end_session()
+                return Response(b"", error.sw)
+            return channel.wrap(refused)
+        channel.counter += counts
         return refused
 
     def _in_clear(self, command: Command) -> Response:
@@ -130,7 +137,7 @@ class Card(Identity):
             self._end_session()
             return Response(b"", error.sw)
         response = self._carry_out(inner)
-        wrapped = channel.wrap(response, odd=bool(command.ins & 1))
+        wrapped = response if self.in_clear else channel.wrap(response, odd=bool(command.ins & 1))
         if self._next_channel is not None:
             self.channel, self._next_channel = self._next_channel, None
         return wrapped
@@ -237,7 +244,7 @@ class Card(Identity):
         return file
 
     def _octets(self, offset: int, ne: int, header: int = 0) -> tuple[bytes, int]:
-        conduct = self.personalised.conduct
+        conduct = self.conduct
         if self._file is None:
             raise RefusedError(NO_CURRENT_FILE)
         self._check_access(self._file)

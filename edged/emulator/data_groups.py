@@ -8,7 +8,7 @@ from edged.core.emrtd import tlv
 from edged.core.emrtd.files import ElementaryFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 JP2: Final = b"\x00\x00\x00\x0cjP  "
 CODESTREAM: Final = b"\xff\x4f\xff\x51"
@@ -33,9 +33,9 @@ def com(groups: Iterable[ElementaryFile]) -> bytes:
     )
 
 
-def dg1(lines: Sequence[str]) -> bytes:
-    """The MRZ."""
-    return _file(ElementaryFile.DG1, tlv.encode(0x5F1F, "".join(lines).encode("ascii")))
+def dg1(text: str) -> bytes:
+    """The MRZ, its lines joined."""
+    return _file(ElementaryFile.DG1, tlv.encode(0x5F1F, text.encode("ascii")))
 
 
 def dg2(picture: bytes, size: tuple[int, int]) -> bytes:

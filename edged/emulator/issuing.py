@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 CAN: Final = "123456"
 """The card access number of every card that has one."""
 
-_PERMIT_NAME: Final = "NGKELMPONBPJ" + "ZHENGJIAN<<YANGBEN"
-_PERMIT_REST: Final = "FOOB0000CHN<<<<<<<<<<<<<<<<<<<"
-"""What the chip of a one-line permit has beyond its printed line: a specimen's name, fiction like all of it."""
-
 
 def issue(
     profile: Profile,
@@ -110,9 +106,8 @@ def _data_groups(
     profile: Profile, lines: Sequence[str], portrait: bytes, size: tuple[int, int], on: date
 ) -> dict[ElementaryFile, bytes]:
     layout = mrz_lines.layout_of(lines)
-    written = [*lines, _PERMIT_NAME, _PERMIT_REST] if layout is MrzFormat.PRC_PERMIT else lines
     groups = {
-        ElementaryFile.DG1: data_groups.dg1(written),
+        ElementaryFile.DG1: data_groups.dg1(mrz_lines.in_chip(lines)),
         ElementaryFile.DG2: data_groups.dg2(portrait, size),
     }
     if profile.fingers:

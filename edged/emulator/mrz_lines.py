@@ -14,6 +14,12 @@ _WEIGHTS: Final = (7, 3, 1)
 """Doc 9303-3 §4.9."""
 _STATE_OF_PRC: Final = "CHN"
 
+_PERMIT_NAME: Final = "NGKELMPONBPJ" + "ZHENG<JIAN<<YANG<B"
+_PERMIT_REST: Final = "F<<B0000FJI<<<<<<<<<<<<<<<<<<<"
+_PERMIT_NAME_SPAN: Final = (42, 60)
+"""What the chip of a one-line permit has beyond its printed line: a specimen's name in GA code and in letters; sex,
+century of birth, flags, place of birth (one source)."""
+
 
 def check_digit(text: str) -> str:
     """The check digit over digits, letters and fillers."""
@@ -49,3 +55,16 @@ def state(lines: Sequence[str]) -> str:
     if "issuing_state" not in spans:
         return _STATE_OF_PRC
     return "".join(lines)[slice(*spans["issuing_state"])].rstrip("<")
+
+
+def in_chip(lines: Sequence[str]) -> str:
+    """The text of DG1: the lines, joined; behind a one-line permit's what only its chip has."""
+    text = "".join(lines)
+    return text + _PERMIT_NAME + _PERMIT_REST if layout_of(lines) is MrzFormat.PRC_PERMIT else text
+
+
+def another_name(lines: Sequence[str]) -> str:
+    """The text of DG1 with another holder's name; everything that opens the chip stays."""
+    text = in_chip(lines)
+    start, stop = LAYOUTS[layout_of(lines)].spans.get("name", _PERMIT_NAME_SPAN)
+    return text[:start] + "OTHER<<PERSON"[: stop - start].ljust(stop - start, "<") + text[stop:]

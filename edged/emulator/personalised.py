@@ -65,14 +65,15 @@ class SigningKey:
     der: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Conduct:
     """How a chip behaves where the specification leaves room, or where chips in the field don't keep to it.
 
     Attributes:
         extended: whether it takes extended length.
         extended_octets: the most it answers in one extended response.
-        refuses_extended_in_clear: an extended command is refused unprotected, and not counted (some PRC passports).
+        counts_refused: how far the send sequence counter moves when an extended command is refused in clear: 0 (some
+            PRC passports), 1 or 2; None when the refusal is protected and counts as any answer.
         most_read: the most that may be asked for in one Read Binary; beyond it `too_much` is answered.
         too_much: the status word for it.
         warns_of_end: reading across the end of a file answers 6282 with what there is, instead of 9000.
@@ -83,7 +84,7 @@ class Conduct:
 
     extended: bool = True
     extended_octets: int = 4096
-    refuses_extended_in_clear: bool = True
+    counts_refused: int | None = 0
     most_read: int | None = None
     too_much: int = 0x63CF
     warns_of_end: bool = False
