@@ -1,6 +1,6 @@
 """Groups for key agreement: elliptic curves and Diffie-Hellman groups behind one small interface.
 
-Standardised domain parameters of Doc 9303-11 §9.5.1: 0-2 are groups of RFC 5114, 8-18 curves. Public keys are octets
+Standardised domain parameters (Doc 9303-11 §9.5.1): 0-2 are groups of RFC 5114, 8-18 curves. Public keys are octets
 as they travel (an uncompressed point; the number y, padded to p's length) and are checked before every use. What is
 fast in `cryptography` is done there; it lacks some curves, and a mapped generator on all of them.
 """
@@ -93,7 +93,7 @@ class EcDomain:
 
     Attributes:
         agreement: "ECDH".
-        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.5).
+        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.4).
     """
 
     curve: Curve
@@ -121,6 +121,11 @@ class EcDomain:
     def modulus(self) -> int:
         """The prime p."""
         return self.curve.p
+
+    @property
+    def maps_integrated(self) -> bool:
+        """Whether integrated mapping is defined: it takes square roots the way of p = 3 mod 4."""
+        return self.curve.p & 3 == 3
 
     def generate(self, draw: Draw = SECRETS) -> KeyPair:
         """A new key pair."""
@@ -167,6 +172,8 @@ class EcDomain:
 
     def map_integrated(self, element: int) -> EcDomain:
         """With the generator that a field element gives (Doc 9303-11 §4.4.3.3.2, App. B.2). Raises `DecodeError`."""
+        if not self.maps_integrated:
+            raise DecodeError("chip", "domain.not_supported")
         x, y = _encode_in_curve(self.curve, element % self.modulus)
         return replace(self, generator=self.curve.point(x, y))
 
@@ -180,7 +187,7 @@ class DhDomain:
         q: order of g, None where a key doesn't tell.
         length: bits of a private key where a key tells (PKCS #3), else None.
         agreement: "DH".
-        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.4).
+        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.3).
     """
 
     p: int = field(repr=False)
@@ -213,11 +220,16 @@ class DhDomain:
         """The prime p."""
         return self.p
 
+    @property
+    def maps_integrated(self) -> bool:
+        """Whether integrated mapping can be done: it needs the generator's order."""
+        return self.q is not None
+
     def generate(self, draw: Draw = SECRETS) -> KeyPair:
         """A new key pair.
 
-        Public keys that begin with a zero octet are drawn again: whether they are padded or not where a token is
-        calculated over them is read in two ways.
+        Public keys that begin with a zero octet are drawn again: their coding is to leave it out (Doc 9303-11
+        §9.4.1), which not every chip knows.
         """
         pair = self.pair(draw.scalar(self.order))
         while not pair.public[0]:
@@ -277,7 +289,7 @@ Domain: TypeAlias = EcDomain | DhDomain
 
 @cache
 def standard_domain(identifier: int) -> Domain | None:
-    """The standardised domain parameters with this number (Doc 9303-11 Table 6), None for a reserved one."""
+    """The standardised domain parameters with this number (Doc 9303-11 Table 12), None for a reserved one."""
     if identifier in GROUPS:
         p, g, q = GROUPS[identifier]
         return DhDomain(p, g, q)
@@ -310,8 +322,6 @@ def _fast_curve(name: str) -> Any:
 def _encode_in_curve(curve: Curve, t: int) -> tuple[int, int]:
     """A point for a field element: simplified SWU (Doc 9303-11 App. B.2, with its names; p = 3 mod 4)."""
     p, a, b = curve.p, curve.a, curve.b
-    if p & 3 != 3:  # secp224r1
-        raise DecodeError("chip", "domain.not_supported")
     alpha = -t * t % p
     common = (alpha + alpha * alpha) % p
     if not a or not common:

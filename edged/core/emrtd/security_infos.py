@@ -34,7 +34,7 @@ ID_AA: Final = "2.23.136.1.1.5"
 SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 
 SUITES: Final = {1: DES3, 2: AES128, 3: AES192, 4: AES256}
-"""Last arc of the protocols' object identifiers (Doc 9303-11 §9.2.3, §9.2.6)."""
+"""Last arc of the protocols' object identifiers (Doc 9303-11 §9.2.3, §9.2.7)."""
 
 
 class Agreement(StrEnum):
@@ -159,15 +159,16 @@ class SecurityInfos(NamedTuple):
         """Those of one kind, in the file's order."""
         return tuple(info for info in self.infos if isinstance(info, kind))
 
-    def chip_key(self, key_id: int | None) -> ChipAuthenticationPublicKeyInfo | None:
-        """The chip's static key with this identifier, or its only one when there is no identifier on either side."""
-        keys = self.of(ChipAuthenticationPublicKeyInfo)
-        if key_id is None:
-            return keys[0] if len(keys) == 1 else None
+    def chip_key(self, agreement: Agreement, key_id: int | None) -> ChipAuthenticationPublicKeyInfo | None:
+        """The chip's static key that an identifier means; None when there is none, or it isn't clear which.
+
+        An identifier left out on either side is clear when there is one key of the kind.
+        """
+        keys = [key for key in self.of(ChipAuthenticationPublicKeyInfo) if key.agreement is agreement]
         named = [key for key in keys if key.key_id == key_id]
-        if not named and len(keys) == 1 and keys[0].key_id is None:
-            return keys[0]
-        return named[0] if len(named) == 1 else None
+        if len(named) == 1:
+            return named[0]
+        return keys[0] if len(keys) == 1 and None in {key_id, keys[0].key_id} else None
 
 
 @withheld
