@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "verify": "edged.commands._chip_verify",
+}
 """The module of every action: it has `add_arguments` and `run`, as a command's module does."""
 
 
