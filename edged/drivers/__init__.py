@@ -117,7 +117,7 @@ class Chip(Device, Protocol):
         watch: Callable[[Step], None] = lambda _: None,
         budget_s: Mapping[Phase, float] | None = None,
     ) -> T:
-        """Run the whole exchange with the chip in the field, in a thread of the reader's own, with the reader to itself.
+        """Run the whole exchange with the chip in the field, in the reader's own thread, with the reader to itself.
 
         `watch` is told the exchange's facts, in the event loop. A phase that uses up its budget has
         `ChipOverrunError` thrown into it, also in the middle of a command; a chip that is taken away, `ChipGoneError`.

@@ -56,7 +56,7 @@ class Link(Protocol):
         ...
 
     def disconnect(self) -> None:
-        """Reset the chip and let go of it. Never raises. Also called when `connect` didn't end well."""
+        """Reset the chip and let go of it. Never raises. Also called when `connect` failed or never was called."""
         ...
 
 
@@ -99,8 +99,8 @@ class _Job(Generic[T]):
     def run(self) -> None:
         """Connect, drive the exchange to its end, tell the result, disconnect."""
         try:
-            self._enter(_State.CONNECTING)
             try:
+                self._enter(_State.CONNECTING)
                 self._link.connect(self._given_up)
                 self._enter(_State.THINKING)
                 value = drive(
@@ -184,10 +184,10 @@ class _Job(Generic[T]):
                 self._failed(ChipError("chip.mute"))
             case _State.ASKING if self._phase is not None:
                 self._conclude(ChipOverrunError(self._phase.value))
-            case _State.THINKING | _State.ASKING:
+            case _State.THINKING if self._phase is not None:
                 self._timer = self._loop.call_later(GRACE_S, self._late)
             case _:
-                pass
+                pass  # over, or without a budget
 
     def _conclude(self, error: ChipError | None) -> None:
         """Let the exchange say what it has: the chip doesn't answer any more."""
