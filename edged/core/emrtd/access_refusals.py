@@ -16,7 +16,8 @@ WRONG_DATA: Final = 0x6A80
 
 _BLOCKED: Final = frozenset({AUTHENTICATION_METHOD_BLOCKED, REFERENCE_DATA_UNUSABLE, 0x63C0})
 _WRONG_KEY: Final = frozenset({SECURITY_STATUS_NOT_SATISFIED, SM_OBJECTS_WRONG, WRONG_DATA})
-"""What chips answer, beside 63xx, to a token that a wrong key made (Doc 9303-11 §4.3.4.2, §4.4.4.2 name 6300 alone)."""
+"""What chips answer, beside 6300 and 63CX, to a proof made with a wrong key: Doc 9303-11 §4.3.4.2 and §4.4.4.2 leave it
+to them."""
 
 
 def tries_left(sw: int) -> int | None:

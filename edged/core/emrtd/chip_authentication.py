@@ -22,6 +22,7 @@ from edged.core.emrtd.domain_parameters import AgreementKey, decode_key
 from edged.core.emrtd.domains import SECRETS, Draw
 from edged.core.emrtd.pace import NE_OF_LONG_COMMANDS, unsigned_octets
 from edged.core.emrtd.security_infos import (
+    ID_CA,
     Agreement,
     ChipAuthenticationInfo,
     ChipAuthenticationPublicKeyInfo,
@@ -35,17 +36,19 @@ from edged.identity import withheld
 
 VERSION: Final = 1
 
+_DES3_OID: Final = {Agreement.DH: f"{ID_CA}.1.1", Agreement.ECDH: f"{ID_CA}.2.1"}
+
 
 @withheld
 class ChipAuthenticationChoice(NamedTuple):
     """One way to do it, with the chip's key.
 
     Attributes:
-        oid: of the protocol; None where DG14 has a key and no word on the protocol, which means 3DES.
+        oid: of the protocol.
         key_id: which of several keys; None when there is one.
     """
 
-    oid: str | None
+    oid: str
     suite: Suite
     key: AgreementKey
     key_id: int | None
@@ -57,13 +60,15 @@ def choose_chip_authentication(infos: SecurityInfos) -> ChipAuthenticationChoice
     Raises `DecodeError` when it has keys and none of them can be used here.
     """
     keys = infos.of(ChipAuthenticationPublicKeyInfo)
-    ways: list[tuple[str | None, Agreement, Suite, int | None]] = [
+    ways: list[tuple[str, Agreement, Suite, int | None]] = [
         (info.oid, info.agreement, info.suite, info.key_id)
         for info in infos.of(ChipAuthenticationInfo)
         if info.version == VERSION
     ]
-    if not infos.of(ChipAuthenticationInfo):  # Doc 9303-11 §9.2.5: older chips leave it out
-        ways = [(None, key.agreement, DES3, key.key_id) for key in keys]
+    if not infos.of(
+        ChipAuthenticationInfo
+    ):  # the first chips that had a key left out how it is used: with 3DES
+        ways = [(_DES3_OID[key.agreement], key.agreement, DES3, key.key_id) for key in keys]
     ways.sort(key=lambda way: (-way[2].key_octets - way[2].aes, way[1] is not Agreement.ECDH))
     trouble: DecodeError | None = None
     for oid, agreement, suite, key_id in ways:
@@ -94,16 +99,24 @@ def authenticate_chip(choice: ChipAuthenticationChoice, draw: Draw = SECRETS) ->
     pair = domain.generate(draw)
     reference = b"" if choice.key_id is None else tlv.encode(0x84, unsigned_octets(choice.key_id))
     if choice.suite.aes:
-        assert choice.oid is not None, "AES is never implied"
-        protocol = tlv.encode(0x80, der.encode_oid(choice.oid))
-        yield from _told(Command(MANAGE_SECURITY_ENVIRONMENT, 0x41, 0xA4, protocol + reference))
-        data = tlv.encode(0x7C, tlv.encode(0x80, pair.public))
-        ne = MAX_SHORT_NE if len(data) <= MAX_SHORT_DATA else NE_OF_LONG_COMMANDS
-        yield from _told(Command(GENERAL_AUTHENTICATE, 0, 0, data, ne))
+        yield from _with_general_authenticate(choice, pair.public, reference)
     else:
-        data = tlv.encode(0x91, pair.public) + reference
-        yield from _told(Command(MANAGE_SECURITY_ENVIRONMENT, 0x41, 0xA6, data))
+        template = tlv.encode(0x91, pair.public) + reference
+        response = yield from ask(Command(MANAGE_SECURITY_ENVIRONMENT, 0x41, 0xA6, template))
+        if response.sw != OK:  # chips without MSE:Set KAT have been issued (Doc 9303-11 §8.5 note 1)
+            yield from _with_general_authenticate(choice, pair.public, reference)
     return session_keys(choice.suite, domain.shared_secret(pair.private, choice.key.public))
+
+
+def _with_general_authenticate(
+    choice: ChipAuthenticationChoice, public: bytes, reference: bytes
+) -> Exchange[None]:
+    """MSE:Set AT and GENERAL AUTHENTICATE (Doc 9303-11 §6.2.4.2)."""
+    protocol = tlv.encode(0x80, der.encode_oid(choice.oid))
+    yield from _told(Command(MANAGE_SECURITY_ENVIRONMENT, 0x41, 0xA4, protocol + reference))
+    data = tlv.encode(0x7C, tlv.encode(0x80, public))
+    ne = MAX_SHORT_NE if len(data) <= MAX_SHORT_DATA else NE_OF_LONG_COMMANDS
+    yield from _told(Command(GENERAL_AUTHENTICATE, 0, 0, data, ne))
 
 
 def _told(command: Command) -> Exchange[None]:

@@ -1,6 +1,6 @@
 """Groups for key agreement: elliptic curves and Diffie-Hellman groups behind one small interface.
 
-Standardised domain parameters of Doc 9303-11 §9.5.1: 0-2 are groups of RFC 5114, 8-18 curves. Public keys are octets
+Standardised domain parameters (Doc 9303-11 §9.5.1): 0-2 are groups of RFC 5114, 8-18 curves. Public keys are octets
 as they travel (an uncompressed point; the number y, padded to p's length) and are checked before every use. What is
 fast in `cryptography` is done there; it lacks some curves, and a mapped generator on all of them.
 """
@@ -93,7 +93,7 @@ class EcDomain:
 
     Attributes:
         agreement: "ECDH".
-        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.5).
+        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.4).
     """
 
     curve: Curve
@@ -187,7 +187,7 @@ class DhDomain:
         q: order of g, None where a key doesn't tell.
         length: bits of a private key where a key tells (PKCS #3), else None.
         agreement: "DH".
-        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.4).
+        public_tag: of a public key in PACE's authentication token (Doc 9303-11 §9.4.3).
     """
 
     p: int = field(repr=False)
@@ -228,8 +228,8 @@ class DhDomain:
     def generate(self, draw: Draw = SECRETS) -> KeyPair:
         """A new key pair.
 
-        Public keys that begin with a zero octet are drawn again: whether they are padded or not where a token is
-        calculated over them is read in two ways.
+        Public keys that begin with a zero octet are drawn again: their coding is to leave it out (Doc 9303-11
+        §9.4.1), which not every chip knows.
         """
         pair = self.pair(draw.scalar(self.order))
         while not pair.public[0]:
@@ -289,7 +289,7 @@ Domain: TypeAlias = EcDomain | DhDomain
 
 @cache
 def standard_domain(identifier: int) -> Domain | None:
-    """The standardised domain parameters with this number (Doc 9303-11 Table 6), None for a reserved one."""
+    """The standardised domain parameters with this number (Doc 9303-11 Table 12), None for a reserved one."""
     if identifier in GROUPS:
         p, g, q = GROUPS[identifier]
         return DhDomain(p, g, q)

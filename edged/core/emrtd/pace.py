@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 CHAINED: Final = 0x10
 NE_OF_LONG_COMMANDS: Final = 1024
 """A key of 2048 bits needs an extended command; its answer is as long, and no reader minds so little."""
-NONCE_OCTETS: Final = frozenset({16, 24, 32})
-"""Doc 9303-11 §4.4.3.3: at least as long as the key, in whole blocks."""
+NONCE_OCTETS: Final = frozenset({8, 16, 24, 32})
+"""Whole blocks, as many as the chip likes (Doc 9303-11 §4.4.3.3); integrated mapping fixes how many."""
 
 _DYNAMIC: Final = 0x7C
 _CHIP_MISBEHAVED: Final = "chip.pace_failed"
@@ -103,9 +103,7 @@ def _set_authentication_template(choice: PaceChoice, key: AccessKey) -> Exchange
             raise ChipError("chip.key_blocked", sw=sw)
         if sw == OK or tries_left(sw) is not None:  # 63CX warns of tries that went wrong before
             return
-        if sw == REFERENCE_NOT_FOUND:
-            raise ChipError("chip.key_kind_unknown", sw=sw)
-    raise ChipError("chip.pace_refused", sw=sw)
+    raise ChipError("chip.key_kind_unknown" if sw == REFERENCE_NOT_FOUND else "chip.pace_refused", sw=sw)
 
 
 def unsigned_octets(number: int) -> bytes:
@@ -161,6 +159,10 @@ def _map(choice: PaceChoice, nonce: bytes, draw: Draw) -> Exchange[tuple[Domain,
 def _step(inner: bytes, tag: int | None) -> Exchange[bytes]:
     """One link of the chain (Doc 9303-11 §4.4.4.2): the value of the data object that answers, b"" where none does."""
     response = yield from ask(_general_authenticate(inner, CHAINED))
+    if (
+        response.sw == REFERENCE_NOT_FOUND
+    ):  # some tell only now that they have no such password (§4.4.4.1 note 1)
+        raise ChipError("chip.key_kind_unknown", sw=response.sw)
     data = accepted(response, _CHIP_MISBEHAVED)
     if tag is None and not data:  # with nothing to say some chips send an empty template, others nothing
         return b""

@@ -1,4 +1,4 @@
-"""Which way of PACE to take, of those that a chip offers in EF.CardAccess (Doc 9303-11 §4.4.1, §9.2.3, §9.2.4)."""
+"""Which way of PACE to take, of those that a chip offers in EF.CardAccess (Doc 9303-11 §4.4.1, §9.2.1-§9.2.3)."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def _fits(info: PaceInfo, domain: Domain) -> bool:
 def _domain(info: PaceInfo, proprietary: tuple[PaceDomainParameterInfo, ...]) -> Domain | None:
     """The group an offer means, None for one that isn't known.
 
-    EF.CardAccess is not signed: numbers of somebody's own choosing could let them try passwords afterwards, so an
-    explicit group must be a standardised one too.
+    EF.CardAccess is not signed, and insecure numbers give the password away: an explicit group counts when it is one
+    that is known (Doc 9303-11 §9.2.2).
     """
     if info.parameter_id is not None and (known := standard_domain(info.parameter_id)) is not None:
         return known

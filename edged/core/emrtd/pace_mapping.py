@@ -58,13 +58,13 @@ class CamData(NamedTuple):
 
 
 def decrypt_cam(keys: SessionKeys, encrypted: bytes) -> bytes:
-    """Chip authentication data (Doc 9303-11 §4.4.3.5.2): the IV is a block of ones, encrypted. Raises `DecodeError`."""
+    """Chip authentication data (Doc 9303-11 §4.4.3.5.4): the IV is a block of ones, encrypted. Raises `DecodeError`."""
     iv = encrypt_block(keys.suite, keys.encryption, b"\xff" * keys.suite.block)
     return unpad(decrypt(keys.suite, keys.encryption, encrypted, iv))
 
 
 def verify_cam(cam: CamData, infos: SecurityInfos) -> bool:
-    """Whether the chip has the private key of a static key in EF.CardSecurity (Doc 9303-11 §4.4.3.5.3).
+    """Whether the chip has the private key of a static key in EF.CardSecurity (Doc 9303-11 §4.4.3.5.2).
 
     It counts only when passive authentication of EF.CardSecurity, whose `infos` these are, has succeeded: anyone can
     make a key of their own. Keys that can't be read, or are of another group, are no proof.

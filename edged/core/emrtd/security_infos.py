@@ -34,7 +34,7 @@ ID_AA: Final = "2.23.136.1.1.5"
 SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 
 SUITES: Final = {1: DES3, 2: AES128, 3: AES192, 4: AES256}
-"""Last arc of the protocols' object identifiers (Doc 9303-11 §9.2.3, §9.2.6)."""
+"""Last arc of the protocols' object identifiers (Doc 9303-11 §9.2.3, §9.2.7)."""
 
 
 class Agreement(StrEnum):
