@@ -115,6 +115,16 @@ class DeviceBack:
     device: str
 
 
+@dataclass(frozen=True)
+class ChipPlaced:
+    """A chip is in the field of the chip reader."""
+
+
+@dataclass(frozen=True)
+class ChipRemoved:
+    """No chip is in the field of the chip reader any more."""
+
+
 # --- answers to the inspection's own commands ---------------------------------------------------------------
 
 
@@ -171,6 +181,7 @@ class TimePassed:
 
 
 HeadEvent = ButtonPressed | DocumentPlaced | DocumentTurned | DocumentRemoved | DeviceGone | DeviceBack
+ChipEvent = ChipPlaced | ChipRemoved | DeviceGone | DeviceBack
 Event = (
     HeadEvent
     | CancelRequested

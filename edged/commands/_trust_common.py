@@ -12,7 +12,8 @@ import msgspec
 from edged import messages
 from edged.commands._delivery import printable
 from edged.config import environment
-from edged.core import country_alpha2
+from edged.core import countries
+from edged.core.emrtd.issuing_states import ALPHA2, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 DEFAULT_DIRECTORY: Final = "/var/lib/edged/trust"
 """Where a box keeps its trust store."""
 
+_OWN_CODES: Final = {code: state_of(code) for code in ("DE", "EU", "UN", "KS", "UT")}
+"""Those whose MRZ has a code that ISO 3166-1 doesn't."""
+
 _SHORT: Final = 16
 """Digits of a fingerprint that tell one certificate from all others in a list."""
 
 
 def add_directory(parser: argparse.ArgumentParser) -> None:
     """`--trust DIR`, by default $EDGED_TRUST or the box's own store."""
-    default = Path(environment("EDGED_TRUST") or DEFAULT_DIRECTORY)
-    parser.add_argument("--trust", type=Path, default=default, metavar="DIR", help="help.trust.directory")
+    parser.add_argument(
+        "--trust", type=Path, default=default_directory(), metavar="DIR", help="help.trust.directory"
+    )
+
+
+def default_directory() -> Path:
+    """$EDGED_TRUST where set, otherwise the box's own store."""
+    return Path(environment("EDGED_TRUST") or DEFAULT_DIRECTORY)
 
 
 def moment(text: str) -> datetime:
@@ -59,8 +69,16 @@ def show_json(found: object) -> None:
 
 def state(code: str, lang: str) -> str:
     """A state by name and code: "Germany (DE)"."""
-    name = country_alpha2.name(code, lang)
-    return code or "–" if name == code else f"{name} ({code})"
+    mrz = state_of(code)
+    return f"{countries.name(mrz, lang)} ({code})" if countries.known(mrz) else code or "–"
+
+
+def country_of(text: str) -> str | None:
+    """The code that certificates have for a state as people write it ("D", "DEU", "de" → "DE"); None for none."""
+    code = text.strip().upper()
+    if len(code) == len("DE") and code.isascii() and code.isalpha():
+        return code
+    return ALPHA2.get(code) or next((two for two, mrz in _OWN_CODES.items() if mrz == code), None)
 
 
 def day(when: datetime | None) -> str:

@@ -7,8 +7,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edged.commands._trust_common import day, say, short, show, show_json, state
-from edged.core.country_alpha2 import alpha2_of
+from edged.commands._trust_common import country_of, day, say, short, show, show_json, state
 from edged.trust.importing import certificate_line
 from edged.trust.store import TrustStore
 
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def state_code(text: str) -> str:
     """A state's code, of two or three letters, for argparse."""
-    code = alpha2_of(text)
+    code = country_of(text)
     if code is None:
         raise argparse.ArgumentTypeError("usage.bad_state")
     return code

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged.commands._trust_common import minute, say, short, show, show_json, spaced, state
+from edged.commands._trust_common import country_of, minute, say, short, show, show_json, spaced, state
 from edged.commands._trust_list import crl_as_json
-from edged.core.country_alpha2 import alpha2_of
 from edged.core.emrtd.certificates import parse_certificate
 from edged.trust.importing import certificate_line
 from edged.trust.store import TrustStore
@@ -30,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """EX_OK; 1 when nothing in the store is meant."""
     held = TrustStore(args.trust).current()
     # Two or three letters are a state: nobody means a certificate with so few digits, and "DE" is both.
-    code = alpha2_of(args.which) if len(args.which) <= len("DEU") else None
+    code = country_of(args.which) if len(args.which) <= len("DEU") else None
     digits = args.which.replace(":", "").replace(" ", "").lower()
 
     def meant(one: StoredCertificate | StoredCrl) -> bool:

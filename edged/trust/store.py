@@ -73,6 +73,14 @@ class TrustStore:
         with self._opened() as at:
             return None if at is None else _manifest(at)
 
+    def mark(self) -> tuple[int, int, int] | None:
+        """Changes whenever another generation is put in force; costs one look at the disk."""
+        try:
+            status = (self.directory / _MANIFEST).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
     def current(self) -> Generation:
         """The generation in force, whole and checked; `EMPTY` before the first import. Raises `StateError`."""
         with self._opened() as at:

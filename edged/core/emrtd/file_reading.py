@@ -83,7 +83,7 @@ class FileReader(Identity):
                     selected = True
                 response = yield from self._session.send(reading.command(size))
             except ChipError as error:
-                yield from self._open_again(error)
+                yield from self.recover(error)
                 if selected:
                     self._refused(reading, size)
                 selected = False
@@ -137,14 +137,22 @@ class FileReader(Identity):
         reading.exact = exact
         return True
 
-    def _open_again(self, error: ChipError) -> Exchange[None]:
-        """A new session in place of the lost one. Raises `error` where that isn't what happened or can't be done."""
+    def recover(self, error: ChipError) -> Exchange[None]:
+        """A new session in place of the one that was lost with `error`; bounded for a whole reading.
+
+        Raises `error` where no session was lost or none can be opened, and what opening it raises.
+        """
         if isinstance(error, ChipGoneError | ChipOverrunError) or not self._session.lost:
             raise error
         if self._reopen is None or self._reopens >= MAX_REOPENS:
             raise error
         self._reopens += 1
-        yield from self._reopen()
+        try:
+            yield from self._reopen()
+        except ChipError:
+            self._reopens = MAX_REOPENS
+            self._session.abandon()
+            raise
 
 
 class _Reading(Identity):
