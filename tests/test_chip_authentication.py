@@ -175,6 +175,16 @@ def test_a_chip_that_refuses(answer: str, cipher: int) -> None:
     assert (refused.value.code, refused.value.sw) == ("chip.ca_failed", int(answer, 16))
 
 
+def test_a_command_too_long_is_told_as_that() -> None:
+    spki, _ = curve_key(12)
+    choice = choose_chip_authentication(dg14(info(oid("3.2.1"), number(1)), info(oid("1.2"), spki)))
+    assert choice is not None
+    answers = iter([H("6700"), H("6D00")])
+    with pytest.raises(ChipError) as refused:
+        drive(authenticate_chip(choice), lambda _: next(answers))
+    assert refused.value.sw == 0x6700
+
+
 def test_another_card_agrees_on_something_else() -> None:
     spki, _ = curve_key(12)
     _, copy = curve_key(12)
