@@ -12,7 +12,6 @@ from edged.core.emrtd.apdu import (
     INTERNAL_AUTHENTICATE,
     MAX_SHORT_NE,
     OK,
-    SM_OBJECTS_WRONG,
     WRONG_LENGTH,
     Command,
 )
@@ -104,32 +103,31 @@ def _failed(code: str) -> Check:
 
 def challenge_chip(
     session: Session, reader: FileReader, dg15: bytes, draw: Draw, *, long: bool
-) -> Exchange[Challenge]:
-    """Active authentication as it goes over the wire (§6.1.2.2); whoever has the key verifies it.
+) -> Exchange[Challenge | Reason]:
+    """Active authentication as it goes over the wire (§6.1.2.2), or why there is none; whoever has the key verifies it.
 
     A signature that doesn't fit a short answer is asked for in a long one first, if `long` says that one can be had:
-    some chips cut it off otherwise, others answer nothing to a long one.
+    some chips cut it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost
+    and can't be opened again.
     """
     nonce = draw.octets(NONCE_OCTETS)
     octets = signature_octets(dg15)
-    ways = [LONG_ANSWER, MAX_SHORT_NE] if long and octets > short_room(session) else [MAX_SHORT_NE]
-    sw = OK
-    for ne in ways:
+    outcome: Challenge | Reason = Reason("chip.needs_long_answers")
+    for ne in [LONG_ANSWER, MAX_SHORT_NE] if long and octets > short_room(session) else [MAX_SHORT_NE]:
         try:
             response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
         except (ChipGoneError, ChipOverrunError):
             raise
         except ChipError as error:
-            sw = error.sw or SM_OBJECTS_WRONG
+            outcome = Reason(error.code, dict(error.params))
             if session.lost:
                 yield from reader.recover(error)
             continue
-        sw = response.sw
-        if sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
-            return Challenge(nonce, response.data, sw)
-        if sw == OK:
-            sw = WRONG_LENGTH
-    return Challenge(nonce, None, sw)
+        if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
+            return Challenge(nonce, response.data, OK)
+        if response.sw not in {OK, WRONG_LENGTH}:
+            outcome = Challenge(nonce, None, response.sw)
+    return outcome
 
 
 def signature_octets(dg15: bytes) -> int:

@@ -82,11 +82,17 @@ class FileReader(Identity):
                     yield from self._session.select_file(file)
                     selected = True
                 response = yield from self._session.send(reading.command(size))
+            except (ChipGoneError, ChipOverrunError):
+                raise
             except ChipError as error:
-                yield from self.recover(error)
-                if selected:
-                    self._refused(reading, size)
-                selected = False
+                smaller = selected and self._refused(reading, size)
+                if self._session.lost:
+                    yield from self.recover(error)
+                    selected = False
+                elif (
+                    not smaller or size <= MAX_SHORT_NE
+                ):  # a long answer may be more than the card reader passes on
+                    raise
                 continue
             block = reading.content(response)
             if len(block) > size:
@@ -140,10 +146,8 @@ class FileReader(Identity):
     def recover(self, error: ChipError) -> Exchange[None]:
         """A new session in place of the one that was lost with `error`; bounded for a whole reading.
 
-        Raises `error` where no session was lost or none can be opened, and what opening it raises.
+        Raises `error` where none can be opened, and what opening it raises.
         """
-        if isinstance(error, ChipGoneError | ChipOverrunError) or not self._session.lost:
-            raise error
         if self._reopen is None or self._reopens >= MAX_REOPENS:
             raise error
         self._reopens += 1

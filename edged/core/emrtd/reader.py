@@ -42,6 +42,8 @@ GUARDED: Final = frozenset((_EF.DG3, _EF.DG4))
 _NO_PACE: Final = frozenset(("chip.file_absent", "chip.file_refused", "chip.read_refused"))
 """What chips without PACE say to EF.CardAccess. What can't be understood may well be an offer."""
 FURTHER: Final = (_EF.DG11, _EF.DG12, _EF.DG7)
+LONGEST_ANSWER: Final = 4096
+"""Octets. Longer ones save less than a hundredth of the time, and some drivers fail at 32 KiB."""
 WANTED: Final = frozenset((_EF.DG1, _EF.DG2, _EF.DG7, _EF.DG11, _EF.DG12, _EF.DG14, _EF.DG15))
 """Data groups that a reading reads unless told otherwise: what is judged or shown."""
 
@@ -52,18 +54,26 @@ class ReadPlan(NamedTuple):
 
     Attributes:
         key: opens the chip; None: only a chip without access control can be read.
-        extended: octets that an answer may have, as far as card reader and driver go; 0 or up to 256: no extended
-            length. More than 4096 gains nothing, and some drivers fail at 32 KiB.
         bac_after_failed_pace: whether BAC may open a chip whose PACE failed. `chip_access` stays failed.
+        portrait: whether DG2 is read, which takes as long as all the rest.
+        max_apdu: octets of the longest answer that the card reader passes on, 256 for short ones only. None where
+            nobody knows: long ones are tried then, and given up with what they cost.
         wanted: data groups to read where the chip has them; DG1 always, DG3 and DG4 never.
         draw: where nonces and ephemeral keys come from.
     """
 
     key: AccessKey | None
-    extended: int = 0
     bac_after_failed_pace: bool = False
+    portrait: bool = True
+    max_apdu: int | None = MAX_SHORT_NE
     wanted: frozenset[ElementaryFile] = WANTED
     draw: Draw = SECRETS
+
+    @property
+    def extended(self) -> int:
+        """Octets of an answer to ask for, 0 for short ones only."""
+        most = LONGEST_ANSWER if self.max_apdu is None else min(self.max_apdu, LONGEST_ANSWER)
+        return most if most > MAX_SHORT_NE else 0
 
 
 def read_chip(plan: ReadPlan) -> Exchange[ChipReading]:
@@ -177,7 +187,7 @@ class _Visit(Identity):
         if (decided or dg14 is None) and _EF.DG15 not in listed:
             return
         yield PhaseBegan(Phase.AUTHENTICATION)
-        long = plan.extended > MAX_SHORT_NE
+        long = plan.extended > 0
         if dg14 is not None and not decided:
             proof = yield from prove_chip(self._session, self._reader, dg14, plan.draw, long=long)
             self._proof = proof or self._proof
@@ -185,9 +195,11 @@ class _Visit(Identity):
             yield from self._take(_EF.DG15)
         dg15 = self._files.get(_EF.DG15)
         if dg15 is not None:
-            self._challenge = yield from challenge_chip(
-                self._session, self._reader, dg15, plan.draw, long=long
-            )
+            outcome = yield from challenge_chip(self._session, self._reader, dg15, plan.draw, long=long)
+            if isinstance(outcome, Challenge):
+                self._challenge = outcome
+            else:
+                self._unread[_EF.DG15] = outcome
 
     def _listed(self) -> frozenset[ElementaryFile]:
         """Data groups to read: those that are signed, or that EF.COM lists where the signed list can't be read."""
@@ -201,7 +213,8 @@ class _Visit(Identity):
                 break
         here = frozenset(found)
         self._unread |= dict.fromkeys(here & GUARDED, Reason("chip.needs_terminal_authentication"))
-        listed = (here & self._plan.wanted | {_EF.DG1}) - GUARDED
+        left_out = GUARDED if self._plan.portrait else GUARDED | {_EF.DG2}
+        listed = (here & self._plan.wanted | {_EF.DG1}) - left_out
         self._expected += listed
         return listed
 

@@ -19,7 +19,7 @@ from edged.core.emrtd.apdu import (
 from edged.core.emrtd.files import APPLICATION
 from edged.core.emrtd.secure_messaging import SecureMessaging
 from edged.core.emrtd.steps import Exchange, ask
-from edged.errors import ChipError
+from edged.errors import ChipError, ChipGoneError, ChipOverrunError
 from edged.identity import Identity
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class Session(Identity):
 
         Raises:
             ChipError: "sm.lost" when the chip has ended the session, "sm.…" for an answer that can't be believed;
-                `lost` says that the session is over. What is thrown in from outside passes through.
+                `lost` says that the session is over. What is thrown in from outside passes through: the session is
+                over when the chip is gone or too slow, and in doubt otherwise.
         """
         messaging = self._messaging
         if messaging is None and not self.lost:
@@ -127,7 +128,16 @@ class Session(Identity):
 
     def _exchange(self, messaging: SecureMessaging, command: Command) -> Exchange[Response]:
         try:
-            return messaging.unprotect((yield from ask(messaging.protect(command))))
+            answer = yield from ask(messaging.protect(command))
+        except (ChipGoneError, ChipOverrunError):
+            self.lost = True
+            raise
+        except ChipError:  # the card reader didn't take it: the chip may well go on
+            messaging.take_back()
+            self._bare += 1
+            raise
+        try:
+            return messaging.unprotect(answer)
         except ChipError:
             self.lost = True
             raise
