@@ -113,7 +113,10 @@ _ORDER = (
 
 def _listed(read: dict[ElementaryFile, bytes], file: ElementaryFile) -> bool:
     assert file.tag is not None
-    return file is ElementaryFile.SOD or file.tag in read[ElementaryFile.COM][-len(read[ElementaryFile.COM]) + 18 :]
+    return (
+        file is ElementaryFile.SOD
+        or file.tag in read[ElementaryFile.COM][-len(read[ElementaryFile.COM]) + 18 :]
+    )
 
 
 def read_card(card: FaultyCard, key: AccessKey, **more: object) -> Read:
@@ -135,6 +138,4 @@ def anchors(of: Office) -> TrustAnchors:
 
 def passive(of: Office, files: dict[ElementaryFile, bytes], *, at: datetime = AT) -> PassiveResult:
     groups = {one.number: octets for one, octets in files.items() if one.number is not None}
-    return verify_passive(
-        files[ElementaryFile.SOD], groups, anchors(of), at=at, issuing_state="UTO"
-    )
+    return verify_passive(files[ElementaryFile.SOD], groups, anchors(of), at=at, issuing_state="UTO")
