@@ -82,11 +82,17 @@ class FileReader(Identity):
                     yield from self._session.select_file(file)
                     selected = True
                 response = yield from self._session.send(reading.command(size))
+            except (ChipGoneError, ChipOverrunError):
+                raise
             except ChipError as error:
-                yield from self._open_again(error)
-                if selected:
-                    self._refused(reading, size)
-                selected = False
+                smaller = selected and self._refused(reading, size)
+                if self._session.lost:
+                    yield from self.recover(error)
+                    selected = False
+                elif (
+                    not smaller or size <= MAX_SHORT_NE
+                ):  # a long answer may be more than the card reader passes on
+                    raise
                 continue
             block = reading.content(response)
             if len(block) > size:
@@ -137,14 +143,20 @@ class FileReader(Identity):
         reading.exact = exact
         return True
 
-    def _open_again(self, error: ChipError) -> Exchange[None]:
-        """A new session in place of the lost one. Raises `error` where that isn't what happened or can't be done."""
-        if isinstance(error, ChipGoneError | ChipOverrunError) or not self._session.lost:
-            raise error
+    def recover(self, error: ChipError) -> Exchange[None]:
+        """A new session in place of the one that was lost with `error`; bounded for a whole reading.
+
+        Raises `error` where none can be opened, and what opening it raises.
+        """
         if self._reopen is None or self._reopens >= MAX_REOPENS:
             raise error
         self._reopens += 1
-        yield from self._reopen()
+        try:
+            yield from self._reopen()
+        except ChipError:
+            self._reopens = MAX_REOPENS
+            self._session.abandon()
+            raise
 
 
 class _Reading(Identity):

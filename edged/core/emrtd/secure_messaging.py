@@ -84,7 +84,7 @@ class SecureMessaging(Identity):
         if not response.data:
             if response.sw == OK or response.sw >> 8 == 0x61:
                 raise ChipError("sm.unprotected", sw=response.sw)
-            self.unprotected, self.counter = True, self._before
+            self.take_back()
             return response
         counter = self._count()
         hidden, status, proven, checksum = self._objects(response)
@@ -93,6 +93,10 @@ class SecureMessaging(Identity):
         if status != response.sw.to_bytes(2, "big"):
             raise ChipError("sm.status_differs", sw=response.sw)
         return Response(self._reveal(hidden, counter), response.sw)
+
+    def take_back(self) -> None:
+        """The last command was perhaps never seen: as after a bare status word."""
+        self.unprotected, self.counter = True, self._before
 
     def _objects(self, response: Response) -> tuple[memoryview | None, bytes, bytes, bytes]:
         """Encrypted data, status word, everything the checksum is over, checksum."""

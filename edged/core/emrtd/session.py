@@ -19,7 +19,7 @@ from edged.core.emrtd.apdu import (
 from edged.core.emrtd.files import APPLICATION
 from edged.core.emrtd.secure_messaging import SecureMessaging
 from edged.core.emrtd.steps import Exchange, ask
-from edged.errors import ChipError
+from edged.errors import ChipError, ChipGoneError, ChipOverrunError
 from edged.identity import Identity
 
 if TYPE_CHECKING:
@@ -81,6 +81,15 @@ class Session(Identity):
         """From here on in clear: the chip forgets its session with the first command."""
         self._messaging, self._bare, self.lost = None, 0, False
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the last answer was proven, so that both sides count alike; True in clear."""
+        return self._bare == 0
+
+    def abandon(self) -> None:
+        """Send nothing more: what had to be protected is not asked for in clear."""
+        self.lost = True
+
     def room(self, octets: int) -> int:
         """How much data an answer of so many octets, status word left out, has room for."""
         return octets if self._messaging is None else self._messaging.room(octets)
@@ -90,13 +99,14 @@ class Session(Identity):
 
         Raises:
             ChipError: "sm.lost" when the chip has ended the session, "sm.…" for an answer that can't be believed;
-                `lost` says that the session is over. What is thrown in from outside passes through.
+                `lost` says that the session is over. What is thrown in from outside passes through: the session is
+                over when the chip is gone or too slow, and in doubt otherwise.
         """
         messaging = self._messaging
-        if messaging is None:
+        if messaging is None and not self.lost:
             return (yield from ask(command))
         for _ in _COUNTS:
-            if self.lost:
+            if self.lost or messaging is None:
                 break
             doubtful = self._bare > 0
             if doubtful:
@@ -118,7 +128,16 @@ class Session(Identity):
 
     def _exchange(self, messaging: SecureMessaging, command: Command) -> Exchange[Response]:
         try:
-            return messaging.unprotect((yield from ask(messaging.protect(command))))
+            answer = yield from ask(messaging.protect(command))
+        except (ChipGoneError, ChipOverrunError):
+            self.lost = True
+            raise
+        except ChipError:  # the card reader didn't take it: the chip may well go on
+            messaging.take_back()
+            self._bare += 1
+            raise
+        try:
+            return messaging.unprotect(answer)
         except ChipError:
             self.lost = True
             raise
@@ -161,6 +180,11 @@ class Session(Identity):
         ).sw
         if sw != OK:
             raise ChipError("chip.file_absent" if sw == FILE_NOT_FOUND else "chip.file_refused", sw=sw)
+
+
+def select_command(file: ElementaryFile) -> Command:
+    """SELECT by file identifier, without Le."""
+    return Command(SELECT, BY_FILE_IDENTIFIER, NO_ANSWER, file.fid.to_bytes(2, "big"))
 
 
 def short_room(session: Session) -> int:
