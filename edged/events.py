@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.core.emrtd.chip_reading import ChipReading
     from edged.core.reading import PageReading
     from edged.verdict import Reason, Verdict
 
@@ -150,6 +151,14 @@ class PageRead:
 
 
 @dataclass(frozen=True)
+class ChipRead:
+    """The chip was read as far as it went, or there is no reading and `reason` says why."""
+
+    reading: ChipReading | None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
 class Committed:
     """Every envelope of the inspection is on disk."""
 
@@ -180,6 +189,7 @@ Event = (
     | FrameCaptured
     | CaptureFailed
     | PageRead
+    | ChipRead
     | Committed
     | CommitFailed
     | TimePassed

@@ -1,0 +1,199 @@
+"""From a document signer to a CSCA that is believed (Doc 9303-11 §5.1, Doc 9303-12 §4.4): links, dates, revocation.
+
+**Dates.** What counts is when things were signed, not today: a passport outlives the certificate of its signer by
+years. The signer's certificate must be valid at the signing time, where the security object says it (an attribute,
+signed with the rest). Where it doesn't, which most states' don't, the signature was made at some unknown moment of the
+certificate's validity, and only one thing can be wrong: that this validity has not begun yet. Each issuing certificate
+must have been valid when it signed the next one, at the beginning of the next one's validity; and a CSCA that had
+expired before the document was signed vouches for nothing. An issuer's certificate that began *after* what it issued is
+no proof of forgery (CSCAs certify an old key again) and none of genuineness: undetermined. The private key usage period
+is the issuer's own rule for how long a signer may sign: overstepping it is told and decides nothing.
+
+**Key identifiers and names** are hints for where to look; the signature tells. A certificate whose issuer isn't there
+is undetermined, one that names a key which is there and which didn't sign it has failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from edged.core.emrtd.certificates import DIGITAL_SIGNATURE, KEY_CERT_SIGN
+from edged.errors import DecodeError
+from edged.verdict import Reason, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from edged.core.emrtd.certificates import Certificate
+    from edged.core.emrtd.trust_anchors import Issuer, TrustAnchors
+
+MAX_LINKS: Final = 3
+"""Certificates between a signer and a trusted one; a CSCA changes its key every three to five years."""
+MAX_SIGNATURES: Final = 64
+"""Signatures tried for one document, a few tenths of a millisecond each; the largest state has two dozen CSCAs."""
+MAX_CHAINS: Final = 4
+"""Chains looked at: the same key may be certified several times, with other dates."""
+TOLERANCE: Final = timedelta(days=1)
+"""States write local time as if it were UTC, and use a certificate on the day it is made."""
+_OTHER_SIGNERS: Final = "2.23.136.1.1."
+"""ICAO's extended key usages are all for other signers than those of documents (Doc 9303-12 §7.1.1)."""
+
+
+@dataclass(frozen=True)
+class ChainFinding:
+    """What is known about a document signer's certificate.
+
+    Attributes:
+        result: successful, failed or undetermined, with `reasons`; reasons also on success (what isn't known).
+        chain: the signer first, the trusted CSCA last; the signer alone when there is no chain.
+    """
+
+    result: Result
+    reasons: tuple[Reason, ...]
+    chain: tuple[Certificate, ...]
+
+    @property
+    def anchor(self) -> Certificate | None:
+        """The trusted CSCA, None without a chain."""
+        return self.chain[-1] if len(self.chain) > 1 else None
+
+
+@dataclass
+class _Search:
+    """One look for chains: what is left to spend, and what was met on the way."""
+
+    anchors: TrustAnchors
+    left: int = MAX_SIGNATURES
+    named: bool = (
+        False  # a trusted certificate with the key the signer names was there, usable, and didn't sign
+    )
+    unusable: str | None = None  # why a candidate's key or algorithm can't be used here
+
+    def chains(self, path: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, ...]]:
+        """Every way from the end of `path` to a trusted certificate."""
+        issued = path[-1]
+        for issuer in self.anchors.issuers(issued):
+            certificate = issuer.certificate
+            if any(certificate.der == one.der for one in path) or not _may_certify(issuer):
+                continue
+            if self.left <= 0:
+                return
+            self.left -= 1
+            try:
+                signed = issued.signed_by(certificate)
+            except DecodeError as error:
+                self.unusable = error.code
+                continue
+            if not signed:
+                if len(path) == 1 and issuer.trusted and issued.aki and issued.aki == certificate.ski:
+                    self.named = True
+                continue
+            if issuer.trusted:
+                yield (*path, certificate)
+            elif len(path) <= MAX_LINKS:
+                yield from self.chains((*path, certificate))
+
+
+def judge_signer(
+    signer: Certificate, anchors: TrustAnchors, *, signed_at: datetime | None, at: datetime | None
+) -> ChainFinding:
+    """Whether the document signer is to be believed.
+
+    `signed_at` is the signed signing time, None when not told; `at` is now, None when the clock isn't trusted: then
+    it isn't said whether a certificate is valid already, or a revocation list up to date. Never raises.
+    """
+    if not _may_sign(signer):
+        return ChainFinding(Result.FAILED, (Reason("chip.signer_not_for_documents"),), (signer,))
+    search = _Search(anchors)
+    found: list[tuple[Certificate, ...]] = []
+    for chain in search.chains((signer,)):
+        found.append(chain)
+        if len(found) == MAX_CHAINS:
+            break
+    if not found:
+        return _without_chain(signer, search)
+    revoked = next((one for chain in found for one in chain if _revoked(one, anchors)), None)
+    if revoked is not None:
+        code = "chip.signer_revoked" if revoked is signer else "chip.issuer_revoked"
+        return ChainFinding(Result.FAILED, (Reason(code),), found[0])
+    judged = [(chain, _dates(chain, signed_at, at)) for chain in found]
+    chain, wrong = next((pair for pair in judged if pair[1] is None), judged[0])
+    if wrong is not None:
+        return ChainFinding(wrong[0], (Reason(wrong[1]),), chain)
+    return ChainFinding(Result.SUCCESSFUL, tuple(_notes(chain, anchors, signed_at, at)), chain)
+
+
+def _without_chain(signer: Certificate, search: _Search) -> ChainFinding:
+    country = signer.issuer.country or signer.country or "?"
+    if search.named:
+        return ChainFinding(Result.FAILED, (Reason("chip.signer_forged", {"country": country}),), (signer,))
+    if search.unusable:
+        return ChainFinding(Result.UNDETERMINED, (Reason(search.unusable),), (signer,))
+    known = country in search.anchors.countries
+    code = "chip.no_trust_anchor_for_key" if known else "chip.no_trust_anchor"
+    return ChainFinding(Result.UNDETERMINED, (Reason(code, {"country": country}),), (signer,))
+
+
+def _may_certify(issuer: Issuer) -> bool:
+    """keyCertSign, where usage is told. Some CSCAs and links lack basicConstraints; none that says it is an end."""
+    certificate = issuer.certificate
+    if certificate.key_usage is not None:
+        return KEY_CERT_SIGN in certificate.key_usage
+    return certificate.ca or issuer.trusted
+
+
+def _may_sign(signer: Certificate) -> bool:
+    """Whether usage allows signing documents: digitalSignature where told, and none of ICAO's other purposes."""
+    if any(usage.startswith(_OTHER_SIGNERS) for usage in signer.extended_key_usage):
+        return False
+    return signer.key_usage is None or DIGITAL_SIGNATURE in signer.key_usage
+
+
+def _revoked(certificate: Certificate, anchors: TrustAnchors) -> bool:
+    return any(certificate.serial in crl.revoked for crl in anchors.crls(certificate))
+
+
+def _dates(
+    chain: tuple[Certificate, ...], signed_at: datetime | None, at: datetime | None
+) -> tuple[Result, str] | None:
+    """What is wrong with the dates, None when nothing is."""
+    signer = chain[0]
+    if at is not None and at < signer.not_before - TOLERANCE:
+        return Result.FAILED, "chip.signer_not_yet_valid"
+    if signed_at is not None and not (
+        signer.not_before - TOLERANCE <= signed_at <= signer.not_after + TOLERANCE
+    ):
+        return Result.FAILED, "chip.signed_outside_validity"
+    early = False
+    for index, issuer in enumerate(chain[1:], 1):
+        issued = chain[index - 1].not_before
+        last = max(issued, signed_at) if signed_at is not None and index == 1 else issued
+        if last > issuer.not_after + TOLERANCE:
+            return Result.FAILED, "chip.issuer_expired_at_signing"
+        early = early or issued < issuer.not_before - TOLERANCE
+    return (Result.UNDETERMINED, "chip.issuer_younger") if early else None
+
+
+def _notes(
+    chain: tuple[Certificate, ...], anchors: TrustAnchors, signed_at: datetime | None, at: datetime | None
+) -> Iterator[Reason]:
+    """What is to be told about a chain that holds."""
+    signer = chain[0]
+    if any(one.algorithm.weak for one in chain[:-1]):
+        yield Reason("pki.sha1")
+    first, last = signer.private_key_period
+    if signed_at is not None and (
+        (first is not None and signed_at < first - TOLERANCE)
+        or (last is not None and signed_at > last + TOLERANCE)
+    ):
+        yield Reason("chip.signer_past_its_period")
+    lists = anchors.crls(signer)
+    if not lists:
+        yield Reason("chip.no_revocation_list", {"country": signer.issuer.country or "?"})
+    elif at is None:
+        yield Reason("chip.revocation_age_unknown")
+    elif lists[0].next_update is None or lists[0].next_update < at:
+        yield Reason("chip.revocation_list_old", {"country": signer.issuer.country or "?"})
