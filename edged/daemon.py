@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
     from edged.config import AudienceSettings, BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
-    from edged.drivers import Chip
+    from edged.drivers import Chip, Device
     from edged.trust.loading import LiveTrust
+    from edged.uplink.envelope import Provenance
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -66,6 +67,8 @@ class Daemon:
         self._log = log.get("daemon")
         self._stop = asyncio.Event()
         self._floor = RELEASED
+        self._chip: Chip | None = None
+        self._devices: dict[str, Device] = {}
 
     async def run(self) -> None:
         """Start everything, serve, stop cleanly."""
@@ -134,12 +137,12 @@ class Daemon:
         async with AsyncExitStack() as devices:
             head = await devices.enter_async_context(SimulatedHead(glass))
             camera = await devices.enter_async_context(FileCamera(glass))
-            self._provenance = {"head": head.provenance, "camera": camera.provenance}
+            self._devices = {"head": head, "camera": camera}
             antenna = None
             if settings.chip_reader is not None:
-                chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
-                self._provenance["chip"] = chip.provenance
-                antenna = Antenna(chip, settings.chip_reader, self._publish)
+                self._chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
+                self._devices["chip"] = self._chip
+                antenna = Antenna(self._chip, settings.chip_reader, self._publish)
             timeouts = settings.timeouts
             self._station = Station(
                 head,
@@ -211,6 +214,10 @@ class Daemon:
                 self._log.error("the state can't be read", exc_info=error)
             await asyncio.sleep(interval)
 
+    def _provenance(self) -> dict[str, Provenance]:
+        """Of every device, as it is now: a chip reader may have been changed for another."""
+        return {name: device.provenance for name, device in self._devices.items()}
+
     def _begin_side(self) -> Side:
         from edged.core.burst import Burst
 
@@ -222,7 +229,7 @@ class Daemon:
 
     def _admit(self, request: ScanRequest) -> str | None:
         """A verdict that nobody would receive is not worth a document's time, nor a green light."""
-        kind = kind_of(request, self._provenance)
+        kind = kind_of(request, self._provenance())
         return None if recipients(request, self._settings, kind) else "inspection.no_recipient"
 
     async def _read_clock(self) -> clock.ClockReading:
@@ -250,7 +257,7 @@ class Daemon:
                 request=request,
                 settings=self._settings,
                 clock=reading,
-                provenance=self._provenance,
+                provenance=self._provenance(),
                 pseudonyms=self._pseudonyms,
                 thresholds=self._thresholds,
                 chip=chip,
@@ -304,6 +311,17 @@ class Daemon:
         _no_parameters(params)
         return await self._station.complete()
 
+    def _chip_status(self) -> dict[str, Any] | None:
+        """The chip reader's part of the status; None without one."""
+        if self._chip is None:
+            return None
+        trouble = self._chip.trouble
+        return {
+            "present": self._chip.card_present,
+            "trouble": None if trouble is None else trouble.code,
+            "authorities": 0 if self._trust is None else len(self._trust.anchors()),
+        }
+
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
         reading = await self._read_clock()
@@ -318,6 +336,7 @@ class Daemon:
             "indication": self._station.indication.value,
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
+            "chip": self._chip_status(),
             # Counted on the disk: what the uplink knows of it is as old as its last connection.
             "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }
