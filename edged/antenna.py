@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.core.emrtd.access_keys import key_of_mrz
-from edged.core.emrtd.reader import ReadPlan, read_chip
+from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
 from edged.errors import ChipError, DeviceError, DeviceGoneError
 from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGone
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edged.config import ChipSettings
     from edged.core.reading import PageReading
     from edged.drivers import Chip
@@ -88,15 +90,14 @@ class Antenna:
             async with asyncio.timeout(self._settings.find_s):
                 await self._placed.wait()
         except TimeoutError:
-            return ChipRead(None, Reason("chip.reader_gone" if self._gone else "chip.not_found"))
+            return ChipRead(None, self._chip.trouble or Reason("chip.not_found"))
         plan = ReadPlan(
-            key=key,
-            bac_after_failed_pace=self._settings.bac_after_failed_pace,
-            portrait=self._settings.portrait,
+            key,
             max_apdu=self._chip.max_apdu,
+            bac_after_failed_pace=self._settings.bac_after_failed_pace,
+            wanted=WANTED if self._settings.portrait else WANTED - {ElementaryFile.DG2},
         )
-        loop = asyncio.get_running_loop()
-        watch = _Watch(lambda step: loop.call_soon_threadsafe(self._on_step, step, phase))
+        watch = _Watch(self._tell, phase)
         try:
             return ChipRead(await self._chip.read(read_chip(plan), watch=watch, budget_s=BUDGET_S))
         except DeviceGoneError:
@@ -107,25 +108,22 @@ class Antenna:
             self._log.error("reading a chip failed; please report this", exc_info=error)
             return ChipRead(None, Reason("inspection.internal_error"))
 
-    def _on_step(self, step: Step, phase: Callable[[str], None]) -> None:
-        if isinstance(step, PhaseBegan):
-            phase(step.phase.value)
-        elif isinstance(step, FileProgress):
-            self._tell({"event": "chip", "file": step.file, "octets": step.octets, "total": step.total})
-
 
 class _Watch:
-    """Called in the driver's thread with every step; passes on what a person can follow."""
+    """Called with every fact of a reading; passes on what a person can follow."""
 
-    def __init__(self, tell: Callable[[Step], None]) -> None:
+    def __init__(self, tell: Callable[[Mapping[str, Any]], None], phase: Callable[[str], None]) -> None:
         self._tell = tell
+        self._phase = phase
         self._told = ("", 0)
 
     def __call__(self, step: Step) -> None:
-        if isinstance(step, FileProgress):
-            file, octets = self._told
-            done = step.octets == step.total
-            if step.file == file and step.octets - octets < _TELL_OCTETS and not done:
-                return
+        if isinstance(step, PhaseBegan):
+            self._phase(step.phase.value)
+        elif isinstance(step, FileProgress) and self._worth_telling(step):
             self._told = (step.file, step.octets)
-        self._tell(step)
+            self._tell({"event": "chip", "file": step.file, "octets": step.octets, "total": step.total})
+
+    def _worth_telling(self, step: FileProgress) -> bool:
+        file, octets = self._told
+        return step.file != file or step.octets - octets >= _TELL_OCTETS or step.octets == step.total

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from edged.config import AudienceSettings, BoxSettings, ChipSettings
     from edged.core.optical_fit import Thresholds
     from edged.drivers import Chip
+    from edged.trust.loading import LiveTrust
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -78,6 +79,7 @@ class Daemon:
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
         self._thresholds = _thresholds(settings.head.optical_thresholds)
+        self._trust = _trust(settings.chip)
         directory = settings.state.directory
         _make_private(directory)
         with StateLock(directory):
@@ -352,11 +354,20 @@ def _chip_reader(settings: ChipSettings) -> Chip:
     if settings.driver == "pcsc":
         from edged.drivers.pcsc import PcscChip
 
-        return PcscChip(settings.reader)
+        return PcscChip(settings.reader or "")
     from edged.drivers.simulated_chip import SimulatedChip
 
     assert settings.socket is not None  # edged.config.check_box
     return SimulatedChip(settings.socket)
+
+
+def _trust(settings: ChipSettings | None) -> LiveTrust | None:
+    """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
+    if settings is None or settings.trust is None:
+        return None
+    from edged.trust.loading import LiveTrust
+
+    return LiveTrust(settings.trust)
 
 
 def _make_private(directory: Path) -> None:

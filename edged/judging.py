@@ -117,7 +117,7 @@ def chip_checks(
 
     return judge_chip(
         chip.reading,
-        anchors=TrustAnchors.empty() if anchors is None else anchors,
+        anchors=TrustAnchors() if anchors is None else anchors,
         at=_moment(clock) if clock.trusted else None,
         today=clock.today,
         printed=reading.mrz,
@@ -250,7 +250,7 @@ def _unnamed(reason: Reason) -> Reason:
     return reason if len(kept) == len(reason.params) else Reason(reason.code, kept)
 
 
-_STATE_PARAMS = frozenset({"state", "signer"})
+_STATE_PARAMS = frozenset({"state", "country"})
 """Parameters of reasons that name a state."""
 
 assert set(NOT_ON_THIS_BOX) < set(CHECKS)

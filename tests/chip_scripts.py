@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Iterable
+from datetime import date
 
 H = bytes.fromhex
 
@@ -24,6 +27,24 @@ class Written:
 
     def used_up(self) -> bool:
         return not self.scalars and not self.texts
+
+
+class Seeded:
+    """Random values that a seed brings back."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def scalar(self, below: int) -> int:
+        return self._random.randrange(1, below)
+
+    def octets(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
+
+def seed_of_today() -> int:
+    """Another one every day; EDGED_SEED brings one back."""
+    return int(os.environ.get("EDGED_SEED") or date.today().toordinal())  # noqa: DTZ011
 
 
 class Script:

@@ -7,8 +7,10 @@ can be reached from outside.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -117,22 +119,24 @@ class Pcscd:
             self._process = None
 
 
+@functools.cache
+def _directory() -> Path:
+    """Where pcscd's socket is. One place for the process: the client library remembers where it looked first."""
+    made = tempfile.mkdtemp(prefix="edged-pcsc-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
+
+
 @contextlib.contextmanager
 def running() -> Iterator[Pcscd]:
-    """A pcscd that PC/SC clients of this process talk to from now on: the library remembers its socket's place."""
-    with tempfile.TemporaryDirectory(prefix="edged-pcsc-") as directory:
-        pcscd = Pcscd(Path(directory))
-        before = os.environ.get("PCSCLITE_CSOCK_NAME")
-        os.environ["PCSCLITE_CSOCK_NAME"] = str(pcscd.socket)
-        try:
-            pcscd.start()
-            yield pcscd
-        finally:
-            pcscd.kill()
-            if before is None:
-                del os.environ["PCSCLITE_CSOCK_NAME"]
-            else:
-                os.environ["PCSCLITE_CSOCK_NAME"] = before
+    """A pcscd that PC/SC clients of this process, and of its children, talk to."""
+    pcscd = Pcscd(_directory())
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(pcscd.socket)
+    try:
+        pcscd.start()
+        yield pcscd
+    finally:
+        pcscd.kill()
 
 
 class Card:
@@ -151,7 +155,6 @@ class Card:
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        self._connection.close()
 
     def _serve(self) -> None:
         with suppress(OSError, EOFError):
@@ -167,8 +170,7 @@ class Card:
                     self._send(answer)
                 else:
                     self.powered.append(message[0])
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
 
     def _take(self, octets: int) -> bytes:
         taken = b""

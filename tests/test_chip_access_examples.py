@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edged.core.emrtd import pace
-from edged.core.emrtd.access_keys import MRZ_PASSWORD, AccessKey, mrz_key
+from edged.core.emrtd.access_keys import AccessKey, mrz_key
 from edged.core.emrtd.bac import document_keys, establish_bac
 from edged.core.emrtd.domains import standard_domain
 from edged.core.emrtd.pace import PaceResult, establish_pace, password_key
@@ -14,20 +14,18 @@ from edged.core.emrtd.pace_mapping import pseudo_random, verify_cam
 from edged.core.emrtd.security_infos import read_card_access
 from edged.core.emrtd.steps import drive
 from edged.core.emrtd.suites import AES128, DES3
+from tests.chip_examples import G1, G2, G_KEY, H1, H2, I1, Example
 from tests.chip_scripts import H, Script, Written
-
-G_KEY = mrz_key("T22000129", "640812", "101031")
-BRAINPOOL = "31 14 3012 060A 04007F000702020402 02 020102 02010D"
 
 
 def hexed(*lines: str) -> str:
     return "".join(lines).replace(" ", "")
 
 
-def run(card_access: str, key: AccessKey, draw: Written, *lines: tuple[str, str]) -> PaceResult:
-    (choice,) = pace_choices(read_card_access(H(card_access)))
-    chip = Script(*lines)
-    result = drive(establish_pace(choice, key, draw), chip)
+def run(example: Example, key: AccessKey | None = None) -> PaceResult:
+    (choice,) = pace_choices(read_card_access(H(example.card_access)))
+    chip, draw = Script(*example.lines), example.draw.written()
+    result = drive(establish_pace(choice, key or example.key, draw), chip)
     assert chip.read_out()
     assert draw.used_up()
     return result
@@ -59,43 +57,7 @@ def test_d_basic_access_control() -> None:
 def test_g1_ecdh_generic_mapping() -> None:
     assert G_KEY.octets() == b"T22000129364081251010318"
     assert password_key(AES128, G_KEY) == H("89DED1B26624EC1E634C1989302849DD")
-    result = run(
-        BRAINPOOL,
-        G_KEY,
-        Written(
-            (
-                "7F4EF07B9EA82FD78AD689B38D0BC78CF21F249D953BC46F4C6E19259C010F99",
-                "A73FB703AC1436A18E0CFA5ABB3F7BEC7A070E7A6788486BEE230C4A22762595",
-            )
-        ),
-        ("0022C1A4 0F 800A04007F00070202040202 830101", "9000"),
-        ("10860000 02 7C00 00", "7C128010 95A3A016522EE98D01E76CB6B98B42C3 9000"),
-        (
-            (
-                "10860000 45 7C438141 04"
-                "7ACF3EFC982EC45565A4B155129EFBC74650DCBFA6362D896FC70262E0C2CC5E"
-                "544552DCB6725218799115B55C9BAA6D9F6BC3A9618E70C25AF71777A9C4922D 00"
-            ),
-            (
-                "7C438241 04"
-                "824FBA91C9CBE26BEF53A0EBE7342A3BF178CEA9F45DE0B70AA601651FBA3F57"
-                "30D8C879AAA9C9F73991E61B58F4D52EB87A0A0C709A49DC63719363CCD13C54 9000"
-            ),
-        ),
-        (
-            (
-                "10860000 45 7C438341 04"
-                "2DB7A64C0355044EC9DF190514C625CBA2CEA48754887122F3A5EF0D5EDD301C"
-                "3556F3B3B186DF10B857B58F6A7EB80F20BA5DC7BE1D43D9BF850149FBB36462 00"
-            ),
-            (
-                "7C438441 04"
-                "9E880F842905B8B3181F7AF7CAA9F0EFB743847F44A306D2D28C1D9EC65DF6DB"
-                "7764B22277A2EDDC3C265A9F018F9CB852E111B768B326904B59A0193776F094 9000"
-            ),
-        ),
-        ("00860000 0C 7C0A8508 C2B0BD78D94BA866 00", "7C0A8608 3ABB9674BCE93C08 9000"),
-    )
+    result = run(G1)
     assert result.keys.encryption == H("F5F0E35C0D7161EE6724EE513A0D9A7F")
     assert result.keys.mac == H("FE251C7858B356B24514B3BD5F4297D1")
     assert result.keys.counter == 0
@@ -103,46 +65,7 @@ def test_g1_ecdh_generic_mapping() -> None:
 
 
 def test_g2_dh_generic_mapping() -> None:
-    result = run(
-        "31 14 3012 060A 04007F000702020401 02 020102 020100",
-        G_KEY,
-        Written(("5265030F751F4AD18B08AC565FC7AC952E41618D", "89CCD99B0E8D3B1F11E1296DCA68EC53411CF2CA")),
-        ("0022C1A4 0F 800A04007F00070202040102 830101", "9000"),
-        ("10860000 02 7C00 00", "7C128010 854D8DF5827FA6852D1A4FA701CDDDCA 9000"),
-        (
-            (
-                "10860000 86 7C8183818180"
-                "23FB3749EA030D2A25B278D2A562047ADE3F01B74F17A15402CB7352CA7D2B3E"
-                "B71C343DB13D1DEBCE9A3666DBCFC920B49174A602CB47965CAA73DC702489A4"
-                "4D41DB914DE9613DC5E98C94160551C0DF86274B9359BC0490D01B03AD54022D"
-                "CB4F57FAD6322497D7A1E28D46710F461AFE710FBBBC5F8BA166F4311975EC6C 00"
-            ),
-            (
-                "7C8183828180"
-                "78879F57225AA8080D52ED0FC890A4B25336F699AA89A2D3A189654AF70729E6"
-                "23EA5738B26381E4DA19E004706FACE7B235C2DBF2F38748312F3C98C2DD4882"
-                "A41947B324AA1259AC22579DB93F7085655AF30889DBB845D9E6783FE42C9F24"
-                "49400306254C8AE8EE9DD812A804C0B66E8CAFC14F84D8258950A91B44126EE6 9000"
-            ),
-        ),
-        (
-            (
-                "10860000 86 7C8183838180"
-                "907D89E2D425A178AA81AF4A7774EC8E388C115CAE67031E85EECE520BD91155"
-                "1B9AE4D04369F29A02626C86FBC6747CC7BC352645B6161A2A42D44EDA80A08F"
-                "A8D61B76D3A154AD8A5A51786B0BC07147057871A922212C5F67F43173172236"
-                "B7747D1671E6D692A3C7D40A0C3C5CE397545D015C175EB5130551EDBC2EE5D4 00"
-            ),
-            (
-                "7C8183848180"
-                "075693D9AE941877573E634B6E644F8E60AF17A0076B8B123D9201074D36152B"
-                "D8B3A213F53820C42ADC79AB5D0AEEC3AEFB91394DA476BD97B9B14D0A65C1FC"
-                "71A0E019CB08AF55E1F729005FBA7E3FA5DC41899238A250767A6D46DB974064"
-                "386CD456743585F8E5D90CC8B4004B1F6D866C79CE0584E49687FF61BC29AEA1 9000"
-            ),
-        ),
-        ("00860000 0C 7C0A8508 B46DD9BD4D98381F 00", "7C0A8608 917F37B5C0E6D8D1 9000"),
-    )
+    result = run(G2)
     assert result.keys.encryption == H("2F7F46ADCC9E7E521B45D192FAFA9126")
     assert result.keys.mac == H("805A1D27D45A5116F73C54469462B7D8")
 
@@ -182,30 +105,7 @@ def test_h1_pseudo_random_function_and_mapped_point() -> None:
 
 
 def test_h1_ecdh_integrated_mapping(h_key: AccessKey) -> None:
-    result = run(
-        "31 14 3012 060A 04007F000702020404 02 020102 02010D",
-        h_key,
-        Written(
-            ("A73FB703AC1436A18E0CFA5ABB3F7BEC7A070E7A6788486BEE230C4A22762595",),
-            ("5DD4CBFC96F5453B130D890A1CDBAE32",),
-        ),
-        ("0022C1A4 0F 800A04007F00070202040402 830101", "9000"),
-        ("10860000 02 7C00 00", "7C128010 143DC40C08C8E891FBED7DEDB92B64AD 9000"),
-        ("10860000 14 7C128110 5DD4CBFC96F5453B130D890A1CDBAE32 00", "9000"),
-        (
-            (
-                "10860000 45 7C438341 04"
-                "89CBA23FFE96AA18D824627C3E934E54A9FD0B87A95D1471DC1C0ABFDCD640D4"
-                "6755DE9B7B778280B6BEBD57439ADFEB0E21FD4ED6DF42578C13418A59B34C37 00"
-            ),
-            (
-                "7C438441 04"
-                "67F78E5F7F7686082B293E8D087E056916D0F74BC01A5F8957D0DE45691E51E8"
-                "932B69A962B52A0985AD2C0A271EE6A13A8ADDDCD1A3A994B9DED257F4D22753 9000"
-            ),
-        ),
-        ("00860000 0C 7C0A8508 450F02B86F6A0909 00", "7C0A8608 75D4D96E8D5B0308 9000"),
-    )
+    result = run(H1, h_key)
     assert result.keys.encryption == H("0D3FEB33251A6370893D62AE8DAAF51B")
     assert result.keys.mac == H("B01E89E3D9E8719E586B50B4A7506E0B")
 
@@ -220,41 +120,7 @@ def test_h2_pseudo_random_function_and_mapped_generator() -> None:
 
 
 def test_h2_dh_integrated_mapping(h_key: AccessKey) -> None:
-    result = run(
-        "31 14 3012 060A 04007F000702020403 02 020102 020100",
-        h_key,
-        Written(
-            (
-                (
-                    "4BD0E54740F9A028E6A515BFDAF967848C4F5F5FFF65AA0915947FFD1A0DF2FA"
-                    "6981271BC905F3551457B7E03AC3B8066DE4AA406C1171FB43DD939C4BA16175"
-                    "103BA3DEE16419AA248118F90CC36A3D6F4C373652E0C3CCE7F0F1D0C5425B36"
-                    "00F0F0D6A67F004C8BBA33F2B4733C7252445C1DFC4F1107203F71D2EFB28161"
-                ),
-            ),
-            ("B3A6DB3C870C3E99245E0D1C06B747DE",),
-        ),
-        ("0022C1A4 0F 800A04007F00070202040302 830101", "9000"),
-        ("10860000 02 7C00 00", "7C128010 9ABB8864CA0FF1551E620D1EF4E13510 9000"),
-        ("10860000 14 7C128110 B3A6DB3C870C3E99245E0D1C06B747DE 00", "7C00 9000"),
-        (
-            (
-                "10860000 86 7C8183838180"
-                "0F0CC62945A8029251FB7EF3C094E12EC68E4EF07F27CB9D9CD04C5C4250FAE0"
-                "E4F8A951557E929AEB48E5C6DD47F2F5CD7C351A9BD2CD722C07EDE166770F08"
-                "FFCB370262CF308DD7B07F2E0DA9CAAA1492344C852906919538C98A4BA4187E"
-                "76CE9D87832386D319CE2E043C3343AEAE6EDBA1A9894DC5094D22F7FE1351D5 00"
-            ),
-            (
-                "7C8183848180"
-                "928D9A0F9DBA450F13FC859C6F290D1D36E42431138A4378500BEB4E0401854C"
-                "FF111F71CB6DC1D0335807A11388CC8EAA87B07907AAD9FBA6B169AF6D8C26AF"
-                "8DDDC39ADC3AD2E3FF882B84D23E9768E95A80E4746FB07A9767679FE92133B4"
-                "D379935C771BD7FBED6C7BB4B1708B275EA75679524CDC9C6A91370CC662A2F3 9000"
-            ),
-        ),
-        ("00860000 0C 7C0A8508 55D61977CBF5307E 00", "7C0A8608 C2F04230187E1525 9000"),
-    )
+    result = run(H2, h_key)
     assert result.keys.encryption == H("01AFC10CF87BE36D8179E87370171F07")
     assert result.keys.mac == H("23F0FBD05FD6C7B8B88F4C8309669061")
 
@@ -267,49 +133,7 @@ I_STATIC_KEY = (
 
 
 def test_i1_ecdh_chip_authentication_mapping() -> None:
-    result = run(
-        "31 14 3012 060A 04007F000702020406 02 020102 02010D",
-        AccessKey(b"C11T002JM496081222310314", MRZ_PASSWORD),
-        Written(
-            (
-                "5D8BB87BD74D985A4B7D4325B9F7B976FE835122773400798914AA22738135CC",
-                "76ECFDAA9841C323A3F5FC5E88B88DB3EFF7E35EBF57A7E6946CB630006C2120",
-            )
-        ),
-        ("0022C1A4 0F 800A04007F00070202040602 830101", "9000"),
-        ("10860000 02 7C00 00", "7C128010 CB60E8E0D85B76A9BD304747C2AD42E2 9000"),
-        (
-            (
-                "10860000 45 7C438141 04"
-                "7F1D410ADB7DDB3B84BF1030800981A9105D7457B4A3ADE002384F3086C67EDE"
-                "1AB889104A27DB6D842B019020FBF3CEACB0DC627F7BDCAC29969E19D0E553C1 00"
-            ),
-            (
-                "7C438241 04"
-                "A234236AA9B9621E8EFB73B5245C0E09D2576E5277183C1208BDD55280CAE8B3"
-                "04F365713A356E65A451E165ECC9AC0AC46E3771342C8FE5AEDD092685338E23 9000"
-            ),
-        ),
-        (
-            (
-                "10860000 45 7C438341 04"
-                "446C934084D9DAB863944F219520076C29EE3F7AE6722B11FF319EC1C7728F95"
-                "5483400BFF60BF0C5929270009277DC2A515E12575010AD9BA916CF1BF86FEFC 00"
-            ),
-            (
-                "7C438441 04"
-                "02AD566F3C6EC7F9324509AD50A51FA52030782A4968FCFEDF737DAEA9933331"
-                "11C3B9B4C2287789BD137E7F8AA882E2A3C633CCD6ECC2C63C57AD401A09C2E1 9000"
-            ),
-        ),
-        (
-            "00860000 0C 7C0A8508 E86BD06018A1CD3B 00",
-            (
-                "7C3C8608 8596CF055C67C1A3 8A30 1EEA964DAAE372AC990E3EFDE6333353BFC89A6704D93DA8"
-                "798CF77F5B7A54BD10CBA372B42BE0B9B5F28AA8DE2F4F92 9000"
-            ),
-        ),
-    )
+    result = run(I1)
     assert result.keys.encryption == H("0A9DA4DB03BDDE39FC5202BC44B2E89E")
     assert result.keys.mac == H("4B1C06491ED5140CA2B537D344C6C0B1")
     cam = result.cam

@@ -142,7 +142,9 @@ def _outcome(found: PassiveResult, groups: Mapping[int, bytes]) -> Result:
 
 def _lines(args: argparse.Namespace, found: PassiveResult, outcome: Result, anchors: int) -> Iterator[str]:
     for check in found.checks:
-        yield f"{say(args, f'check_name.{check.name}')}: {say(args, f'result.{check.result}')}"
+        code = f"check_name.{check.name}"
+        name = say(args, code) if messages.known(code) else check.name
+        yield f"{name}: {say(args, f'result.{check.result}')}"
         for reason in check.reasons:
             yield f"  {messages.reason(reason, args.lang)}"
     if found.facts is not None:

@@ -149,8 +149,8 @@ def _lines(args: argparse.Namespace, report: Report) -> Iterator[str]:
         known=report.known,
         removed=len(report.removed),
     )
-    yield from _certificate_lines(args, "+", report.added)
-    yield from _certificate_lines(args, "-", report.removed)
+    yield from _certificate_lines("+", report.added)
+    yield from _certificate_lines("-", report.removed)
     for code, states in (("trust.gained", report.states_gained), ("trust.lost", report.states_lost)):
         if states:
             yield say(args, code, states=", ".join(state(one, args.lang) for one in states))
@@ -201,9 +201,7 @@ def _crl_line(args: argparse.Namespace, one: CrlLine) -> str:
     return f"{one.file}: {said}"
 
 
-def _certificate_lines(
-    args: argparse.Namespace, sign: str, lines: tuple[CertificateLine, ...]
-) -> Iterator[str]:
+def _certificate_lines(sign: str, lines: tuple[CertificateLine, ...]) -> Iterator[str]:
     if len(lines) > _MOST_LINES:
         return
     for one in lines:

@@ -52,6 +52,9 @@ _CARD_GONE: Final = frozenset({_NO_CARD, _REMOVED_CARD, 0x80100067, 0x80100068, 
 _MUTE: Final = frozenset({0x80100066, 0x80100067, 0x8010000F, 0x8010000D})
 """At connecting: unresponsive, unpowered, no common protocol, unknown card."""
 
+_STATUS_OCTETS: Final = 2
+"""Less is no answer of a card: some drivers report success and nothing when theirs broke off in the middle."""
+
 BUSY_S: Final = 2.0
 """Another program that holds the reader gets this long: what polls for cards (a browser, gpg) is done in a second."""
 
@@ -156,11 +159,14 @@ class Context:
 class PcscLink:
     """`edged.drivers._chip_worker.Link` to the card on a reader, with the reader to itself."""
 
-    def __init__(self, reader: str) -> None:
+    def __init__(self, reader: str, *, reset_first: bool = False) -> None:
         self._reader = reader
+        self._reset_first = reset_first
         self._context: Context | None = None
         self._card = self._protocol = 0
         self.lost: str | None = None
+        self.unclean = False
+        """Whether the chip may still be in the session of this link, because it could not be reset."""
 
     def connect(self, given_up: threading.Event) -> None:
         """Power the card up; waits `BUSY_S` for another program to let go of the reader."""
@@ -175,7 +181,12 @@ class PcscLink:
         code = _code(result)
         if code == _OK:
             self._card, self._protocol = card, protocol
-            return
+            if not self._reset_first:
+                return
+            result, self._protocol = api.SCardReconnect(card, _EXCLUSIVE, _T0_OR_T1, _RESET)
+            code = _code(result)
+            if code == _OK:
+                return
         if code == _SHARING_VIOLATION:
             raise DeviceError(DEVICE, "chip.busy")
         if code in {_NO_CARD, _REMOVED_CARD}:
@@ -192,8 +203,9 @@ class PcscLink:
         assert self._context is not None
         result, answer = self._context.api.SCardTransmit(self._card, self._protocol, list(apdu))
         code = _code(result)
-        if code == _OK:
+        if code == _OK and len(answer) >= _STATUS_OCTETS:
             return bytes(answer)
+        self.unclean = True
         if code in _SERVICE_GONE | _READER_GONE:
             self.lost = "chip.no_service" if code in _SERVICE_GONE else "chip.no_reader"
         elif code not in _CARD_GONE and _extended(apdu):
@@ -201,12 +213,16 @@ class PcscLink:
         raise ChipGoneError("chip.gone", f"{code:08X}")
 
     def disconnect(self) -> None:
-        """Reset the card, let go of the reader."""
+        """Reset the card, let go of the reader.
+
+        A card that broke off is not reset: pcscd would take one that it can't reset for removed, without its watching
+        thread knowing, and then not notice the next one that is laid down soon.
+        """
         if self._context is None:
             return
         api = self._context.api
         if self._card:
-            api.SCardDisconnect(self._card, _RESET)
+            api.SCardDisconnect(self._card, _LEAVE if self.unclean else _RESET)
         api.SCardReleaseContext(self._context.handle)
         self._context = None
 

@@ -124,6 +124,7 @@ class PcscChip:
         self._watcher: _Watcher | None = None
         self._seen: Seen | None = None
         self._read_last: str | None = None
+        self._link: PcscLink | None = None
         self._happened: asyncio.Queue[ChipEvent] = asyncio.Queue()
         self._looked = asyncio.Event()
         self._log = log.get("chip")
@@ -190,8 +191,10 @@ class PcscChip:
         if seen is None or seen.reader is None:
             trouble = seen.trouble if seen else None
             raise DeviceGoneError(DEVICE, trouble.code if trouble else "chip.no_reader")
+        reset_first = self._link is not None and self._link.unclean
         self._read_last = seen.reader
-        return await self._worker.read(PcscLink(seen.reader), exchange, watch=watch, budget_s=budget_s)
+        self._link = PcscLink(seen.reader, reset_first=reset_first)
+        return await self._worker.read(self._link, exchange, watch=watch, budget_s=budget_s)
 
     def _saw(self, seen: Seen) -> None:
         """In the event loop: turn what the watcher saw into what happened since."""

@@ -130,7 +130,7 @@ class Card(Identity):
     def _protected(self, command: Command) -> Response:
         channel = self.channel
         if channel is None:
-            return Response(b"", apdu.SECURITY_STATUS_NOT_SATISFIED)
+            return Response(b"", apdu.SM_OBJECTS_WRONG)
         try:
             inner = channel.unwrap(command)
         except BrokenChannelError as error:

@@ -107,13 +107,15 @@ class Channel(Identity):
         self._count()
         signed = b""
         if response.data:
-            sealed = suites.encrypt(
-                self.suite, self._encryption, suites.pad(self.suite, response.data), self._iv()
-            )
+            sealed = self.encrypt(suites.pad(self.suite, response.data))
             signed = tlv.encode(_CRYPTOGRAM_ODD, sealed) if odd else self._told(sealed)
         signed += tlv.encode(_STATUS, response.sw.to_bytes(2, "big"))
         mac = suites.message_mac(self.suite, self._mac, self._counter() + signed)
         return Response(signed + tlv.encode(_MAC, mac), response.sw)
+
+    def encrypt(self, blocks: bytes) -> bytes:
+        """Whole blocks, at the counter as it is."""
+        return suites.encrypt(self.suite, self._encryption, blocks, self._iv())
 
     def _told(self, sealed: bytes) -> bytes:
         return tlv.encode(_CRYPTOGRAM, _PADDING_METHOD_2 + sealed)

@@ -38,7 +38,7 @@ class Fault(StrEnum):
     FOREIGN_SIGNER = "foreign-signer"
     """Another state's document signer signed."""
     FORGED_AUTHORITY = "forged-authority"
-    """A CSCA that only bears the state's name certified the signer."""
+    """Somebody else certified the signer in the CSCA's name."""
     EXPIRED_SIGNER = "expired-signer"
     """The document signer's certificate had ended when it signed."""
     REVOKED_SIGNER = "revoked-signer"

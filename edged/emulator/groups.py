@@ -154,10 +154,10 @@ class Numbers:
         return one * other % self.p
 
     def encode(self, element: int) -> bytes:
-        """As many octets as p has. Raises `DecodeError` for 1."""
+        """An unsigned integer, without octets of zeros before it (Doc 9303-11 §9.4). Raises `DecodeError` for 1."""
         if element in {0, 1}:
             raise DecodeError("chip", "ec.infinity")
-        return element.to_bytes(self.field, "big")
+        return element.to_bytes((element.bit_length() + 7) // 8, "big")
 
     def decode(self, octets: bytes) -> int:
         """The number. Raises `DecodeError` when it isn't of the subgroup, or is of another length."""
@@ -167,8 +167,8 @@ class Numbers:
         return element
 
     def secret(self, element: int) -> bytes:
-        """All of it."""
-        return self.encode(element)
+        """All of it, as many octets as p has. Raises `DecodeError` for 1."""
+        return self.encode(element).rjust(self.field, b"\x00")
 
     def hashed(self, number: int) -> int:
         """Doc 9303-11 App. B.1: the number's power that lies in the subgroup."""

@@ -14,6 +14,7 @@ from edged.emulator import data_groups, mrz_lines, portraits
 from edged.emulator.faults import Fault, FaultyCard, Injected
 from edged.emulator.issuing import issue
 from edged.emulator.profiles import Profile, profiles
+from edged.emulator.signers import Scheme, Signer
 from edged.emulator.state import Issued, State, Validity
 from edged.identity import Identity
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from edged.emulator.chance import Chance
     from edged.emulator.personalised import Personalised
-    from edged.emulator.signers import Scheme
 
 COUNTRIES: Final = {"UTO": "UT", "CHN": "CN"}
 """Two letters for the certificates of the states whose specimens edged comes with."""
@@ -42,7 +42,7 @@ class Office(Identity):
         self.country = country
         self._on = on
         self._seed = seed
-        self._states: dict[tuple[str, Scheme, str], State] = {}
+        self._states: dict[tuple[str, Scheme], State] = {}
 
     def lay(
         self,
@@ -89,13 +89,15 @@ class Office(Identity):
                 chip.files[ElementaryFile.SOD] = sod[:-1] + bytes((sod[-1] ^ 0x01,))
         return chip
 
-    def state(self, scheme: Scheme, country: str | None = None, seed: str | None = None) -> State:
+    def state(self, scheme: Scheme, country: str | None = None) -> State:
         """The state with a CSCA key of this kind: states change theirs, and old documents stay."""
-        key = (country or self.country, scheme, self._seed if seed is None else seed)
+        key = (country or self.country, scheme)
         if key not in self._states:
             schemes = list(dict.fromkeys(one.authority for one in profiles().values()))
             generation = schemes.index(scheme) + 1 if scheme in schemes else len(schemes) + 1
-            self._states[key] = State(key[0], on=self._on, scheme=scheme, seed=key[2], generation=generation)
+            self._states[key] = State(
+                key[0], on=self._on, scheme=scheme, seed=self._seed, generation=generation
+            )
         return self._states[key]
 
     def _signer(self, profile: Profile, state: State, kind: Fault | None) -> Issued | None:
@@ -103,8 +105,8 @@ class Office(Identity):
             case Fault.FOREIGN_SIGNER:
                 return self.state(profile.authority, FOREIGN).document_signer(profile.signer)
             case Fault.FORGED_AUTHORITY:
-                forged = self.state(profile.authority, seed=f"{self._seed}/forged")
-                return forged.document_signer(profile.signer)
+                forger = Signer(profile.authority, f"{self._seed}/forger".encode())
+                return state.document_signer(profile.signer, label="forged", forged_by=forger)
             case Fault.EXPIRED_SIGNER:
                 ended = Validity(self._on - timedelta(days=500), self._on - timedelta(days=60))
                 return state.document_signer(profile.signer, label="expired", validity=ended)

@@ -115,8 +115,9 @@ class State:
         label: str = "1",
         validity: Validity | None = None,
         document_types: Sequence[str] = ("P", "I", "C"),
+        forged_by: Signer | None = None,
     ) -> Issued:
-        """A document signer with the CSCA's certificate."""
+        """A document signer with the CSCA's certificate; `forged_by` signs it in the CSCA's name instead."""
         signer = Signer(scheme, self._seed_of(f"signer-{label}"))
         if validity is None:
             validity = Validity(self.on - timedelta(days=30), self.on + timedelta(days=_SIGNER_DAYS))
@@ -132,7 +133,7 @@ class State:
         certificate = self._certificate(
             signer,
             name,
-            by=self.csca.signer,
+            by=forged_by or self.csca.signer,
             issuer=self._csca_name,
             validity=validity,
             extensions=extensions,

@@ -16,6 +16,7 @@ from edged.core.emrtd.apdu import (
     MAX_SHORT_DATA,
     MAX_SHORT_NE,
     OK,
+    WRONG_LENGTH,
     Command,
 )
 from edged.core.emrtd.domain_parameters import AgreementKey, decode_key
@@ -92,8 +93,8 @@ def choose_chip_authentication(infos: SecurityInfos) -> ChipAuthenticationChoice
 def authenticate_chip(choice: ChipAuthenticationChoice, draw: Draw = SECRETS) -> Exchange[SessionKeys]:
     """Agree on new session keys; the caller protects the commands with the old ones and then takes these.
 
-    Raises `ChipError` ("chip.ca_failed") when the chip refuses. A chip without the private key goes through here
-    all the same: see the module.
+    Raises `ChipError` ("chip.ca_failed") when the chip refuses, `DecodeError` when its key gives no secret. A chip
+    without the private key goes through here all the same: see the module.
     """
     domain = choice.key.domain
     pair = domain.generate(draw)
@@ -103,6 +104,8 @@ def authenticate_chip(choice: ChipAuthenticationChoice, draw: Draw = SECRETS) ->
     else:
         template = tlv.encode(0x91, pair.public) + reference
         response = yield from ask(Command(MANAGE_SECURITY_ENVIRONMENT, 0x41, 0xA6, template))
+        if response.sw == WRONG_LENGTH:  # the key needs a long command, the other way too
+            raise ChipError("chip.ca_failed", sw=response.sw)
         if response.sw != OK:  # chips without MSE:Set KAT have been issued (Doc 9303-11 §8.5 note 1)
             yield from _with_general_authenticate(choice, pair.public, reference)
     return session_keys(choice.suite, domain.shared_secret(pair.private, choice.key.public))

@@ -39,6 +39,8 @@ MAX_DH_BITS: Final = 4096
 """Doc 9303-11 lists 1024 and 2048; an exponentiation in twice that takes Python tenths of a second."""
 MAX_EXPONENT_BITS: Final = 512
 """Private keys in a group of unknown order: twice the strength of any cipher here; a full one would take seconds."""
+MAX_REDRAWS: Final = 8
+"""One key in 256 begins with zero; a group where more than a few in a row do is somebody's joke."""
 
 _FAST: Final = {
     "secp192r1": "SECP192R1",
@@ -232,7 +234,9 @@ class DhDomain:
         §9.4.1), which not every chip knows.
         """
         pair = self.pair(draw.scalar(self.order))
-        while not pair.public[0]:
+        for _ in range(MAX_REDRAWS):
+            if pair.public[0]:
+                break
             pair = self.pair(draw.scalar(self.order))
         return pair
 

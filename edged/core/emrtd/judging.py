@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edged.core.emrtd.active import verify_active
+from edged.core.emrtd.card_security import verify_card_security
+from edged.core.emrtd.dg1 import compare_mrz, read_dg1
 from edged.core.emrtd.files import ElementaryFile
-from edged.core.emrtd.passive import verify_passive
+from edged.core.emrtd.passive import PASSIVE_CHECKS, PassiveResult, unreadable, verify_passive
+from edged.core.emrtd.security_infos import ActiveAuthenticationInfo, read_dg14
+from edged.core.emrtd.unsigned_offer import compare_offer
+from edged.errors import DecodeError
 from edged.verdict import CHECKS, Check, Reason, Result
 
 if TYPE_CHECKING:
@@ -19,14 +25,12 @@ if TYPE_CHECKING:
     from edged.core.emrtd.trust_anchors import TrustAnchors
     from edged.core.mrz import Mrz
 
-PASSIVE: Final = ("pa_signature", "pa_certificate", "pa_issuer", "pa_hashes")
-"""The parts of passive authentication (Doc 9303-11 §5.1)."""
-COPY_PROTECTION: Final = ("chip_authentication", "active_authentication")
-_PROVES_THE_KEYS: Final = ("pa_signature", "pa_certificate", "pa_hashes")
-_PROVES_NOTHING_ALONE: Final = Reason("chip.proves_nothing_alone")
+_ACCESS: Final = "chip_access"
+_CHIP: Final = "chip_authentication"
+_ACTIVE: Final = "active_authentication"
 _TERMINAL: Final = "terminal_authentication"
 _LEFT_ALONE: Final = (ElementaryFile.DG3, ElementaryFile.DG4)
-_PARTS: Final = ("chip_access", *PASSIVE, "chip_mrz", *COPY_PROTECTION)
+_PARTS: Final = (_ACCESS, *PASSIVE_CHECKS, "chip_mrz", _CHIP, _ACTIVE)
 """What `chip` sums up. What isn't supported counts for nothing, and neither way."""
 
 
@@ -47,11 +51,13 @@ def judge_chip(
     """
     checks = {check.name: _unless_misread(check, printed_is_sure) for check in reading.checks}
     mrz = _mrz_of(reading, today)
-    checks |= _passive(reading, anchors, at, None if mrz is None else mrz.issuing_state)
+    passive = _passive(reading, anchors, at, None if mrz is None else mrz.issuing_state)
+    checks |= {check.name: check for check in passive.checks}
     checks["chip_mrz"] = _against_print(reading, mrz, printed, printed_is_sure)
-    proved = all(checks[name].result is Result.SUCCESSFUL for name in _PROVES_THE_KEYS)
-    for check in (_chip_authentication(checks), _active_authentication(reading)):
-        checks[check.name] = check if proved else _alone(check)
+    if _ACCESS in checks and passive.proves(14):
+        checks[_ACCESS] = _as_offered(checks[_ACCESS], reading)
+    checks[_CHIP] = _chip_authentication(checks.get(_CHIP), reading, passive, anchors, at)
+    checks[_ACTIVE] = _active_authentication(reading, passive)
     if any(file in reading.unread for file in _LEFT_ALONE):
         not_supported = Reason("terminal_authentication.not_supported")
         checks[_TERMINAL] = Check(_TERMINAL, Result.NOT_SUPPORTED, (not_supported,))
@@ -70,13 +76,26 @@ def _unless_misread(check: Check, printed_is_sure: bool) -> Check:
 
 def _passive(
     reading: ChipReading, anchors: TrustAnchors, at: datetime.datetime | None, issuing_state: str | None
-) -> dict[str, Check]:
+) -> PassiveResult:
     sod = reading.files.get(ElementaryFile.SOD)
     if sod is None:
-        return {name: _unread(name, reading, ElementaryFile.SOD) for name in PASSIVE}
+        return PassiveResult(
+            tuple(_unread(name, reading, ElementaryFile.SOD) for name in PASSIVE_CHECKS), None
+        )
     groups = {file.number: data for file, data in reading.files.items() if file.number is not None}
-    found = verify_passive(sod, groups, anchors, at=at, issuing_state=issuing_state)
-    return {check.name: check for check in found.checks}
+    try:
+        return verify_passive(sod, groups, anchors, at=at, issuing_state=issuing_state)
+    except DecodeError as error:
+        return unreadable(error)
+
+
+def _as_offered(check: Check, reading: ChipReading) -> Check:
+    """The check of the access, unless what the chip seemed to offer is not what it says under signature."""
+    dg14 = reading.files[ElementaryFile.DG14]
+    if check.result is not Result.SUCCESSFUL or ElementaryFile.CARD_ACCESS in reading.unread:
+        return check
+    changed = compare_offer(reading.files.get(ElementaryFile.CARD_ACCESS), dg14)
+    return check if changed is None else Check(check.name, Result.UNDETERMINED, (*check.reasons, changed))
 
 
 def _unread(name: str, reading: ChipReading, file: ElementaryFile) -> Check:
@@ -108,53 +127,88 @@ def _against_print(reading: ChipReading, mrz: Mrz | None, printed: Mrz | None, s
     return compare_mrz(mrz, printed, printed_is_sure=sure)
 
 
-def _chip_authentication(checks: dict[str, Check]) -> Check:
-    name = "chip_authentication"
-    return checks.get(name) or Check(name, Result.NOT_SUPPORTED, (Reason("chip.has_none"),))
+def _chip_authentication(
+    found: Check | None,
+    reading: ChipReading,
+    passive: PassiveResult,
+    anchors: TrustAnchors,
+    at: datetime.datetime | None,
+) -> Check:
+    """What the reading found, as far as the chip's public key is the document's."""
+    if found is None:
+        return _absent(_CHIP, reading, ElementaryFile.DG14)
+    if found.result is not Result.SUCCESSFUL:
+        return found
+    by_mapping = reading.files.get(ElementaryFile.CARD_SECURITY)
+    if by_mapping is None:
+        return found if passive.proves(14) else _alone(found)
+    if not passive.genuine or passive.facts is None:
+        return _alone(found)
+    dg14 = reading.files.get(ElementaryFile.DG14)
+    signer = passive.facts.signer
+    result, reasons = verify_card_security(by_mapping, dg14, anchors, document_signer=signer, at=at)
+    return found if result is Result.SUCCESSFUL else Check(_CHIP, result, reasons)
 
 
-def _active_authentication(reading: ChipReading) -> Check:
-    name = "active_authentication"
+def _active_authentication(reading: ChipReading, passive: PassiveResult) -> Check:
     key = reading.files.get(ElementaryFile.DG15)
     if key is None:
-        if ElementaryFile.DG15 in reading.unread:
-            return _unread(name, reading, ElementaryFile.DG15)
-        if reading.aborted is not None or ElementaryFile.SOD not in reading.files:
-            return _unread(name, reading, ElementaryFile.SOD)
-        return Check(name, Result.NOT_SUPPORTED, (Reason("chip.has_none"),))
+        return _absent(_ACTIVE, reading, ElementaryFile.DG15)
     challenge = reading.challenge
     if challenge is None:
-        return _unread(name, reading, ElementaryFile.DG15)
-    if challenge.answer is None:
-        return Check(name, Result.FAILED, (Reason("chip.refused_challenge"),))
-    return verify_active(key, reading.files.get(ElementaryFile.DG14), challenge.nonce, challenge.answer)
+        return _unread(_ACTIVE, reading, ElementaryFile.DG15)
+    check = verify_active(key, challenge.nonce, challenge.answer, algorithm=_algorithm(reading))
+    return check if check.result is not Result.SUCCESSFUL or passive.proves(15) else _alone(check)
+
+
+def _algorithm(reading: ChipReading) -> str | None:
+    """What DG14 says active authentication signs with, where it says so."""
+    try:
+        infos = read_dg14(reading.files[ElementaryFile.DG14]).of(ActiveAuthenticationInfo)
+    except (KeyError, DecodeError):
+        return None
+    return infos[0].signature_algorithm if infos else None
+
+
+def _absent(name: str, reading: ChipReading, file: ElementaryFile) -> Check:
+    """A mechanism whose key wasn't read: because the chip has none, or because it couldn't be."""
+    if file in reading.unread:
+        return _unread(name, reading, file)
+    if reading.aborted is not None or ElementaryFile.SOD not in reading.files:
+        return _unread(name, reading, ElementaryFile.SOD)
+    return Check(name, Result.NOT_SUPPORTED, (Reason("chip.has_none"),))
 
 
 def _alone(check: Check) -> Check:
     """What a chip shows with a key that nobody vouches for."""
-    if check.result is not Result.SUCCESSFUL:
-        return check
-    return Check(check.name, Result.UNDETERMINED, (_PROVES_NOTHING_ALONE,))
+    return Check(check.name, Result.UNDETERMINED, (Reason("chip.proves_nothing_alone"),))
 
 
 def _summary(checks: dict[str, Check], reading: ChipReading) -> Check:
     """All together: failed by anything that failed; successful when nothing is left open."""
-    parts = [checks[name] for name in _PARTS if name in checks]
+    parts = [checks[name] for name in _PARTS if name in checks and not _waived(checks[name])]
     for wanted in (Result.FAILED, Result.ABORTED, Result.UNDETERMINED):
         told = [check for check in parts if check.result is wanted]
         if told:
-            return Check(
-                "chip", wanted, tuple(dict.fromkeys(reason for check in told for reason in check.reasons))
-            )
+            reasons: list[Reason] = []
+            for reason in (reason for check in told for reason in check.reasons):
+                if reason not in reasons:
+                    reasons.append(reason)
+            return Check("chip", wanted, tuple(reasons))
     if reading.aborted is not None:
         return Check("chip", Result.ABORTED, (reading.aborted,))
-    if "chip_access" not in checks:
+    if _ACCESS not in checks:
         return Check("chip", Result.UNDETERMINED, (Reason("chip.data_unread", {"file": "EF.CardAccess"}),))
     unread = [
         Reason("chip.data_unread", {"file": file.value}) for file in reading.unread if file not in _LEFT_ALONE
     ]
     if unread:
         return Check("chip", Result.UNDETERMINED, tuple(unread))
-    if all(checks[name].result is Result.NOT_SUPPORTED for name in COPY_PROTECTION):
+    if all(checks[name].result is Result.NOT_SUPPORTED for name in (_CHIP, _ACTIVE)):
         return Check("chip", Result.SUCCESSFUL, (Reason("chip.copy_not_excluded"),))
     return Check("chip", Result.SUCCESSFUL)
+
+
+def _waived(check: Check) -> bool:
+    """Whether it is the failure after which this box's operator lets BAC open the chip: told, and not decisive."""
+    return check.name == _ACCESS and any(reason.code == "chip.bac_after_pace" for reason in check.reasons)
