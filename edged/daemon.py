@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edged.config import AudienceSettings, BoxSettings, ChipSettings
+    from edged.config import AudienceSettings, BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
     from edged.drivers import Chip
     from edged.trust.loading import LiveTrust
@@ -79,7 +79,7 @@ class Daemon:
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
         self._thresholds = _thresholds(settings.head.optical_thresholds)
-        self._trust = _trust(settings.chip)
+        self._trust = _trust(settings.chip_reader)
         directory = settings.state.directory
         _make_private(directory)
         with StateLock(directory):
@@ -102,8 +102,12 @@ class Daemon:
         # still judge documents and keep its verdicts; who reads them checks the chain.
         if self._settings.head.simulated and not self._anchor.demo:
             raise ConfigError("head.driver", "device.demo_only")
-        if self._settings.chip is not None and self._settings.chip.simulated and not self._anchor.demo:
-            raise ConfigError("chip.driver", "device.demo_only")
+        if (
+            self._settings.chip_reader is not None
+            and self._settings.chip_reader.simulated
+            and not self._anchor.demo
+        ):
+            raise ConfigError("chip_reader.driver", "device.demo_only")
 
     def _open_state(self) -> StateDatabase:
         return StateDatabase.open(
@@ -132,10 +136,10 @@ class Daemon:
             camera = await devices.enter_async_context(FileCamera(glass))
             self._provenance = {"head": head.provenance, "camera": camera.provenance}
             antenna = None
-            if settings.chip is not None:
-                chip = await devices.enter_async_context(_chip_reader(settings.chip))
+            if settings.chip_reader is not None:
+                chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
                 self._provenance["chip"] = chip.provenance
-                antenna = Antenna(chip, settings.chip, self._publish)
+                antenna = Antenna(chip, settings.chip_reader, self._publish)
             timeouts = settings.timeouts
             self._station = Station(
                 head,
@@ -149,7 +153,7 @@ class Daemon:
                     timeouts.remind_s,
                     settings.reading.frames,
                     settings.reading.pause_s,
-                    None if settings.chip is None else settings.chip.total_s,
+                    None if settings.chip_reader is None else settings.chip_reader.total_s,
                 ),
                 begin_side=self._begin_side,
                 commit=self._commit,
@@ -349,7 +353,7 @@ def _thresholds(path: Path | None) -> Thresholds | None:
         raise ConfigError("head.optical_thresholds", error.code) from error
 
 
-def _chip_reader(settings: ChipSettings) -> Chip:
+def _chip_reader(settings: ChipReaderSettings) -> Chip:
     """The driver that the configuration names; each loads only when it is asked for."""
     if settings.driver == "pcsc":
         from edged.drivers.pcsc import PcscChip
@@ -361,7 +365,7 @@ def _chip_reader(settings: ChipSettings) -> Chip:
     return SimulatedChip(settings.socket)
 
 
-def _trust(settings: ChipSettings | None) -> LiveTrust | None:
+def _trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
     """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
     if settings is None or settings.trust is None:
         return None
