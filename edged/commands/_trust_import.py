@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
             before = change.current()
             after, report = plan(before, items, terms)
             generation = None if after == before else change.commit(after, now)
-    report = msgspec.structs.replace(
-        report, skipped=skipped, dry_run=args.dry_run, generation=generation
-    )
+    report = msgspec.structs.replace(report, skipped=skipped, dry_run=args.dry_run, generation=generation)
     if args.json:
         show_json(report)
     else:

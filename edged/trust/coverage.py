@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 SOON: Final = timedelta(days=90)
 """Time enough to fetch the next list: they come every month or two."""
 
-_IMPORTANT: Final = "AE AR AU BR CA CH CN DE ES FR GB ID IN IT JP KR KZ MN MX MY NL NZ PH RU SA SG TH TR US VN ZA"
+_IMPORTANT: Final = (
+    "AE AR AU BR CA CH CN DE ES FR GB ID IN IT JP KR KZ MN MX MY NL NZ PH RU SA SG TH TR US VN ZA"
+)
 
 IMPORTANT: Final = tuple(_IMPORTANT.split())
 """Told when missing: where most foreign guests of a counter in China come from, the G20, and China itself."""
