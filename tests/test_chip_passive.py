@@ -249,8 +249,11 @@ def test_chains_are_bounded() -> None:
 
 def test_hundreds_of_candidates_are_bounded() -> None:
     many = [csca("DE", ec_key(100 + step)) for step in range(100)]
-    result = judge(signed(GERMANY.signer(KEY, aki=None)), trust=anchors(*(one.der for one in many)))
+    data = signed(GERMANY.signer(KEY, aki=None))
+    result = judge(data, trust=anchors(*(one.der for one in many)))
     assert results(result)[1] is OPEN
+    assert results(judge(data, trust=anchors(*(one.der for one in many[:40]), GERMANY.der)))[1] is OK
+    assert results(judge(data, trust=anchors(*(one.der for one in many), GERMANY.der)))[1] is OPEN, "too many"
 
 
 # Dates
@@ -381,6 +384,12 @@ def test_lists_that_nobody_trusted_signed_are_ignored() -> None:
         )
         result = judge(trust=trust)
         assert (results(result)[1], codes(result, "pa_certificate")) == (OK, ("chip.no_revocation_list",))
+
+
+def test_lists_signed_by_a_link_that_nobody_trusts_are_ignored() -> None:
+    rogue = csca("DE", ec_key(52))
+    trust = anchors(GERMANY.der, links=(rogue.der,), crls=(rogue.crl(1000),))
+    assert codes(judge(trust=trust), "pa_certificate") == ("chip.no_revocation_list",)
 
 
 def test_a_revoked_link() -> None:
