@@ -48,6 +48,8 @@ COMMANDS = {
     "status": Command("edged.commands.status", "help.status"),
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
+    "chip": Command("edged.commands.chip", "help.chip"),
+    "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
 }

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "verify": "edged.commands._chip_verify",
+    "emulate": "edged.commands._chip_emulate",
+}
 """The module of every action: it has `add_arguments` and `run`, as a command's module does."""
 
 

@@ -11,6 +11,7 @@ import struct
 import zlib
 from typing import Final, NamedTuple
 
+from edged.core.jpeg2000 import J2K, JP2, extent
 from edged.core.tiff import Tiff, tiff_orientation
 
 
@@ -32,8 +33,6 @@ class Header(NamedTuple):
 
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_JP2: Final = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
-_J2K: Final = b"\xff\x4f\xff\x51"
 _MAX_BOXES: Final = 4096
 """Chunks, boxes or segments followed in one file: far beyond what writers produce."""
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -62,7 +61,7 @@ def sniff(data: bytes) -> Header | None:
             return _bmp(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
-        if data.startswith((_JP2, _J2K)):
+        if data.startswith((JP2, J2K)):
             return _jpeg2000(data)
     except (struct.error, IndexError):
         return Header("", 1, 1, 1, True)
@@ -200,36 +199,19 @@ def _webp_orientation(data: bytes) -> int:
 
 
 def _jpeg2000(data: bytes) -> Header | None:
-    start = 0 if data.startswith(_J2K) else _codestream(data)
-    if not data.startswith(_J2K, start):
-        return Header("jpeg2000", 1, 1, 1, True)
-    # SIZ (ISO/IEC 15444-1 A.5.1): the image area is the grid less its offset.
-    x1, y1, x0, y0 = struct.unpack_from(">IIII", data, start + 8)
-    (components,) = struct.unpack_from(">H", data, start + 40)
-    if x1 <= x0 or y1 <= y0:
+    found = extent(data)
+    if found is None:
         return None
-    ended = data.find(b"\xff\xd9", max(start, len(data) - 4096)) >= 0
     # Its decoder holds every sample in 32 bits.
-    return Header("jpeg2000", x1 - x0, y1 - y0, 1, not ended, 4 * components)
-
-
-def _codestream(data: bytes) -> int:
-    """Where the first codestream box's contents start (ISO/IEC 15444-1 I.4), the file's end when there is none."""
-    at = 0
-    for _ in range(_MAX_BOXES):
-        if at + 8 > len(data):
-            break
-        length, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        if kind == b"jp2c":
-            return at + head
-        if length < head:
-            break
-        at += length
-    return len(data)
+    return Header(
+        "jpeg2000",
+        found.width,
+        found.height,
+        1,
+        not found.ended,
+        4 * found.samples,
+        buffered=found.books,
+    )
 
 
 def _tiff(data: bytes) -> Header | None:
