@@ -81,7 +81,7 @@ class _Import:
         self.crls = CrlImport(self, before, terms.at, older=terms.older)
         self.lists: list[ListLine] = []
         self.refused: list[Refusal] = []
-        self.known: set[str] = set()
+        self.given: set[str] = set()
         self.signers = 0
         self._used_roots: set[str] = set()
 
@@ -116,7 +116,7 @@ class _Import:
         if given.made > self._terms.at:
             self.refuse(item, "trustimport.from_the_future")
         elif old is not None and old.sha256 == sha256:
-            self.known |= members.keys()
+            self.given |= members.keys()
             self._line(given, item, by, len(given.certificates) - len(members), old, "known")
         elif old is not None and old.made is not None and given.made < old.made and not self._terms.older:
             self.refuse(item, "trustimport.older", made=_day(given.made), newer=_day(old.made))
@@ -187,7 +187,7 @@ class _Import:
             if certificate is None:
                 self.refuse(item, "trustimport.unreadable_certificate")
             elif self.is_held(fingerprint):
-                self.known.add(fingerprint)
+                self.given.add(fingerprint)
             elif not certificate.ca and not certificate.self_issued:
                 self.signers += 1
             elif fingerprint in self._terms.fingerprints:
@@ -255,8 +255,7 @@ class _Import:
         return fingerprint in self._held and bool(self._held[fingerprint][0])
 
     def _hold(self, fingerprint: str, der: bytes, source: int) -> None:
-        if self.is_held(fingerprint):
-            self.known.add(fingerprint)
+        self.given.add(fingerprint)
         if fingerprint not in self._held:
             self._held[fingerprint] = (set(), der)
             self._index(fingerprint, der)
@@ -330,7 +329,7 @@ class _Import:
             lists=tuple(self.lists),
             added=added,
             removed=removed,
-            known=len(self.known & old.keys()),
+            known=len(self.given & old.keys()),
             expired=sum(line.not_after < at for line in added),
             states_gained=tuple(sorted(covered - covered_before)),
             states_lost=tuple(sorted(covered_before - covered)),
