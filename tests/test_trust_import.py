@@ -268,6 +268,18 @@ def test_revocation_lists_follow_each_other(filled: Generation) -> None:
     assert codes(report) == ["trustimport.from_the_future"]
 
 
+def test_a_revoked_signer_signs_no_list(filled: Generation) -> None:
+    serial = parse_certificate(SIGNER.der).serial
+    revoking = Item(Kind.CRL, world.crl(ROOT, [serial], made=MAY), "root.crl")
+    first, _ = plan(filled, [revoking], terms())
+    after, report = plan(first, [listed(ROOT, ITALY, made=NOW)], terms())
+    assert after == first
+    assert codes(report) == ["trustimport.signer_revoked"]
+    another = world.signer(ROOT, "UT")
+    _, report = plan(first, [listed(ROOT, ITALY, made=NOW, by=another)], terms())
+    assert not report.refused
+
+
 def test_a_revocation_list_goes_with_its_certificate(filled: Generation) -> None:
     first, _ = plan(filled, [crl(FRANCE)], terms())
     after, report = plan(first, [listed(ROOT, made=NOW)], terms())
