@@ -158,6 +158,14 @@ def test_a_store_that_others_may_write_is_refused(store: TrustStore, name: str, 
         change.current()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", [".", "manifest", "generation-1"])
+def test_a_store_of_another_user_is_refused(store: TrustStore, name: str) -> None:
+    commit(store, "a")
+    os.chown(store.directory / name, 12345, 12345)
+    assert refused(store) == "truststore.foreign_owner"
+
+
 def test_everybody_may_read_and_only_the_owner_write(store: TrustStore) -> None:
     before = os.umask(0o077)
     try:
