@@ -10,7 +10,7 @@ import os
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, NEVER_MANDATORY, CheckClass, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
 """Scenes a scan may name; what each demands is `SceneSettings`."""
@@ -89,6 +92,31 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.driver == "simulated"
 
 
+class ChipReaderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The chip reader, when the box has one: a contactless PC/SC reader under the window."""
+
+    driver: Literal["pcsc", "simulated"]
+    reader: str | None = None
+    """PC/SC only: part of the reader's name, as `edged chip read --list` shows it; None for the only one there is."""
+    socket: Path | None = None
+    """Simulated only: the socket to which an emulated chip connects."""
+    trust: Path | None = None
+    """The trust store that `edged trust import` fills; None: no state is trusted, and no chip is proved genuine."""
+    bac_after_failed_pace: bool = False
+    """Whether a chip that offers PACE and fails it may be read with BAC. The failure is told either way."""
+    portrait: bool = True
+    """Whether the portrait is read as well: the longest part, without which the chip's picture isn't proved."""
+    find_s: float = 1.5
+    """How long a chip may take to answer once the page has been read; after that the document has none."""
+    total_s: float = 30.0
+    """How long reading one chip may take altogether."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no chip stands behind it."""
+        return self.driver == "simulated"
+
+
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long one inspection waits for people and devices, in seconds."""
 
@@ -128,13 +156,14 @@ class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     mandatory: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    conditional: tuple[str, ...] = ()
+    """Mandatory for a document that has it (a chip that answers), optional for one that hasn't."""
 
-    @property
-    def classes(self) -> dict[str, CheckClass]:
-        """Check name to class, for `edged.verdict.judge`."""
-        return dict.fromkeys(self.optional, CheckClass.OPTIONAL) | dict.fromkeys(
-            self.mandatory, CheckClass.MANDATORY
-        )
+    def classes(self, present: Collection[str] = ()) -> dict[str, CheckClass]:
+        """Check name to class, for `edged.verdict.judge`; `present` names what there was something to check of."""
+        mandatory = {*self.mandatory, *(name for name in self.conditional if name in present)}
+        optional = dict.fromkeys((*self.optional, *self.conditional), CheckClass.OPTIONAL)
+        return optional | dict.fromkeys(mandatory, CheckClass.MANDATORY)
 
 
 class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,9 +180,10 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 OPTICAL_SCENE = SceneSettings(
     mandatory=("document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry"),
-    optional=("chip", "face_match", "registry"),
+    optional=("face_match", "registry"),
+    conditional=("chip",),
 )
-"""Default of every scene on a box without a chip reader: the optical checks decide."""
+"""Default of every scene: the optical checks decide, and the chip where the document has one."""
 
 
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,6 +201,8 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_scene: str = "bank"
     timeouts: TimeoutSettings = TimeoutSettings()
     reading: ReadingSettings = ReadingSettings()
+    chip_reader: ChipReaderSettings | None = None
+    """None: this box reads no chips, and says so in every verdict."""
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
 
@@ -256,6 +288,24 @@ def check_box(settings: BoxSettings) -> None:
         _check_audience(name, audience)
     _check_default_scene(settings)
     _check_head(settings)
+    if settings.chip_reader is not None:
+        _check_chip(settings.chip_reader, settings)
+
+
+def _check_chip(chip: ChipReaderSettings, settings: BoxSettings) -> None:
+    _check_range("chip_reader.find_s", chip.find_s, _MIN_WAIT_S, _MAX_WAIT_S)
+    _check_range("chip_reader.total_s", chip.total_s, chip.find_s, _MAX_WAIT_S)
+    if chip.simulated and chip.socket is None:
+        raise ConfigError("chip_reader.socket", "config.required_by", other="chip_reader.driver = simulated")
+    for name, only in (("socket", "simulated"), ("reader", "pcsc")):
+        if getattr(chip, name) is not None and chip.driver != only:
+            raise ConfigError(f"chip_reader.{name}", "config.only_with", other=f"chip_reader.driver = {only}")
+    for name, other in (
+        ("[control] socket", settings.control.socket),
+        ("[head] socket", settings.head.socket),
+    ):
+        if chip.socket is not None and other is not None and _same_path(chip.socket, other):
+            raise ConfigError("chip_reader.socket", "config.same_path", other=name)
 
 
 def _check_range(where: str, value: float, least: float, most: float) -> None:
@@ -302,20 +352,27 @@ def _same_path(one: Path, other: Path) -> bool:
 def _check_scene(name: str, scene: SceneSettings) -> None:
     if name not in SCENES:
         raise _unknown_scene(f"scenes.{name}")
-    for key, checks in (("mandatory", scene.mandatory), ("optional", scene.optional)):
+    keys = ("mandatory", "optional", "conditional")
+    for key in keys:
+        checks = getattr(scene, key)
         for check in checks:
             if check not in CHECKS:
                 raise ConfigError(f"scenes.{name}.{key}", "config.unknown_name", known=", ".join(CHECKS))
-    if never := NEVER_MANDATORY & set(scene.mandatory):
-        raise ConfigError(
-            f"scenes.{name}.mandatory", "config.never_mandatory", checks=", ".join(sorted(never))
-        )
+        if key != "optional" and (never := NEVER_MANDATORY & set(checks)):
+            raise ConfigError(
+                f"scenes.{name}.{key}", "config.never_mandatory", checks=", ".join(sorted(never))
+            )
     if not scene.mandatory:
         raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
-    if both := set(scene.mandatory) & set(scene.optional):
-        raise ConfigError(
-            f"scenes.{name}.optional", "config.mandatory_already", checks=", ".join(sorted(both))
-        )
+    for first, second in (
+        ("mandatory", "optional"),
+        ("mandatory", "conditional"),
+        ("optional", "conditional"),
+    ):
+        if both := set(getattr(scene, first)) & set(getattr(scene, second)):
+            raise ConfigError(
+                f"scenes.{name}.{second}", f"config.{first}_already", checks=", ".join(sorted(both))
+            )
 
 
 def _check_audience(name: str, audience: AudienceSettings) -> None:

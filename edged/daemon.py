@@ -10,17 +10,19 @@ import asyncio
 import re
 import secrets
 import signal
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edged import RELEASED, __version__, clock, log, service
+from edged.antenna import Antenna
 from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import ConfigError, ControlError, DecodeError, StateError
-from edged.events import CommitFailed, Committed, Frame, Light, ScanRequest
+from edged.events import ChipRead, CommitFailed, Committed, Frame, Light, ScanRequest
 from edged.evidence import gather
 from edged.judging import judge_inspection, kind_of, recipients
 from edged.orders import Limits
@@ -42,8 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edged.config import AudienceSettings, BoxSettings
+    from edged.config import AudienceSettings, BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
+    from edged.drivers import Chip, Device
+    from edged.trust.loading import LiveTrust
+    from edged.uplink.envelope import Provenance
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -62,6 +67,8 @@ class Daemon:
         self._log = log.get("daemon")
         self._stop = asyncio.Event()
         self._floor = RELEASED
+        self._chip: Chip | None = None
+        self._devices: dict[str, Device] = {}
 
     async def run(self) -> None:
         """Start everything, serve, stop cleanly."""
@@ -75,6 +82,7 @@ class Daemon:
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
         self._thresholds = _thresholds(settings.head.optical_thresholds)
+        self._trust = _trust(settings.chip_reader)
         directory = settings.state.directory
         _make_private(directory)
         with StateLock(directory):
@@ -95,8 +103,14 @@ class Daemon:
             raise ConfigError("identity.signing_certificate", "cert.wrong_fleet")
         # The anchor isn't asked whether the certificate is valid today: a box whose clock was never set must
         # still judge documents and keep its verdicts; who reads them checks the chain.
-        if self._settings.head.driver == "simulated" and not self._anchor.demo:
+        if self._settings.head.simulated and not self._anchor.demo:
             raise ConfigError("head.driver", "device.demo_only")
+        if (
+            self._settings.chip_reader is not None
+            and self._settings.chip_reader.simulated
+            and not self._anchor.demo
+        ):
+            raise ConfigError("chip_reader.driver", "device.demo_only")
 
     def _open_state(self) -> StateDatabase:
         return StateDatabase.open(
@@ -120,8 +134,15 @@ class Daemon:
         settings = self._settings
         assert settings.head.socket is not None  # edged.config.check_box
         glass = SimulatedGlass(settings.head.socket)
-        async with SimulatedHead(glass) as head, FileCamera(glass) as camera:
-            self._provenance = {"head": head.provenance, "camera": camera.provenance}
+        async with AsyncExitStack() as devices:
+            head = await devices.enter_async_context(SimulatedHead(glass))
+            camera = await devices.enter_async_context(FileCamera(glass))
+            self._devices = {"head": head, "camera": camera}
+            antenna = None
+            if settings.chip_reader is not None:
+                self._chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
+                self._devices["chip"] = self._chip
+                antenna = Antenna(self._chip, settings.chip_reader, self._publish)
             timeouts = settings.timeouts
             self._station = Station(
                 head,
@@ -135,11 +156,13 @@ class Daemon:
                     timeouts.remind_s,
                     settings.reading.frames,
                     settings.reading.pause_s,
+                    None if settings.chip_reader is None else settings.chip_reader.total_s,
                 ),
                 begin_side=self._begin_side,
                 commit=self._commit,
                 notify=self._publish,
                 admit=self._admit,
+                antenna=antenna,
             )
             self._uplink = Uplink(
                 UplinkSettings.of_box(settings),
@@ -191,6 +214,10 @@ class Daemon:
                 self._log.error("the state can't be read", exc_info=error)
             await asyncio.sleep(interval)
 
+    def _provenance(self) -> dict[str, Provenance]:
+        """Of every device, as it is now: a chip reader may have been changed for another."""
+        return {name: device.provenance for name, device in self._devices.items()}
+
     def _begin_side(self) -> Side:
         from edged.core.burst import Burst
 
@@ -202,7 +229,7 @@ class Daemon:
 
     def _admit(self, request: ScanRequest) -> str | None:
         """A verdict that nobody would receive is not worth a document's time, nor a green light."""
-        kind = kind_of(request, self._provenance)
+        kind = kind_of(request, self._provenance())
         return None if recipients(request, self._settings, kind) else "inspection.no_recipient"
 
     async def _read_clock(self) -> clock.ClockReading:
@@ -220,7 +247,7 @@ class Daemon:
         )
 
     async def _commit(
-        self, sides: Sequence[ReadSide], request: ScanRequest, inspection: str
+        self, sides: Sequence[ReadSide], chip: ChipRead | None, request: ScanRequest, inspection: str
     ) -> Committed | CommitFailed:
         try:
             reading = await self._read_clock()
@@ -230,9 +257,11 @@ class Daemon:
                 request=request,
                 settings=self._settings,
                 clock=reading,
-                provenance=self._provenance,
+                provenance=self._provenance(),
                 pseudonyms=self._pseudonyms,
                 thresholds=self._thresholds,
+                chip=chip,
+                anchors=self._trust.anchors() if self._trust is not None else None,
             )
             envelopes = await self._state.run(
                 lambda database: database.commit_inspection(
@@ -282,6 +311,17 @@ class Daemon:
         _no_parameters(params)
         return await self._station.complete()
 
+    def _chip_status(self) -> dict[str, Any] | None:
+        """The chip reader's part of the status; None without one."""
+        if self._chip is None:
+            return None
+        trouble = self._chip.trouble
+        return {
+            "present": self._chip.card_present,
+            "trouble": None if trouble is None else trouble.code,
+            "authorities": 0 if self._trust is None else len(self._trust.anchors()),
+        }
+
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
         reading = await self._read_clock()
@@ -296,6 +336,7 @@ class Daemon:
             "indication": self._station.indication.value,
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
+            "chip": self._chip_status(),
             # Counted on the disk: what the uplink knows of it is as old as its last connection.
             "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }
@@ -329,6 +370,27 @@ def _thresholds(path: Path | None) -> Thresholds | None:
         ) from error
     except DecodeError as error:
         raise ConfigError("head.optical_thresholds", error.code) from error
+
+
+def _chip_reader(settings: ChipReaderSettings) -> Chip:
+    """The driver that the configuration names; each loads only when it is asked for."""
+    if settings.driver == "pcsc":
+        from edged.drivers.pcsc import PcscChip
+
+        return PcscChip(settings.reader or "")
+    from edged.drivers.simulated_chip import SimulatedChip
+
+    assert settings.socket is not None  # edged.config.check_box
+    return SimulatedChip(settings.socket)
+
+
+def _trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
+    """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
+    if settings is None or settings.trust is None:
+        return None
+    from edged.trust.loading import LiveTrust
+
+    return LiveTrust(settings.trust)
 
 
 def _make_private(directory: Path) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.core.emrtd.chip_reading import ChipReading
     from edged.core.reading import PageReading
     from edged.verdict import Reason, Verdict
 
@@ -114,6 +115,16 @@ class DeviceBack:
     device: str
 
 
+@dataclass(frozen=True)
+class ChipPlaced:
+    """A chip is in the field of the chip reader."""
+
+
+@dataclass(frozen=True)
+class ChipRemoved:
+    """No chip is in the field of the chip reader any more."""
+
+
 # --- answers to the inspection's own commands ---------------------------------------------------------------
 
 
@@ -140,6 +151,14 @@ class PageRead:
 
 
 @dataclass(frozen=True)
+class ChipRead:
+    """The chip was read as far as it went, or there is no reading and `reason` says why."""
+
+    reading: ChipReading | None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
 class Committed:
     """Every envelope of the inspection is on disk."""
 
@@ -162,6 +181,7 @@ class TimePassed:
 
 
 HeadEvent = ButtonPressed | DocumentPlaced | DocumentTurned | DocumentRemoved | DeviceGone | DeviceBack
+ChipEvent = ChipPlaced | ChipRemoved | DeviceGone | DeviceBack
 Event = (
     HeadEvent
     | CancelRequested
@@ -169,6 +189,7 @@ Event = (
     | FrameCaptured
     | CaptureFailed
     | PageRead
+    | ChipRead
     | Committed
     | CommitFailed
     | TimePassed

@@ -4,12 +4,13 @@ The caller feeds every fact to `Inspection.handle`, executes the commands it ret
 `TimePassed` when `deadline` has come. Nothing here waits, sleeps or reads a clock: time is a parameter, in
 seconds of any monotonic clock.
 
-    waiting → capturing ⇄ reading → committing → showing → closed
+    waiting → capturing ⇄ reading → chip → committing → showing → closed
                   ↑           ↓
                   └──── turning (other side, next page)
 
 A side whose picture isn't sure is photographed again (`edged.retake`), as long as there is time; what goes wrong
-with such a further picture costs that picture, and the side is judged by the others. An answer to anything but the
+with such a further picture costs that picture, and the side is judged by the others. On a box with a chip reader
+the chip is read last, because the MRZ is its key; what goes wrong with it costs the chip. An answer to anything but the
 last command is the caller's to drop.
 
 Every press of scan ends in exactly one outcome: committed; or aborted with a reason, when nothing was judged;
@@ -27,6 +28,7 @@ from edged.events import (
     ButtonPressed,
     CancelRequested,
     CaptureFailed,
+    ChipRead,
     CommitFailed,
     Committed,
     CompletionRequested,
@@ -54,6 +56,7 @@ from edged.orders import (
     Indicate,
     Limits,
     Outcome,
+    ReadChip,
     ReadFrame,
     Stage,
 )
@@ -74,6 +77,7 @@ class State(StrEnum):
     CAPTURING = "capturing"
     READING = "reading"
     TURNING = "turning"
+    CHIP = "chip"
     COMMITTING = "committing"
     SHOWING = "showing"
     CLOSED = "closed"
@@ -117,7 +121,7 @@ class Inspection:
     @property
     def cancellable(self) -> bool:
         """Whether a cancellation would still end it without a verdict."""
-        return self.state in (State.WAITING, State.CAPTURING, State.READING, State.TURNING)
+        return self.state in (State.WAITING, State.CAPTURING, State.READING, State.TURNING, State.CHIP)
 
     @property
     def completable(self) -> bool:
@@ -139,6 +143,8 @@ class Inspection:
                 return self._in_reading(event, now)
             case State.TURNING:
                 return self._in_turning(event, now)
+            case State.CHIP:
+                return self._in_chip(event, now)
             case State.COMMITTING:
                 return self._in_committing(event, now)
             case State.SHOWING:
@@ -223,7 +229,7 @@ class Inspection:
             self.state = State.TURNING
             self.deadline = now + self.limits.turn_over_s
             return [Stage("read"), Stage("turn_over"), Indicate(Indication.TURN_OVER)]
-        return [Stage("read"), *self._commit()]
+        return [Stage("read"), *self._read_chip(now)]
 
     def _in_turning(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -232,11 +238,24 @@ class Inspection:
             case DocumentRemoved():
                 return []  # a document is lifted to be turned over
             case CompletionRequested():
-                return self._commit() if self._present else []
+                return self._read_chip(now) if self._present else []
             case TimePassed():
                 return (
-                    self._commit() if self._present else self._abort(Reason("inspection.removed_early"), now)
+                    self._read_chip(now)
+                    if self._present
+                    else self._abort(Reason("inspection.removed_early"), now)
                 )
+            case _:
+                return self._common(event, now)
+
+    def _in_chip(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case ChipRead():
+                return [Stage("chip"), *self._commit(event)]
+            case DocumentRemoved():
+                return self._abort(Reason("inspection.removed_early"), now)
+            case TimePassed():  # the reader hangs: the chip is given up, the page is judged
+                return [Stage("chip"), *self._commit(ChipRead(None, Reason("chip.timed_out")))]
             case _:
                 return self._common(event, now)
 
@@ -277,6 +296,7 @@ class Inspection:
                 | FrameCaptured()
                 | CaptureFailed()
                 | PageRead()
+                | ChipRead()
                 | Committed()
                 | CommitFailed()
                 | TimePassed()
@@ -291,13 +311,24 @@ class Inspection:
         self.deadline = self._tries.deadline(0.0, now)
         return [Indicate(Indication.READING), Capture(Light.WHITE)]
 
-    def _commit(self) -> list[Command]:
+    def _read_chip(self, now: float) -> list[Command]:
+        """Read the chip if this box can and there is a key to it; commit otherwise."""
+        if self.limits.chip_s is None:
+            return self._commit(None)
+        page = next((side for side in self._sides if side.mrz is not None), None)
+        if page is None:
+            return self._commit(ChipRead(None, Reason("chip.no_key")))
+        self.state = State.CHIP
+        self.deadline = now + self.limits.chip_s
+        return [ReadChip(page)]
+
+    def _commit(self, chip: ChipRead | None) -> list[Command]:
         self.state = State.COMMITTING
         self.deadline = (
             None  # a slow disk must answer: a commit whose end isn't known can't be called aborted
         )
         sides, self._sides = tuple(self._sides), []
-        return [Commit(sides)]
+        return [Commit(sides, chip)]
 
     def _abort(self, reason: Reason, now: float) -> list[Command]:
         self._sides.clear()

@@ -1,4 +1,4 @@
-"""From the sides that were read to a verdict, and from the verdict to what each audience may know of it.
+"""From the sides and the chip that were read to a verdict, and from the verdict to what each audience may know of it.
 
 Blocking and free of I/O: the daemon runs it in a worker thread. Raw identity goes in; what comes out has
 passed each audience's policy.
@@ -7,24 +7,28 @@ passed each audience's policy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Literal
 
 from edged.evidence import gather
-from edged.privacy.policy import disclose
+from edged.privacy.policy import Action, disclose
 from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
-from edged.verdict import CHECKS, Check, Kind, Reason, Result, Verdict, judge
+from edged.verdict import CHECKS, Check, JudgedCheck, Kind, Reason, Result, Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edged.clock import ClockReading
     from edged.config import AudienceSettings, BoxSettings
+    from edged.core.emrtd.trust_anchors import TrustAnchors
     from edged.core.mrz import Mrz
     from edged.core.optical_fit import Thresholds
     from edged.core.reading import PageReading
-    from edged.events import ScanRequest
+    from edged.events import ChipRead, ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
     from edged.side import ReadSide
+
+NOON = time(12)
 
 NOT_ON_THIS_BOX = ("optical_security", "chip", "face_match", "registry")
 """Checks that a device can't make; they are said to be missing, never left out. `edged.evidence` makes the first where
@@ -66,20 +70,25 @@ def judge_inspection(
     provenance: Mapping[str, Provenance],
     pseudonyms: Mapping[str, Pseudonymiser],
     thresholds: Thresholds | None = None,
+    chip: ChipRead | None = None,
+    anchors: TrustAnchors | None = None,
 ) -> Judgement:
     """Judge one document and draft its envelopes, one for every audience of the scene and kind.
 
     `sides` has at least one; `pseudonyms` has a pseudonymiser for every audience; `thresholds` are those of the
-    reader's model. What the pictures of the sides say beyond the MRZ comes from `edged.evidence`.
+    reader's model; `chip` is None on a box without a chip reader, `anchors` are the states that are trusted to sign
+    chips, None for no state. What the pictures of the sides say beyond the MRZ comes from `edged.evidence`.
     """
     readings = [side.reading for side in sides]
     reading = next((one for one in readings if one.mrz is not None), readings[-1])
     evidence = gather(sides, reading, today=clock.today, thresholds=thresholds)
-    made = {check.name for check in evidence.checks}
+    electronic = () if chip is None else chip_checks(chip, reading, clock, anchors)
+    made = {check.name for check in (*evidence.checks, *electronic)}
     checks = (
         *(_refused(check, evidence.refusal) for check in reading.checks),
         expiry_check(reading, clock),
         *evidence.checks,
+        *electronic,
         *(
             Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),))
             for name in NOT_ON_THIS_BOX
@@ -88,12 +97,37 @@ def judge_inspection(
     )
     kind = kind_of(request, provenance)
     checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
-    verdict = judge(request.scene, kind, settings.scene(request.scene).classes, checks)
+    present = {"chip"} if chip is not None and chip.reading is not None else set()
+    verdict = judge(request.scene, kind, settings.scene(request.scene).classes(present), checks)
     drafts = tuple(
         _draft(name, settings.audiences[name], verdict, reading, request, clock, provenance, pseudonyms[name])
         for name in recipients(request, settings, kind)
     )
     return Judgement(verdict, drafts)
+
+
+def chip_checks(
+    chip: ChipRead, reading: PageReading, clock: ClockReading, anchors: TrustAnchors | None
+) -> tuple[Check, ...]:
+    """Every check of the document's chip; `chip` alone, undetermined, where there is nothing to judge."""
+    if chip.reading is None:
+        return (Check("chip", Result.UNDETERMINED, (chip.reason or Reason("chip.not_found"),)),)
+    from edged.core.emrtd.judging import judge_chip
+    from edged.core.emrtd.trust_anchors import TrustAnchors
+
+    return judge_chip(
+        chip.reading,
+        anchors=TrustAnchors() if anchors is None else anchors,
+        at=_moment(clock) if clock.trusted else None,
+        today=clock.today,
+        printed=reading.mrz,
+        printed_is_sure=_read_with_confidence(reading),
+    )
+
+
+def _moment(clock: ClockReading) -> datetime:
+    """Now, on the day that documents are judged against."""
+    return clock.now if clock.now.date() == clock.today else datetime.combine(clock.today, NOON, UTC)
 
 
 def _refused(check: Check, refusal: Reason | None) -> Check:
@@ -182,7 +216,7 @@ def _draft(
         purpose=request.purpose if named else None,
         operator=request.operator if named else None,
         result=verdict.result,
-        checks=verdict.checks,
+        checks=verdict.checks if _may_know_state(audience) else _without_state(verdict.checks),
         document=DocumentSummary(
             document_class=mrz.document_class.value if mrz else "unknown",
             format=mrz.format.value if mrz else None,
@@ -198,5 +232,25 @@ def _draft(
         clock=trusted,
     )
 
+
+def _may_know_state(audience: AudienceSettings) -> bool:
+    return audience.policy.claims.get("issuing_state") is Action.KEEP
+
+
+def _without_state(checks: Iterable[JudgedCheck]) -> tuple[JudgedCheck, ...]:
+    """The checks for an audience that may not know which state issued the document: their reasons name it."""
+    return tuple(
+        JudgedCheck(check.name, check.check_class, check.result, tuple(map(_unnamed, check.reasons)))
+        for check in checks
+    )
+
+
+def _unnamed(reason: Reason) -> Reason:
+    kept = {name: value for name, value in reason.params.items() if name not in _STATE_PARAMS}
+    return reason if len(kept) == len(reason.params) else Reason(reason.code, kept)
+
+
+_STATE_PARAMS = frozenset({"state", "country"})
+"""Parameters of reasons that name a state."""
 
 assert set(NOT_ON_THIS_BOX) < set(CHECKS)

@@ -10,7 +10,7 @@ from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from edged.core.reading import PageReading
-    from edged.events import Frame, Indication, Light
+    from edged.events import ChipRead, Frame, Indication, Light
     from edged.verdict import Verdict
 
 
@@ -51,6 +51,8 @@ class Limits:
     """Pictures of one side at most; there is a second one only when the first isn't sure."""
     pause_s: float
     """Before a side is photographed under the same light again: what moves takes this long to move."""
+    chip_s: float | None = None
+    """How long reading the chip may take altogether; None on a box without a chip reader."""
 
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -73,10 +75,19 @@ class ReadFrame:
 
 
 @dataclass(frozen=True)
+class ReadChip:
+    """Read the chip that the MRZ of this page opens; answer `ChipRead`."""
+
+    page: PageReading
+
+
+@dataclass(frozen=True)
 class Commit:
-    """Judge the sides and commit every envelope in one transaction; answer `Committed` or `CommitFailed`."""
+    """Judge the sides and the chip, commit every envelope in one transaction; answer `Committed` or `CommitFailed`."""
 
     sides: tuple[PageReading, ...]
+    chip: ChipRead | None = None
+    """None on a box without a chip reader."""
 
 
 @dataclass(frozen=True)
@@ -113,4 +124,4 @@ class Finish:
     outcome: Outcome
 
 
-Command = Capture | ReadFrame | Commit | Indicate | Beep | Stage | Advise | Finish
+Command = Capture | ReadFrame | ReadChip | Commit | Indicate | Beep | Stage | Advise | Finish

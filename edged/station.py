@@ -42,6 +42,7 @@ from edged.orders import (
     Indicate,
     Limits,
     Outcome,
+    ReadChip,
     ReadFrame,
     Stage,
     refusal,
@@ -51,14 +52,18 @@ from edged.telling import Notify, Telling, describe_refusal
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
+    from edged.antenna import Antenna
     from edged.drivers import Camera, Head
+    from edged.events import ChipRead
     from edged.side import ReadSide
 
 MAX_READING_FACTOR = 3.0
 """A page that is read for this many times the reading limit has hung the reading thread: the watchdog ends it."""
 
-Committer = Callable[[Sequence["ReadSide"], ScanRequest, str], Awaitable[Committed | CommitFailed]]
-"""Judges the sides and commits every envelope of the inspection with that id; never raises on a full disk."""
+Committer = Callable[
+    [Sequence["ReadSide"], "ChipRead | None", ScanRequest, str], Awaitable[Committed | CommitFailed]
+]
+"""Judges sides and chip, commits every envelope of the inspection with that id; never raises on a full disk."""
 
 Admit = Callable[[ScanRequest], str | None]
 """The code of why a request can't become an inspection on this box, or None."""
@@ -82,10 +87,12 @@ class Station:
         commit: Committer,
         notify: Notify,
         admit: Admit = lambda _: None,
+        antenna: Antenna | None = None,
     ) -> None:
         self._head = head
         self._optics = Optics(head, camera, begin_side)
         self._panel = Panel(head, self._head_gone)
+        self._antenna = antenna
         self._default_scene = default_scene
         self._limits = limits
         self._commit = commit
@@ -118,7 +125,9 @@ class Station:
     @property
     def devices_gone(self) -> frozenset[str]:
         """Names of the devices that don't answer."""
-        return frozenset(self._gone)
+        return frozenset(
+            self._gone | ({"chip"} if self._antenna is not None and self._antenna.gone else set())
+        )
 
     def set_online(self, online: bool) -> None:
         """Whether the centre is in reach: an idle head says so when it isn't. Scanning goes on either way."""
@@ -158,6 +167,8 @@ class Station:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump_head(), name="head events")
                 group.create_task(self._serve(), name="inspection")
+                if self._antenna is not None:
+                    group.create_task(self._antenna.run(), name="chip events")
         finally:
             _refuse(self._answer, refusal("inspection.shutting_down"))
             for item in self._inbox.left():
@@ -297,10 +308,14 @@ class Station:
                     self._spawn(self._optics.capture(command, self._still_last(self._asked_last + 1)))
                 case ReadFrame(frame, again):
                     self._spawn(self._optics.read(frame, again=again))
-                case Commit(readings):
+                case ReadChip(page):
+                    assert self._antenna is not None
+                    self._spawn(self._antenna.read(page, self._telling.chip_phase))
+                case Commit(readings, chip):
                     assert self._inspection is not None
+                    self._leave_chip()
                     sides = self._optics.read_sides(readings)
-                    self._spawn(self._commit_sides(self._id, sides, self._inspection.request))
+                    self._spawn(self._commit_sides(self._id, sides, chip, self._inspection.request))
                 case Indicate(indication):
                     await self._indicate(indication)
                 case Beep():
@@ -329,9 +344,15 @@ class Station:
         # A lost device concerns whatever inspection runs by now.
         self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)
 
-    async def _commit_sides(self, about: str, sides: Sequence[ReadSide], request: ScanRequest) -> Event:
+    def _leave_chip(self) -> None:
+        if self._antenna is not None:
+            self._antenna.stop()
+
+    async def _commit_sides(
+        self, about: str, sides: Sequence[ReadSide], chip: ChipRead | None, request: ScanRequest
+    ) -> Event:
         try:
-            return await self._commit(sides, request, about)
+            return await self._commit(sides, chip, request, about)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing was stored and the clerk must know
             self._log.error("judging failed; please report this", exc_info=error)
             return CommitFailed(Reason("inspection.internal_error"))
@@ -340,6 +361,7 @@ class Station:
         """Tell whoever pressed first of all: nothing after it may keep the outcome from them."""
         self._asked_last += 1  # nothing is waited for any more
         self._optics.forget()
+        self._leave_chip()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(self._telling.described(outcome))
         self._telling.outcome(outcome)

@@ -37,6 +37,10 @@ class Telling:
         self._stages[name] = elapsed
         self._notify({"event": "stage", "inspection": self._inspection, "stage": name, "ms": elapsed})
 
+    def chip_phase(self, name: str) -> None:
+        """A phase of reading the chip began."""
+        self.stage(f"chip_{name}")
+
     def advice(self, reason: Reason, light: Light) -> None:
         """Another picture is taken under `light`: what would make it better."""
         told = {"reason": msgspec.to_builtins(reason), "light": light.value}

@@ -80,11 +80,23 @@ CHECKS = (
     "expiry",  # combined (TR-03135-1 §5.7.1)
     "image_quality",  # optical, evaluatory
     "optical_security",  # optical, spectrally selective (TR-03135-1 §5.6)
-    "chip",  # electronic
+    "chip_access",  # electronic: PACE or BAC (TR-03135-1 §5.8); the names that follow are Doc 9303-11's
+    "pa_signature",  # passive authentication: the security object's signature by its document signer
+    "pa_certificate",  # its certificate: signed by a CSCA that is trusted, valid when it signed, not revoked
+    "pa_issuer",  # its state is the state that the chip's MRZ names
+    "pa_hashes",  # every data group as read is the one that was signed
+    "chip_mrz",  # combined: the chip's MRZ against the printed one
+    "chip_authentication",  # no copy: the chip has the private key of a signed public one (CA, PACE-CAM)
+    "active_authentication",  # no copy: the same, by signing a challenge
+    "terminal_authentication",  # fingerprints and irises are left alone
+    "chip",  # electronic, all of these together
     "face_match",  # combined
     "registry",  # an authority's look-up
 )
 """Names of the checks, in the order in which they are shown."""
+
+CHIP_CHECKS = CHECKS[CHECKS.index("chip_access") : CHECKS.index("chip")]
+"""The mechanisms that `chip` sums up."""
 
 NEVER_MANDATORY = frozenset(
     ("viz_birth_date", "viz_expiry_date", "viz_document_number", "card_number", "optical_security")

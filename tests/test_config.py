@@ -30,7 +30,8 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
     assert settings.state.directory == Path("/var/lib/edged")
     assert settings.audiences["central"].receives == (Kind.LIVE, Kind.TEST, Kind.TRAINING)
     assert settings.audiences["first-bank"].receives == (Kind.LIVE,)
-    assert settings.scene("hotel").classes["chip"] is CheckClass.OPTIONAL
+    assert settings.scene("hotel").classes()["chip"] is CheckClass.OPTIONAL
+    assert settings.scene("hotel").classes({"chip"})["chip"] is CheckClass.MANDATORY
     assert settings.scene("kiosk") == OPTICAL_SCENE
 
 
@@ -56,7 +57,11 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
             'mandatory = ["optical_security", "viz_birth_date", "card_number"',
             "scenes.hotel.mandatory: card_number, optical_security, viz_birth_date: evidence that never decides",
         ),
-        ('optional = ["chip"', 'optional = ["expiry"', "scenes.hotel.optional: expiry: mandatory already"),
+        (
+            'optional = ["face_match"',
+            'optional = ["expiry"',
+            "scenes.hotel.optional: expiry: mandatory already",
+        ),
         ('scenes = ["bank"]', 'scenes = ["casino"]', "audiences.first-bank.scenes: unknown name"),
         ('scenes = ["bank"]', "scenes = []", "audiences.first-bank.scenes: without a scene"),
         ("audiences.first-bank", "audiences.First_Bank", "audiences.First_Bank: names are lower-case"),
@@ -72,7 +77,7 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ),
         ('scenes = ["bank"]', 'scenes = "bank"', "audiences.first-bank.scenes: Expected `array`"),
         ("reference = false", "refrence = false", "audiences.central.refrence: unknown key"),
-        ('optional = ["chip"', "optional = [5", "scenes.hotel.optional[0]: Expected `str`"),
+        ('optional = ["face_match"', "optional = [5", "scenes.hotel.optional[0]: Expected `str`"),
         ('version = "2026-11-21"', 'version = ""', "version: must be 1 to 64 characters long"),
         ('surname = "mask"', 'surname = "keep"', "audiences.first-bank.policy.claims."),
         ('surname = "mask"', 'shoe_size = "keep"', "audiences.first-bank.policy.claims."),

@@ -15,6 +15,7 @@ import pytest
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.events import (
     ButtonPressed,
+    ChipRead,
     CommitFailed,
     Committed,
     DeviceBack,
@@ -97,6 +98,33 @@ class FakeCamera:
         return answer
 
 
+class FakeAntenna:
+    """Answers, or reads until it is told to stop."""
+
+    def __init__(self, answer: ChipRead | None) -> None:
+        self.answer = answer
+        self.gone = False
+        self.pages: list[Any] = []
+        self.stopped = asyncio.Event()
+        self.reading = False
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def read(self, page: Any, phase: Any) -> ChipRead:
+        self.pages.append(page)
+        phase("access")
+        if self.answer is None:
+            self.reading = True
+            await self.stopped.wait()
+            raise asyncio.CancelledError
+        return self.answer
+
+    def stop(self) -> None:
+        if self.reading:
+            self.stopped.set()
+
+
 class FakeSide:
     """Says what the counter says that pictures say."""
 
@@ -115,13 +143,14 @@ class FakeSide:
 class Counter:
     """A station with fakes around it."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, antenna: FakeAntenna | None = None) -> None:
         self.head, self.camera = FakeHead(), FakeCamera()
         self.events: list[dict[str, Any]] = []
         self.reading: Any = page()
         self.readings: list[Any] = []
         self.sides: list[FakeSide] = []
         self.committed: list[Any] = []
+        self.chips: list[Any] = []
         self.answer: Any = Committed(VERDICT, 2, 1800)
         self.commit_delay = 0.0
         self.read_delay = 0.0
@@ -135,6 +164,7 @@ class Counter:
             commit=self._commit,
             notify=self._notify,
             admit=lambda request: self.refuses,
+            antenna=antenna,  # type: ignore[arg-type]
         )
 
     def _begin_side(self) -> Any:
@@ -148,8 +178,9 @@ class Counter:
             raise reading
         return reading
 
-    async def _commit(self, sides: Any, request: ScanRequest, inspection: str) -> Any:
+    async def _commit(self, sides: Any, chip: Any, request: ScanRequest, inspection: str) -> Any:
         await asyncio.sleep(self.commit_delay)
+        self.chips.append(chip)
         if isinstance(self.answer, Exception):
             raise self.answer
         self.committed.append((tuple(side.reading for side in sides), request, inspection))
@@ -617,3 +648,50 @@ async def test_the_watchdog_sees_the_loop_turn(counter: Counter) -> None:
 
 async def test_the_watchdog_sees_a_loop_that_does_not_turn() -> None:
     assert not await Counter().station.alive()
+
+
+async def test_the_chip_is_read_and_judged_with_the_page() -> None:
+    read = ChipRead(None, Reason("chip.not_found"))
+    antenna = FakeAntenna(read)
+    counter = Counter(dataclasses.replace(LIMITS, chip_s=2.0), antenna)
+    async with serving(counter):
+        counter.head.place()
+        answer = await counter.scan()
+    assert answer["outcome"] == "committed"
+    assert (counter.chips, antenna.pages) == ([read], [counter.reading])
+    assert {"chip_access", "chip"} <= set(answer["stages"])
+
+
+async def test_a_chip_that_hangs_is_given_up_and_left() -> None:
+    antenna = FakeAntenna(None)
+    counter = Counter(dataclasses.replace(LIMITS, chip_s=0.05), antenna)
+    async with serving(counter):
+        counter.head.place()
+        answer = await counter.scan()
+    assert answer["outcome"] == "committed"
+    assert counter.chips == [ChipRead(None, Reason("chip.timed_out"))]
+    assert antenna.stopped.is_set()
+
+
+async def test_pulling_the_document_leaves_the_chip_at_once() -> None:
+    antenna = FakeAntenna(None)
+    counter = Counter(dataclasses.replace(LIMITS, chip_s=5.0), antenna)
+    async with serving(counter):
+        counter.head.place()
+        scanning = asyncio.create_task(counter.scan())
+        await counter.until(lambda: antenna.reading)
+        counter.head.remove()
+        answer = await scanning
+    assert (answer["outcome"], answer["reason"]["code"]) == ("aborted", "inspection.removed_early")
+    assert antenna.stopped.is_set()
+    assert counter.chips == []
+
+
+async def test_a_chip_reader_that_is_gone_keeps_no_counter_closed() -> None:
+    antenna = FakeAntenna(ChipRead(None, Reason("chip.reader_gone")))
+    antenna.gone = True
+    counter = Counter(dataclasses.replace(LIMITS, chip_s=2.0), antenna)
+    async with serving(counter):
+        counter.head.place()
+        assert (await counter.scan())["outcome"] == "committed"
+        assert counter.station.devices_gone == {"chip"}

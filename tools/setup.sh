@@ -77,6 +77,8 @@ missing_packages() {
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
         command -v strace >/dev/null || echo strace
+        # Somebody else's card side to test PACE against.
+        ldconfig -p | grep -q libeac.so.3 || echo libeac3
     fi
 }
 

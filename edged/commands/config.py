@@ -44,13 +44,21 @@ socket = "/run/edged/glass.sock"
 [reading]
 frames = 3                          # pictures of a side at most: more than one only when the first isn't sure
 
+# A contactless PC/SC reader under the window. Without this section no chip is read, and every verdict says so.
+[chip_reader]
+driver = "pcsc"
+# reader = "Contactless"            # part of its name, where there are several: `edged chip read --list`
+trust = "/var/lib/edged/trust"      # what `edged trust import` fills; without it no chip is proved genuine
+bac_after_failed_pace = false       # true: read on with BAC where PACE is offered and fails; the failure is told anyway
+
 [clock]
 require_synchronised = true         # without a synchronised clock, expiry is undetermined
 
 # How much each check counts. A scene that isn't named here has the built-in weights.
 [scenes.hotel]
 mandatory = ["document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry"]
-optional = ["chip", "face_match", "registry"]
+optional = ["face_match", "registry"]
+conditional = ["chip"]              # mandatory for a document whose chip answers
 
 # Recipients: organisations, each with what it may know. A claim that isn't named is dropped.
 [audiences.central]

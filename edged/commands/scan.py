@@ -85,6 +85,11 @@ def progress(event: Mapping[str, Any], lang: str) -> str | None:
             return messages.text(f"indication.{event['indication']}", lang)
         case "advice":
             return messages.reason(msgspec.convert(event["reason"], Reason), lang)
+        case "stage" if event["stage"] == "chip_select":
+            return messages.text("chip.being_read", lang)
+        case "chip" if event["file"] == "DG2" and event["total"]:
+            share = 100 * event["octets"] // event["total"]
+            return messages.text("chip.portrait_read", lang, percent=share)
         case _:
             return None
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from edged.core.image import MAX_BYTES, decode_image
+from edged.drivers._unix_sockets import is_socket
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     ButtonPressed,
@@ -71,7 +72,7 @@ class SimulatedGlass:
         """Listen on the socket; it is readable by this user alone. Raises `StateError` when there can't be one."""
         try:
             self._socket.parent.mkdir(parents=True, exist_ok=True)
-            if _is_socket(self._socket):
+            if is_socket(self._socket):
                 self._socket.unlink()  # left by a daemon that was killed
             self._server = await asyncio.start_unix_server(
                 self._serve, path=str(self._socket), limit=MAX_COMMAND_BYTES
@@ -167,17 +168,6 @@ class SimulatedGlass:
                 pass
             case _:
                 raise KeyError("do")
-
-
-def _is_socket(path: Path) -> bool:
-    """Whether a socket is there; False for nothing. Raises `FileExistsError` for anything else: it isn't ours."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISSOCK(mode):
-        raise FileExistsError(path)
-    return True
 
 
 def _known(device: str) -> str:

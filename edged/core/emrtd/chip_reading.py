@@ -35,7 +35,8 @@ class ChipReading(Identity):
         checks: what can be said without trust data: `chip_access`, `chip_authentication` where the chip has it.
             They count only when passive authentication holds, which `edged.core.emrtd.judging` sees to.
         files: octets of every file that was read to its end, exactly as read.
-        unread: files that should have been read and were not, and why.
+        unread: files that should have been read and were not, and why. DG15 is here although it was read when its
+            key couldn't be asked for a signature.
         challenge: active authentication, None when it was not done.
         aborted: why the reading ended before its time (the card was taken away, too slow), None when it didn't.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd import tlv
-from edged.core.emrtd.files import ElementaryFile
 from edged.core.layout_tables import ANY
 from edged.core.layouts import LAYOUTS, CheckRule, MrzFormat
 from edged.core.mrz import parse_mrz
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from edged.core.mrz import Mrz
 
+_FILE: Final = 0x61
 _MRZ: Final = 0x5F1F
 _LINES: Final = {90: 30, 88: 44, 72: 36, 30: 30}
 """Characters a line, by those of the whole MRZ (TD1 and the PRC's cards, TD3, TD2, a permit's printed line alone)."""
@@ -86,30 +86,32 @@ def parse_dg1(dg1: bytes | memoryview, *, today: datetime.date) -> ChipMrz:
     return ChipMrz(parse_mrz(lines, today=today))
 
 
-def compare_mrz(chip: ChipMrz, printed: Mrz, *, printed_is_sure: bool) -> Check:
-    """The check `chip_mrz`: whether the chip holds the MRZ that is printed (Doc 9303-10 §4.7.1).
+def read_dg1(dg1: bytes | memoryview, *, today: datetime.date) -> Mrz:
+    """The MRZ in DG1 alone. Raises as `parse_dg1` does."""
+    return parse_dg1(dg1, today=today).mrz
+
+
+def compare_mrz(chip: Mrz, printed: Mrz, *, printed_is_sure: bool) -> Check:
+    """The check `chip_mrz`: whether the chip holds the MRZ that is printed.
 
     Its reasons name the fields that differ. A printed MRZ that was read without confidence (`printed_is_sure` is
     False) may be misread: what differs is `undetermined` then.
     """
     bad = Result.FAILED if printed_is_sure else Result.UNDETERMINED
-    if chip.mrz.format is not printed.format:
+    if chip.format is not printed.format:
         return Check("chip_mrz", bad, (Reason("chip.mrz_other_kind"),))
-    code = "chip.mrz_differs" if printed_is_sure else "chip.mrz_differs_unsure"
-    fields = _differing(chip.mrz.format, "".join(chip.mrz.lines.reveal()), "".join(printed.lines.reveal()))
+    fields = _differing(chip.format, "".join(chip.lines.reveal()), "".join(printed.lines.reveal()))
     if not fields:
         return Check("chip_mrz", Result.SUCCESSFUL)
+    code = "chip.mrz_differs" if printed_is_sure else "chip.mrz_differs_unsure"
     return Check("chip_mrz", bad, tuple(Reason(code, {"field": field}) for field in fields))
 
 
 def _text(dg1: memoryview) -> str:
-    if len(dg1) in _LINES:  # bare: 61, the file's tag, is no character of an MRZ
-        octets = dg1
-    else:
-        assert ElementaryFile.DG1.tag is not None
-        octets = tlv.only(dg1, ElementaryFile.DG1.tag, _WHAT)
-        if len(octets) not in _LINES:
-            octets = tlv.only(octets, _MRZ, _WHAT)
+    octets = dg1
+    for tag in (_FILE, _MRZ):  # neither begins with a character of an MRZ
+        if tlv.read_header(octets, _WHAT)[0] == tag:
+            octets = tlv.only(octets, tag, _WHAT)
     text = bytes(octets[:91]).decode("latin-1")
     if len(text) not in _LINES:
         raise DecodeError(_WHAT, "dg1.malformed")

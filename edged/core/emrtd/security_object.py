@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edged.core.emrtd import tlv
+from edged.core.emrtd import der, tlv
 from edged.core.emrtd.files import ElementaryFile, data_group
 from edged.errors import DecodeError
 from edged.identity import withheld
@@ -32,13 +32,6 @@ _HASHES: Final = {
     "2.16.840.1.101.3.4.2.2": "sha384",
     "2.16.840.1.101.3.4.2.3": "sha512",
 }
-_MAX_OID_OCTETS: Final = 32
-"""Longer than any object identifier of a hash."""
-
-_INTEGER: Final = 0x02
-_OCTET_STRING: Final = 0x04
-_OID: Final = 0x06
-_SEQUENCE: Final = 0x30
 _WHAT: Final = "sod"
 
 
@@ -76,12 +69,16 @@ def parse_security_object(content: bytes | memoryview) -> SecurityObject:
     """
     if len(content) > MAX_SOD_BYTES:
         raise DecodeError(_WHAT, "sod.malformed")
-    parts = list(tlv.iterate(tlv.only(content, _SEQUENCE, _WHAT), _WHAT))
-    if not 3 <= len(parts) <= 4 or [part.tag for part in parts[:3]] != [_INTEGER, _SEQUENCE, _SEQUENCE]:
+    parts = list(tlv.iterate(tlv.only(content, der.SEQUENCE, _WHAT), _WHAT))
+    if not 3 <= len(parts) <= 4 or [part.tag for part in parts[:3]] != [
+        der.INTEGER,
+        der.SEQUENCE,
+        der.SEQUENCE,
+    ]:
         raise DecodeError(_WHAT, "sod.malformed")
     version = _small(parts[0].value)
     # Parameters are NULL, or absent: both are about.
-    hash_oid = _dotted(tlv.read_one(parts[1].value, _WHAT))
+    hash_oid = der.oid(tlv.read_one(parts[1].value, _WHAT), _WHAT)
     hash_name = _HASHES.get(hash_oid)
     hashes = _hashes(parts[2].value, hash_name)
     versions = _versions(parts[3]) if len(parts) == 4 else (None, None)
@@ -103,8 +100,10 @@ def sod_content(ef_sod: bytes | memoryview) -> bytes:
     """
     from asn1crypto import cms, core
 
+    from edged.core.emrtd.asn1 import guarded
+
     data = bytes(signed_data_of_sod(ef_sod))
-    try:
+    with guarded(_WHAT, "sod.malformed"):
         info = cms.ContentInfo.load(data, strict=True)
         if info["content_type"].native != "signed_data":
             raise DecodeError(_WHAT, "sod.malformed")
@@ -114,10 +113,6 @@ def sod_content(ef_sod: bytes | memoryview) -> bytes:
             content = content.parse(core.OctetString)
         octets = isinstance(content, core.OctetString | core.ParsableOctetString)
         found = bytes(content) if octets else None
-    except DecodeError:
-        raise
-    except Exception:  # noqa: BLE001  # asn1crypto lets whatever it stumbles over out
-        raise DecodeError(_WHAT, "sod.malformed") from None
     if found is None:
         raise DecodeError(_WHAT, "sod.malformed")
     if kind not in LDS_SECURITY_OBJECT:
@@ -146,7 +141,7 @@ def _hashes(value: memoryview, hash_name: str | None) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     for entry in tlv.iterate(value, _WHAT):
         pair = list(tlv.iterate(entry.value, _WHAT))
-        if entry.tag != _SEQUENCE or [part.tag for part in pair] != [_INTEGER, _OCTET_STRING]:
+        if entry.tag != der.SEQUENCE or [part.tag for part in pair] != [der.INTEGER, der.OCTET_STRING]:
             raise DecodeError(_WHAT, "sod.malformed")
         number, digest = _small(pair[0].value), bytes(pair[1].value)
         if data_group(number) is None:
@@ -163,7 +158,7 @@ def _hashes(value: memoryview, hash_name: str | None) -> dict[int, bytes]:
 
 def _versions(info: tlv.DataObject) -> tuple[str, str]:
     parts = list(tlv.iterate(info.value, _WHAT))
-    if info.tag != _SEQUENCE or len(parts) != 2:
+    if info.tag != der.SEQUENCE or len(parts) != 2:
         raise DecodeError(_WHAT, "sod.malformed")
     lds, unicode = (digits(part.value, _WHAT, "sod.malformed") for part in parts)
     return lds, unicode
@@ -181,17 +176,3 @@ def _small(value: memoryview) -> int:
     if not 1 <= len(value) <= 2:
         raise DecodeError(_WHAT, "sod.malformed")
     return int.from_bytes(value, "big", signed=True)
-
-
-def _dotted(oid: tlv.DataObject) -> str:
-    """An object identifier (X.690 §8.19)."""
-    if oid.tag != _OID or not 1 <= len(oid.value) <= _MAX_OID_OCTETS or oid.value[-1] & 0x80:
-        raise DecodeError(_WHAT, "sod.malformed")
-    arcs, arc = [], 0
-    for octet in oid.value:
-        arc = arc << 7 | octet & 0x7F
-        if not octet & 0x80:
-            arcs.append(arc)
-            arc = 0
-    first = min(arcs[0] // 40, 2)
-    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))

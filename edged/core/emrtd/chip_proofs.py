@@ -1,0 +1,140 @@
+"""Is it the chip that was issued, and not a copy of its files? What has to be asked while it is there.
+
+Chip authentication is decided here (Doc 9303-11 §6.2, §4.4.3.5), active authentication only asked for (§6.1). Either
+counts only when passive authentication holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edged.core.emrtd.apdu import (
+    INTERNAL_AUTHENTICATE,
+    MAX_SHORT_NE,
+    OK,
+    WRONG_LENGTH,
+    Command,
+)
+from edged.core.emrtd.chip_authentication import authenticate_chip, choose_chip_authentication
+from edged.core.emrtd.chip_reading import Challenge
+from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.pace_mapping import CamData, verify_cam
+from edged.core.emrtd.security_infos import read_card_security, read_dg14
+from edged.core.emrtd.session import select_command, short_room
+from edged.errors import ChipError, ChipGoneError, ChipOverrunError, DecodeError
+from edged.verdict import Check, Reason, Result
+
+if TYPE_CHECKING:
+    from edged.core.emrtd.chip_authentication import ChipAuthenticationChoice
+    from edged.core.emrtd.domains import Draw
+    from edged.core.emrtd.file_reading import FileReader
+    from edged.core.emrtd.session import Session
+    from edged.core.emrtd.steps import Exchange
+
+CHECK: Final = "chip_authentication"
+NONCE_OCTETS: Final = 8
+"""Doc 9303-11 §6.1.2.2: RND.IFD."""
+LONG_ANSWER: Final = 1024
+"""Octets expected where a signature needs a long answer: 8192 bits. 65536 makes some chips answer nothing at all."""
+_LEAST_LOST: Final = 8
+"""A signature so much shorter than its modulus was cut off: no chip leaves out that many leading zeros."""
+MAX_KEY_IN_SHORT: Final = 200
+"""Octets of a public key that a protected short command has room for; numbers of 2048 bits need a long one."""
+
+
+def judge_cam(cam: CamData, card_security: bytes) -> Check:
+    """Chip authentication as PACE's mapping did it, against the keys in EF.CardSecurity."""
+    try:
+        proven = verify_cam(cam, read_card_security(card_security).infos)
+    except DecodeError as error:
+        return undetermined(error)
+    return Check(CHECK, Result.SUCCESSFUL) if proven else _failed("chip.cam_failed")
+
+
+def undetermined(error: ChipError | DecodeError) -> Check:
+    """What couldn't be found out."""
+    return Check(CHECK, Result.UNDETERMINED, (Reason(error.code, dict(error.params)),))
+
+
+def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exchange[Check | None]:
+    """Chip authentication, None where DG14 has no key for it; the session goes on with the keys agreed on.
+
+    `long`: whether long commands can be sent. When it fails the session may be lost.
+    """
+    try:
+        choice = choose_chip_authentication(read_dg14(dg14))
+    except DecodeError as error:
+        return undetermined(error)
+    if choice is None:
+        return None
+    needs_long = len(choice.key.public) > MAX_KEY_IN_SHORT
+    if needs_long and not long:
+        return undetermined(ChipError("chip.needs_long_commands"))
+    try:
+        yield from _agree(session, choice, draw)
+    except (ChipGoneError, ChipOverrunError):
+        raise
+    except DecodeError as error:
+        return undetermined(error)
+    except ChipError as error:
+        if needs_long and error.sw == WRONG_LENGTH:
+            return undetermined(ChipError("chip.needs_long_commands"))
+        if error.code.startswith("sm."):
+            return _failed("chip.ca_not_proven")
+        return _failed(error.code) if error.code == "chip.ca_failed" else undetermined(error)
+    return Check(CHECK, Result.SUCCESSFUL)
+
+
+def _agree(session: Session, choice: ChipAuthenticationChoice, draw: Draw) -> Exchange[None]:
+    """New keys, and the first exchange under them, which is the proof (§6.2.4). Raises `ChipError`."""
+    session.secure((yield from session.through(authenticate_chip(choice, draw))))
+    yield from session.send(select_command(ElementaryFile.DG14))
+    if not session.in_step:  # answered in clear: by whoever
+        session.abandon()
+        raise ChipError("sm.unprotected")
+
+
+def _failed(code: str) -> Check:
+    return Check(CHECK, Result.FAILED, (Reason(code),))
+
+
+def challenge_chip(
+    session: Session, reader: FileReader, dg15: bytes, draw: Draw
+) -> Exchange[Challenge | Reason]:
+    """Active authentication as it goes over the wire (§6.1.2.2), or why there is none; whoever has the key verifies it.
+
+    A signature that doesn't fit a short answer is asked for in a long one first, where long ones pass: some chips cut
+    it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost and can't be
+    opened again.
+    """
+    nonce = draw.octets(NONCE_OCTETS)
+    octets = signature_octets(dg15)
+    needs_long = octets > short_room(session)
+    outcome: Challenge | Reason = Reason("chip.needs_long_answers")
+    for ne in [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]:
+        try:
+            response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
+        except (ChipGoneError, ChipOverrunError):
+            raise
+        except ChipError as error:
+            outcome = Reason(error.code, dict(error.params))
+            if session.lost:
+                yield from reader.recover(error)
+            continue
+        if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
+            return Challenge(nonce, response.data, OK)
+        if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
+            outcome = Challenge(nonce, None, response.sw)
+    return outcome
+
+
+def signature_octets(dg15: bytes) -> int:
+    """How long a signature with this key is: that of an RSA modulus, 0 where it is short anyway or not known."""
+    from edged.core.emrtd.public_keys import RsaKey, parse_public_key
+    from edged.core.emrtd.wrapped import public_key_of_dg15
+
+    try:
+        key = parse_public_key(public_key_of_dg15(dg15), "dg15")
+    except DecodeError:
+        return 0
+    return (key.bits + 7) // 8 if isinstance(key, RsaKey) else 0
