@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.core.emrtd.access_keys import key_of_mrz
-from edged.core.emrtd.apdu import MAX_EXTENDED_NE
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
@@ -94,7 +93,7 @@ class Antenna:
             return ChipRead(None, self._chip.trouble or Reason("chip.not_found"))
         plan = ReadPlan(
             key,
-            extended=MAX_EXTENDED_NE if self._chip.max_apdu is None else self._chip.max_apdu,
+            max_apdu=self._chip.max_apdu,
             bac_after_failed_pace=self._settings.bac_after_failed_pace,
             wanted=WANTED if self._settings.portrait else WANTED - {ElementaryFile.DG2},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import NamedTuple
 
 from edged.core.emrtd.access_keys import AccessKey
@@ -35,7 +36,9 @@ PASSPORT = (
 )
 
 
+@cache
 def office(seed: str = "tests") -> Office:
+    """One office for all tests: making RSA keys is slow."""
     return Office("UT", on=ON, seed=seed)
 
 
@@ -128,6 +131,7 @@ def laid(profile: Profile, fault: str | None = None, at: Office | None = None) -
     return (at or office()).lay(profile, PASSPORT, Injected.parse(fault) if fault else None)
 
 
+@cache
 def anchors(of: Office) -> TrustAnchors:
     given = of.trust()
     return TrustAnchors(

@@ -133,7 +133,7 @@ class State:
         certificate = self._certificate(
             signer,
             name,
-            by=self.csca.signer,
+            by=forged_by or self.csca.signer,
             issuer=self._csca_name,
             validity=validity,
             extensions=extensions,

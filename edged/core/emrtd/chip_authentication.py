@@ -93,8 +93,8 @@ def choose_chip_authentication(infos: SecurityInfos) -> ChipAuthenticationChoice
 def authenticate_chip(choice: ChipAuthenticationChoice, draw: Draw = SECRETS) -> Exchange[SessionKeys]:
     """Agree on new session keys; the caller protects the commands with the old ones and then takes these.
 
-    Raises `ChipError` ("chip.ca_failed") when the chip refuses. A chip without the private key goes through here
-    all the same: see the module.
+    Raises `ChipError` ("chip.ca_failed") when the chip refuses, `DecodeError` when its key gives no secret. A chip
+    without the private key goes through here all the same: see the module.
     """
     domain = choice.key.domain
     pair = domain.generate(draw)
