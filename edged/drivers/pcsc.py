@@ -32,7 +32,7 @@ LOOK_AGAIN_MS: Final = 2000
 RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to reach pcscd; the last one repeats. systemd starts it again within a second."""
 
-STOP_AGAIN_S: Final = 0.05
+STOP_AGAIN_S: Final = 0.01
 """A cancellation that comes before the wait it is meant for is lost; it is repeated this often."""
 
 STOP_S: Final = 2.0
