@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 from edged import log
 from edged.drivers._chip_worker import DEVICE, ChipWorker
 from edged.drivers._pcsc_api import Context, PcscLink, ReaderState, scard
-from edged.drivers._pcsc_names import choose, is_virtual
+from edged.drivers._pcsc_names import choose, is_sam, is_virtual
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import ChipEvent, ChipPlaced, ChipRemoved, DeviceBack, DeviceGone
 from edged.uplink.envelope import MAX_OPAQUE, Provenance
@@ -32,7 +32,7 @@ LOOK_AGAIN_MS: Final = 2000
 RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to reach pcscd; the last one repeats. systemd starts it again within a second."""
 
-STOP_AGAIN_S: Final = 0.05
+STOP_AGAIN_S: Final = 0.01
 """A cancellation that comes before the wait it is meant for is lost; it is repeated this often."""
 
 STOP_S: Final = 2.0
@@ -55,6 +55,38 @@ class Seen(NamedTuple):
     state: ReaderState | None
     trouble: Reason | None
     max_apdu: int | None = None
+
+
+class Reader(NamedTuple):
+    """One reader as a technician looks at it.
+
+    Attributes:
+        name: what to configure, or a part of it.
+        kind: "used" (it would be chosen now), "free", or "sam" (never used: the slot of a security module).
+        card_present: whether a card lies on it.
+        max_apdu: see `edged.drivers.Chip`.
+        simulated: whether it is made of software.
+    """
+
+    name: str
+    kind: str
+    card_present: bool
+    max_apdu: int | None
+    simulated: bool
+
+
+def list_readers(wanted: str = "") -> tuple[Reader, ...]:
+    """All readers that are plugged in. Blocks for some milliseconds. Raises `DeviceError`, as `PcscChip` tells it."""
+    with Context() as context:
+        names = context.readers()
+        chosen = choose(names, wanted)
+        found = []
+        for name in names:
+            kind = "used" if name == chosen else "sam" if is_sam(name) else "free"
+            state = context.wait(len(names), name, 0, 0)
+            present = state is not None and state.present
+            found.append(Reader(name, kind, present, context.max_apdu(name), is_virtual(name)))
+        return tuple(found)
 
 
 class _Watcher:
