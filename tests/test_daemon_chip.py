@@ -94,6 +94,9 @@ async def test_a_genuine_chip_a_copy_and_none_at_all(tmp_path: Path) -> None:
         name for name, (_, result, _) in checks(genuine).items() if result == "successful"
     }
     assert {"chip_select", "chip_access", "chip_data", "chip_portrait", "chip"} <= set(genuine["stages"])
+    assert set(genuine["chip_ms"]) == {"select", "access", "data", "authentication", "portrait"}
+    assert sum(genuine["chip_ms"].values()) <= genuine["stages"]["chip"]
+    assert none["chip_ms"] == {}
     assert copied["verdict"]["result"] == "failed"
     assert checks(copied)["chip"][2][0] == "chip.ca_not_proven"
     assert none["verdict"]["result"] == "successful", (
