@@ -89,8 +89,8 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ('socket = "/run/edged/glass.sock"', "", "head.socket: required by head.driver = simulated"),
         (
             'conditional = ["chip"]',
-            'conditional = ["card_number"]',
-            "scenes.hotel.conditional: card_number: evidence that never decides",
+            'conditional = ["optical_security"]',
+            "scenes.hotel.conditional: optical_security: evidence that never decides",
         ),
         (
             'conditional = ["chip"]',
