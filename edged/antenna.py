@@ -17,7 +17,7 @@ from edged.verdict import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edged.config import ChipSettings
+    from edged.config import ChipReaderSettings
     from edged.core.reading import PageReading
     from edged.drivers import Chip
 
@@ -36,7 +36,9 @@ _TELL_OCTETS: Final = 2048
 class Antenna:
     """Reads the chip of the document in the window. `tell` hears of phases and octets; nothing it hears is identity."""
 
-    def __init__(self, chip: Chip, settings: ChipSettings, tell: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, chip: Chip, settings: ChipReaderSettings, tell: Callable[[Mapping[str, Any]], None]
+    ) -> None:
         self._chip = chip
         self._settings = settings
         self._tell = tell

@@ -92,7 +92,7 @@ class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.driver == "simulated"
 
 
-class ChipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChipReaderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The chip reader, when the box has one: a contactless PC/SC reader under the window."""
 
     driver: Literal["pcsc", "simulated"]
@@ -201,7 +201,7 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_scene: str = "bank"
     timeouts: TimeoutSettings = TimeoutSettings()
     reading: ReadingSettings = ReadingSettings()
-    chip: ChipSettings | None = None
+    chip_reader: ChipReaderSettings | None = None
     """None: this box reads no chips, and says so in every verdict."""
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
@@ -288,24 +288,24 @@ def check_box(settings: BoxSettings) -> None:
         _check_audience(name, audience)
     _check_default_scene(settings)
     _check_head(settings)
-    if settings.chip is not None:
-        _check_chip(settings.chip, settings)
+    if settings.chip_reader is not None:
+        _check_chip(settings.chip_reader, settings)
 
 
-def _check_chip(chip: ChipSettings, settings: BoxSettings) -> None:
-    _check_range("chip.find_s", chip.find_s, _MIN_WAIT_S, _MAX_WAIT_S)
-    _check_range("chip.total_s", chip.total_s, chip.find_s, _MAX_WAIT_S)
+def _check_chip(chip: ChipReaderSettings, settings: BoxSettings) -> None:
+    _check_range("chip_reader.find_s", chip.find_s, _MIN_WAIT_S, _MAX_WAIT_S)
+    _check_range("chip_reader.total_s", chip.total_s, chip.find_s, _MAX_WAIT_S)
     if chip.simulated and chip.socket is None:
-        raise ConfigError("chip.socket", "config.required_by", other="chip.driver = simulated")
+        raise ConfigError("chip_reader.socket", "config.required_by", other="chip_reader.driver = simulated")
     for name, only in (("socket", "simulated"), ("reader", "pcsc")):
         if getattr(chip, name) is not None and chip.driver != only:
-            raise ConfigError(f"chip.{name}", "config.only_with", other=f"chip.driver = {only}")
+            raise ConfigError(f"chip_reader.{name}", "config.only_with", other=f"chip_reader.driver = {only}")
     for name, other in (
         ("[control] socket", settings.control.socket),
         ("[head] socket", settings.head.socket),
     ):
         if chip.socket is not None and other is not None and _same_path(chip.socket, other):
-            raise ConfigError("chip.socket", "config.same_path", other=name)
+            raise ConfigError("chip_reader.socket", "config.same_path", other=name)
 
 
 def _check_range(where: str, value: float, least: float, most: float) -> None:

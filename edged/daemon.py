@@ -44,10 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from edged.config import AudienceSettings, BoxSettings, ChipSettings
+    from edged.config import AudienceSettings, BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
-    from edged.drivers import Chip
+    from edged.drivers import Chip, Device
     from edged.trust.loading import LiveTrust
+    from edged.uplink.envelope import Provenance
     from edged.uplink.status import UplinkEvent
 
 DATABASE_FILE = "state.sqlite"
@@ -66,6 +67,8 @@ class Daemon:
         self._log = log.get("daemon")
         self._stop = asyncio.Event()
         self._floor = RELEASED
+        self._chip: Chip | None = None
+        self._devices: dict[str, Device] = {}
 
     async def run(self) -> None:
         """Start everything, serve, stop cleanly."""
@@ -79,7 +82,7 @@ class Daemon:
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
         self._thresholds = _thresholds(settings.head.optical_thresholds)
-        self._trust = _trust(settings.chip)
+        self._trust = _trust(settings.chip_reader)
         directory = settings.state.directory
         _make_private(directory)
         with StateLock(directory):
@@ -102,8 +105,12 @@ class Daemon:
         # still judge documents and keep its verdicts; who reads them checks the chain.
         if self._settings.head.simulated and not self._anchor.demo:
             raise ConfigError("head.driver", "device.demo_only")
-        if self._settings.chip is not None and self._settings.chip.simulated and not self._anchor.demo:
-            raise ConfigError("chip.driver", "device.demo_only")
+        if (
+            self._settings.chip_reader is not None
+            and self._settings.chip_reader.simulated
+            and not self._anchor.demo
+        ):
+            raise ConfigError("chip_reader.driver", "device.demo_only")
 
     def _open_state(self) -> StateDatabase:
         return StateDatabase.open(
@@ -130,12 +137,12 @@ class Daemon:
         async with AsyncExitStack() as devices:
             head = await devices.enter_async_context(SimulatedHead(glass))
             camera = await devices.enter_async_context(FileCamera(glass))
-            self._provenance = {"head": head.provenance, "camera": camera.provenance}
+            self._devices = {"head": head, "camera": camera}
             antenna = None
-            if settings.chip is not None:
-                chip = await devices.enter_async_context(_chip_reader(settings.chip))
-                self._provenance["chip"] = chip.provenance
-                antenna = Antenna(chip, settings.chip, self._publish)
+            if settings.chip_reader is not None:
+                self._chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
+                self._devices["chip"] = self._chip
+                antenna = Antenna(self._chip, settings.chip_reader, self._publish)
             timeouts = settings.timeouts
             self._station = Station(
                 head,
@@ -149,7 +156,7 @@ class Daemon:
                     timeouts.remind_s,
                     settings.reading.frames,
                     settings.reading.pause_s,
-                    None if settings.chip is None else settings.chip.total_s,
+                    None if settings.chip_reader is None else settings.chip_reader.total_s,
                 ),
                 begin_side=self._begin_side,
                 commit=self._commit,
@@ -207,6 +214,10 @@ class Daemon:
                 self._log.error("the state can't be read", exc_info=error)
             await asyncio.sleep(interval)
 
+    def _provenance(self) -> dict[str, Provenance]:
+        """Of every device, as it is now: a chip reader may have been changed for another."""
+        return {name: device.provenance for name, device in self._devices.items()}
+
     def _begin_side(self) -> Side:
         from edged.core.burst import Burst
 
@@ -218,7 +229,7 @@ class Daemon:
 
     def _admit(self, request: ScanRequest) -> str | None:
         """A verdict that nobody would receive is not worth a document's time, nor a green light."""
-        kind = kind_of(request, self._provenance)
+        kind = kind_of(request, self._provenance())
         return None if recipients(request, self._settings, kind) else "inspection.no_recipient"
 
     async def _read_clock(self) -> clock.ClockReading:
@@ -246,7 +257,7 @@ class Daemon:
                 request=request,
                 settings=self._settings,
                 clock=reading,
-                provenance=self._provenance,
+                provenance=self._provenance(),
                 pseudonyms=self._pseudonyms,
                 thresholds=self._thresholds,
                 chip=chip,
@@ -300,6 +311,17 @@ class Daemon:
         _no_parameters(params)
         return await self._station.complete()
 
+    def _chip_status(self) -> dict[str, Any] | None:
+        """The chip reader's part of the status; None without one."""
+        if self._chip is None:
+            return None
+        trouble = self._chip.trouble
+        return {
+            "present": self._chip.card_present,
+            "trouble": None if trouble is None else trouble.code,
+            "authorities": 0 if self._trust is None else len(self._trust.anchors()),
+        }
+
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
         reading = await self._read_clock()
@@ -314,6 +336,7 @@ class Daemon:
             "indication": self._station.indication.value,
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
+            "chip": self._chip_status(),
             # Counted on the disk: what the uplink knows of it is as old as its last connection.
             "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }
@@ -349,7 +372,7 @@ def _thresholds(path: Path | None) -> Thresholds | None:
         raise ConfigError("head.optical_thresholds", error.code) from error
 
 
-def _chip_reader(settings: ChipSettings) -> Chip:
+def _chip_reader(settings: ChipReaderSettings) -> Chip:
     """The driver that the configuration names; each loads only when it is asked for."""
     if settings.driver == "pcsc":
         from edged.drivers.pcsc import PcscChip
@@ -361,7 +384,7 @@ def _chip_reader(settings: ChipSettings) -> Chip:
     return SimulatedChip(settings.socket)
 
 
-def _trust(settings: ChipSettings | None) -> LiveTrust | None:
+def _trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
     """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
     if settings is None or settings.trust is None:
         return None

@@ -95,6 +95,9 @@ CHECKS = (
 )
 """Names of the checks, in the order in which they are shown."""
 
+CHIP_CHECKS = CHECKS[CHECKS.index("chip_access") : CHECKS.index("chip")]
+"""The mechanisms that `chip` sums up."""
+
 NEVER_MANDATORY = frozenset(
     ("viz_birth_date", "viz_expiry_date", "viz_document_number", "card_number", "optical_security")
 )

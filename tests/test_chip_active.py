@@ -128,6 +128,25 @@ def test_answers_that_are_no_signature(answer: bytes) -> None:
     assert judge(wrap(0x6F, spki(ec_key(60))), answer) == COPY
 
 
+def test_the_hash_is_no_part_of_the_header() -> None:
+    """A block so short that the first octet would be the header and the hash's own."""
+    key = rsa_key(1024)
+    nonce = next(
+        made for step in range(5000) if hashlib.sha1(made := step.to_bytes(8, "big")).digest()[0] == 0x6A
+    )
+    answer = raw_sign(key, hashlib.sha1(nonce).digest() + b"\xbc")
+    assert judge(wrap(0x6F, spki(key)), answer, nonce) == COPY
+    with_header = raw_sign(key, b"\x6a" + hashlib.sha1(nonce).digest() + b"\xbc")
+    assert judge(wrap(0x6F, spki(key)), with_header, nonce) == GOOD
+
+
+def test_a_signature_has_one_form_below_the_modulus() -> None:
+    key = rsa_key(1024)
+    answer = raw_sign(key, block(128, "sha1", "BC"))
+    longer = int.from_bytes(answer, "big") + key.public_key().public_numbers().n
+    assert judge(wrap(0x6F, spki(key)), longer.to_bytes(129, "big")) == COPY
+
+
 def test_odd_lengths_of_the_modulus() -> None:
     key = rsa_key(1028, exponent=3)
     dg15 = wrap(0x6F, spki(key))

@@ -89,6 +89,8 @@ def test_what_a_name_shows_is_printable_and_bounded() -> None:
     assert shown.text.startswith("CN=a?[31m?x")
     assert len(shown.text) < 200
     assert shown.country is None
+    posing = read_name(sequence(attribute("2.5.4.6", 0x0C, b"XX: all is well, let the holder pass")))
+    assert posing.country is None, "it would be shown to a clerk"
     with pytest.raises(DecodeError, match=r"pki\.malformed"):
         read_name(sequence(*[attribute("2.5.4.3", 0x0C, b"a")] * 40))
 

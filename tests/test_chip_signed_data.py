@@ -154,7 +154,14 @@ def test_attributes_that_do_not_belong_to_the_content() -> None:
 
 def test_two_digests_leave_no_choice() -> None:
     other = attribute("1.2.840.113549.1.9.4", core.OctetString(bytes(32)).dump())
-    for edit in (lambda given: [*given, other], lambda given: [other, *given]):
+    oid = core.ObjectIdentifier("1.2.840.113549.1.9.4").dump()
+    both = sequence(oid, wrap(0x31, core.OctetString(bytes(32)).dump(), core.OctetString(bytes(32)).dump()))
+    for edit in (
+        lambda given: [*given, other],
+        lambda given: [other, *given],
+        lambda given: [given[0], both],
+        lambda given: [given[0], sequence(oid, wrap(0x31))],
+    ):
         with pytest.raises(DecodeError, match=r"pki\.malformed"):
             find(made(edit=edit))
 

@@ -14,7 +14,12 @@ from edged import specimens
 from edged.core.emrtd import tlv
 from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.dg1 import read_dg1
+from edged.core.emrtd.dg11 import parse_dg11
+from edged.core.emrtd.dg12 import parse_dg12
+from edged.core.emrtd.ef_com import com_against_sod, parse_com
 from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.portrait_file import decode_portrait, find_portrait
+from edged.core.emrtd.security_object import security_object_of_sod
 from edged.emulator import issuing, portraits
 from edged.emulator.data_groups import dg2
 from edged.emulator.faults import Fault, Injected
@@ -217,6 +222,21 @@ def test_a_portrait_is_drawn_as_heavy_as_a_real_one() -> None:
         assert 10_000 < len(picture) <= portraits.OCTETS
         assert portraits.draw("somebody else", jpeg_2000=jpeg_2000) != picture
         assert picture in dg2(picture, portraits.SIZE)
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_the_files_of_every_kind_can_be_read(name: str) -> None:
+    """By the product's own parsers: portrait, lists of data groups, details."""
+    files = office().personalise(profiles()[name], PASSPORT).files
+    portrait = find_portrait(files[ElementaryFile.DG2])
+    assert decode_portrait(portrait).shape[:2] == (portrait.height, portrait.width) == (480, 360)
+    signed = security_object_of_sod(files[ElementaryFile.SOD])
+    assert com_against_sod(parse_com(files[ElementaryFile.COM]), signed) == ()
+    if profiles()[name].extras:
+        assert parse_dg11(files[ElementaryFile.DG11]).unreadable == ()
+        details = parse_dg12(files[ElementaryFile.DG12])
+        assert details.unreadable == ()
+        assert details.issue_date == ON
 
 
 def test_certificates_say_what_they_are_for() -> None:

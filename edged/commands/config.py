@@ -45,7 +45,7 @@ socket = "/run/edged/glass.sock"
 frames = 3                          # pictures of a side at most: more than one only when the first isn't sure
 
 # A contactless PC/SC reader under the window. Without this section no chip is read, and every verdict says so.
-[chip]
+[chip_reader]
 driver = "pcsc"
 # reader = "Contactless"            # part of its name, where there are several: `edged chip read --list`
 trust = "/var/lib/edged/trust"      # what `edged trust import` fills; without it no chip is proved genuine

@@ -44,10 +44,11 @@ def run(args: argparse.Namespace) -> int:
     from edged.demo.present import HumanPresenter, JsonPresenter
     from edged.demo.show import Plan
     from edged.specimens import FIXED_TODAY, load_folder, shipped
+    from edged.specimens.chips import with_chips
 
     own = args.documents is not None
     plan = Plan(
-        specimens=load_folder(args.documents) if own else shipped(),
+        specimens=load_folder(args.documents) if own else (*shipped(), *with_chips()),
         fixed_today=None if own else FIXED_TODAY,
         lang=args.lang,
         kill=tuple(args.kill),

@@ -40,5 +40,9 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         said.append(say("cli.status_refused", refused=uplink["refused"]))
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
+    if (chip := status["chip"]) is not None:
+        said.append(say("cli.status_authorities", authorities=chip["authorities"]))
+        if chip["trouble"]:
+            said.append(say(chip["trouble"]))
     said.extend(say("cli.status_device_gone", device=device) for device in status["devices_gone"])
     return said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from edged.demo.leash import leashed
 from edged.errors import CodedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 STOP_TIMEOUT_S = 20.0
@@ -30,7 +31,8 @@ class PartyError(CodedError):
 class Party:
     """A process of the `edged` command, with its log file.
 
-    `command` is how the `edged` command is started.
+    `command` is how the `edged` command is started, `environment` is added to this process's own; `order` sends a
+    line to one that `takes_orders`.
 
     Attributes:
         name: what the demo calls it.
@@ -44,6 +46,8 @@ class Party:
         log: Path,
         *,
         command: Sequence[str] = EDGED,
+        environment: Mapping[str, str] | None = None,
+        takes_orders: bool = False,
         on_line: Callable[[dict[str, Any]], None] | None = None,
         on_restart: Callable[[str], None] | None = None,
     ) -> None:
@@ -51,6 +55,8 @@ class Party:
         self.restarts = 0
         self._arguments = (*command, *arguments)
         self._log = log
+        self._environment = environment
+        self._takes_orders = takes_orders
         self._on_line = on_line
         self._on_restart = on_restart
         self._process: asyncio.subprocess.Process | None = None
@@ -93,6 +99,18 @@ class Party:
             await asyncio.wait([self._watching])
         return self._process.returncode
 
+    async def order(self, **order: Any) -> None:
+        """Send it one line of JSON. Raises `PartyError` when it doesn't listen."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            await self._process.stdin.drain()
+        except ConnectionError as error:
+            raise PartyError(
+                "demo.party_silent", party=f"demo.party_{self.name}", log=str(self._log)
+            ) from error
+
     def _is_stopping(self) -> bool:
         return self._stopping
 
@@ -105,10 +123,11 @@ class Party:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *leashed(self._arguments),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if self._takes_orders else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if self._on_line else log,
                 stderr=log,
                 limit=_MAX_LINE,
+                env=None if self._environment is None else {**os.environ, **self._environment},
                 start_new_session=True,  # Ctrl-C on the terminal is for the demo, which stops all in order
             )
 

@@ -12,7 +12,7 @@ import msgspec
 
 from edged import messages
 from edged.config import environment
-from edged.verdict import NEVER_MANDATORY, Reason
+from edged.verdict import CHIP_CHECKS, NEVER_MANDATORY, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +79,7 @@ class Shown:
     outcome: str = ""
     result: str | None = None
     reason: str | None = None
+    chip_reason: str | None = None
     format: str | None = None
     checks: dict[str, str] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
@@ -226,27 +227,34 @@ class HumanPresenter:
         )
 
     def _checks(self, checks: Sequence[Mapping[str, Any]]) -> None:
-        counted = [check for check in checks if check["check_class"] != "evaluatory"]
-        self._print(
-            "      "
-            + "  ".join(
-                self._paint(
-                    f"{_MARKS[check['result']]} {self._say('check_name.' + check['name'])}", check["result"]
-                )
-                for check in counted
-            )
-        )
+        self._marked([check for check in checks if check["check_class"] != "evaluatory"])
+        of_chip = [check for check in checks if check["name"] in CHIP_CHECKS]
+        if of_chip:
+            self._marked(of_chip)
         said = set()
         for check in checks:
             if check["result"] in ("successful", "not_supported"):
                 continue
             if check["result"] == "undetermined" and check["name"] in NEVER_MANDATORY:
                 continue  # common, and without the check's name beside it the sentence would mislead
+            if check["name"] == "chip" and check["check_class"] != "mandatory":
+                continue  # the document has none
             for reason in check.get("reasons", ()):
                 sentence = messages.reason(msgspec.convert(reason, Reason), self._lang)
                 if sentence not in said:
                     said.add(sentence)
                     self._print(f"      {sentence}")
+
+    def _marked(self, checks: Sequence[Mapping[str, Any]]) -> None:
+        self._print(
+            "      "
+            + "  ".join(
+                self._paint(
+                    f"{_MARKS[check['result']]} {self._say('check_name.' + check['name'])}", check["result"]
+                )
+                for check in checks
+            )
+        )
 
     def verified(self, partner: str, verdict: Mapping[str, Any]) -> None:
         """See `Presenter`."""

@@ -54,6 +54,11 @@ class Plan:
     """Whether to end with a practice scan, which partners must never see."""
     watch: bool = False
 
+    @property
+    def chips(self) -> bool:
+        """Whether any document has a chip."""
+        return any(specimen.chip is not None for specimen in self.specimens)
+
 
 class Show:
     """One run of the demo in `directory`."""
@@ -72,6 +77,7 @@ class Show:
             fixed_today=plan.fixed_today,
             on_verdict=self._on_verdict,
             on_restart=lambda party: self._note_party("demo.restarted", party),
+            chips=plan.chips,
         )
 
     def stop(self) -> None:
@@ -84,6 +90,8 @@ class Show:
         async with self._stage:
             self._control = await self._connect()
             self._presenter.listening(self._stage.places)
+            if self._stage.chip is not None and self._stage.chip.missing is not None:
+                self._presenter.note("demo.chip_simulated", reason=self._stage.chip.missing)
             await self._documents()
             if self._plan.practice and self._plan.specimens:
                 await self._practise(self._plan.specimens[0])
@@ -164,6 +172,7 @@ class Show:
         async with Hand(self._stage.glass) as hand:
             await hand.remove()  # what an attempt left there that the box's death cut short
             await self._until_ready()
+            await self._lay_chip(specimen)
             await hand.place(specimen.sides)
             turned = 0
             scanning = asyncio.ensure_future(
@@ -191,6 +200,26 @@ class Show:
                 await asyncio.gather(scanning, return_exceptions=True)
             await hand.remove()
             return answer
+
+    async def _lay_chip(self, specimen: Specimen) -> None:
+        """Lay down the document's chip, or take away the last one's, and wait until the box sees it so."""
+        chip = self._stage.chip
+        if chip is None:
+            return
+        await chip.lift()
+        await self._until_chip(present=False)
+        if specimen.chip is not None:
+            await chip.lay(specimen.chip)
+            await self._until_chip(present=True)
+
+    async def _until_chip(self, *, present: bool) -> None:
+        """Wait until the box sees a chip, or sees none: a PC/SC service looks a few times a second."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                while (await self._control.call("status"))["chip"]["present"] != present:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise PartyError("demo.party_silent", party="demo.party_chip", log=str(self._box_log)) from error
 
     async def _events_before(self, answer: asyncio.Future[Any]) -> AsyncIterator[dict[str, Any]]:
         """Events of the box until `answer` is there and all that came before it is told.
@@ -305,6 +334,14 @@ def _record(shown: Shown, answer: dict[str, Any]) -> None:
     if answer["verdict"] is not None:
         shown.result = answer["verdict"]["result"]
         shown.checks = {check["name"]: check["result"] for check in answer["verdict"]["checks"]}
+        shown.chip_reason = next(
+            (
+                check["reasons"][0]["code"]
+                for check in answer["verdict"]["checks"]
+                if check["name"] == "chip" and check.get("reasons")
+            ),
+            None,
+        )
 
 
 def _differences(specimen: Specimen, shown: Shown) -> list[Difference]:
@@ -319,5 +356,7 @@ def _differences(specimen: Specimen, shown: Shown) -> list[Difference]:
     ]
     if shown.verified_by:
         compared.append(("format", expected.format, shown.format))
+    if specimen.chip is not None and specimen.chip.reason is not None:
+        compared.append(("reason", specimen.chip.reason, shown.chip_reason))
     compared.extend((name, result, shown.checks.get(name)) for name, result in expected.checks.items())
     return [Difference(name, found, wanted) for name, wanted, found in compared if found != wanted]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from edged.central.mosquitto import Access
 from edged.demo.broker import HOST, BrokerError, DemoBroker
+from edged.demo.chip import DemoChip
 from edged.demo.fleet import DemoFleet
 from edged.demo.party import EDGED, Party
 from edged.uplink.names import Role, Usage
@@ -28,6 +29,9 @@ PARTNERS = {"bank": "first-bank", "hotel": "grand-hotel"}
 _BROKER_CHECK_S = 0.2
 _BROKER_STARTS = 3
 """How often it is tried in a row: a kill may hit a broker that is just starting."""
+
+ISSUED_BEFORE = timedelta(days=30)
+"""How long before the demo's day its documents were issued: their revocation lists are fresh then."""
 
 BOX_CONFIG = """\
 version = "demo"
@@ -127,7 +131,10 @@ class Stage:
     """All parties, up between entering and leaving.
 
     `on_verdict` is called with the demo's name of a partner and what its process printed of one verdict;
-    `on_restart` with the name of a party that died and was started again.
+    `on_restart` with the name of a party that died and was started again. With `chips` the box has a chip reader.
+
+    Attributes:
+        chip: lays chips on the reader; None without one.
     """
 
     def __init__(
@@ -138,12 +145,15 @@ class Stage:
         on_verdict: Callable[[str, dict[str, Any]], None],
         on_restart: Callable[[str], None],
         box_command: Sequence[str] = EDGED,
+        chips: bool = False,
     ) -> None:
         self._box_command = box_command
         self._directory = directory
         self._on_verdict = on_verdict
         self._on_restart = on_restart
         self._fixed_today = fixed_today
+        self._chips = chips
+        self.chip: DemoChip | None = None
         self._broker_task: asyncio.Task[None] | None = None
         self._broker_leaves = asyncio.Event()
 
@@ -175,15 +185,18 @@ class Stage:
             "ca": str(self._ca),
             "collector": str(archive),
             "box": str(self.control),
+            **({} if self.chip is None else {"chip": self.chip.place}),
             **{name: str(self._directory / name) for name in PARTNERS},
         }
 
     async def __aenter__(self) -> Self:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._prepare()
+        await asyncio.to_thread(self._prepare)
         try:
             await self._start_broker()
             self._broker_task = asyncio.create_task(self._keep_broker_up(), name="watch broker")
+            if self.chip is not None:
+                await self.chip.start()
             for party in self.parties.values():
                 await party.start()
         except BaseException:
@@ -205,7 +218,7 @@ class Stage:
 
     def check(self) -> None:
         """Raise what a party was given up for, if one was."""
-        for party in self.parties.values():
+        for party in (*self.parties.values(), *(() if self.chip is None else (self.chip.party,))):
             if party.failure is not None:
                 raise party.failure
         if self._broker_task is not None and self._broker_task.done():
@@ -229,6 +242,8 @@ class Stage:
         try:
             for name in ("box", *PARTNERS, "collector"):
                 await self.parties[name].stop()
+            if self.chip is not None:
+                await self.chip.party.stop()
         finally:
             self._broker_leaves.set()
             if self._broker_task is not None:
@@ -263,6 +278,9 @@ class Stage:
         self._ca = fleet.ca
         access = Access(fleet=FLEET, collectors=(COLLECTOR,), audiences=tuple(PARTNERS.values()))
         self._broker = DemoBroker(self._directory / "broker", fleet, access, leash=True)
+        if self._chips:
+            issued = None if self._fixed_today is None else self._fixed_today - ISSUED_BEFORE
+            self.chip = DemoChip(self._home("chip"), issued=issued, on_restart=self._on_restart)
         self.parties = {
             "collector": self._collector(fleet),
             "box": self._box(fleet),
@@ -287,12 +305,14 @@ class Stage:
                 port=self._broker.port,
                 fixed=fixed,
             )
+            + ("" if self.chip is None else self.chip.config)
         )
         return Party(
             "box",
             ("run", "--config", str(config)),
             home / "log",
             command=self._box_command,
+            environment=None if self.chip is None else self.chip.environment,
             on_restart=self._on_restart,
         )
 

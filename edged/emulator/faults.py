@@ -46,13 +46,13 @@ class Fault(StrEnum):
 
     # The chip, or the way to it, misbehaves.
     WRONG_MAC = "wrong-mac"
-    """A protected response's MAC is wrong."""
+    """From a protected command on, MACs of responses are wrong."""
     UNPROTECTED = "unprotected"
-    """A protected command is answered in clear."""
+    """From a protected command on, answers come in clear."""
     LOST_SESSION = "lost-session"
-    """The chip loses its session: 6988, and rights and counter are gone."""
+    """The chip loses its session once: 6988, and rights and counter are gone."""
     WRONG_STATUS = "wrong-status"
-    """A command is answered with 6F00."""
+    """One command is answered with 6F00."""
     TRUNCATED_FILE = "truncated-file"
     """DG2 ends before the length in its header says."""
     NO_EXTENDED_LENGTH = "no-extended-length"
@@ -86,13 +86,14 @@ _USUAL: Final = {
     Fault.WRONG_MAC: 3,
     Fault.UNPROTECTED: 3,
     Fault.LOST_SESSION: 6,
-    Fault.WRONG_STATUS: 8,
+    Fault.WRONG_STATUS: 16,
     Fault.SLOW: 100,
     Fault.REMOVED: 12,
     Fault.TORN: 3000,
 }
 """Where a fault strikes unless told: the n-th (protected) command, milliseconds, octets."""
 
+_STATUS_OCTETS: Final = 2
 _GENERAL_FAILURE: Final = 0x6F00
 _VERIFICATION_FAILED: Final = 0x6300
 
@@ -172,9 +173,9 @@ class FaultyCard(Identity):
     def _faulty(self, raw: bytes, injected: Injected) -> bytes:
         protected = bool(raw) and bool(raw[0] & SECURE) and self.card.channel is not None
         self._protected += protected
-        strikes = protected and self._protected == injected.at
+        strikes = protected and self._protected >= injected.at
         match injected.fault:
-            case Fault.LOST_SESSION if strikes:
+            case Fault.LOST_SESSION if strikes and self._protected == injected.at:
                 self.card.reset()
                 return Response(b"", apdu.SM_OBJECTS_WRONG).encode()
             case Fault.WRONG_STATUS if self._commands == injected.at:
@@ -189,7 +190,7 @@ class FaultyCard(Identity):
                 finally:
                     self.card.in_clear = False
         response = self.card.answer(raw)
-        if injected.fault is Fault.WRONG_MAC and strikes:
+        if injected.fault is Fault.WRONG_MAC and strikes and len(response) > _STATUS_OCTETS:
             return response[:-3] + bytes((response[-3] ^ 0x01,)) + response[-2:]
         return response
 

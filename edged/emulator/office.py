@@ -137,9 +137,8 @@ class Office(Identity):
                 name = f"{country}-{state.generation:02}"
                 certificates.append(state.csca.der)
                 files[f"{name}.cer"] = state.csca.der
-                if country == self.country:
-                    revoked = [_revoked(kind, state) for kind in kinds if kind.authority == scheme]
-                    files[f"{name}.crl"] = state.crl(revoked)
+                revoked = [_revoked(kind, state) for kind in kinds if kind.authority == scheme]
+                files[f"{name}.crl"] = state.crl(revoked)
         first = self.state(kinds[0].authority)
         files[f"{self.country}.ml"] = first.master_list(certificates)
         return files

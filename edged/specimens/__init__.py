@@ -16,7 +16,16 @@ from edged.errors import ConfigError
 from edged.events import Light
 from edged.verdict import Result
 
-__all__ = ["FIXED_TODAY", "IMAGE_SUFFIXES", "Expected", "Specimen", "load_folder", "shipped", "under_light"]
+__all__ = [
+    "FIXED_TODAY",
+    "IMAGE_SUFFIXES",
+    "EmulatedChip",
+    "Expected",
+    "Specimen",
+    "load_folder",
+    "shipped",
+    "under_light",
+]
 
 FIXED_TODAY = date(2026, 6, 15)
 """The day on which the expectations hold: a clock that stands still decides what has expired."""
@@ -47,6 +56,18 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class EmulatedChip(msgspec.Struct, frozen=True):
+    """The chip in a document: that of the specimen `page`, of a kind and with a fault that `edged.emulator` knows.
+
+    `reason` is the first that the check of the chip must give; None where it needs none.
+    """
+
+    page: str
+    profile: str
+    fault: str | None = None
+    reason: str | None = None
+
+
 class Specimen(msgspec.Struct, frozen=True):
     """One document for the glass.
 
@@ -57,6 +78,7 @@ class Specimen(msgspec.Struct, frozen=True):
         scene: the scene to ask for with the scan.
         purpose: the purpose to give with the scan.
         expected: what must come of it; None for a user's own images.
+        chip: the emulated chip in it; None for a document without one.
     """
 
     name: str
@@ -65,6 +87,7 @@ class Specimen(msgspec.Struct, frozen=True):
     scene: str
     purpose: str
     expected: Expected | None = None
+    chip: EmulatedChip | None = None
 
 
 class _Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -103,7 +103,8 @@ def _message_holds(block: bytes, nonce: bytes) -> bool:
         return False
     digests: tuple[str, ...]
     if block[-1] == _SHORT_TRAILER:
-        digests, end = _DIGESTS, len(block) - 1  # the hash is agreed on elsewhere: SHA-1 by Doc 9303, others seen
+        # The hash is agreed on elsewhere: SHA-1 by the standard, others are seen too.
+        digests, end = _DIGESTS, len(block) - 1
     elif block[-1] == _LONG_TRAILER and block[-2] in _DIGESTS_BY_TRAILER:
         digests, end = (_DIGESTS_BY_TRAILER[block[-2]],), len(block) - 2
     else:

@@ -137,7 +137,6 @@ class Certificate:
         spki: SubjectPublicKeyInfo, DER.
         ski, aki: subject and authority key identifier, None without.
         ca: basicConstraints say that it may issue certificates; False without them.
-        path_length: of basicConstraints, None without.
         key_usage: names as in `KEY_CERT_SIGN`, None when the extension is absent or unreadable.
         extended_key_usage: object identifiers, dotted.
         document_types: document codes a document signer is for ("P", "ID"), empty without that extension.
@@ -163,7 +162,6 @@ class Certificate:
         self.ski: bytes | None = None
         self.aki: bytes | None = None
         self.ca: bool = False
-        self.path_length: int | None = None
         self.key_usage: frozenset[str] | None = None
         self.extended_key_usage: frozenset[str] = frozenset()
         self.document_types: tuple[str, ...] = ()
@@ -173,8 +171,7 @@ class Certificate:
         with suppress(*asn1.ESCAPES, KeyError):
             self.aki = AuthorityKeyType.load(found[_AKI])["key"].native
         with suppress(*asn1.ESCAPES, KeyError):
-            constraints = _BasicConstraints.load(found[_BASIC_CONSTRAINTS], strict=True)
-            self.ca, self.path_length = constraints["ca"].native, constraints["path"].native
+            self.ca = _BasicConstraints.load(found[_BASIC_CONSTRAINTS], strict=True)["ca"].native
         with suppress(*asn1.ESCAPES, KeyError):
             bits = core.BitString.load(found[_KEY_USAGE]).native
             self.key_usage = frozenset(name for name, bit in zip(_KEY_USAGES, bits, strict=False) if bit)

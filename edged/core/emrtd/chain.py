@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd.certificates import DIGITAL_SIGNATURE, KEY_CERT_SIGN
@@ -35,7 +36,7 @@ MAX_LINKS: Final = 3
 MAX_SIGNATURES: Final = 64
 """Signatures tried for one document, a few tenths of a millisecond each; the largest state has two dozen CSCAs."""
 MAX_CHAINS: Final = 4
-"""Chains looked at: the same key may be certified several times, with other dates."""
+"""Chains looked at until the dates of one fit: the same key may be certified several times, with other dates."""
 TOLERANCE: Final = timedelta(days=1)
 """States write local time as if it were UTC, and use a certificate on the day it is made."""
 _OTHER_SIGNERS: Final = "2.23.136.1.1."
@@ -108,22 +109,17 @@ def judge_signer(
     if not _may_sign(signer):
         return ChainFinding(Result.FAILED, (Reason("chip.signer_not_for_documents"),), (signer,))
     search = _Search(anchors)
-    found: list[tuple[Certificate, ...]] = []
-    for chain in search.chains((signer,)):
-        found.append(chain)
-        if len(found) == MAX_CHAINS:
-            break
-    if not found:
-        return _without_chain(signer, search)
-    revoked = next((one for chain in found for one in chain if _revoked(one, anchors)), None)
-    if revoked is not None:
-        code = "chip.signer_revoked" if revoked is signer else "chip.issuer_revoked"
-        return ChainFinding(Result.FAILED, (Reason(code),), found[0])
-    judged = [(chain, _dates(chain, signed_at, at)) for chain in found]
-    chain, wrong = next((pair for pair in judged if pair[1] is None), judged[0])
-    if wrong is not None:
-        return ChainFinding(wrong[0], (Reason(wrong[1]),), chain)
-    return ChainFinding(Result.SUCCESSFUL, tuple(_notes(chain, anchors, signed_at, at)), chain)
+    wrong: ChainFinding | None = None
+    for chain in islice(search.chains((signer,)), MAX_CHAINS):
+        revoked = next((one for one in chain if _revoked(one, anchors)), None)
+        if revoked is not None:
+            code = "chip.signer_revoked" if revoked is signer else "chip.issuer_revoked"
+            return ChainFinding(Result.FAILED, (Reason(code),), chain)
+        dates = _dates(chain, signed_at, at)
+        if dates is None:
+            return ChainFinding(Result.SUCCESSFUL, tuple(_notes(chain, anchors, signed_at, at)), chain)
+        wrong = wrong or ChainFinding(dates[0], (Reason(dates[1]),), chain)
+    return wrong or _without_chain(signer, search)
 
 
 def _without_chain(signer: Certificate, search: _Search) -> ChainFinding:

@@ -56,12 +56,10 @@ def undetermined(error: ChipError | DecodeError) -> Check:
     return Check(CHECK, Result.UNDETERMINED, (Reason(error.code, dict(error.params)),))
 
 
-def prove_chip(
-    session: Session, reader: FileReader, dg14: bytes, draw: Draw, *, long: bool
-) -> Exchange[Check | None]:
+def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exchange[Check | None]:
     """Chip authentication, None where DG14 has no key for it; the session goes on with the keys agreed on.
 
-    `long`: whether long commands can be sent. Raises `ChipError` where the chip can't be opened again after it failed.
+    `long`: whether long commands can be sent. When it fails the session may be lost.
     """
     try:
         choice = choose_chip_authentication(read_dg14(dg14))
@@ -69,7 +67,8 @@ def prove_chip(
         return undetermined(error)
     if choice is None:
         return None
-    if len(choice.key.public) > MAX_KEY_IN_SHORT and not long:
+    needs_long = len(choice.key.public) > MAX_KEY_IN_SHORT
+    if needs_long and not long:
         return undetermined(ChipError("chip.needs_long_commands"))
     try:
         yield from _agree(session, choice, draw)
@@ -78,13 +77,11 @@ def prove_chip(
     except DecodeError as error:
         return undetermined(error)
     except ChipError as error:
-        if session.lost:
-            yield from reader.recover(error)
-        if error.sw == WRONG_LENGTH:  # of our command: nothing that a copy would say
+        if needs_long and error.sw == WRONG_LENGTH:
             return undetermined(ChipError("chip.needs_long_commands"))
-        if error.code == "chip.ca_failed" or error.code.startswith("sm."):
-            return _failed("chip.ca_failed" if error.code == "chip.ca_failed" else "chip.ca_not_proven")
-        return undetermined(error)
+        if error.code.startswith("sm."):
+            return _failed("chip.ca_not_proven")
+        return _failed(error.code) if error.code == "chip.ca_failed" else undetermined(error)
     return Check(CHECK, Result.SUCCESSFUL)
 
 
@@ -102,18 +99,19 @@ def _failed(code: str) -> Check:
 
 
 def challenge_chip(
-    session: Session, reader: FileReader, dg15: bytes, draw: Draw, *, long: bool
+    session: Session, reader: FileReader, dg15: bytes, draw: Draw
 ) -> Exchange[Challenge | Reason]:
     """Active authentication as it goes over the wire (§6.1.2.2), or why there is none; whoever has the key verifies it.
 
-    A signature that doesn't fit a short answer is asked for in a long one first, if `long` says that one can be had:
-    some chips cut it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost
-    and can't be opened again.
+    A signature that doesn't fit a short answer is asked for in a long one first, where long ones pass: some chips cut
+    it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost and can't be
+    opened again.
     """
     nonce = draw.octets(NONCE_OCTETS)
     octets = signature_octets(dg15)
+    needs_long = octets > short_room(session)
     outcome: Challenge | Reason = Reason("chip.needs_long_answers")
-    for ne in [LONG_ANSWER, MAX_SHORT_NE] if long and octets > short_room(session) else [MAX_SHORT_NE]:
+    for ne in [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]:
         try:
             response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
         except (ChipGoneError, ChipOverrunError):
@@ -125,7 +123,7 @@ def challenge_chip(
             continue
         if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
             return Challenge(nonce, response.data, OK)
-        if response.sw not in {OK, WRONG_LENGTH}:
+        if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
             outcome = Challenge(nonce, None, response.sw)
     return outcome
 

@@ -7,6 +7,7 @@ certificate, in the issuer field of those it signed and in a SignerInfo; such di
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ MAX_TEXT: Final = 160
 """Characters of one attribute that are shown."""
 
 _COUNTRY: Final = "2.5.4.6"
+_CODE: Final = re.compile("[A-Z]{2,3}", re.ASCII)
 _LABELS: Final = {
     "2.5.4.3": "CN",
     "2.5.4.5": "serialNumber",
@@ -63,8 +65,9 @@ class Name:
 
     @property
     def country(self) -> str | None:
-        """The countryName, upper case; None without."""
-        return next((text.strip().upper() for kind, text in self.attributes if kind == _COUNTRY), None)
+        """The countryName, upper case; None without, and for what is no code of two or three letters."""
+        named = next((text.strip().upper() for kind, text in self.attributes if kind == _COUNTRY), "")
+        return named if _CODE.fullmatch(named) else None
 
     @property
     def text(self) -> str:

@@ -65,6 +65,11 @@ class FileReader(Identity):
         self._reopens = 0
         self._ceiling = MAX_EXTENDED_NE
 
+    @property
+    def long(self) -> bool:
+        """Whether long commands and answers pass, as far as is known."""
+        return min(self._extended, self._ceiling) > MAX_SHORT_NE
+
     def read(self, file: ElementaryFile) -> Exchange[bytes]:
         """The file, exactly as read: the one data object it is.
 

@@ -30,6 +30,9 @@ _CHIP: Final = "chip_authentication"
 _ACTIVE: Final = "active_authentication"
 _TERMINAL: Final = "terminal_authentication"
 _LEFT_ALONE: Final = (ElementaryFile.DG3, ElementaryFile.DG4)
+_GUARDED_NOT_CHECKED: Final = tuple(
+    Reason("chip.data_groups_not_checked", {"groups": groups}) for groups in ("DG3", "DG4", "DG3, DG4")
+)
 _PARTS: Final = (_ACCESS, *PASSIVE_CHECKS, "chip_mrz", _CHIP, _ACTIVE)
 """What `chip` sums up. What isn't supported counts for nothing, and neither way."""
 
@@ -52,7 +55,7 @@ def judge_chip(
     checks = {check.name: _unless_misread(check, printed_is_sure) for check in reading.checks}
     mrz = _mrz_of(reading, today)
     passive = _passive(reading, anchors, at, None if mrz is None else mrz.issuing_state)
-    checks |= {check.name: check for check in passive.checks}
+    checks |= {check.name: _without_guarded(check) for check in passive.checks}
     checks["chip_mrz"] = _against_print(reading, mrz, printed, printed_is_sure)
     if _ACCESS in checks and passive.proves(14):
         checks[_ACCESS] = _as_offered(checks[_ACCESS], reading)
@@ -87,6 +90,12 @@ def _passive(
         return verify_passive(sod, groups, anchors, at=at, issuing_state=issuing_state)
     except DecodeError as error:
         return unreadable(error)
+
+
+def _without_guarded(check: Check) -> Check:
+    """The check without a word about fingerprints and irises that were left alone, as they always are."""
+    kept = tuple(reason for reason in check.reasons if reason not in _GUARDED_NOT_CHECKED)
+    return Check(check.name, check.result, kept)
 
 
 def _as_offered(check: Check, reading: ChipReading) -> Check:

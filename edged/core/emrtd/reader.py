@@ -127,7 +127,7 @@ class _Visit(Identity):
             self._unread |= dict.fromkeys(ESSENTIAL, self._opening.check.reasons[0])
             return
         yield from self._prove_by_mapping()
-        yield from self._opening.enter()
+        yield from self._enter()
         yield PhaseBegan(Phase.DATA)
         for file in (_EF.SOD, _EF.COM):
             yield from self._take(file)
@@ -166,6 +166,20 @@ class _Visit(Identity):
             return Offer(trouble=Reason("chip.pace_unknown"))
         return Offer(choices)
 
+    def _enter(self) -> Exchange[None]:
+        """The application, in a new session where the one after PACE breaks at once. Raises `ChipError`."""
+        while True:
+            try:
+                yield from self._opening.enter()
+            except (ChipGoneError, ChipOverrunError):
+                raise
+            except ChipError as error:
+                if not self._session.lost:
+                    raise
+                yield from self._reader.recover(error)
+            else:
+                return
+
     def _prove_by_mapping(self) -> Exchange[None]:
         """Chip authentication that PACE has done: its key lies beside the application, so before that is entered."""
         cam = self._opening.cam
@@ -182,20 +196,21 @@ class _Visit(Identity):
 
     def _prove(self, listed: frozenset[ElementaryFile]) -> Exchange[None]:
         """Chip authentication unless PACE's decided it, then active authentication."""
-        plan, dg14 = self._plan, self._files.get(_EF.DG14)
+        draw, dg14 = self._plan.draw, self._files.get(_EF.DG14)
         decided = self._proof is not None and self._proof.result is not Result.UNDETERMINED
         if (decided or dg14 is None) and _EF.DG15 not in listed:
             return
         yield PhaseBegan(Phase.AUTHENTICATION)
-        long = plan.extended > 0
         if dg14 is not None and not decided:
-            proof = yield from prove_chip(self._session, self._reader, dg14, plan.draw, long=long)
+            proof = yield from prove_chip(self._session, dg14, draw, long=self._reader.long)
             self._proof = proof or self._proof
+            if self._session.lost:
+                yield from self._reader.recover(ChipError("sm.lost"))
         if _EF.DG15 in listed:
             yield from self._take(_EF.DG15)
         dg15 = self._files.get(_EF.DG15)
         if dg15 is not None:
-            outcome = yield from challenge_chip(self._session, self._reader, dg15, plan.draw, long=long)
+            outcome = yield from challenge_chip(self._session, self._reader, dg15, draw)
             if isinstance(outcome, Challenge):
                 self._challenge = outcome
             else:
@@ -238,17 +253,18 @@ class _Visit(Identity):
 
     def reading(self) -> ChipReading:
         """What came of it."""
-        checks = [self._opening.check, self._proof]
+        access, proof = self._opening.check, self._proof
         if self.aborted is not None:
             for file in self._expected:
                 if file not in self._files:
                     self._unread.setdefault(file, self.aborted)
-            if checks[0] is None:
-                checks[0] = Check(CHIP_ACCESS, Result.ABORTED, (self.aborted,))
-            if checks[1] is None and (_EF.DG14 in self._expected or self._opening.cam is not None):
-                checks[1] = Check(CHIP_AUTHENTICATION, Result.ABORTED, (self.aborted,))
+            access = access or Check(CHIP_ACCESS, Result.ABORTED, (self.aborted,))
+        if proof is None and self.aborted is not None and (self._opening.cam or _EF.DG14 in self._expected):
+            proof = Check(CHIP_AUTHENTICATION, Result.ABORTED, (self.aborted,))
+        if proof is None and _EF.DG14 in self._unread:  # it may well have a key in there
+            proof = Check(CHIP_AUTHENTICATION, Result.UNDETERMINED, (self._unread[_EF.DG14],))
         return ChipReading(
-            checks=tuple(check for check in checks if check is not None),
+            checks=tuple(check for check in (access, proof) if check is not None),
             files=self._files,
             unread=self._unread,
             challenge=self._challenge,

@@ -96,28 +96,14 @@ def signed_data_of_sod(ef_sod: bytes | memoryview) -> memoryview:
 def sod_content(ef_sod: bytes | memoryview) -> bytes:
     """What an EF.SOD's signature is about (eContent), unverified: an LDS security object as it was signed.
 
-    Raises `DecodeError` ("sod", "tlv.…" | "sod.malformed" | "sod.other_content").
+    Raises `DecodeError` ("sod", "tlv.…" | "pki.…" | "sod.malformed" | "sod.other_content").
     """
-    from asn1crypto import cms, core
+    from edged.core.emrtd import cms
 
-    from edged.core.emrtd.asn1 import guarded
-
-    data = bytes(signed_data_of_sod(ef_sod))
-    with guarded(_WHAT, "sod.malformed"):
-        info = cms.ContentInfo.load(data, strict=True)
-        if info["content_type"].native != "signed_data":
-            raise DecodeError(_WHAT, "sod.malformed")
-        inner = info["content"]["encap_content_info"]
-        kind, content = inner["content_type"].dotted, inner["content"]
-        if isinstance(content, core.Any):  # PKCS #7, before CMS: any type may stand here
-            content = content.parse(core.OctetString)
-        octets = isinstance(content, core.OctetString | core.ParsableOctetString)
-        found = bytes(content) if octets else None
-    if found is None:
-        raise DecodeError(_WHAT, "sod.malformed")
-    if kind not in LDS_SECURITY_OBJECT:
+    signed = cms.parse_signed_data(bytes(signed_data_of_sod(ef_sod)), what=_WHAT)
+    if signed.content is None or signed.content_type not in LDS_SECURITY_OBJECT:
         raise DecodeError(_WHAT, "sod.other_content")
-    return found
+    return signed.content
 
 
 def security_object_of_sod(ef_sod: bytes | memoryview) -> SecurityObject:

@@ -122,9 +122,13 @@ class Session(Identity):
                 return response
             if not doubtful:
                 break
-            self._counts.append(self._counts.pop(0))
+            self._count_otherwise()
+        self._count_otherwise()  # one that ends a session at the first wrong number is met with another next time
         self.lost = True
         raise ChipError("sm.lost")
+
+    def _count_otherwise(self) -> None:
+        self._counts.append(self._counts.pop(0))
 
     def _exchange(self, messaging: SecureMessaging, command: Command) -> Exchange[Response]:
         try:

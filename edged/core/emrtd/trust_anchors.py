@@ -155,10 +155,6 @@ class TrustAnchors:
                     if certificate is not None:
                         yield Issuer(certificate, self._trusted[der])
 
-    def trusts(self, certificate: Certificate) -> bool:
-        """Whether this very certificate is believed."""
-        return self._trusted.get(certificate.der, False)
-
     def document_signers(self, signer: SignerInfo) -> tuple[Certificate, ...]:
         """Certificates that a SignerInfo names, for a security object without its own."""
         ders: Iterable[bytes] = ()
