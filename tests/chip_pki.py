@@ -175,7 +175,9 @@ def certificate(
 
 
 def _time(text: str) -> x509.Time:
-    return x509.Time({"utc_time": day(text)})
+    moment = day(text)
+    kind = "utc_time" if 1950 <= moment.year < 2050 else "general_time"
+    return x509.Time({kind: moment})
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.crl import parse_crl
 from edged.core.emrtd.trust_anchors import TrustAnchors, anchor_entry, crl_entry
 from tests.chip_pki import (
+    attribute,
     csca,
     ec_key,
     wrap,
@@ -105,6 +106,26 @@ def test_signed_within_the_signers_validity(moment: str) -> None:
     assert results(result) == (OK, OK, OK, OK)
     assert result.facts is not None
     assert str(result.facts.signed_on) == moment[:10]
+
+
+def test_certificates_without_an_end_are_judged_like_others() -> None:
+    """99991231235959Z says "no end" (RFC 5280 §4.1.2.5); a day more than that is no date."""
+    eternal = csca("DE", ec_key(42), valid=("2020-01-01", "9999-12-31T23:59:59"))
+    signer = eternal.signer(KEY, valid=("2020-01-01", "9999-12-31T23:59:59"))
+    for data in (signed(signer), signed(signer, signed_at="2024-01-01")):
+        assert results(judge(data, trust=anchors(eternal.der))) == (OK, OK, OK, OK)
+
+
+def test_dates_at_the_beginning_of_time_raise_nothing() -> None:
+    first = wrap(0x18, b"00010101000000Z")
+    eternal = csca("DE", ec_key(43), valid=("2020-01-01", "9999-12-31T23:59:59"))
+    early = signed(
+        eternal.signer(KEY),
+        edit=lambda attributes: [*attributes, attribute("1.2.840.113549.1.9.5", first)],
+    )
+    result = judge(early, trust=anchors(eternal.der))
+    assert codes(result, "pa_certificate") == ("chip.signed_outside_validity",)
+    assert results(result)[1] is BAD
 
 
 def test_authority_expired_when_it_signed() -> None:

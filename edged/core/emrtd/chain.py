@@ -157,20 +157,28 @@ def _dates(
 ) -> tuple[Result, str] | None:
     """What is wrong with the dates, None when nothing is."""
     signer = chain[0]
-    if at is not None and at < signer.not_before - TOLERANCE:
+    if at is not None and _precedes(at, signer.not_before):
         return Result.FAILED, "chip.signer_not_yet_valid"
-    if signed_at is not None and not (
-        signer.not_before - TOLERANCE <= signed_at <= signer.not_after + TOLERANCE
+    if signed_at is not None and (
+        _precedes(signed_at, signer.not_before) or _precedes(signer.not_after, signed_at)
     ):
         return Result.FAILED, "chip.signed_outside_validity"
     early = False
     for index, issuer in enumerate(chain[1:], 1):
         issued = chain[index - 1].not_before
         last = max(issued, signed_at) if signed_at is not None and index == 1 else issued
-        if last > issuer.not_after + TOLERANCE:
+        if _precedes(issuer.not_after, last):
             return Result.FAILED, "chip.issuer_expired_at_signing"
-        early = early or issued < issuer.not_before - TOLERANCE
+        early = early or _precedes(issued, issuer.not_before)
     return (Result.UNDETERMINED, "chip.issuer_younger") if early else None
+
+
+def _precedes(first: datetime, second: datetime) -> bool:
+    """Whether one moment lies before another by more than states are imprecise.
+
+    The distance counts: the moment that certificates without an end name (9999-12-31) has no next day.
+    """
+    return second - first > TOLERANCE
 
 
 def _notes(
@@ -182,8 +190,8 @@ def _notes(
         yield Reason("pki.sha1")
     first, last = signer.private_key_period
     if signed_at is not None and (
-        (first is not None and signed_at < first - TOLERANCE)
-        or (last is not None and signed_at > last + TOLERANCE)
+        (first is not None and _precedes(signed_at, first))
+        or (last is not None and _precedes(last, signed_at))
     ):
         yield Reason("chip.signer_past_its_period")
     lists = anchors.crls(signer)
