@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edged.core.emrtd import tlv
 from edged.core.emrtd.access_keys import key_of_mrz
 from edged.core.emrtd.chip_reading import ChipReading
 from edged.core.emrtd.files import ElementaryFile
@@ -217,6 +218,32 @@ def test_keys_of_another_document_do_not_vouch_for_this_one() -> None:
     assert (
         judge(without(reading, CARD_SECURITY=bytes(damaged)))["chip_authentication"].result is Result.FAILED
     )
+
+
+def test_keys_in_card_security_count_only_beside_the_signed_data_group_14() -> None:
+    """Whoever copies a document and borrows another's chip shows no DG14, or one of their own making."""
+    reading = read(laid_here("pace-cam"))
+    alone = ["chip.proves_nothing_alone"]
+    hidden = judge(without(reading, ElementaryFile.DG14))["chip_authentication"]
+    assert (hidden.result, codes(hidden)) == (Result.UNDETERMINED, alone)
+    dg14 = reading.files[ElementaryFile.DG14]
+    unknown = bytes.fromhex("300D060804007F000702027F020101")  # one more entry, of a protocol nobody knows
+    body = dg14[2:] if dg14[1] < 0x80 else dg14[2 + (dg14[1] & 0x7F) :]
+    infos = body[2:] if body[1] < 0x80 else body[2 + (body[1] & 0x7F) :]
+    changed = tlv.encode(0x6E, tlv.encode(0x31, infos + unknown))
+    made = judge(without(reading, DG14=changed))
+    assert (made["chip_authentication"].result, codes(made["chip_authentication"])) == (
+        Result.UNDETERMINED,
+        alone,
+    )
+    assert made["pa_hashes"].result is Result.FAILED
+
+
+def test_chip_authentication_with_data_group_14_does_not_need_card_security() -> None:
+    """Where the mapping's file can't be read, chip authentication proper is what proves."""
+    reading = read(laid_here("pace-cam"))
+    for junk in (b"", b"\x30\x00", reading.files[ElementaryFile.CARD_SECURITY][:-9]):
+        assert judge(without(reading, CARD_SECURITY=junk))["chip_authentication"].result is Result.SUCCESSFUL
 
 
 def test_a_challenge_that_was_refused_or_never_made_does_not_pass() -> None:

@@ -80,7 +80,7 @@ def _state(contents: Generation, code: str, at: datetime) -> StateCoverage:
     certificates = [one for one in contents.certificates if one.country == code]
     crls = [one for one in contents.crls if one.country == code]
     valid = [one for one in certificates if one.not_before <= at <= one.not_after]
-    soon = sorted((one for one in valid if one.not_after <= at + SOON), key=lambda one: one.not_after)
+    soon = sorted((one for one in valid if one.not_after - at <= SOON), key=lambda one: one.not_after)
     return StateCoverage(
         country=code,
         valid=len(valid),

@@ -12,8 +12,14 @@ from edged.core.emrtd.active import verify_active
 from edged.core.emrtd.card_security import verify_card_security
 from edged.core.emrtd.dg1 import compare_mrz, read_dg1
 from edged.core.emrtd.files import ElementaryFile
-from edged.core.emrtd.passive import PASSIVE_CHECKS, PassiveResult, unreadable, verify_passive
-from edged.core.emrtd.security_infos import ActiveAuthenticationInfo, read_dg14
+from edged.core.emrtd.passive import (
+    PASSIVE_CHECKS,
+    PassiveFacts,
+    PassiveResult,
+    unreadable,
+    verify_passive,
+)
+from edged.core.emrtd.security_infos import ActiveAuthenticationInfo, read_card_security, read_dg14
 from edged.core.emrtd.unsigned_offer import compare_offer
 from edged.errors import DecodeError
 from edged.verdict import CHECKS, Check, Reason, Result
@@ -148,15 +154,35 @@ def _chip_authentication(
         return _absent(_CHIP, reading, ElementaryFile.DG14)
     if found.result is not Result.SUCCESSFUL:
         return found
-    by_mapping = reading.files.get(ElementaryFile.CARD_SECURITY)
+    by_mapping = _mapping_file(reading)
     if by_mapping is None:
         return found if passive.proves(14) else _alone(found)
-    if not passive.genuine or passive.facts is None:
-        return _alone(found)
     dg14 = reading.files.get(ElementaryFile.DG14)
+    if (
+        not passive.genuine
+        or passive.facts is None
+        or not (passive.proves(14) or _has_none(passive.facts, dg14))
+    ):
+        return _alone(found)
     signer = passive.facts.signer
     result, reasons = verify_card_security(by_mapping, dg14, anchors, document_signer=signer, at=at)
     return found if result is Result.SUCCESSFUL else Check(_CHIP, result, reasons)
+
+
+def _mapping_file(reading: ChipReading) -> bytes | None:
+    """EF.CardSecurity where its keys were the proof: where it can't be read, those of DG14 were."""
+    raw = reading.files.get(ElementaryFile.CARD_SECURITY)
+    if raw is not None:
+        try:
+            read_card_security(raw)
+        except DecodeError:
+            return None
+    return raw
+
+
+def _has_none(facts: PassiveFacts, dg14: bytes | None) -> bool:
+    """Whether the state signed no DG14: one that it did sign is needed to tell whose EF.CardSecurity this is."""
+    return 14 in facts.unlisted or (dg14 is None and 14 not in facts.not_given)
 
 
 def _active_authentication(reading: ChipReading, passive: PassiveResult) -> Check:
