@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from edged.core.emrtd import cms
 from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.security_object import LDS_SECURITY_OBJECT
 from edged.errors import DecodeError
-from edged.verdict import Result
+from edged.verdict import Reason, Result
 from tests.chip_pki import (
     Scheme,
     attribute,
@@ -77,6 +78,18 @@ def test_signed_without_attributes() -> None:
     assert outcome(made(attributes=False)) == GOOD
     other = sod(CONTENT + b"!", SIGNER, KEY, tag=False, attributes=False)
     assert outcome(other.replace(CONTENT + b"!", CONTENT + b"?")) == (Result.FAILED, ("pki.signature_wrong",))
+
+
+def test_what_was_signed_as_attributes_is_no_content() -> None:
+    """A signature over attributes fits them as content too, once they are left out (RFC 5652 §5.3 demands them)."""
+    signed = cms.parse_signed_data(made())
+    (signer,) = signed.signers
+    assert signer.attributes is not None
+    moved = dataclasses.replace(
+        signed, content=signer.attributes, signers=(dataclasses.replace(signer, attributes=None),)
+    )
+    finding = cms.verify_signed_data(moved)
+    assert (finding.result, finding.reasons) == (Result.FAILED, (Reason("pki.attributes_differ"),))
 
 
 def test_signer_named_by_key_identifier() -> None:

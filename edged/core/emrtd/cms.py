@@ -44,6 +44,7 @@ MASTER_LIST: Final = "2.23.136.1.1.2"
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
 _SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
+_SET_OF: Final = b"\x31"
 
 
 class _Content(core.Sequence):  # type: ignore[misc]
@@ -319,6 +320,9 @@ def _verify_signer(
             return SignatureFinding(
                 Result.FAILED, (Reason("pki.attributes_differ"),), None, signer, algorithm
             )
+    elif signed.content[:1] == _SET_OF:
+        # A SET is what attributes are signed as: theirs is somebody's signature, over other content (RFC 5652 §5.4).
+        return SignatureFinding(Result.FAILED, (Reason("pki.attributes_differ"),), None, signer, algorithm)
     message = signed.content if signer.attributes is None else signer.attributes
     named = [certificate for certificate in known if signer.names(certificate)]
     return _try_keys(named or known, signer, algorithm, message, exact=bool(named))
