@@ -32,6 +32,7 @@ RARE = {
     "brainpoolP192r1": ecdsa_curves.BRAINPOOLP192r1,
     "brainpoolP224r1": ecdsa_curves.BRAINPOOLP224r1,
     "brainpoolP320r1": ecdsa_curves.BRAINPOOLP320r1,
+    "brainpoolP256t1": ecdsa_curves.BRAINPOOLP256t1,
 }
 
 
@@ -65,6 +66,16 @@ def test_a_generator_of_ones_own_is_refused() -> None:
     numbers = victim.public_key().public_numbers()
     point = b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
     assert refusal(explicit_key_info(victim, curve, base=point)) == "pki.forged_curve"
+
+
+@pytest.mark.parametrize("bits", [192, 224, 256, 320, 384, 512])
+def test_twisted_curves_are_no_forgeries_of_their_twins(bits: int) -> None:
+    """brainpoolPxxxt1 (RFC 5639 §3) has its twin's field and order, and parameters of its own."""
+    curve = curves.curves()[f"brainpoolP{bits}t1"]
+    point = b"\x04" + curve.gx.to_bytes(curve.octets, "big") + curve.gy.to_bytes(curve.octets, "big")
+    given = explicit_key_info(ec_key(6, ec.SECP192R1()), curve, point=point)
+    assert parse_public_key(given) == EcKey(curve, curve.gx, curve.gy)
+    assert parse_public_key(named_info(f"brainpoolP{bits}t1", point)) == EcKey(curve, curve.gx, curve.gy)
 
 
 @pytest.mark.parametrize("name", ["secp256r1", "brainpoolP384r1"])
@@ -119,6 +130,7 @@ def test_rsa_keys_are_bounded() -> None:
     )
     for bad in (
         rsa_info((1 << 500) + 1, 3),
+        rsa_info((1 << 1022) + 1, 3),  # anyone with some computers has its private key
         rsa_info((1 << 8200) + 1, 3),
         rsa_info(n - 1, 3),
         rsa_info(n, 1),

@@ -31,6 +31,12 @@ _CURVES: Final = {
     "brainpoolP320r1": ("1.3.36.3.3.2.8.1.1.9", "BRAINPOOLP320r1"),
     "brainpoolP384r1": ("1.3.36.3.3.2.8.1.1.11", "BRAINPOOLP384r1"),
     "brainpoolP512r1": ("1.3.36.3.3.2.8.1.1.13", "BRAINPOOLP512r1"),
+    "brainpoolP192t1": ("1.3.36.3.3.2.8.1.1.4", "BRAINPOOLP192t1"),
+    "brainpoolP224t1": ("1.3.36.3.3.2.8.1.1.6", "BRAINPOOLP224t1"),
+    "brainpoolP256t1": ("1.3.36.3.3.2.8.1.1.8", "BRAINPOOLP256t1"),
+    "brainpoolP320t1": ("1.3.36.3.3.2.8.1.1.10", "BRAINPOOLP320t1"),
+    "brainpoolP384t1": ("1.3.36.3.3.2.8.1.1.12", "BRAINPOOLP384t1"),
+    "brainpoolP512t1": ("1.3.36.3.3.2.8.1.1.14", "BRAINPOOLP512t1"),
 }
 
 
