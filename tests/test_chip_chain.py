@@ -60,6 +60,14 @@ def test_links_without_the_right_to_certify() -> None:
         assert results(judge(data, trust=trust))[1] is OPEN
 
 
+@pytest.mark.parametrize(
+    "usage", ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.23.136.1.1.3", "2.23.136.1.1.8"]
+)
+def test_certificates_for_connections_and_lists_sign_no_documents(usage: str) -> None:
+    result = judge(signed(GERMANY.signer(KEY, extended=[usage])))
+    assert (results(result)[1], codes(result, "pa_certificate")) == (BAD, ("chip.signer_not_for_documents",))
+
+
 def test_chains_are_bounded() -> None:
     keys = [csca("DE", ec_key(30 + step), f"CSCA {step}") for step in range(6)]
     links = tuple(link(old, new) for old, new in pairwise(keys))

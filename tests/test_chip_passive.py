@@ -184,6 +184,51 @@ def test_a_foreign_key_behind_a_certificate_that_names_the_state() -> None:
     assert results(judge(signed(posing)))[2] is BAD
 
 
+def test_an_authority_of_another_state_does_not_vouch_for_a_signer() -> None:
+    """Without DG1 there is nothing to compare but the two certificates: France's key, an issuer "C=DE"."""
+    posing = certificate(
+        subject=name("DE", "DS"),
+        issuer=GERMANY.name,
+        key=KEY,
+        signer=FRANCE.key,
+        aki=key_id(FRANCE.key),
+        usage={"digital_signature"},
+    )
+    result = judge(signed(posing), groups={2: GROUPS[2]}, state=None)
+    assert results(result) == (OK, BAD, OPEN, OK)
+    (reason,) = result.check("pa_certificate").reasons
+    assert (reason.code, reason.params) == ("chip.signer_of_another_state", {"country": "DE", "signer": "FR"})
+
+
+@pytest.mark.parametrize(("issuer", "authority"), [("XK", "KS"), ("DEU", "DE"), ("HK", "CN"), ("MO", "CN")])
+def test_two_ways_to_write_one_state(issuer: str, authority: str) -> None:
+    root = csca(authority, ec_key(44))
+    der = certificate(
+        subject=name(issuer, "DS"),
+        issuer=name(issuer, "CSCA"),
+        key=KEY,
+        signer=root.key,
+        aki=key_id(root.key),
+        usage={"digital_signature"},
+    )
+    assert results(judge(signed(der), trust=anchors(root.der), state=None))[1] is OK
+
+
+def test_an_authority_without_a_state_proves_no_state() -> None:
+    nobody = csca(None, ec_key(45), subject=name(None, "CSCA"))
+    posing = nobody.signer(KEY, subject=name("DE", "Document Signer"))
+    result = judge(signed(posing), trust=anchors(nobody.der))
+    assert (results(result)[2], codes(result, "pa_issuer")) == (OPEN, ("chip.issuer_unproven",))
+    assert not result.proves(1)
+
+
+def test_a_key_identifier_that_two_states_share_accuses_nobody() -> None:
+    france = csca("FR", FRANCE.key, ski=key_id(GERMANY.key))
+    result = judge(trust=anchors(france.der))
+    assert results(result) == (OK, OPEN, OPEN, OK)
+    assert codes(result, "pa_certificate") == ("chip.no_trust_anchor",)
+
+
 def test_another_state_fails_without_any_trust_data() -> None:
     assert results(judge(trust=EMPTY, state="FRA")) == (OK, OPEN, BAD, OK)
 

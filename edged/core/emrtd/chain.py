@@ -10,17 +10,19 @@ no proof of forgery (CSCAs certify an old key again) and none of genuineness: un
 is the issuer's own rule for how long a signer may sign: overstepping it is told and decides nothing.
 
 **Key identifiers and names** are hints for where to look; the signature tells. A certificate whose issuer isn't there
-is undetermined, one that names a key which is there and which didn't sign it has failed.
+is undetermined, one that names a key of its state which is there and which didn't sign it has failed. Countries are no
+hints: an authority of one state vouches for no signer whose issuer is another's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd.certificates import DIGITAL_SIGNATURE, KEY_CERT_SIGN
+from edged.core.emrtd.issuing_states import same_country
 from edged.errors import DecodeError
 from edged.verdict import Reason, Result
 
@@ -41,6 +43,8 @@ TOLERANCE: Final = timedelta(days=1)
 """States write local time as if it were UTC, and use a certificate on the day it is made."""
 _OTHER_SIGNERS: Final = "2.23.136.1.1."
 """ICAO's extended key usages are all for other signers than those of documents (Doc 9303-12 §7.1.1)."""
+_CONNECTIONS: Final = frozenset(("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"))
+"""Extended key usages of TLS: a CSCA may certify servers too (§7.1.1, communications), whose keys are less guarded."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class _Search:
                 self.unusable = error.code
                 continue
             if not signed:
-                if len(path) == 1 and issuer.trusted and issued.aki and issued.aki == certificate.ski:
+                if len(path) == 1 and issuer.trusted and _names(issued, certificate):
                     self.named = True
                 continue
             if issuer.trusted:
@@ -115,6 +119,10 @@ def judge_signer(
         if revoked is not None:
             code = "chip.signer_revoked" if revoked is signer else "chip.issuer_revoked"
             return ChainFinding(Result.FAILED, (Reason(code),), chain)
+        states = _states(chain)
+        if states is not None:
+            wrong = wrong or ChainFinding(Result.FAILED, (states,), chain)
+            continue
         dates = _dates(chain, signed_at, at)
         if dates is None:
             return ChainFinding(Result.SUCCESSFUL, tuple(_notes(chain, anchors, signed_at, at)), chain)
@@ -133,6 +141,21 @@ def _without_chain(signer: Certificate, search: _Search) -> ChainFinding:
     return ChainFinding(Result.UNDETERMINED, (Reason(code, {"country": country}),), (signer,))
 
 
+def _names(issued: Certificate, issuer: Certificate) -> bool:
+    """Whether a certificate names this issuer's key. The identifier alone may be another state's as well."""
+    same = issued.issuer.country is not None and issued.issuer.country == issuer.country
+    return same and issued.aki is not None and issued.aki == issuer.ski
+
+
+def _states(chain: tuple[Certificate, ...]) -> Reason | None:
+    """Why the chain leaves its state, None when it doesn't (Doc 9303-12 §7.1.1: one country from CSCA to signer)."""
+    for issued, issuer in pairwise(chain):
+        claimed, own = issued.issuer.country, issuer.country
+        if claimed is not None and own is not None and not same_country(claimed, own):
+            return Reason("chip.signer_of_another_state", {"country": claimed, "signer": own})
+    return None
+
+
 def _may_certify(issuer: Issuer) -> bool:
     """keyCertSign, where usage is told. Some CSCAs and links lack basicConstraints; none that says it is an end."""
     certificate = issuer.certificate
@@ -142,8 +165,9 @@ def _may_certify(issuer: Issuer) -> bool:
 
 
 def _may_sign(signer: Certificate) -> bool:
-    """Whether usage allows signing documents: digitalSignature where told, and none of ICAO's other purposes."""
-    if any(usage.startswith(_OTHER_SIGNERS) for usage in signer.extended_key_usage):
+    """Whether usage allows signing documents: digitalSignature where told, and no other purpose of ICAO's."""
+    usages = signer.extended_key_usage
+    if usages & _CONNECTIONS or any(usage.startswith(_OTHER_SIGNERS) for usage in usages):
         return False
     return signer.key_usage is None or DIGITAL_SIGNATURE in signer.key_usage
 

@@ -83,6 +83,17 @@ def certificate_countries(state: str) -> frozenset[str]:
     return frozenset({own, state, *_MORE.get(state, ())})
 
 
+def same_country(one: str, other: str) -> bool:
+    """Whether two countryNames, upper case, are one authority's: "DEU" is "DE", Kosovo has two, China's regions one."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(country: str) -> str:
+    alike = {"XK": "KS", "HK": "CN", "MO": "CN"}
+    short = ALPHA2.get(country, country)
+    return alike.get(short, short)
+
+
 def state_of(country: str) -> str:
     """The MRZ's code for a certificate's country, for naming it to people; the country itself when there is none."""
     if country == "DE":

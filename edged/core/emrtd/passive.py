@@ -165,7 +165,7 @@ def _issuer_check(signer: Certificate | None, chain: ChainFinding | None, state:
     if other is not None:
         params = {"state": state, "signer": state_of(other)}
         return Check(ISSUER, Result.FAILED, (Reason("chip.signed_by_another_state", params),))
-    if chain.anchor is None or not named:
+    if chain.anchor is None or chain.anchor.country is None:
         return Check(ISSUER, Result.UNDETERMINED, (Reason("chip.issuer_unproven", {"state": state}),))
     return Check(ISSUER, Result.SUCCESSFUL)
 
