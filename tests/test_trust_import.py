@@ -280,6 +280,47 @@ def test_a_revoked_signer_signs_no_list(filled: Generation) -> None:
     assert not report.refused
 
 
+def test_a_revoked_root_vouches_for_no_list(filled: Generation) -> None:
+    """A newer key of the state has revoked the pinned one: whoever has the old key makes no lists any more."""
+    newer = world.issue("UT", "CSCA Utopia")
+    serial = parse_certificate(ROOT.der).serial
+    revoking = Item(Kind.CRL, world.crl(newer, [serial], made=MAY), "newer.crl")
+    first, report = plan(filled, [single(newer), revoking], terms(confirmed=True))
+    assert not report.refused
+    after, report = plan(first, [listed(ROOT, ITALY, made=NOW)], terms())
+    assert after == first
+    assert codes(report) == ["trustimport.signer_revoked"]
+
+
+def test_a_revoked_key_makes_no_links(filled: Generation) -> None:
+    newer = world.issue("FR", "CSCA-FRANCE")
+    serial = parse_certificate(FRANCE.der).serial
+    revoking = Item(Kind.CRL, world.crl(newer, [serial], made=MAY), "newer.crl")
+    first, report = plan(filled, [single(newer), revoking], terms(confirmed=True))
+    assert not report.refused
+    link = world.issue("FR", "CSCA-FRANCE", FRANCE)
+    after, report = plan(first, [single(link)], terms())
+    assert after == first
+    assert codes(report) == ["trustimport.unconfirmed"]
+
+
+def test_a_link_says_itself_that_it_may_certify(filled: Generation) -> None:
+    """A document signer may have its authority's name: that makes it no authority."""
+    posing = world.issue("FR", "CSCA-FRANCE", FRANCE, ca=False)
+    after, report = plan(filled, [single(posing)], terms())
+    assert after == filled
+    assert codes(report) == ["trustimport.unconfirmed"]
+
+
+def test_a_revocation_list_stays_while_anyone_there_can_vouch_for_it(filled: Generation) -> None:
+    """The list's newest edition has the same key in another certificate."""
+    again = world.issue("FR", "CSCA-FRANCE", key=FRANCE.key)
+    first, _ = plan(filled, [crl(FRANCE)], terms())
+    after, report = plan(first, [listed(ROOT, again, made=NOW)], terms())
+    assert report.crls_dropped == 0
+    assert [one.signer for one in after.crls] == [again.fingerprint]
+
+
 def test_a_revocation_list_goes_with_its_certificate(filled: Generation) -> None:
     first, _ = plan(filled, [crl(FRANCE)], terms())
     after, report = plan(first, [listed(ROOT, made=NOW)], terms())
@@ -302,6 +343,25 @@ def test_a_forgotten_root_takes_along_what_only_its_lists_brought(filled: Genera
     for wrong in ("", "zz", ITALY.fingerprint):
         with pytest.raises(StateError):
             without_root(both, wrong)
+
+
+def test_a_forgotten_root_takes_along_links_that_only_its_certificates_vouched_for(
+    filled: Generation,
+) -> None:
+    second = world.issue("FR", "CSCA-FRANCE", FRANCE)
+    third = world.issue("FR", "CSCA-FRANCE", second)
+    alone = world.issue("IT", "CSCA Italia", ITALY)
+    with_links, report = plan(filled, [single(second), single(third)], terms())
+    assert not report.refused
+    both, report = plan(
+        with_links, [single(ITALY), single(alone)], terms(fingerprints=frozenset({ITALY.fingerprint}))
+    )
+    assert not report.refused
+    assert held(both) >= prints(second, third, ITALY, alone)
+    left = without_root(both, ROOT.fingerprint)
+    assert held(left) == prints(ITALY, alone), "an operator's word stays, and what rests on it"
+    assert {source.confirmed for source in left.sources} == {"fingerprint", "link"}
+    assert len(left.sources) == 2
 
 
 def test_a_generation_survives_the_disk(filled: Generation) -> None:

@@ -113,6 +113,21 @@ def test_an_archive_can_t_unpack_to_more_than_it_may(tmp_path: Path, monkeypatch
     assert refused(file) == "trustfile.too_many"
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_takes_memory_as_its_header_likes(tmp_path: Path, compression: int) -> None:
+    """LZMA's dictionary has the size its header asks for, 4 GB at most, and its errors are of a kind of their own."""
+    room = io.BytesIO()
+    with zipfile.ZipFile(room, "w", compression) as made:
+        made.writestr("a.ml", LIST)
+    file = tmp_path / "odd.zip"
+    file.write_bytes(room.getvalue())
+    assert refused(file) == "trustfile.bad_archive"
+    damaged = bytearray(room.getvalue())
+    damaged[50] ^= 0xFF
+    file.write_bytes(damaged)
+    assert refused(file) == "trustfile.bad_archive"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_mutations_raise_one_error(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)

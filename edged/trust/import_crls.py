@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+import msgspec
+
 from edged.core.emrtd.crl import parse_crl
 from edged.errors import DecodeError
 from edged.trust.generation import StoredCrl
@@ -55,6 +57,7 @@ class CrlImport:
         self._at = at
         self._older = older
         self._held = {_Key(crl.issuer, crl.key): crl for crl in before.crls}
+        self._revoked: dict[str, frozenset[int]] = {}
         self.lines: list[CrlLine] = []
 
     def take(self, items: Iterable[Item]) -> None:
@@ -121,7 +124,13 @@ class CrlImport:
         """Whether a list that is held has this certificate on it."""
         issuer, country = certificate.issuer.digest, certificate.issuer.country or ""
         found = (crl for crl in self._held.values() if (crl.issuer, crl.country) == (issuer, country))
-        return any(certificate.serial in parse_crl(crl.der).revoked for crl in found)
+        return any(certificate.serial in self._serials(crl) for crl in found)
+
+    def _serials(self, crl: StoredCrl) -> frozenset[int]:
+        """What a list revokes, read once."""
+        if crl.fingerprint not in self._revoked:
+            self._revoked[crl.fingerprint] = parse_crl(crl.der).revoked
+        return self._revoked[crl.fingerprint]
 
     def _line(
         self, crl: Crl, item: Item, state: Literal["new", "newer", "older", "known"], old: StoredCrl | None
@@ -139,7 +148,14 @@ class CrlImport:
             )
         )
 
+    def _vouched_for(self, crl: StoredCrl) -> StoredCrl | None:
+        """The list with a certificate that verifies it: another one where the first has gone; None without any."""
+        if self._holder.is_held(crl.signer):
+            return crl
+        signer = self._signer(parse_crl(crl.der))
+        return None if signer is None else msgspec.structs.replace(crl, signer=signer.fingerprint)
+
     def outcome(self) -> tuple[tuple[StoredCrl, ...], int]:
-        """The CRLs that stay, and how many go because the certificate that verified them is held no more."""
-        staying = [crl for crl in self._held.values() if self._holder.is_held(crl.signer)]
+        """The CRLs that stay, and how many go because no certificate is held any more that verifies them."""
+        staying = [kept for crl in self._held.values() if (kept := self._vouched_for(crl)) is not None]
         return tuple(sorted(staying, key=lambda crl: crl.fingerprint)), len(self._held) - len(staying)

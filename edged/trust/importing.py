@@ -64,6 +64,18 @@ def plan(before: Generation, items: Iterable[Item], terms: Terms) -> tuple[Gener
     return work.outcome()
 
 
+def is_link(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether `issuer`, allowed to issue, has signed another key of its state that is to issue too."""
+    if not certificate.ca or issuer.country != certificate.country or issuer.spki == certificate.spki:
+        return False
+    if not issuer.ca or KEY_CERT_SIGN not in (issuer.key_usage or {KEY_CERT_SIGN}):
+        return False
+    try:
+        return certificate.signed_by(issuer)
+    except DecodeError:
+        return False
+
+
 class _Import:
     """The store while it is being changed."""
 
@@ -111,7 +123,7 @@ class _Import:
         except SignatureRefusedError as error:
             self.refuse(item, error.code, **error.params)
             return
-        if any(self.crls.revokes(one) for one in (by.certificate, *by.links)):
+        if any(self.crls.revokes(one) for one in (by.certificate, *by.links, by.root)):
             self.refuse(item, "trustimport.signer_revoked", signer=by.certificate.subject.text)
             return
         sha256 = _sha256(item.der)
@@ -217,17 +229,10 @@ class _Import:
         self._hold(certificate.fingerprint, certificate.der, source.id)
 
     def issuer_of(self, certificate: Certificate) -> Certificate | None:
-        """A certificate that is held and has signed this one: same state, other certificate, allowed to issue."""
+        """A certificate that is held, isn't revoked and vouches for this one as a link."""
         for issuer in self.held_named(certificate.issuer.digest):
-            same_state = issuer.country == certificate.country
-            issues = issuer.ca and KEY_CERT_SIGN in (issuer.key_usage or {KEY_CERT_SIGN})
-            if not same_state or not issues or issuer.spki == certificate.spki:
-                continue
-            try:
-                if certificate.signed_by(issuer):
-                    return issuer
-            except DecodeError:
-                continue
+            if is_link(certificate, issuer) and not self.crls.revokes(issuer):
+                return issuer
         return None
 
     # --- what is held -------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ _SIGNED_DATA: Final = bytes.fromhex("06092A864886F70D010702")  # 1.2.840.113549.
 _HEAD: Final = 24  # octets before which a ContentInfo has said its type, however long its length is written
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{3,20})-----([^-]*)-----END \1-----")
 _ZIP: Final = b"PK\x03\x04"
+_COMPRESSIONS: Final = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+"""What archives of trust data have. LZMA takes as much memory as a member's header asks for, 4 GB at most."""
 _TIMES: Final = (0x17, 0x18)
 _WHAT: Final = "trust file"
 
@@ -118,6 +120,8 @@ def _unpacked(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
             if len(members) > MAX_FILES:
                 raise DecodeError(_WHAT, "trustfile.too_many")
             for member in members:
+                if member.compress_type not in _COMPRESSIONS:
+                    raise DecodeError(_WHAT, "trustfile.bad_archive")
                 with archive.open(member) as file:
                     content = file.read(room + 1)  # what a member's header says of its size proves nothing
                 room -= len(content)
