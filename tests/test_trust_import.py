@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edged.trust.importing import Terms, plan
 from edged.trust.inputs import Item
 from edged.trust.loading import anchors_of
 from edged.trust.report import Report
+from tests import chip_pki, passive_cases
 from tests import trust_builders as world
 
 LISTS = Path(__file__).parent.parent.parent / "shared/chip/master-lists"
@@ -310,6 +312,22 @@ def test_a_link_says_itself_that_it_may_certify(filled: Generation) -> None:
     after, report = plan(filled, [single(posing)], terms())
     assert after == filled
     assert codes(report) == ["trustimport.unconfirmed"]
+
+
+def test_authorities_that_leave_out_basic_constraints(filled: Generation) -> None:
+    """As Belgium's, Italy's and Luxembourg's do, and links of Portugal and Cameroon: key usage tells what they are."""
+    old = chip_pki.csca("BE", chip_pki.ec_key(70), "CSCA 02", ca=None)
+    new = chip_pki.csca("BE", chip_pki.ec_key(71), "CSCA 03", ca=None)
+    link = passive_cases.link(old, new, ca=None)
+    once, report = plan(
+        filled,
+        [Item(Kind.CERTIFICATE, der, "be.der") for der in (old.der, link)]
+        + [Item(Kind.CRL, old.crl(7), "be.crl")],
+        terms(fingerprints=frozenset({hashlib.sha256(old.der).hexdigest()})),
+    )
+    assert (codes(report), report.signers) == ([], 0)
+    assert {one.der for one in once.certificates} >= {old.der, link}
+    assert [crl.country for crl in once.crls] == ["BE"]
 
 
 def test_a_revocation_list_stays_while_anyone_there_can_vouch_for_it(filled: Generation) -> None:

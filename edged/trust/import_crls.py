@@ -114,7 +114,7 @@ class CrlImport:
 
         for certificate in sorted(self._holder.held_in(crl.issuer.country), key=unlikely):
             try:
-                if certificate.ca and crl.signed_by(certificate):
+                if (certificate.ca or certificate.may_certify) and crl.signed_by(certificate):
                     return certificate
             except DecodeError:
                 continue

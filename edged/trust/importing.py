@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from edged.core.emrtd.certificates import KEY_CERT_SIGN, parse_certificate
+from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.ldif import Kind
 from edged.core.emrtd.master_list import parse_master_list, verify_master_list
 from edged.errors import DecodeError, SignatureRefusedError
@@ -66,9 +66,9 @@ def plan(before: Generation, items: Iterable[Item], terms: Terms) -> tuple[Gener
 
 def is_link(certificate: Certificate, issuer: Certificate) -> bool:
     """Whether `issuer`, allowed to issue, has signed another key of its state that is to issue too."""
-    if not certificate.ca or issuer.country != certificate.country or issuer.spki == certificate.spki:
+    if not (certificate.may_certify and issuer.may_certify):
         return False
-    if not issuer.ca or KEY_CERT_SIGN not in (issuer.key_usage or {KEY_CERT_SIGN}):
+    if issuer.country != certificate.country or issuer.spki == certificate.spki:
         return False
     try:
         return certificate.signed_by(issuer)
@@ -203,7 +203,7 @@ class _Import:
                 self.refuse(item, "trustimport.unreadable_certificate")
             elif self.is_held(fingerprint):
                 self.given.add(fingerprint)
-            elif not certificate.ca and not certificate.self_issued:
+            elif not (certificate.may_certify or certificate.ca or certificate.self_issued):
                 self.signers += 1
             elif fingerprint in self._terms.fingerprints:
                 self._take_certificate(item, certificate, "fingerprint")

@@ -202,6 +202,14 @@ class Certificate:
         """Whether subject and issuer are the same name: a root, or a link certificate that kept its name."""
         return self.subject.normal == self.issuer.normal
 
+    @property
+    def may_certify(self) -> bool:
+        """Whether it may issue certificates. Key usage tells; where there is none, basicConstraints.
+
+        Several states leave the latter out.
+        """
+        return self.ca if self.key_usage is None else KEY_CERT_SIGN in self.key_usage
+
     @cached_property
     def public_key(self) -> PublicKey:
         """The key. Raises as `parse_public_key` does."""

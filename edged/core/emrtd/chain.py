@@ -21,7 +21,7 @@ from datetime import timedelta
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
-from edged.core.emrtd.certificates import DIGITAL_SIGNATURE, KEY_CERT_SIGN
+from edged.core.emrtd.certificates import DIGITAL_SIGNATURE
 from edged.core.emrtd.issuing_states import same_country
 from edged.errors import DecodeError
 from edged.verdict import Reason, Result
@@ -159,9 +159,7 @@ def _states(chain: tuple[Certificate, ...]) -> Reason | None:
 def _may_certify(issuer: Issuer) -> bool:
     """keyCertSign, where usage is told. Some CSCAs and links lack basicConstraints; none that says it is an end."""
     certificate = issuer.certificate
-    if certificate.key_usage is not None:
-        return KEY_CERT_SIGN in certificate.key_usage
-    return certificate.ca or issuer.trusted
+    return certificate.may_certify or (certificate.key_usage is None and issuer.trusted)
 
 
 def _may_sign(signer: Certificate) -> bool:

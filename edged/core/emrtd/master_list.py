@@ -158,8 +158,7 @@ class _Search:
         if (
             certificate.issuer.normal != by.subject.normal
             or certificate.country != by.country  # a state's signer is certified by its own CSCA
-            or not by.ca
-            or (by.key_usage is not None and certificates.KEY_CERT_SIGN not in by.key_usage)
+            or not by.may_certify
             or not _valid(by, self._given)
             or self._tries == MAX_TRIES
         ):
