@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from asn1crypto import cms as asn1_cms
 
 from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.issuing_states import ALPHA2, certificate_countries, state_of
@@ -17,6 +18,7 @@ from tests.chip_pki import (
     key_id,
     name,
     rsa_key,
+    sequence,
     sod,
     wrap,
 )
@@ -153,6 +155,37 @@ def test_a_signer_from_the_trust_data() -> None:
     entry = signer_entry(parse_certificate(named))
     trust = TrustAnchors([anchor_entry(parse_certificate(GERMANY.der))], (), [entry])
     assert results(judge(bare, trust=trust)) == (OK, OK, OK, OK)
+
+
+def with_signer(data: bytes, other: bytes) -> bytes:
+    """The first security object with the second one's SignerInfo before its own, and its certificate too."""
+    infos = [asn1_cms.ContentInfo.load(one[one.index(b"\x30") :]) for one in (data, other)]
+    first, second = (info["content"] for info in infos)
+    signers = wrap(0x31, second["signer_infos"][0].dump(), first["signer_infos"][0].dump())
+    embedded = wrap(0xA0, *(part["certificates"][0].chosen.dump() for part in (first, second)))
+    signed = sequence(
+        *(first[name].dump() for name in ("version", "digest_algorithms", "encap_content_info")),
+        embedded,
+        signers,
+    )
+    return wrap(0x77, sequence(infos[0]["content_type"].dump(), wrap(0xA0, signed)))
+
+
+def test_one_believed_signer_among_several_is_enough() -> None:
+    """A state may sign twice, with an old and a new key say; the box knows the authority of one of them."""
+    unknown, key = csca("DE", ec_key(46)), ec_key(47)
+    stranger = sod(CONTENT, unknown.signer(key, serial=2000), key)
+    for data in (with_signer(SOD, stranger), with_signer(stranger, SOD)):
+        result = judge(data)
+        assert results(result) == (OK, OK, OK, OK)
+        assert result.facts is not None
+        assert result.facts.anchor is not None
+        assert result.facts.anchor.der == GERMANY.der
+        assert results(judge(data, trust=EMPTY)) == (OK, OPEN, OPEN, OK)
+    spoiled = bytearray(stranger)
+    spoiled[-1] ^= 1
+    assert results(judge(with_signer(SOD, bytes(spoiled)))) == (OK, OK, OK, OK)
+    assert results(judge(with_signer(bytes(spoiled), bytes(spoiled))))[0] is BAD
 
 
 # States

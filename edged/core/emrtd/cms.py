@@ -289,20 +289,25 @@ def verify_signed_data(
     """
     if content_types is not None and signed.content_type not in content_types:
         return SignatureFinding(Result.FAILED, (Reason("pki.wrong_content"),))
+    return verify_signers(signed, candidates, what=what)[0]
+
+
+def verify_signers(
+    signed: SignedData, candidates: Iterable[Certificate] = (), *, what: str = "cms"
+) -> list[SignatureFinding]:
+    """What `verify_signed_data` finds for every signer, one finding at least: good signatures first, then bad ones."""
     if signed.content is None or not signed.signers:
-        return SignatureFinding(Result.FAILED, (Reason("pki.nothing_signed"),))
+        return [SignatureFinding(Result.FAILED, (Reason("pki.nothing_signed"),))]
     embedded = []
     for der in signed.certificates:
         with suppress(DecodeError):
             embedded.append(parse_certificate(der))
     known = [*embedded, *candidates]
-    findings = []
-    for signer in signed.signers:
-        finding = _verify_signer(signed, signer, known, what)
-        if finding.result is Result.SUCCESSFUL:
-            return finding
-        findings.append(finding)
-    return next((one for one in findings if one.result is Result.FAILED), findings[0])
+    findings = [_verify_signer(signed, signer, known, what) for signer in signed.signers]
+    return sorted(findings, key=lambda one: _WORTH[one.result])
+
+
+_WORTH: Final = {Result.SUCCESSFUL: 0, Result.FAILED: 1, Result.UNDETERMINED: 2}
 
 
 def _verify_signer(

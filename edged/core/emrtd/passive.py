@@ -115,11 +115,7 @@ def verify_passive(
         raise DecodeError("sod", "pki.nothing_signed")
     listed = parse_security_object(signed.content)
     elsewhere = [one for signer in signed.signers for one in anchors.document_signers(signer)]
-    finding = cms.verify_signed_data(signed, elsewhere, what="sod")
-    signed_at = finding.signer.signing_time if finding.signer else None
-    chain = None
-    if finding.certificate is not None:
-        chain = judge_signer(finding.certificate, anchors, signed_at=signed_at, at=at)
+    finding, chain = _best(cms.verify_signers(signed, elsewhere, what="sod"), anchors, at)
     facts = _facts(finding, chain, listed, data_groups)
     checks = (
         Check(SIGNATURE, finding.result, finding.reasons),
@@ -142,6 +138,23 @@ def unreadable(error: DecodeError) -> PassiveResult:
         ),
         None,
     )
+
+
+def _best(
+    findings: list[SignatureFinding], anchors: TrustAnchors, at: datetime | None
+) -> tuple[SignatureFinding, ChainFinding | None]:
+    """The signer to go by: one that is believed, else the first. Nobody can add one that is believed."""
+    first: tuple[SignatureFinding, ChainFinding | None] | None = None
+    for finding in findings:
+        chain = None
+        if finding.certificate is not None:
+            signed_at = finding.signer.signing_time if finding.signer else None
+            chain = judge_signer(finding.certificate, anchors, signed_at=signed_at, at=at)
+        if finding.result is Result.SUCCESSFUL and chain and chain.result is Result.SUCCESSFUL:
+            return finding, chain
+        first = first or (finding, chain)
+    assert first is not None, "there is a finding even for nothing signed"
+    return first
 
 
 def _certificate_check(finding: SignatureFinding, chain: ChainFinding | None) -> Check:
