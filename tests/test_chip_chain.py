@@ -12,8 +12,11 @@ from edged.core.emrtd.crl import parse_crl
 from edged.core.emrtd.trust_anchors import TrustAnchors, anchor_entry, crl_entry
 from tests.chip_pki import (
     attribute,
+    certificate,
     csca,
     ec_key,
+    key_id,
+    name,
     wrap,
 )
 from tests.passive_cases import (
@@ -213,6 +216,23 @@ def test_revocation() -> None:
     assert (results(good)[1], codes(good, "pa_certificate")) == (OK, ())
 
 
+def test_a_revoked_signer_that_names_its_authority_otherwise() -> None:
+    """The signature tells who the authority is; its list counts, whatever name the signer has for it."""
+    renamed = certificate(
+        subject=name("DE", "Document Signer"),
+        issuer=name("DE", "CSCA of former days"),
+        key=KEY,
+        signer=GERMANY.key,
+        serial=1000,
+        aki=key_id(GERMANY.key),
+        usage={"digital_signature"},
+    )
+    result = judge(signed(renamed), trust=anchors(GERMANY.der, crls=(GERMANY.crl(1000),)))
+    assert (results(result)[1], codes(result, "pa_certificate")) == (BAD, ("chip.signer_revoked",))
+    good = judge(signed(renamed), trust=anchors(GERMANY.der, crls=(GERMANY.crl(5),)))
+    assert (results(good)[1], codes(good, "pa_certificate")) == (OK, ())
+
+
 def test_old_lists_and_no_clock() -> None:
     stale = anchors(GERMANY.der, crls=(GERMANY.crl(5, since="2020-01-01", until="2020-04-01"),))
     assert codes(judge(trust=stale), "pa_certificate") == ("chip.revocation_list_old",)
@@ -242,6 +262,13 @@ def test_lists_signed_by_a_link_that_nobody_trusts_are_ignored() -> None:
     rogue = csca("DE", ec_key(52))
     trust = anchors(GERMANY.der, links=(rogue.der,), crls=(rogue.crl(1000),))
     assert codes(judge(trust=trust), "pa_certificate") == ("chip.no_revocation_list",)
+
+
+def test_a_link_is_not_revoked_by_the_list_of_the_key_it_certifies() -> None:
+    """Serial numbers are each authority's own."""
+    second = csca("DE", ec_key(51), "CSCA 2")
+    trust = anchors(link(GERMANY, second), crls=(second.crl(50),))
+    assert results(judge(signed(second.signer(KEY)), trust=trust))[1] is OK
 
 
 def test_a_revoked_link() -> None:

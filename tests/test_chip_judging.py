@@ -206,6 +206,19 @@ def test_pace_that_was_hidden_on_the_air_is_noticed() -> None:
     assert codes(weaker["chip_access"]) == ["chip.pace_offer_changed"]
 
 
+def test_a_chip_that_opens_for_anyone_and_says_under_signature_that_it_does_not() -> None:
+    """A copy on a card without access control: the state signed that there is PACE."""
+    reading = read(laid_here("pace-gm"))
+    opened = Check("chip_access", Result.NOT_SUPPORTED, (Reason("chip.no_access_control"),))
+    others = tuple(check for check in reading.checks if check.name != "chip_access")
+    files = {file: data for file, data in reading.files.items() if file is not ElementaryFile.CARD_ACCESS}
+    open_card = ChipReading(checks=(opened, *others), files=files, challenge=reading.challenge)
+    checks = judge(open_card)
+    assert checks["chip_access"].result is Result.UNDETERMINED
+    assert codes(checks["chip_access"]) == ["chip.no_access_control", "chip.pace_hidden"]
+    assert checks["chip"].result is Result.UNDETERMINED
+
+
 def test_keys_of_another_document_do_not_vouch_for_this_one() -> None:
     reading = read(laid_here("pace-cam"))
     assert judge(reading)["chip_authentication"].result is Result.SUCCESSFUL

@@ -115,7 +115,8 @@ def judge_signer(
     search = _Search(anchors)
     wrong: ChainFinding | None = None
     for chain in islice(search.chains((signer,)), MAX_CHAINS):
-        revoked = next((one for one in chain if _revoked(one, anchors)), None)
+        pairs = zip(chain, (*chain[1:], None), strict=True)  # who signed the last one isn't known here
+        revoked = next((one for one, issuer in pairs if _revoked(one, issuer, anchors)), None)
         if revoked is not None:
             code = "chip.signer_revoked" if revoked is signer else "chip.issuer_revoked"
             return ChainFinding(Result.FAILED, (Reason(code),), chain)
@@ -170,8 +171,8 @@ def _may_sign(signer: Certificate) -> bool:
     return signer.key_usage is None or DIGITAL_SIGNATURE in signer.key_usage
 
 
-def _revoked(certificate: Certificate, anchors: TrustAnchors) -> bool:
-    return any(certificate.serial in crl.revoked for crl in anchors.crls(certificate))
+def _revoked(certificate: Certificate, issuer: Certificate | None, anchors: TrustAnchors) -> bool:
+    return any(certificate.serial in crl.revoked for crl in anchors.crls(certificate, issuer))
 
 
 def _dates(
@@ -216,7 +217,7 @@ def _notes(
         or (last is not None and _precedes(last, signed_at))
     ):
         yield Reason("chip.signer_past_its_period")
-    lists = anchors.crls(signer)
+    lists = anchors.crls(signer, chain[1])
     if not lists:
         yield Reason("chip.no_revocation_list", {"country": signer.issuer.country or "?"})
     elif at is None:

@@ -165,9 +165,13 @@ class TrustAnchors:
         found = (self._certificate(der) for der in ders)
         return tuple(certificate for certificate in found if certificate is not None)
 
-    def crls(self, certificate: Certificate) -> list[Crl]:
-        """Lists by the certificate's issuer that a trusted CSCA of the issuer's country signed, newest first."""
-        found = (self._crl(der) for der in self._lists.get(certificate.issuer.digest, ()))
+    def crls(self, certificate: Certificate, issuer: Certificate | None = None) -> list[Crl]:
+        """Lists by the certificate's issuer that a trusted CSCA of the issuer's country signed, newest first.
+
+        `issuer` is who signed it, where that is known: its name may not be the one that the certificate has for it.
+        """
+        names = dict.fromkeys((certificate.issuer.digest, *([issuer.subject.digest] if issuer else ())))
+        found = (self._crl(der) for name in names for der in self._lists.get(name, ()))
         proven = [crl for crl in found if crl is not None and self._is_proven(crl)]
         return sorted(proven, key=lambda crl: crl.this_update, reverse=True)
 
