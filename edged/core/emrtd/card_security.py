@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd import cms
 from edged.core.emrtd.chain import judge_signer
+from edged.core.emrtd.issuing_states import same_country
 from edged.core.emrtd.security_infos import (
     ChipAuthenticationPublicKeyInfo,
     read_card_security,
@@ -54,11 +55,18 @@ def verify_card_security(
     chain = judge_signer(found.certificate, anchors, signed_at=signed_at, at=at)
     if chain.result is not Result.SUCCESSFUL:
         return chain.result, chain.reasons
-    if document_signer is None or document_signer.issuer.country != found.certificate.issuer.country:
+    if document_signer is None or not _one_state(document_signer, chain.anchor):
         return Result.FAILED, (Reason("chip.keys_of_another_state"),)
     if elsewhere is not None and not _agree(held.infos, elsewhere):
         return Result.FAILED, (Reason("chip.keys_of_another_document"),)
     return Result.SUCCESSFUL, ()
+
+
+def _one_state(document_signer: Certificate, authority: Certificate | None) -> bool:
+    """Whether the authority behind EF.CardSecurity is of the document's state. What names no state is of none."""
+    state = document_signer.issuer.country or document_signer.country
+    theirs = None if authority is None else authority.country
+    return state is not None and theirs is not None and same_country(state, theirs)
 
 
 def _agree(here: SecurityInfos, there: SecurityInfos) -> bool:
