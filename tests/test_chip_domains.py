@@ -306,4 +306,5 @@ def test_groups_keep_a_mapped_generator_to_themselves() -> None:
 
 def test_every_curve_of_the_table_is_a_standardised_one() -> None:
     names = {domain.curve.name for domain in map(standard_domain, STANDARD) if isinstance(domain, EcDomain)}
-    assert names == set(curves())
+    # Twisted Brainpool curves have no number in PACE (Doc 9303-11 §9.5.1); keys in certificates may be on them.
+    assert names == {name for name in curves() if not name.endswith("t1")}
