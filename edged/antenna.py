@@ -87,7 +87,7 @@ class Antenna:
     async def _read(self, page: PageReading, phase: Callable[[str], None]) -> ChipRead:
         key = None if page.mrz is None else key_of_mrz(page.mrz)
         if key is None:
-            return ChipRead(None, Reason("chip.no_key"))
+            return ChipRead(None, Reason("chip.no_key"), found=self._placed.is_set())
         try:
             async with asyncio.timeout(self._settings.find_s):
                 await self._placed.wait()
@@ -103,10 +103,10 @@ class Antenna:
         try:
             return ChipRead(await self._chip.read(read_chip(plan), watch=watch, budget_s=BUDGET_S))
         except (DeviceError, ChipError) as error:
-            return ChipRead(None, Reason(error.code))
+            return ChipRead(None, Reason(error.code), found=True)
         except Exception as error:  # noqa: BLE001 - a chip must never be able to take the daemon down
             self._log.error("reading a chip failed; please report this", exc_info=error)
-            return ChipRead(None, Reason("inspection.internal_error"))
+            return ChipRead(None, Reason("inspection.internal_error"), found=True)
 
 
 class _Watch:

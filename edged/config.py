@@ -157,7 +157,7 @@ class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandatory: tuple[str, ...]
     optional: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()
-    """Mandatory for a document that has it (a chip that answers), optional for one that hasn't."""
+    """Mandatory for a document that has it (a chip in the field, read or not), optional for one that hasn't."""
 
     def classes(self, present: Collection[str] = ()) -> dict[str, CheckClass]:
         """Check name to class, for `edged.verdict.judge`; `present` names what there was something to check of."""

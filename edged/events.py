@@ -156,6 +156,13 @@ class ChipRead:
 
     reading: ChipReading | None
     reason: Reason | None = None
+    found: bool = False
+    """Whether a chip lay there that was not read all the same: the document has one, and it proved nothing."""
+
+    @property
+    def has_chip(self) -> bool:
+        """Whether the document has a chip, as far as anybody can tell."""
+        return self.found or self.reading is not None
 
 
 @dataclass(frozen=True)

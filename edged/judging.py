@@ -97,7 +97,7 @@ def judge_inspection(
     )
     kind = kind_of(request, provenance)
     checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
-    present = {"chip"} if chip is not None and chip.reading is not None else set()
+    present = {"chip"} if chip is not None and chip.has_chip else set()
     verdict = judge(request.scene, kind, settings.scene(request.scene).classes(present), checks)
     drafts = tuple(
         _draft(name, settings.audiences[name], verdict, reading, request, clock, provenance, pseudonyms[name])

@@ -102,7 +102,9 @@ async def test_a_chip_that_comes_late_is_read_and_one_that_left_is_not() -> None
 async def test_no_page_and_a_page_without_the_key_open_nothing() -> None:
     async with at(FakeChip(READING)) as antenna:
         for name in ("half-out", "driving-licence"):
-            assert await read(antenna, page(name)) == ChipRead(None, Reason("chip.no_key"))
+            assert await read(antenna, page(name)) == ChipRead(None, Reason("chip.no_key"), found=True)
+    async with at(FakeChip(READING, present=False)) as antenna:
+        assert await read(antenna, page("half-out")) == ChipRead(None, Reason("chip.no_key"))
 
 
 async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> None:
@@ -134,7 +136,7 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
 )
 async def test_every_error_is_a_reason(error: Exception, code: str) -> None:
     async with at(FakeChip(error)) as antenna:
-        assert await read(antenna) == ChipRead(None, Reason(code))
+        assert await read(antenna) == ChipRead(None, Reason(code), found=True)
 
 
 async def test_stopping_cancels_the_driver() -> None:

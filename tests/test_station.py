@@ -669,7 +669,7 @@ async def test_a_chip_that_hangs_is_given_up_and_left() -> None:
         counter.head.place()
         answer = await counter.scan()
     assert answer["outcome"] == "committed"
-    assert counter.chips == [ChipRead(None, Reason("chip.timed_out"))]
+    assert counter.chips == [ChipRead(None, Reason("chip.timed_out"), found=True)]
     assert antenna.stopped.is_set()
 
 
