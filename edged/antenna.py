@@ -15,7 +15,7 @@ from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGo
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from edged.config import ChipReaderSettings
     from edged.core.reading import PageReading
@@ -68,16 +68,14 @@ class Antenna:
                         self._placed.clear()
                     self._tell({"event": "device", "device": "chip", "answers": not self._gone})
 
-    async def read(self, page: PageReading, phase: Callable[[str], None]) -> ChipRead:
+    def read(self, page: PageReading, phase: Callable[[str], None]) -> Awaitable[ChipRead]:
         """Read the chip that `page` opens; `phase` hears the name of each phase as it begins.
 
-        Never raises but for cancellation, and is then over at once: the driver sees to that.
+        It is under way, and `stop` ends it, from the moment this returns. Never raises but for cancellation, and is
+        then over at once: the driver sees to that.
         """
         self._task = asyncio.ensure_future(self._read(page, phase))
-        try:
-            return await self._task
-        finally:
-            self._task = None
+        return self._task
 
     def stop(self) -> None:
         """Give up what is being read, if anything is."""

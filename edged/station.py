@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from edged import log
@@ -329,7 +329,7 @@ class Station:
                 case _:
                     assert_never(command)
 
-    def _spawn(self, work: Coroutine[Any, Any, Event]) -> None:
+    def _spawn(self, work: Awaitable[Event]) -> None:
         """Do `work` beside the loop; what it returns is the answer to the command that asked for it."""
         self._asked_last += 1
         task = asyncio.create_task(self._answer_with(self._asked_last, work))
@@ -339,7 +339,7 @@ class Station:
     def _still_last(self, number: int) -> Callable[[], bool]:
         return lambda: self._asked_last == number
 
-    async def _answer_with(self, number: int, work: Coroutine[Any, Any, Event]) -> None:
+    async def _answer_with(self, number: int, work: Awaitable[Event]) -> None:
         event = await work
         # A lost device concerns whatever inspection runs by now.
         self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)

@@ -42,7 +42,7 @@ class FakeChip:
         self.max_apdu: int | None = None
         self.happened: asyncio.Queue[Any] = asyncio.Queue()
         self.steps: list[Any] = []
-        self.cancelled = False
+        self.begun = self.cancelled = False
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
@@ -50,6 +50,7 @@ class FakeChip:
 
     async def read(self, exchange: Any, *, watch: Any, budget_s: Any) -> Any:
         assert budget_s is BUDGET_S
+        self.begun = True
         exchange.close()
         for step in self.steps:
             watch(step)
@@ -137,6 +138,17 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
 async def test_every_error_is_a_reason(error: Exception, code: str) -> None:
     async with at(FakeChip(error)) as antenna:
         assert await read(antenna) == ChipRead(None, Reason(code), found=True)
+
+
+async def test_what_is_stopped_before_it_began_never_begins() -> None:
+    chip = FakeChip(None)
+    async with at(chip) as antenna:
+        stopped = antenna.read(page(), lambda _: None)
+        antenna.stop()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(1):
+                await stopped
+        assert not chip.begun
 
 
 async def test_stopping_cancels_the_driver() -> None:
