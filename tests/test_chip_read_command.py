@@ -166,7 +166,7 @@ def test_without_trust_nothing_is_proved(edged: Any, tmp_path: Path, the_office:
     with lying(tmp_path / "s", the_office):
         run = edged("--socket", str(tmp_path / "s"), "--trust", str(tmp_path / "none"))
     assert run.code == 2
-    assert messages.text("chipverify.no_trust", "en") in run.out
+    assert messages.text("chipread.no_trust", "en") in run.out
 
 
 def test_without_the_portrait(edged: Any, tmp_path: Path, the_office: Office, trust: Path) -> None:
