@@ -327,6 +327,51 @@ async def test_a_service_that_does_not_run_is_waited_for(pcscd: pcsc_stack.Pcscd
         (await bench.lay(digest)).remove()
 
 
+async def test_a_service_that_hangs_does_not_hang_the_daemon(
+    pcscd: pcsc_stack.Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.drivers.pcsc.LOOK_S", 0.2)
+    monkeypatch.setattr("edged.drivers.pcsc.STOP_S", 0.1)
+    with pcscd.frozen():
+        async with pcsc_bench(pcscd) as bench:
+            assert await bench.next() == DeviceGone("chip")
+            with pytest.raises(DeviceGoneError):
+                await bench.chip.read(talk([READ]))
+
+
+async def test_a_service_that_hangs_later_ends_a_reading_in_time(
+    pcscd: pcsc_stack.Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.drivers.pcsc.STOP_S", 0.1)
+    monkeypatch.setattr("edged.drivers._chip_worker.CLOSE_S", 0.1)
+    monkeypatch.setattr("edged.drivers._chip_worker.CONNECT_S", 0.2)
+    async with pcsc_bench(pcscd) as bench:
+        card = await bench.lay(digest)
+        with pcscd.frozen():
+            with pytest.raises(ChipError, match=r"chip\.mute"):
+                await bench.chip.read(talk([READ]))
+            await bench.chip.__aexit__(None, None, None)
+        card.remove()
+
+
+async def test_a_bug_of_the_watching_thread_is_told_and_survived(
+    pcscd: pcsc_stack.Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = api.Context.readers
+    broken = [ZeroDivisionError("secret")]
+
+    def readers(context: api.Context) -> list[str]:
+        if broken:
+            raise broken.pop()
+        return real(context)
+
+    monkeypatch.setattr(api.Context, "readers", readers)
+    async with pcsc_bench(pcscd) as bench:
+        assert await bench.next() == DeviceGone("chip")
+        assert await bench.next() == DeviceBack("chip")
+        (await bench.lay(digest)).remove()
+
+
 async def test_a_reader_by_another_name_is_not_taken(pcscd: pcsc_stack.Pcscd) -> None:
     async with PcscChip("omnikey") as chip:
         assert chip.trouble is not None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edged import messages
+from edged import log, messages
 from edged.commands import _chip_read_key
 from edged.commands._trust_common import default_directory, say, show, show_json
 from edged.core.emrtd.steps import FileProgress, PhaseBegan
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK: genuine. 1: something failed. 2: undetermined, or not read to its end. EX_UNAVAILABLE: no reader."""
+    log.configure("error")  # on standard error; what goes wrong here is told by the command itself
     if args.list:
         return _list(args)
     if args.show_identity and (args.json or not sys.stdout.isatty()):

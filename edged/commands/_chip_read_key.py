@@ -5,6 +5,7 @@ Never from the command line, which the shell's history and every process on the 
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import sys
 from pathlib import Path
@@ -18,7 +19,6 @@ from edged.identity import Identity
 from edged.verdict import Result
 
 if TYPE_CHECKING:
-    import argparse
     import datetime
 
     from edged.core.emrtd.access_keys import AccessKey
@@ -49,13 +49,30 @@ class Opener(Identity):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the key comes from; without either, the lines of the MRZ are asked for."""
+    parser.allow_abbrev = False  # `--mrz` with the lines behind it is no short form of --mrz-file
     source = parser.add_mutually_exclusive_group()
+    source.add_argument("--mrz", action="store_true", help="help.chip.read.mrz")
     source.add_argument("--mrz-file", metavar="FILE", help="help.chip.read.mrz_file")
     source.add_argument("--can", action="store_true", help="help.chip.read.can")
+    parser.add_argument("stray", nargs="*", action=_Refused, help=argparse.SUPPRESS)
+
+
+class _Refused(argparse.Action):
+    """What stands on the command line without an option is most likely what opens a chip: refused, and not repeated."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse calls it so
+        values: object,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        if values:
+            parser.error("chipread.not_here")
 
 
 def take_key(args: argparse.Namespace, today: datetime.date) -> Opener:
-    """Read what opens the chip. Raises `DecodeError` for what can't, OSError for a file that can't be read."""
+    """Read what opens the chip. Raises `DecodeError` for what can't, `ChipError` for an MRZ without a key."""
     if args.can:
         return Opener(can_key("".join(_given(args, "chipread.can", lines=1)).replace(" ", "")), None)
     text = _read(args.mrz_file) if args.mrz_file else _given(args, "chipread.mrz_line", lines=None)
@@ -72,8 +89,11 @@ def take_key(args: argparse.Namespace, today: datetime.date) -> Opener:
 def _read(name: str) -> list[str]:
     if name == "-":
         return _lines(sys.stdin.buffer.read(MAX_INPUT + 1))
-    with Path(name).open("rb") as file:
-        return _lines(file.read(MAX_INPUT + 1))
+    try:
+        with Path(name).open("rb") as file:
+            return _lines(file.read(MAX_INPUT + 1))
+    except (OSError, ValueError) as error:  # without its name, which may be what belongs into it
+        raise DecodeError("mrz", "chipread.unreadable") from error
 
 
 def _lines(raw: bytes) -> list[str]:

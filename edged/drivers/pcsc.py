@@ -38,6 +38,9 @@ STOP_AGAIN_S: Final = 0.01
 STOP_S: Final = 2.0
 """For the watching thread to end. It always does, unless pcscd itself hangs."""
 
+LOOK_S: Final = 2.0
+"""For the first look at the readers, which takes milliseconds unless pcscd hangs."""
+
 T = TypeVar("T")
 
 
@@ -96,6 +99,7 @@ class _Watcher:
         self._wanted = wanted
         self._tell = tell
         self._stopped = threading.Event()
+        self._failures = 0
         self._context: Context | None = None
         self._max_apdu: dict[str, int | None] = {}
         self._thread = threading.Thread(target=self._run, name="chip watch", daemon=True)
@@ -104,31 +108,37 @@ class _Watcher:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread, wherever it waits."""
+        """End the thread, wherever it waits; leave it behind when pcscd doesn't answer."""
         self._stopped.set()
+        canceller: threading.Thread | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 while self._thread.is_alive():
-                    if (context := self._context) is not None:
-                        context.cancel()
+                    context = self._context
+                    if context is not None and (canceller is None or not canceller.is_alive()):
+                        # In a thread as well: to cancel is to ask pcscd.
+                        canceller = threading.Thread(target=context.cancel, name="chip cancel", daemon=True)
+                        canceller.start()
                     await asyncio.sleep(STOP_AGAIN_S)
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopped.is_set():
             try:
                 with Context() as context:
-                    failures = 0
                     self._context = context
                     self._follow(context)
             except DeviceError as error:
                 self._tell(Seen(None, None, Reason(error.code)))
-                self._stopped.wait(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
-                failures += 1
+            except Exception as error:  # noqa: BLE001 - this thread must not end: nothing would tell of the reader
+                log.get("chip").error("watching the chip reader failed; please report this", exc_info=error)
+                self._tell(Seen(None, None, Reason("chip.reader_failed")))
             finally:
                 self._context = None
+            self._stopped.wait(RECONNECT_S[min(self._failures, len(RECONNECT_S) - 1)])
+            self._failures += 1
 
     def _follow(self, context: Context) -> None:
+        """Look until stopped. Raises `DeviceError`."""
         reader: str | None = None
         event = 0
         while not self._stopped.is_set():
@@ -142,7 +152,10 @@ class _Watcher:
             elif reader not in self._max_apdu:
                 self._max_apdu[reader] = context.max_apdu(reader)
             state = context.wait(len(names), reader, event, LOOK_AGAIN_MS)
-            if reader is not None and state is not None:
+            self._failures = 0
+            if reader is not None and state is None:  # gone since it was listed
+                self._stopped.wait(RECONNECT_S[0])
+            elif reader is not None and state is not None:
                 event = state.event
                 self._tell(Seen(reader, state, None, self._max_apdu[reader]))
 
@@ -195,7 +208,11 @@ class PcscChip:
 
         self._watcher = _Watcher(self._wanted, tell)
         self._watcher.start()
-        await self._looked.wait()
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._looked.wait()
+        except TimeoutError:
+            self._saw(Seen(None, None, Reason("chip.no_service")))
         return self
 
     async def __aexit__(
