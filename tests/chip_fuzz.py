@@ -46,21 +46,28 @@ from edged.core.emrtd import (
     wrapped,
 )
 from edged.core.emrtd.access_keys import mrz_key
+from edged.core.emrtd.active import verify_active
 from edged.core.emrtd.apdu import Command, Response
 from edged.core.emrtd.bac import establish_bac
+from edged.core.emrtd.card_security import verify_card_security
 from edged.core.emrtd.curves import curves
 from edged.core.emrtd.file_reading import HEADER, FileReader
 from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.judging import judge_chip
 from edged.core.emrtd.pace import establish_pace
+from edged.core.emrtd.reader import ReadPlan, read_chip
 from edged.core.emrtd.secure_messaging import SecureMessaging
 from edged.core.emrtd.session import Session
 from edged.core.emrtd.session_keys import session_keys
 from edged.core.emrtd.steps import Exchange, drive
 from edged.core.emrtd.suites import AES128, DES3, Suite, encrypt, encrypt_block, message_mac, pad
+from edged.core.emrtd.tlv import encode
 from edged.core.emrtd.trust_anchors import TrustAnchors, anchor_entry
 from edged.core.imageheader import sniff
+from edged.core.mrz import parse_mrz
 from edged.errors import ChipError, ChipGoneError, DecodeError
 from edged.identity import Sensitive
+from edged.verdict import Check, Result
 from tests import chip_seeds, lds_files
 from tests.chip_mutations import broken
 
@@ -69,8 +76,10 @@ CRASHES = Path(__file__).parent / "vectors" / "chip-crashes"
 """Inputs that once broke a target, `<target>--<what it was>.bin`, made of `chip_seeds` alone: no person's data."""
 
 ADDRESS_SPACE = 3 << 30
-CALLS, CALLS_AN_OCTET = 60_000, 120
-"""Work that an input may cost. Whole inputs cost a tenth of it: the line parts growth with the length from more."""
+CALLS, CALLS_AN_OCTET = 20_000, 40
+"""Work that an input may cost. Nothing seen cost a seventh of it; growth faster than the length would cross it."""
+WHOLE_CALLS = 60_000
+"""Of a whole reading and its verdict."""
 OCTETS, OCTETS_AN_OCTET = 2 << 20, 60
 """Memory likewise."""
 ANSWERS = 3000
@@ -84,6 +93,11 @@ class Target(NamedTuple):
     seeds: Callable[[], Mapping[str, bytes]]
     real: tuple[str, ...] = ()
     refusals: tuple[type[Exception], ...] = (DecodeError,)
+    calls: int = CALLS
+
+    def limit(self, data: bytes) -> int:
+        """The calls that `data` may cost."""
+        return self.calls + CALLS_AN_OCTET * len(data)
 
 
 class TooMuchWorkError(BaseException):
@@ -251,6 +265,118 @@ def points(data: bytes) -> None:
             curve.decode_point(data)
 
 
+class PlainChip:
+    """A chip without access control: what it says can be broken without its keys."""
+
+    def __init__(self, files: Mapping[ElementaryFile, bytes], instead: Mapping[int, bytes]) -> None:
+        self._files = {file.fid: octets for file, octets in files.items()}
+        self._selected = b""
+        self._instead = instead
+        self._said = 0
+
+    def __call__(self, raw: bytes) -> bytes:
+        self._said += 1
+        if self._said > ANSWERS:
+            raise ChipGoneError("chip.not_an_answer")
+        return self._instead.get(self._said) or self._answer(Command.decode(raw)).encode()
+
+    def _answer(self, command: Command) -> Response:
+        if command.ins == 0xA4 and command.p1 == 2:
+            found = self._files.get(int.from_bytes(command.data, "big"))
+            self._selected = found or b""
+            return Response(b"", 0x6A82 if found is None else 0x9000)
+        if command.ins == 0xB0:
+            at = command.p1 << 8 | command.p2
+            return Response(self._selected[at : at + command.ne], 0x9000)
+        if command.ins == 0x88:
+            return Response(bytes(range(64)), 0x9000)
+        return Response(b"", 0x9000)
+
+
+def read_and_judged(files: Mapping[ElementaryFile, bytes], instead: Mapping[int, bytes]) -> tuple[Check, ...]:
+    """A whole reading and its verdict, which never raise."""
+    chip = PlainChip(files, instead)
+    reading = drive(read_chip(ReadPlan(None, draw=Seeded())), chip)
+    printed = parse_mrz([chip_seeds.TD3[:44], chip_seeds.TD3[44:]], today=TODAY)
+    checks = judge_chip(
+        reading, anchors=anchors(), at=chip_seeds.AT, today=TODAY, printed=printed, printed_is_sure=True
+    )
+    assert checks[-1].name == "chip"
+    return checks
+
+
+class Seeded:
+    """Random numbers, the same ones in every run."""
+
+    def __init__(self) -> None:
+        self._draw = random.Random(7)
+
+    def scalar(self, below: int) -> int:
+        return self._draw.randrange(1, below)
+
+    def octets(self, count: int) -> bytes:
+        return self._draw.randbytes(count)
+
+
+@cache
+def chip_files() -> dict[ElementaryFile, bytes]:
+    found = chip_seeds.files()
+    named = {file: found.get(file.value.lower().removeprefix("ef.")) for file in ElementaryFile}
+    named[ElementaryFile.CARD_SECURITY] = None  # the same identifier as EF.SOD, beside the application
+    named[ElementaryFile.CARD_ACCESS] = None  # PACE would have to be done
+    return {file: octets for file, octets in named.items() if octets is not None}
+
+
+def judged(file: ElementaryFile) -> Target:
+    """A chip that has one broken file. A data group that isn't the signed one never passes for it: it is found out,
+    or can't be read and is said to be unchecked."""
+
+    def read(data: bytes) -> object:
+        checks = read_and_judged(chip_files() | {file: data}, {})
+        hashes = next(check for check in checks if check.name == "pa_hashes")
+        unchecked = [
+            name for reason in hashes.reasons for name in reason.params.get("groups", "").split(", ")
+        ]
+        whole = data.startswith(chip_files()[file])  # what follows a file isn't of it
+        if file.number is not None:
+            assert (hashes.result is Result.SUCCESSFUL and file.value not in unchecked) == whole
+        return checks
+
+    return Target(read, lambda: {"": chip_files()[file]}, refusals=(), calls=WHOLE_CALLS)
+
+
+def interrupted(data: bytes) -> object:
+    """A whole chip, some of whose answers are others: each behind its place and its length."""
+    instead, at = {}, 0
+    while at + 3 <= len(data):
+        length = int.from_bytes(data[at + 1 : at + 3], "big")
+        instead[data[at]] = data[at + 3 : at + 3 + length]
+        at += 3 + length
+    return read_and_judged(chip_files(), instead)
+
+
+def interruptions() -> dict[str, bytes]:
+    return {
+        f"{place} {answer}": bytes((place, 0, len(answer) // 2)) + bytes.fromhex(answer)
+        for place in range(1, 40, 3)
+        for answer in ("6700", "6982", "6C08", "77820400309000", "9000")
+    }
+
+
+def active_answer(data: bytes) -> object:
+    checks = [
+        verify_active(encode(0x6F, key), bytes(8), data)
+        for key in (chip_seeds.public_key(), chip_seeds.rsa_key())
+    ]
+    assert all(check.result is not Result.SUCCESSFUL for check in checks)
+    return checks
+
+
+def card_security_proof(data: bytes) -> object:
+    dg14 = chip_seeds.files()["dg14"]
+    return verify_card_security(data, dg14, anchors(), document_signer=None, at=chip_seeds.AT)
+
+
 _ANSWERED = (DecodeError, ChipError)
 _SODS = (
     "bsi-2008/011D",
@@ -293,6 +419,14 @@ TARGETS: dict[str, Target] = {
     "pace": Target(pace, lambda: answers_in("pace"), refusals=_ANSWERED),
     "file reading": Target(file_reading, lambda: answers_in("file"), refusals=_ANSWERED),
     "secured file reading": Target(secured_file_reading, lambda: answers_in("file"), refusals=_ANSWERED),
+    "active authentication": Target(active_answer, one(lambda: bytes(range(64))), refusals=()),
+    "card security proof": Target(card_security_proof, some("card security"), refusals=()),
+    "interrupted reading": Target(interrupted, interruptions, refusals=(), calls=WHOLE_CALLS),
+    "judged SOD": judged(ElementaryFile.SOD),
+    "judged COM": judged(ElementaryFile.COM),
+    "judged DG1": judged(ElementaryFile.DG1),
+    "judged DG14": judged(ElementaryFile.DG14),
+    "judged DG15": judged(ElementaryFile.DG15),
 }
 
 
@@ -380,7 +514,7 @@ def run(cases: Iterable[tuple[str, int, bytes]]) -> dict[str, object]:
         print(place, file=sys.stderr, flush=True)
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        limit = CALLS + CALLS_AN_OCTET * len(data)
+        limit = TARGETS[name].limit(data)
         with Measured(limit) as measured:
             code = outcome(name, data)
         taken = tracemalloc.get_traced_memory()[1] - before

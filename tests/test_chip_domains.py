@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edged.core.emrtd import domains, tlv
+from edged.core.emrtd import agreed_points, domains, tlv
 from edged.core.emrtd.curves import curves
 from edged.core.emrtd.der import encode_oid
 from edged.core.emrtd.dh_groups import GROUPS
@@ -110,6 +110,33 @@ def test_openssl_and_plain_arithmetic_agree(identifier: int, monkeypatch: pytest
     monkeypatch.setattr(domains, "_fast_curve", lambda name: None)
     assert domain.pair(ours.private).public == ours.public
     assert domain.shared_secret(ours.private, theirs.public) == secret
+
+
+@pytest.mark.parametrize("identifier", [10, 12, 15, 18])
+def test_points_that_openssl_multiplies_are_those_of_plain_arithmetic(
+    identifier: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either root of y, the scalars at both ends, and a multiple that doubles the point it is told by."""
+    domain, draw = standard(identifier), Seeded(identifier)
+    assert isinstance(domain, EcDomain)
+    assert domain.curve.name in agreed_points.WORTH_IT
+    last = domain.order - 1
+    scalars = [1, 2, 3, last // 2, last // 2 + 1, last - 2, last - 1, last]
+    scalars += [draw.scalar(domain.order) for _ in range(8)]
+    theirs = domain.pair(draw.scalar(domain.order)).public
+    nonces = [bytes(16), bytes(15) + b"\x01", draw.octets(16)]
+
+    def everything() -> list[bytes]:
+        found = [domain.multiply(scalar, theirs) for scalar in scalars]
+        for nonce in nonces:
+            mapped = domain.map_generic(nonce, scalars[-1], theirs)
+            found += [mapped.pair(scalar).public for scalar in scalars[::3]]
+        return found
+
+    fast = everything()
+    assert {public[-1] & 1 for public in fast} == {0, 1}, "both roots occur"
+    monkeypatch.setattr(domains, "_fast_curve", lambda name: None)
+    assert everything() == fast
 
 
 @pytest.mark.parametrize("identifier", [8, 9, 14])

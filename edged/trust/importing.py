@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from edged.core.emrtd.certificates import parse_certificate
+from edged.core.emrtd.certificates import KEY_CERT_SIGN, parse_certificate
 from edged.core.emrtd.ldif import Kind
 from edged.core.emrtd.master_list import parse_master_list, verify_master_list
 from edged.errors import DecodeError, SignatureRefusedError
@@ -220,7 +220,8 @@ class _Import:
         """A certificate that is held and has signed this one: same state, other certificate, allowed to issue."""
         for issuer in self.held_named(certificate.issuer.digest):
             same_state = issuer.country == certificate.country
-            if not same_state or not issuer.ca or issuer.spki == certificate.spki:
+            issues = issuer.ca and KEY_CERT_SIGN in (issuer.key_usage or {KEY_CERT_SIGN})
+            if not same_state or not issues or issuer.spki == certificate.spki:
                 continue
             try:
                 if certificate.signed_by(issuer):

@@ -148,7 +148,7 @@ def _pem(data: bytes, name: str) -> Iterator[Item]:
         except binascii.Error:
             raise DecodeError(_WHAT, "trustfile.bad_pem") from None
         match found[1]:
-            case b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE":
+            case b"CERTIFICATE" | b"X509 CERTIFICATE":
                 yield Item(Kind.CERTIFICATE, der, name)
             case b"X509 CRL":
                 yield Item(Kind.CRL, der, name)

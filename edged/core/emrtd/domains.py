@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
+from edged.core.emrtd import agreed_points
 from edged.core.emrtd.curves import Curve, curves
 from edged.core.emrtd.dh_groups import GROUPS
 from edged.errors import DecodeError
@@ -142,7 +143,7 @@ class EcDomain:
             numbers = ec.derive_private_key(private, fast).public_key().public_numbers()
             x, y = numbers.x.to_bytes(self.octets, "big"), numbers.y.to_bytes(self.octets, "big")
             return KeyPair(private, b"\x04" + x + y)
-        point = (self.generator or self.curve.generator) * private
+        point = self._times(self.generator or self.curve.generator, private)
         return KeyPair(private, self.curve.encode_point(point))
 
     def check(self, public: bytes) -> bytes:
@@ -163,12 +164,16 @@ class EcDomain:
 
     def multiply(self, scalar: int, public: bytes) -> bytes:
         """scalar · public, coded as a public key. Raises `DecodeError`, for the point at infinity too."""
-        return self.curve.encode_point(self.curve.decode_point(public) * (scalar % self.order))
+        return self.curve.encode_point(self._times(self.curve.decode_point(public), scalar % self.order))
 
     def map_generic(self, nonce: bytes, private: int, public: bytes) -> EcDomain:
         """With the generator nonce · G + private · public (Doc 9303-11 §4.4.3.3.1). Raises `DecodeError`."""
         theirs = self.curve.decode_point(public)
-        mapped = self.curve.generator.mul_add(int.from_bytes(nonce, "big") % self.order, theirs, private)
+        number = int.from_bytes(nonce, "big") % self.order
+        if self._by_agreement(private) and number:
+            mapped = self.curve.decode_point(self.pair(number).public) + self._times(theirs, private)
+        else:
+            mapped = self.curve.generator.mul_add(number, theirs, private)
         self.curve.encode_point(mapped)  # refuses infinity
         return replace(self, generator=mapped)
 
@@ -178,6 +183,17 @@ class EcDomain:
             raise DecodeError("chip", "domain.not_supported")
         x, y = _encode_in_curve(self.curve, element % self.modulus)
         return replace(self, generator=self.curve.point(x, y))
+
+    def _times(self, point: PointJacobi, scalar: int) -> PointJacobi:
+        fast = _fast_curve(self.name)
+        if fast is None or not self._by_agreement(scalar):
+            return point * scalar
+        return agreed_points.multiple(self.curve, fast, point, scalar)
+
+    def _by_agreement(self, scalar: int) -> bool:
+        """Whether OpenSSL multiplies by this scalar, and faster."""
+        known = _fast_curve(self.name) is not None and self.name in agreed_points.WORTH_IT
+        return known and 0 < scalar < self.order - 1
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd import suites, tlv
 from edged.core.emrtd.apdu import MAX_EXTENDED_NE, MAX_SHORT_DATA, MAX_SHORT_NE, OK, Command, Response
+from edged.core.emrtd.session_ciphers import SessionCiphers
 from edged.errors import ChipError, DecodeError
 from edged.identity import Identity
 
@@ -38,10 +39,11 @@ class SecureMessaging(Identity):
             the command: what a chip that refused the command unseen believes.
     """
 
-    __slots__ = ("_before", "_keys", "_odd", "counter", "unprotected")
+    __slots__ = ("_before", "_ciphers", "_odd", "_suite", "counter", "unprotected")
 
     def __init__(self, keys: SessionKeys) -> None:
-        self._keys = keys
+        self._ciphers = SessionCiphers(keys)
+        self._suite = keys.suite
         self._odd = False
         self._before = keys.counter
         self.counter = keys.counter
@@ -49,22 +51,20 @@ class SecureMessaging(Identity):
 
     def protect(self, command: Command) -> Command:
         """The command under secure messaging; the counter moves on by one (§9.8.2, §9.8.4)."""
-        suite, head = self._keys.suite, bytes((command.cla | PROTECTED, command.ins, command.p1, command.p2))
+        suite, head = self._suite, bytes((command.cla | PROTECTED, command.ins, command.p1, command.p2))
         self._odd = bool(command.ins & 1)
         self._before = self.counter
         counter = self._count()
         objects = b""
         if command.data:
-            hidden = suites.encrypt(
-                suite, self._keys.encryption, suites.pad(suite, command.data), self._iv(counter)
-            )
+            hidden = self._ciphers.encrypt(suites.pad(suite, command.data), counter)
             objects = (
                 tlv.encode(CRYPTOGRAM_ODD, hidden) if self._odd else tlv.encode(CRYPTOGRAM, _PADDED + hidden)
             )
         if command.ne:
             objects += tlv.encode(EXPECTED, _expected(command.ne))
         message = counter + suites.pad(suite, head) + objects
-        objects += tlv.encode(CHECKSUM, suites.message_mac(suite, self._keys.mac, message))
+        objects += tlv.encode(CHECKSUM, self._ciphers.mac(message))
         extended = command.extended or len(objects) > MAX_SHORT_DATA
         ne = MAX_EXTENDED_NE if extended else MAX_SHORT_NE
         return command._replace(cla=head[0], data=objects, ne=ne)
@@ -88,7 +88,7 @@ class SecureMessaging(Identity):
             return response
         counter = self._count()
         hidden, status, proven, checksum = self._objects(response)
-        if not suites.same(suites.message_mac(self._keys.suite, self._keys.mac, counter + proven), checksum):
+        if not suites.same(self._ciphers.mac(counter + proven), checksum):
             raise ChipError("sm.bad_mac")
         if status != response.sw.to_bytes(2, "big"):
             raise ChipError("sm.status_differs", sw=response.sw)
@@ -123,29 +123,23 @@ class SecureMessaging(Identity):
     def _reveal(self, hidden: memoryview | None, counter: bytes) -> bytes:
         if hidden is None:
             return b""
-        suite = self._keys.suite
         try:
-            padded = suites.decrypt(suite, self._keys.encryption, bytes(hidden), self._iv(counter))
+            padded = self._ciphers.decrypt(hidden, counter)
             data = suites.unpad(padded)
         except DecodeError as error:
             raise ChipError(error.code) from None
-        if len(padded) - len(data) > suite.block:
+        if len(padded) - len(data) > self._suite.block:
             raise ChipError("sm.bad_padding")
         return data
 
     def _count(self) -> bytes:
-        octets = self._keys.suite.block
+        octets = self._suite.block
         self.counter = (self.counter + 1) % (1 << 8 * octets)
         return self.counter.to_bytes(octets, "big")
 
-    def _iv(self, counter: bytes) -> bytes | None:
-        """AES: the encrypted counter (§9.8.6.1). 3DES: zero (§9.8.7.1)."""
-        suite = self._keys.suite
-        return suites.encrypt_block(suite, self._keys.encryption, counter) if suite.aes else None
-
     def room(self, octets: int) -> int:
         """How many octets of data a protected response of `octets` octets, status word left out, has room for."""
-        return protected_room(self._keys.suite, octets)
+        return protected_room(self._suite, octets)
 
 
 def protected_room(suite: Suite, octets: int) -> int:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, Hash
 
 from edged.errors import DecodeError
+from edged.identity import Identity
 
 FOR_ENCRYPTION: Final = 1
 FOR_MAC: Final = 2
@@ -70,9 +71,13 @@ def _odd_parity(octet: int) -> int:
     return octet ^ ((octet.bit_count() + 1) & 1)
 
 
+def algorithm(suite: Suite, key: bytes) -> algorithms.AES | TripleDES:
+    """The block cipher under a key; 3DES keys have two halves (Doc 9303-11 §9.6.2)."""
+    return algorithms.AES(key) if suite.aes else TripleDES(key + key[:8] if len(key) == 16 else key)
+
+
 def _cbc(suite: Suite, key: bytes, iv: bytes | None) -> Cipher[modes.CBC]:
-    algorithm = algorithms.AES(key) if suite.aes else TripleDES(key + key[:8] if len(key) == 16 else key)
-    return Cipher(algorithm, modes.CBC(iv or bytes(suite.block)))
+    return Cipher(algorithm(suite, key), modes.CBC(iv or bytes(suite.block)))
 
 
 def encrypt(suite: Suite, key: bytes, data: bytes, iv: bytes | None = None) -> bytes:
@@ -91,8 +96,7 @@ def decrypt(suite: Suite, key: bytes, data: bytes, iv: bytes | None = None) -> b
 
 def encrypt_block(suite: Suite, key: bytes, block: bytes) -> bytes:
     """One block in ECB, for the IV of secure messaging with AES (Doc 9303-11 §9.8.6.1)."""
-    algorithm = algorithms.AES(key) if suite.aes else TripleDES(key + key[:8] if len(key) == 16 else key)
-    encryptor = Cipher(algorithm, modes.ECB()).encryptor()  # noqa: S305 - a single block
+    encryptor = Cipher(algorithm(suite, key), modes.ECB()).encryptor()  # noqa: S305 - a single block
     return encryptor.update(block) + encryptor.finalize()
 
 
@@ -118,7 +122,7 @@ def mac(suite: Suite, key: bytes, message: bytes) -> bytes:
         calculated = CMAC(algorithms.AES(key))
         calculated.update(message)
         return calculated.finalize()[:MAC_OCTETS]
-    return _retail(key, pad(suite, message))
+    return RetailMac(key).of(pad(suite, message))
 
 
 def message_mac(suite: Suite, key: bytes, message: bytes) -> bytes:
@@ -131,14 +135,22 @@ def same(left: bytes, right: bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
-def _retail(key: bytes, padded: bytes) -> bytes:
-    """Single DES with the first half; the last block is decrypted with the second half and encrypted again."""
-    first, second = key[:8], key[8:16]
-    chained = Cipher(
-        TripleDES(first * 3), modes.CBC(bytes(8))
-    ).encryptor()  # three times the same key is single DES
-    last = (chained.update(padded) + chained.finalize())[-8:]
-    undone = Cipher(TripleDES(second * 3), modes.ECB()).decryptor()  # noqa: S305 - a single block
-    middle = undone.update(last) + undone.finalize()
-    again = Cipher(TripleDES(first * 3), modes.ECB()).encryptor()  # noqa: S305 - a single block
-    return again.update(middle) + again.finalize()
+class RetailMac(Identity):
+    """ISO/IEC 9797-1 algorithm 3 under one key: single DES with its first half, the last block in 3DES with both."""
+
+    __slots__ = ("_chain", "_last")
+
+    def __init__(self, key: bytes) -> None:
+        first = TripleDES(key[:8] * 3)  # three times the same key is single DES
+        self._chain = Cipher(first, modes.CBC(bytes(8)))
+        both = algorithm(DES3, key)
+        self._last = Cipher(both, modes.ECB()).encryptor()  # noqa: S305 - single blocks
+
+    def of(self, padded: bytes) -> bytes:
+        """The MAC of whole blocks, one at least."""
+        before, block = padded[:-8], padded[-8:]
+        if before:
+            chained = self._chain.encryptor()
+            carried = (chained.update(before) + chained.finalize())[-8:]
+            block = bytes(left ^ right for left, right in zip(carried, block, strict=True))
+        return self._last.update(block)
