@@ -25,8 +25,15 @@ _PROGRAMS: Final = ("pcscd", "unshare", "ip", "mount", "setpriv")
 _PROBE_S: Final = 10.0
 
 # Both children die with whoever started them, whose own leash a new user namespace would undo.
+# The directory may itself lie under the /run that is covered (a TMPDIR there): it is held by standing in it, and put back.
 _SCRIPT: Final = """
-mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --bind "$0" /run/pcscd && ip link set lo up || exit 69
+home=$(cd "$0" && pwd -P) || exit 69
+(
+    cd "$home" && mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --no-canonicalize --bind . /run/pcscd
+) && ip link set lo up || exit 69
+case $home in
+/run/*) mkdir -p "$home" && mount --bind /run/pcscd "$home" || exit 69 ;;
+esac
 setpriv --pdeathsig KILL pcscd --foreground --critical &
 exec setpriv --pdeathsig KILL "$@"
 """
