@@ -25,7 +25,7 @@ _PROGRAMS: Final = ("pcscd", "unshare", "ip", "mount", "setpriv")
 _PROBE_S: Final = 10.0
 
 # Both children die with whoever started them, whose own leash a new user namespace would undo.
-# The directory may itself lie under the /run that is covered (a TMPDIR there): it is held by standing in it, and put back.
+# The directory may itself lie under the /run that is covered: it is held by standing in it, and put back.
 _SCRIPT: Final = """
 home=$(cd "$0" && pwd -P) || exit 69
 (
