@@ -75,7 +75,13 @@ class Antenna:
         then over at once: the driver sees to that.
         """
         self._task = asyncio.ensure_future(self._read(page, phase))
+        self._task.add_done_callback(self._forget)
         return self._task
+
+    def _forget(self, task: asyncio.Task[ChipRead]) -> None:
+        """It holds what was read, which nobody may keep."""
+        if self._task is task:
+            self._task = None
 
     def stop(self) -> None:
         """Give up what is being read, if anything is."""

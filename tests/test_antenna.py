@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +140,21 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
 async def test_every_error_is_a_reason(error: Exception, code: str) -> None:
     async with at(FakeChip(error)) as antenna:
         assert await read(antenna) == ChipRead(None, Reason(code), found=True)
+
+
+class Watched:
+    """Stands for a reading; its end can be seen."""
+
+
+async def test_what_was_read_is_not_kept() -> None:
+    chip = FakeChip(Watched())
+    gone = weakref.ref(chip.answer)
+    async with at(chip) as antenna:
+        assert (await read(antenna)).reading is chip.answer
+        chip.answer = None
+        await asyncio.sleep(0)  # the loop itself holds on to what it runs right now
+        gc.collect()
+        assert gone() is None, "a chip's data outlives its inspection"
 
 
 async def test_what_is_stopped_before_it_began_never_begins() -> None:
