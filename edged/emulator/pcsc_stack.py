@@ -23,6 +23,7 @@ READER: Final = "Virtual PCD 00 00"
 _SBIN: Final = "/usr/sbin:/sbin"  # missing in most people's PATH
 _PROGRAMS: Final = ("pcscd", "unshare", "ip", "mount", "setpriv")
 _PROBE_S: Final = 10.0
+_PROBE: Final = "mount -t tmpfs tmpfs /run && ip link set lo up"
 
 # Both children die with whoever started them, whose own leash a new user namespace would undo.
 # The directory may itself lie under the /run that is covered: it is held by standing in it, and put back.
@@ -47,7 +48,11 @@ def missing() -> str | None:
         return "emulate.no_vpcd"
     try:
         done = subprocess.run(
-            [*_unshare(), "true"], capture_output=True, check=False, timeout=_PROBE_S, env=environment()
+            [*_unshare(), "sh", "-c", _PROBE],
+            capture_output=True,
+            check=False,
+            timeout=_PROBE_S,
+            env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return "emulate.no_namespaces"
