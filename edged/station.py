@@ -274,7 +274,10 @@ class Station:
             case _:
                 pass
         if self._inspection is not None:
-            await self._execute(self._inspection.handle(event, time.monotonic()))
+            commands = self._inspection.handle(event, time.monotonic())
+            if self._inspection.state is not State.CHIP:
+                self._leave_chip()  # before anything else: the head may take its time to show why
+            await self._execute(commands)
             if self._inspection.state is State.CLOSED:
                 self._inspection = None
 
@@ -313,7 +316,6 @@ class Station:
                     self._spawn(self._antenna.read(page, self._telling.chip_phase))
                 case Commit(readings, chip):
                     assert self._inspection is not None
-                    self._leave_chip()
                     sides = self._optics.read_sides(readings)
                     self._spawn(self._commit_sides(self._id, sides, chip, self._inspection.request))
                 case Indicate(indication):
@@ -361,7 +363,6 @@ class Station:
         """Tell whoever pressed first of all: nothing after it may keep the outcome from them."""
         self._asked_last += 1  # nothing is waited for any more
         self._optics.forget()
-        self._leave_chip()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(self._telling.described(outcome))
         self._telling.outcome(outcome)
