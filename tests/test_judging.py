@@ -12,7 +12,7 @@ import pytest
 
 from edged.clock import ClockReading
 from edged.commands.config import EXAMPLE
-from edged.config import BoxSettings, parse_toml
+from edged.config import BoxSettings, SceneSettings, parse_toml
 from edged.core.mrz import parse_mrz
 from edged.events import ChipRead, ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
@@ -52,9 +52,10 @@ def judged(
     provenance: Any = REAL,
     clock: ClockReading = CLOCK,
     chip: ChipRead | None = None,
+    box: BoxSettings | None = None,
     **request: Any,
 ) -> Any:
-    box = settings()
+    box = box or settings()
     return judge_inspection(
         [ReadSide(side, {}, None) for side in sides],
         request=ScanRequest(**{"scene": "bank", **request}),
@@ -100,6 +101,14 @@ def test_a_chip_that_was_there_and_was_not_read_leaves_no_document_successful() 
     assert verdict(hung) == (Result.UNDETERMINED, [CheckClass.MANDATORY])
     none = ChipRead(None, Reason("chip.not_found"))
     assert verdict(none) == (Result.SUCCESSFUL, [CheckClass.OPTIONAL])
+
+
+def test_a_scene_may_demand_a_single_proof_of_every_chip() -> None:
+    scene = SceneSettings(mandatory=("mrz_read",), conditional=("active_authentication",))
+    box = msgspec.structs.replace(settings(), scenes={"bank": scene})
+    hung, none = ChipRead(None, Reason("chip.mute"), found=True), ChipRead(None, Reason("chip.not_found"))
+    results = [judged(reading(VALID), chip=read, box=box).verdict.result for read in (hung, none)]
+    assert results == [Result.UNDETERMINED, Result.SUCCESSFUL]
 
 
 def test_a_specimen_is_nobodys_document_when_it_matters() -> None:
