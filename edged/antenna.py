@@ -10,7 +10,7 @@ from edged.core.emrtd.access_keys import key_of_mrz
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
-from edged.errors import ChipError, DeviceError, DeviceGoneError
+from edged.errors import ChipError, DeviceError
 from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGone
 from edged.verdict import Reason
 
@@ -102,8 +102,6 @@ class Antenna:
         watch = _Watch(self._tell, phase)
         try:
             return ChipRead(await self._chip.read(read_chip(plan), watch=watch, budget_s=BUDGET_S))
-        except DeviceGoneError:
-            return ChipRead(None, Reason("chip.reader_gone"))
         except (DeviceError, ChipError) as error:
             return ChipRead(None, Reason(error.code))
         except Exception as error:  # noqa: BLE001 - a chip must never be able to take the daemon down

@@ -182,7 +182,7 @@ class Daemon:
 
     async def _until_stopped(self) -> None:
         await self._read_clock()
-        await asyncio.to_thread(_warm_up)
+        await asyncio.to_thread(_warm_up, chip=self._chip is not None)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._station.run(), name="station"),
@@ -342,8 +342,11 @@ class Daemon:
         }
 
 
-def _warm_up() -> None:
-    """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load."""
+def _warm_up(*, chip: bool) -> None:
+    """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load.
+
+    With a `chip` reader its libraries as well: they take longer to load than any chip to be judged.
+    """
     from edged.core.burst import read_frames
     from edged.core.image import decode_image
     from edged.specimens import FIXED_TODAY, shipped
@@ -353,6 +356,10 @@ def _warm_up() -> None:
     gather(
         [ReadSide(reading, {Light.WHITE: Frame(page, Light.WHITE)}, Light.WHITE)], reading, today=FIXED_TODAY
     )
+    if chip:
+        from edged.core.emrtd import curves
+
+        curves.curves()
 
 
 def _thresholds(path: Path | None) -> Thresholds | None:

@@ -250,7 +250,7 @@ def _unnamed(reason: Reason) -> Reason:
     return reason if len(kept) == len(reason.params) else Reason(reason.code, kept)
 
 
-_STATE_PARAMS = frozenset({"state", "country"})
+_STATE_PARAMS = frozenset({"state", "country", "signer"})
 """Parameters of reasons that name a state."""
 
 assert set(NOT_ON_THIS_BOX) < set(CHECKS)

@@ -372,6 +372,7 @@ class Station:
             result=outcome.verdict.result.value if outcome.verdict else None,
             reason=outcome.reason.code if outcome.reason else None,
             envelopes=outcome.envelopes,
+            chip_ms=self._telling.chip_ms,
         )
 
 

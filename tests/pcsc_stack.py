@@ -111,6 +111,16 @@ class Pcscd:
         made[0].settimeout(None)
         return made[0]
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nothing, as one that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         if self._process is not None:

@@ -5,6 +5,7 @@ Run as `python -m tests.plants NAME edged-arguments…`: plants the leak NAME, t
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import sys
 from typing import Any
@@ -89,6 +90,33 @@ def plant_in_database() -> None:
 def plant_in_control_socket() -> None:
     edged.daemon.Daemon._on_uplink = (  # type: ignore[method-assign]
         lambda self, event: self._publish({"event": "uplink", "for": seen[-1:]})
+    )
+
+
+def _watch_chips(leak: Any) -> None:
+    """Have `leak` see the files of every chip as it is judged."""
+    judge = edged.daemon.judge_inspection
+
+    def seeing(sides: Any, *, chip: Any, **rest: Any) -> Any:
+        if chip is not None and chip.reading is not None:
+            leak({file.value: data for file, data in chip.reading.files.items()})
+        return judge(sides, chip=chip, **rest)
+
+    edged.daemon.judge_inspection = seeing
+
+
+def plant_in_chip_log() -> None:
+    _watch_chips(
+        lambda files: log.get("plant").info("portrait", octets=base64.b64encode(files["DG2"]).decode())
+    )
+
+
+def plant_in_chip_event() -> None:
+    notify = edged.daemon.Daemon._publish
+    held: list[str] = []
+    _watch_chips(lambda files: held.append(files["DG11"].decode("latin-1")))
+    edged.daemon.Daemon._publish = (  # type: ignore[method-assign]
+        lambda self, event: notify(self, {**event, "more": held[-1:]})
     )
 
 

@@ -19,13 +19,13 @@ from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
 from edged.core.emrtd.steps import drive
 from edged.core.emrtd.trust_anchors import TrustAnchors
 from edged.core.mrz import Mrz, parse_mrz
-from edged.emulator.faults import FaultyCard
+from edged.emulator.faults import FaultyCard, Injected
 from edged.emulator.profiles import profiles
 from edged.verdict import Check, Reason, Result
-from tests.emulated_reading import AT, PASSPORT, anchors, laid, office, transmit
+from tests.emulated_reading import AT, PASSPORT, anchors, office, transmit
 
 TODAY = date(2026, 6, 15)
-OFFICE = office("judging")
+OFFICE = office()
 PASSING = {
     "chip_access",
     "pa_signature",
@@ -65,7 +65,7 @@ def judge(
 
 
 def laid_here(profile: str = "pace-gm", fault: str | None = None) -> FaultyCard:
-    return laid(profiles()[profile], fault, OFFICE)
+    return OFFICE.lay(profiles()[profile], PASSPORT, Injected.parse(fault) if fault else None)
 
 
 def judged(profile: str = "pace-gm", fault: str | None = None) -> Mapping[str, Check]:
@@ -208,7 +208,7 @@ def test_pace_that_was_hidden_on_the_air_is_noticed() -> None:
 def test_keys_of_another_document_do_not_vouch_for_this_one() -> None:
     reading = read(laid_here("pace-cam"))
     assert judge(reading)["chip_authentication"].result is Result.SUCCESSFUL
-    elsewhere = laid(profiles()["pace-cam"], None, office("another"))
+    elsewhere = office("another").lay(profiles()["pace-cam"], PASSPORT)
     foreign = read(elsewhere).files[ElementaryFile.CARD_SECURITY]
     check = judge(without(reading, CARD_SECURITY=foreign))["chip_authentication"]
     assert check.result is not Result.SUCCESSFUL

@@ -51,8 +51,9 @@ def texts(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Everything a parser and its subparsers may show to a person."""
     yield from (text for text in (parser.description, parser.epilog) if text)
     for action in parser._actions:
-        if action.help is not None and "--help" not in action.option_strings:
-            yield action.help
+        hidden = action.help is None or action.help is argparse.SUPPRESS  # shown to nobody
+        if not hidden and "--help" not in action.option_strings:
+            yield str(action.help)
         if isinstance(action, argparse._SubParsersAction):
             yield from (str(pseudo.help) for pseudo in action._choices_actions)
             for subparser in action.choices.values():

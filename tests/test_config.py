@@ -88,6 +88,33 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ("edged/glass.sock", "edged/../edged/control.sock", "head.socket: must not be the same file"),
         ('socket = "/run/edged/glass.sock"', "", "head.socket: required by head.driver = simulated"),
         (
+            'conditional = ["chip"]',
+            'conditional = ["optical_security"]',
+            "scenes.hotel.conditional: optical_security: evidence that never decides",
+        ),
+        (
+            'conditional = ["chip"]',
+            'conditional = ["registry"]',
+            "scenes.hotel.conditional: registry: optional",
+        ),
+        ('conditional = ["chip"]', 'conditional = ["expiry"]', "scenes.hotel.conditional: expiry: mandatory"),
+        ('driver = "pcsc"', 'driver = "magic"', "chip_reader.driver: 'magic' is not one of the values"),
+        ('driver = "pcsc"', 'driver = "simulated"', "chip_reader.socket: required by chip_reader.driver"),
+        ('driver = "pcsc"', 'driver = "pcsc"\nsocket = "s"', "chip_reader.socket: "),
+        (
+            'driver = "pcsc"',
+            'driver = "simulated"\nsocket = "s"\nreader = "Contactless"',
+            "chip_reader.reader: ",
+        ),
+        (
+            'driver = "pcsc"',
+            'driver = "simulated"\nsocket = "/run/edged/control.sock"',
+            "chip_reader.socket: must not be the same file as [control] socket",
+        ),
+        ('driver = "pcsc"', 'driver = "pcsc"\nfind_s = 0', "chip_reader.find_s: must be between"),
+        ('driver = "pcsc"', 'driver = "pcsc"\ntotal_s = 0.5', "chip_reader.total_s: must be between 1.5"),
+        ('driver = "pcsc"', 'driver = "pcsc"\ntotal_s = 1e9', "chip_reader.total_s: must be between 1.5"),
+        (
             'receives = ["live", "test", "training"]',
             "receives = []",
             "audiences.central.receives: without a kind",

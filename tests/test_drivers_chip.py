@@ -28,6 +28,18 @@ def pcscd() -> Iterator[pcsc_stack.Pcscd]:
 
 @pytest.fixture(params=["simulated", "pcsc"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    async for made in _benches(request, tmp_path):
+        yield made
+
+
+@pytest.fixture(params=["simulated", pytest.param("pcsc", marks=pytest.mark.slow)])
+async def either(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """For what is the worker's doing alone: pcscd, which looks for cards at its leisure, costs a second a test."""
+    async for made in _benches(request, tmp_path):
+        yield made
+
+
+async def _benches(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "simulated":
         async with socket_bench(tmp_path) as simulated:
             yield simulated
@@ -78,18 +90,18 @@ async def test_a_card_comes_is_read_and_goes(bench: Bench) -> None:
     assert not bench.chip.card_present
 
 
-async def test_a_chip_is_reset_between_readings(bench: Bench) -> None:
-    card = await bench.lay(digest)
+async def test_a_chip_is_reset_between_readings(either: Bench) -> None:
+    card = await either.lay(digest)
     for times in (1, 2):
-        await bench.chip.read(talk([READ]))
+        await either.chip.read(talk([READ]))
         await is_reset(card, times)
     card.remove()
     assert len(card.commands) == 2
 
 
-async def test_without_a_card_there_is_nothing_to_read(bench: Bench) -> None:
+async def test_without_a_card_there_is_nothing_to_read(either: Bench) -> None:
     with pytest.raises(ChipGoneError) as caught:
-        await bench.chip.read(talk([READ]))
+        await either.chip.read(talk([READ]))
     assert messages.known(caught.value.code)
 
 
@@ -112,13 +124,13 @@ async def test_a_card_taken_away_in_the_middle(bench: Bench, nth: int) -> None:
     assert await bench.next() == ChipRemoved()
 
 
-async def test_an_exchange_that_does_not_mind_its_end_fails_with_it(bench: Bench) -> None:
-    await bench.lay(lambda apdu: None)
+async def test_an_exchange_that_does_not_mind_its_end_fails_with_it(either: Bench) -> None:
+    await either.lay(lambda apdu: None)
     thrown: list[ChipError] = []
     with pytest.raises(ChipGoneError):
-        await bench.chip.read(talk([READ], thrown))
+        await either.chip.read(talk([READ], thrown))
     assert [type(error) for error in thrown] == [ChipGoneError]
-    assert await bench.next() == ChipRemoved()
+    assert await either.next() == ChipRemoved()
 
 
 async def test_an_unplugged_reader_is_gone_until_it_is_back(bench: Bench) -> None:
@@ -172,23 +184,23 @@ async def test_cancelling_does_not_wait_for_the_chip(bench: Bench) -> None:
     assert len(laid.commands) == 2 + 3
 
 
-async def test_closing_does_not_wait_for_the_chip(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_does_not_wait_for_the_chip(either: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.drivers._chip_worker.CLOSE_S", 0.0)
     card = Holding()
-    await bench.lay(card)
-    reading = asyncio.create_task(bench.chip.read(talk([READ])))
+    await either.lay(card)
+    reading = asyncio.create_task(either.chip.read(talk([READ])))
     await card.is_asked()
     reading.cancel()
-    await bench.chip.__aexit__(None, None, None)
+    await either.chip.__aexit__(None, None, None)
     assert not card.let_go.is_set()
     card.let_go.set()
 
 
-async def test_a_phase_too_long_between_commands(bench: Bench) -> None:
-    laid = await bench.lay(digest)
+async def test_a_phase_too_long_between_commands(either: Bench) -> None:
+    laid = await either.lay(digest)
     thrown: list[ChipError] = []
     with pytest.raises(ChipOverrunError) as caught:
-        await bench.chip.read(talk([READ] * 5, thrown), budget_s={Phase.DATA: -1.0})
+        await either.chip.read(talk([READ] * 5, thrown), budget_s={Phase.DATA: -1.0})
     assert (caught.value.phase, thrown) == ("data", [caught.value])
     laid.remove()
     assert not laid.commands
@@ -206,21 +218,21 @@ async def test_a_chip_that_hangs_in_a_command_gives_what_was_read(bench: Bench) 
 
 
 async def test_a_hanging_chip_does_not_stop_the_next_reading_from_saying_so(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    either: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edged.drivers._chip_worker.CONNECT_S", 0.2)
     card = Holding()
-    laid = await bench.lay(card)
-    assert await bench.chip.read(salvage([READ]), budget_s={Phase.DATA: 0.1}) == (0, "chip.too_slow")
+    laid = await either.lay(card)
+    assert await either.chip.read(salvage([READ]), budget_s={Phase.DATA: 0.1}) == (0, "chip.too_slow")
     with pytest.raises(Exception, match=r"chip\.reader_stuck"):
-        await bench.chip.read(talk([READ]))
+        await either.chip.read(talk([READ]))
     card.let_go.set()
     laid.remove()
 
 
-async def test_an_answer_that_is_none_is_said_to_be_none(bench: Bench) -> None:
-    laid = await bench.lay(lambda apdu: b"\x90")
-    code = (await bench.chip.read(salvage([READ])))[1]
+async def test_an_answer_that_is_none_is_said_to_be_none(either: Bench) -> None:
+    laid = await either.lay(lambda apdu: b"\x90")
+    code = (await either.chip.read(salvage([READ])))[1]
     assert code in {
         "chip.not_an_answer",
         "chip.gone",
@@ -228,23 +240,23 @@ async def test_an_answer_that_is_none_is_said_to_be_none(bench: Bench) -> None:
     laid.remove()
 
 
-async def test_what_an_exchange_raises_comes_out(bench: Bench) -> None:
+async def test_what_an_exchange_raises_comes_out(either: Bench) -> None:
     def wrong() -> Exchange[None]:
         yield PhaseBegan(Phase.SELECT)
         yield READ
         raise ZeroDivisionError
 
-    laid = await bench.lay(digest)
+    laid = await either.lay(digest)
     with pytest.raises(ZeroDivisionError):
-        await bench.chip.read(wrong())
-    assert len(await bench.chip.read(talk([READ]))) == 1
+        await either.chip.read(wrong())
+    assert len(await either.chip.read(talk([READ]))) == 1
     laid.remove()
 
 
-async def test_readings_wait_for_one_another(bench: Bench) -> None:
-    laid = await bench.lay(digest)
+async def test_readings_wait_for_one_another(either: Bench) -> None:
+    laid = await either.lay(digest)
     first, second = await asyncio.gather(
-        bench.chip.read(talk([READ] * 30)), bench.chip.read(talk([Command(0x84, ne=8)] * 30))
+        either.chip.read(talk([READ] * 30)), either.chip.read(talk([Command(0x84, ne=8)] * 30))
     )
     assert (len(set(first)), len(set(second))) == (1, 1)
     laid.remove()
@@ -252,10 +264,10 @@ async def test_readings_wait_for_one_another(bench: Bench) -> None:
     assert asked == sorted(asked, reverse=True), "the commands of two readings are mixed"
 
 
-async def test_the_loop_turns_while_a_chip_is_asked(bench: Bench) -> None:
+async def test_the_loop_turns_while_a_chip_is_asked(either: Bench) -> None:
     card = Holding()
-    laid = await bench.lay(card)
-    reading = asyncio.create_task(bench.chip.read(talk([READ])))
+    laid = await either.lay(card)
+    reading = asyncio.create_task(either.chip.read(talk([READ])))
     await card.is_asked()
     for _ in range(100):
         await asyncio.sleep(0)
@@ -265,18 +277,18 @@ async def test_the_loop_turns_while_a_chip_is_asked(bench: Bench) -> None:
     laid.remove()
 
 
-async def test_what_is_read_with_these_is_never_live(bench: Bench) -> None:
-    laid = await bench.lay(digest)
-    await bench.chip.read(talk([READ]))
-    assert bench.chip.provenance.simulated
-    assert bench.chip.provenance.identity
+async def test_what_is_read_with_these_is_never_live(either: Bench) -> None:
+    laid = await either.lay(digest)
+    await either.chip.read(talk([READ]))
+    assert either.chip.provenance.simulated
+    assert either.chip.provenance.identity
     laid.remove()
 
 
-async def test_every_coming_has_its_going(bench: Bench) -> None:
+async def test_every_coming_has_its_going(either: Bench) -> None:
     for _ in range(2):
-        laid = await bench.lay(digest)
-        assert len(await bench.chip.read(talk([READ]))) == 1
+        laid = await either.lay(digest)
+        assert len(await either.chip.read(talk([READ]))) == 1
         await is_reset(laid)
         laid.remove()
-        assert await bench.next() == ChipRemoved()
+        assert await either.next() == ChipRemoved()

@@ -14,6 +14,7 @@ from edged.core.image import MAX_DECODED, decode_image
 from edged.core.imageheader import sniff
 from edged.core.jpeg2000 import extent
 from edged.errors import DecodeError
+from tests.chip_fuzz import Measured
 from tests.image_fuzz import seeds
 
 MIB = 1 << 20
@@ -139,6 +140,18 @@ def test_segments_without_end_are_followed_so_far_and_no_further():
     comment = b"\xff\x64\x00\x04\x00\x01"
     assert sniff(data[:tile] + comment * 1000 + data[tile:]).truncated is False
     assert sniff(data[:tile] + comment * 70_000 + data[tile:]).truncated
+
+
+def test_a_tile_part_that_ends_before_itself_is_gone_over_once():
+    """It was gone over 65 000 times."""
+    data = bytearray(codestream(60, 40))
+    tile = data.index(b"\xff\x90")
+    comment = b"\xff\x64\x00\x04\x00\x01"
+    begun = data.index(b"\xff\x93", tile)
+    data[begun:begun] = comment * 3
+    struct.pack_into(">I", data, tile + 6, 14)
+    with Measured(1000):
+        assert sniff(bytes(data)) is not None
 
 
 def test_the_picture_is_the_same_one():

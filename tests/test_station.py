@@ -688,7 +688,7 @@ async def test_pulling_the_document_leaves_the_chip_at_once() -> None:
 
 
 async def test_a_chip_reader_that_is_gone_keeps_no_counter_closed() -> None:
-    antenna = FakeAntenna(ChipRead(None, Reason("chip.reader_gone")))
+    antenna = FakeAntenna(ChipRead(None, Reason("chip.no_reader")))
     antenna.gone = True
     counter = Counter(dataclasses.replace(LIMITS, chip_s=2.0), antenna)
     async with serving(counter):

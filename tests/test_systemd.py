@@ -136,3 +136,25 @@ def test_udev_rules_are_well_formed() -> None:
         assert re.fullmatch(rf"{token}(, {token})*", rule), rule
         # Readable by edged alone: a camera or head any user can open would leak documents past the daemon.
         assert 'GROUP="edged", MODE="0660"' in rule
+
+
+RULES = UNITS / "edged.polkit.rules"
+_ASKED = r"""
+const rules = [];
+const polkit = { Result: { YES: "yes" }, addRule: (rule) => rules.push(rule) };
+eval(require("fs").readFileSync(process.argv[1], "utf-8"));
+const ask = (user, id) => rules.map((rule) => rule({ id: id }, { user: user }) || "-").join();
+const ids = ["org.debian.pcsc-lite.access_pcsc", "org.debian.pcsc-lite.access_card", "org.freedesktop.login1.reboot"];
+console.log(["edged", "mallory"].map((user) => ids.map((id) => ask(user, id)).join(" ")).join("\n"));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no interpreter for polkit's rules is installed")
+def test_the_polkit_rule_lets_edged_and_nobody_else_at_chip_readers_and_nothing_else() -> None:
+    asked = subprocess.run(["node", "-e", _ASKED, str(RULES)], capture_output=True, text=True, timeout=60)
+    assert asked.stdout == "yes yes -\n- - -\n", asked.stderr
+
+
+def test_the_polkit_rule_names_the_service_user() -> None:
+    assert re.search(r"^User=(.*)$", SERVICE.read_text(encoding="utf-8"), re.MULTILINE)[1] == "edged"  # type: ignore[index]
+    assert RULES.read_text(encoding="utf-8").count('subject.user == "edged"') == 1

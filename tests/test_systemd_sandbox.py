@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pcsc_stack
 from tests.box import EDGED, Box
 
 SANDBOX = Path(__file__).with_name("sandbox.py")
@@ -57,3 +59,18 @@ async def test_a_document_is_read_judged_and_committed_inside_it(tmp_path: Path)
         assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o660
         assert [path for path in (tmp_path / "state").iterdir() if path.stat().st_mode & 0o077] == []
     assert box.process.returncode == 0
+
+
+def test_chip_readers_are_reached_inside_it() -> None:
+    """pcscd's socket can be talked to, as pyscard does it."""
+    if why := pcsc_stack.missing():
+        pytest.skip(why)
+    with pcsc_stack.running():
+        listed = subprocess.run(
+            [*ENCLOSED, *EDGED, "chip", "read", "--list", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert listed.returncode == 0, listed.stderr
+    assert [reader["kind"] for reader in json.loads(listed.stdout)["readers"]] == ["used", "free"]

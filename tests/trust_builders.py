@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from edged.core.emrtd import tlv
+
 UTC = dt.UTC
 BORN = dt.datetime(2020, 1, 1, tzinfo=UTC)
 DIES = dt.datetime(2035, 1, 1, tzinfo=UTC)
 LIST_SIGNER = "2.23.136.1.1.3"
 MASTER_LIST = "2.23.136.1.1.2"
+SECURITY_OBJECT = "2.23.136.1.1.1"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def content(certificates: Iterable[bytes]) -> bytes:
         _child_spec = asn1_x509.Certificate
 
     class CscaMasterList(core.Sequence):
-        _fields = [("version", core.Integer), ("certs", Certificates)]
+        _fields = [("version", core.Integer), ("certs", Certificates)]  # noqa: RUF012
 
     return CscaMasterList(
         {"version": 0, "certs": [asn1_x509.Certificate.load(der) for der in certificates]}
@@ -205,3 +208,28 @@ def ldif(*entries: tuple[str, str, bytes], end: str = "\n") -> bytes:
 
 def fold(line: str, width: int = 76) -> list[str]:
     return [line[:width], *(" " + line[at : at + width - 1] for at in range(width, len(line), width - 1))]
+
+
+def security_object(groups: dict[int, bytes]) -> bytes:
+    """LDSSecurityObject with SHA-256 hashes (Doc 9303-10 §4.6.2.2)."""
+    hashes = b"".join(
+        tlv.encode(
+            0x30,
+            tlv.encode(0x02, bytes((number,))) + tlv.encode(0x04, hashlib.sha256(octets).digest()),
+        )
+        for number, octets in groups.items()
+    )
+    algorithm = bytes.fromhex("300B0609608648016503040201")
+    return tlv.encode(0x30, b"\x02\x01\x00" + algorithm + tlv.encode(0x30, hashes))
+
+
+def sod(
+    by: Party, groups: dict[int, bytes], made: dt.datetime = dt.datetime(2024, 1, 1, tzinfo=UTC)
+) -> bytes:
+    """EF.SOD over data groups, signed by a document signer."""
+    signed = master_list(by, [], made, content_type=SECURITY_OBJECT, octets=security_object(groups))
+    return tlv.encode(0x77, signed)
+
+
+def dg1(mrz: str) -> bytes:
+    return tlv.encode(0x61, tlv.encode(0x5F1F, mrz.encode()))

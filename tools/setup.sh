@@ -71,7 +71,8 @@ missing_packages() {
     command -v mosquitto >/dev/null || echo mosquitto
     # The chip: the PC/SC service, a virtual reader for the emulated passport, and what pyscard is built with.
     command -v pcscd >/dev/null || echo pcscd
-    [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || echo vsmartcard-vpcd
+    [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
+    command -v ip >/dev/null || echo iproute2
     command -v swig >/dev/null || echo swig
     [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
     if [ "$purpose" = tests ]; then
@@ -109,6 +110,15 @@ install_packages() {
         # The package starts a broker for the whole machine on port 1883. edged starts its own, on its own port.
         if command -v systemctl >/dev/null && $sudo systemctl disable --now --quiet mosquitto.service 2>/dev/null; then
             say "switched off the system-wide mosquitto service that came with the package: edged runs its own broker (to have it back: systemctl enable --now mosquitto)"
+        fi
+        ;;
+    esac
+    case " $* " in
+    *" vsmartcard-vpcd "*)
+        # The virtual reader listens on every address as soon as the machine's own pcscd starts. edged starts its own, where
+        # nobody else reaches it.
+        if command -v systemctl >/dev/null && $sudo systemctl disable --now --quiet pcscd.socket pcscd.service 2>/dev/null; then
+            say "switched off the system-wide pcscd, which would offer the virtual reader to the network: edged runs its own (for a real reader: apt-get remove vsmartcard-vpcd, then systemctl enable --now pcscd.socket)"
         fi
         ;;
     esac

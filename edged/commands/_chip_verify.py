@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged chip verify`."""
     parser.add_argument("--sod", required=True, type=Path, metavar="FILE", help="help.chip.verify.sod")
     parser.add_argument(
-        "--dg", action="append", default=[], type=_data_group, metavar="N=FILE", help="help.chip.verify.dg"
+        "--dg", action=_Once, default={}, type=_data_group, metavar="N=FILE", help="help.chip.verify.dg"
     )
     parser.add_argument("--trust", type=Path, metavar="DIR", help="help.chip.verify.trust")
     parser.add_argument(
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     at = args.at or datetime.now(UTC)
     try:
         sod = _with_tag(_read(args.sod))
-        groups = {number: _read(path) for number, path in args.dg}
+        groups = {number: _read(path) for number, path in args.dg.items()}
         anchors = _anchors(args, at)
         try:
             found = verify_passive(sod, groups, anchors, at=at, issuing_state=_issuing_state(groups, at))
@@ -76,6 +76,23 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(_lines(args, found, outcome, len(anchors)))
     return {Result.SUCCESSFUL: os.EX_OK, Result.FAILED: _FAILED}.get(outcome, _UNDETERMINED)
+
+
+class _Once(argparse.Action):
+    """Collects data groups by number, each once."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
+        namespace: argparse.Namespace,
+        values: Any,
+        *_: object,
+    ) -> None:
+        number, path = values
+        given = getattr(namespace, self.dest)
+        if number in given:
+            raise argparse.ArgumentError(self, "usage.data_group_twice")
+        setattr(namespace, self.dest, {**given, number: path})
 
 
 def _data_group(text: str) -> tuple[int, Path]:
@@ -151,7 +168,11 @@ def _lines(args: argparse.Namespace, found: PassiveResult, outcome: Result, anch
         yield from _fact_lines(args, found.facts)
     if not anchors:
         yield say(args, "chipverify.no_trust")
-    yield say(args, "chipverify.outcome", result=f"result.{outcome}")
+    if outcome is Result.SUCCESSFUL:
+        compared = found.facts is not None and found.facts.matching
+        yield say(args, "chipverify.proven" if compared else "chipverify.proven_alone")
+    else:
+        yield say(args, "chipverify.refuted" if outcome is Result.FAILED else "chipverify.undetermined")
 
 
 def _fact_lines(args: argparse.Namespace, facts: PassiveFacts) -> Iterator[str]:
@@ -166,17 +187,11 @@ def _fact_lines(args: argparse.Namespace, facts: PassiveFacts) -> Iterator[str]:
         ("chipverify.algorithm", ", ".join(part for part in (facts.algorithm, facts.key) if part)),
         ("chipverify.digest", facts.digest),
         ("chipverify.signed_on", facts.signed_on.isoformat() if facts.signed_on else ""),
-        ("chipverify.matching", _groups(facts.matching)),
-        ("chipverify.mismatching", _groups(facts.mismatching)),
-        ("chipverify.unlisted", _groups(facts.unlisted)),
-        ("chipverify.not_given", _groups(facts.not_given)),
+        # What differs, isn't signed or wasn't given stands among the reasons.
+        ("chipverify.matching", ", ".join(f"DG{number}" for number in facts.matching)),
     ):
         if value:
             yield f"{say(args, code)}: {value}"
-
-
-def _groups(numbers: tuple[int, ...]) -> str:
-    return ", ".join(f"DG{number}" for number in numbers)
 
 
 def _as_json(args: argparse.Namespace, found: PassiveResult, outcome: Result, anchors: int) -> dict[str, Any]:

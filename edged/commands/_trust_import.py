@@ -141,14 +141,15 @@ def _lines(args: argparse.Namespace, report: Report) -> Iterator[str]:
         yield say(args, "trust.pinned", fingerprint=spaced(fingerprint))
     for fingerprint in report.unused_roots:
         yield say(args, "trust.root_unused", fingerprint=spaced(fingerprint))
-    yield say(
-        args,
-        "trust.counts",
-        added=len(report.added),
-        expired=report.expired,
-        known=report.known,
-        removed=len(report.removed),
-    )
+    if report.added or report.known or report.removed:
+        yield say(
+            args,
+            "trust.counts",
+            added=len(report.added),
+            expired=report.expired,
+            known=report.known,
+            removed=len(report.removed),
+        )
     yield from _certificate_lines("+", report.added)
     yield from _certificate_lines("-", report.removed)
     for code, states in (("trust.gained", report.states_gained), ("trust.lost", report.states_lost)):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged.commands._trust_common import country_of, day, say, short, show, show_json, state
-from edged.trust.importing import certificate_line
+from edged.trust.report import certificate_line
 from edged.trust.store import TrustStore
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 from edged.commands._trust_common import country_of, minute, say, short, show, show_json, spaced, state
 from edged.commands._trust_list import crl_as_json
 from edged.core.emrtd.certificates import parse_certificate
-from edged.trust.importing import certificate_line
+from edged.trust.report import certificate_line
 from edged.trust.store import TrustStore
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _ACTIONS: Final[dict[str, str]] = {
     "verify": "edged.commands._chip_verify",
+    "read": "edged.commands._chip_read",
     "emulate": "edged.commands._chip_emulate",
 }
 """The module of every action: it has `add_arguments` and `run`, as a command's module does."""

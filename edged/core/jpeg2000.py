@@ -88,8 +88,8 @@ def _codings(data: bytes, start: int, components: int) -> Iterator[_Coding]:
         marker, length = struct.unpack_from(">HH", data, at)
         if marker == _EOC:
             return
-        if marker == _SOD:  # no length: it is the tile part's
-            at = part_end
+        if marker == _SOD:  # no length: it is the tile part's, and may lie
+            at = max(part_end, at + 2)
             continue
         if marker == _SOT:
             (part,) = struct.unpack_from(">I", data, at + 6)

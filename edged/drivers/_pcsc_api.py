@@ -205,11 +205,11 @@ class PcscLink:
         code = _code(result)
         if code == _OK and len(answer) >= _STATUS_OCTETS:
             return bytes(answer)
+        if code not in {_OK, *_CARD_GONE, *_SERVICE_GONE, *_READER_GONE} and _extended(apdu):
+            raise ChipError("chip.too_long", f"{code:08X}")
         self.unclean = True
         if code in _SERVICE_GONE | _READER_GONE:
             self.lost = "chip.no_service" if code in _SERVICE_GONE else "chip.no_reader"
-        elif code not in _CARD_GONE and _extended(apdu):
-            raise ChipError("chip.too_long", f"{code:08X}")
         raise ChipGoneError("chip.gone", f"{code:08X}")
 
     def disconnect(self) -> None:

@@ -47,8 +47,8 @@ def _rank(name: str) -> int:
     """The interface is the slot; the device's own name only counts where there is no word on the slot."""
     slot = _SLOT.sub("", name)
     for part in (*reversed(_INTERFACE.findall(slot)), slot):
-        if _CONTACTLESS.search(part):
-            return 0
         if _CONTACT.search(part):
             return 2
+        if _CONTACTLESS.search(part):
+            return 0
     return 1

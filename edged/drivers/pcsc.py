@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 from edged import log
 from edged.drivers._chip_worker import DEVICE, ChipWorker
 from edged.drivers._pcsc_api import Context, PcscLink, ReaderState, scard
-from edged.drivers._pcsc_names import choose, is_virtual
+from edged.drivers._pcsc_names import choose, is_sam, is_virtual
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import ChipEvent, ChipPlaced, ChipRemoved, DeviceBack, DeviceGone
 from edged.uplink.envelope import MAX_OPAQUE, Provenance
@@ -32,11 +32,14 @@ LOOK_AGAIN_MS: Final = 2000
 RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to reach pcscd; the last one repeats. systemd starts it again within a second."""
 
-STOP_AGAIN_S: Final = 0.05
+STOP_AGAIN_S: Final = 0.01
 """A cancellation that comes before the wait it is meant for is lost; it is repeated this often."""
 
 STOP_S: Final = 2.0
 """For the watching thread to end. It always does, unless pcscd itself hangs."""
+
+LOOK_S: Final = 2.0
+"""For the first look at the readers, which takes milliseconds unless pcscd hangs."""
 
 T = TypeVar("T")
 
@@ -57,6 +60,38 @@ class Seen(NamedTuple):
     max_apdu: int | None = None
 
 
+class Reader(NamedTuple):
+    """One reader as a technician looks at it.
+
+    Attributes:
+        name: what to configure, or a part of it.
+        kind: "used" (it would be chosen now), "free", or "sam" (never used: the slot of a security module).
+        card_present: whether a card lies on it.
+        max_apdu: see `edged.drivers.Chip`.
+        simulated: whether it is made of software.
+    """
+
+    name: str
+    kind: str
+    card_present: bool
+    max_apdu: int | None
+    simulated: bool
+
+
+def list_readers(wanted: str = "") -> tuple[Reader, ...]:
+    """All readers that are plugged in. Blocks for some milliseconds. Raises `DeviceError`, as `PcscChip` tells it."""
+    with Context() as context:
+        names = context.readers()
+        chosen = choose(names, wanted)
+        found = []
+        for name in names:
+            kind = "used" if name == chosen else "sam" if is_sam(name) else "free"
+            state = context.wait(len(names), name, 0, 0)
+            present = state is not None and state.present
+            found.append(Reader(name, kind, present, context.max_apdu(name), is_virtual(name)))
+        return tuple(found)
+
+
 class _Watcher:
     """The thread that watches; `tell` is called in it whenever something may have changed."""
 
@@ -64,6 +99,7 @@ class _Watcher:
         self._wanted = wanted
         self._tell = tell
         self._stopped = threading.Event()
+        self._failures = 0
         self._context: Context | None = None
         self._max_apdu: dict[str, int | None] = {}
         self._thread = threading.Thread(target=self._run, name="chip watch", daemon=True)
@@ -72,31 +108,37 @@ class _Watcher:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread, wherever it waits."""
+        """End the thread, wherever it waits; leave it behind when pcscd doesn't answer."""
         self._stopped.set()
+        canceller: threading.Thread | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 while self._thread.is_alive():
-                    if (context := self._context) is not None:
-                        context.cancel()
+                    context = self._context
+                    if context is not None and (canceller is None or not canceller.is_alive()):
+                        # In a thread as well: to cancel is to ask pcscd.
+                        canceller = threading.Thread(target=context.cancel, name="chip cancel", daemon=True)
+                        canceller.start()
                     await asyncio.sleep(STOP_AGAIN_S)
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopped.is_set():
             try:
                 with Context() as context:
-                    failures = 0
                     self._context = context
                     self._follow(context)
             except DeviceError as error:
                 self._tell(Seen(None, None, Reason(error.code)))
-                self._stopped.wait(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
-                failures += 1
+            except Exception as error:  # noqa: BLE001 - this thread must not end: nothing would tell of the reader
+                log.get("chip").error("watching the chip reader failed; please report this", exc_info=error)
+                self._tell(Seen(None, None, Reason("chip.reader_failed")))
             finally:
                 self._context = None
+            self._stopped.wait(RECONNECT_S[min(self._failures, len(RECONNECT_S) - 1)])
+            self._failures += 1
 
     def _follow(self, context: Context) -> None:
+        """Look until stopped. Raises `DeviceError`."""
         reader: str | None = None
         event = 0
         while not self._stopped.is_set():
@@ -110,7 +152,10 @@ class _Watcher:
             elif reader not in self._max_apdu:
                 self._max_apdu[reader] = context.max_apdu(reader)
             state = context.wait(len(names), reader, event, LOOK_AGAIN_MS)
-            if reader is not None and state is not None:
+            self._failures = 0
+            if reader is not None and state is None:  # gone since it was listed
+                self._stopped.wait(RECONNECT_S[0])
+            elif reader is not None and state is not None:
                 event = state.event
                 self._tell(Seen(reader, state, None, self._max_apdu[reader]))
 
@@ -163,7 +208,11 @@ class PcscChip:
 
         self._watcher = _Watcher(self._wanted, tell)
         self._watcher.start()
-        await self._looked.wait()
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._looked.wait()
+        except TimeoutError:
+            self._saw(Seen(None, None, Reason("chip.no_service")))
         return self
 
     async def __aexit__(

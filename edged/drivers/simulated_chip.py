@@ -115,7 +115,6 @@ class SimulatedChip:
         self._max_apdu = max_apdu
         self._worker = ChipWorker("simulated chip")
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._card: _Card | None = None
         self._link: _SocketLink | None = None
         self._unplugged = False
@@ -143,17 +142,14 @@ class SimulatedChip:
 
     async def __aenter__(self) -> Self:
         self._listener = listen(self._path)
-        self._accepting = asyncio.create_task(self._accept(self._listener), name="simulated chip")
+        self._listen()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.wait([self._accepting])
-            self._accepting = None
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
             with suppress(OSError):
@@ -205,21 +201,28 @@ class SimulatedChip:
             self._unplugged = False
             self._happened.put_nowait(DeviceBack(DEVICE))
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError:  # no descriptor left: some other connection's end will free one
-                await asyncio.sleep(ACCEPT_AGAIN_S)
-                continue
-            if self._card is not None or self._unplugged:
-                connection.close()
-                continue
-            connection.setblocking(True)  # for the worker; here it is only looked at, without waiting
-            self._card = _Card(connection)
-            self._idle(self._card)
-            self._happened.put_nowait(ChipPlaced())
+    def _listen(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Somebody connects."""
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError:  # no descriptor left: some other connection's end will free one
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(ACCEPT_AGAIN_S, self._listen)
+            return
+        if self._card is not None or self._unplugged:
+            connection.close()
+            return
+        connection.setblocking(True)  # for the worker; here it is only looked at, without waiting
+        self._card = _Card(connection)
+        self._idle(self._card)
+        self._happened.put_nowait(ChipPlaced())
 
     def _idle(self, card: _Card) -> None:
         """Notice when it hangs up while nobody reads it."""

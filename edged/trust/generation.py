@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from edged.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edged.core.emrtd.certificates import Certificate
 
 FORMAT: Final = 1
 """Raised when an older edged could no longer make sense of a generation."""
@@ -66,6 +71,23 @@ class StoredCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     not_after: datetime
     link: bool
     der: bytes
+
+
+def stored_certificate(certificate: Certificate, sources: Iterable[int]) -> StoredCertificate:
+    """A certificate as the store keeps it."""
+    other_key = None not in (certificate.aki, certificate.ski) and certificate.aki != certificate.ski
+    return StoredCertificate(
+        fingerprint=certificate.fingerprint,
+        sources=tuple(sorted(sources)),
+        country=certificate.country or "",
+        subject=certificate.subject.digest,
+        ski=certificate.ski or b"",
+        name=certificate.subject.text,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        link=other_key or not certificate.self_issued,
+        der=certificate.der,
+    )
 
 
 class StoredCrl(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):

@@ -117,6 +117,12 @@ class CrlImport:
                 continue
         return None
 
+    def revokes(self, certificate: Certificate) -> bool:
+        """Whether a list that is held has this certificate on it."""
+        issuer, country = certificate.issuer.digest, certificate.issuer.country or ""
+        found = (crl for crl in self._held.values() if (crl.issuer, crl.country) == (issuer, country))
+        return any(certificate.serial in parse_crl(crl.der).revoked for crl in found)
+
     def _line(
         self, crl: Crl, item: Item, state: Literal["new", "newer", "older", "known"], old: StoredCrl | None
     ) -> None:

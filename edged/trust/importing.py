@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from edged.core.emrtd.certificates import parse_certificate
+from edged.core.emrtd.certificates import KEY_CERT_SIGN, parse_certificate
 from edged.core.emrtd.ldif import Kind
 from edged.core.emrtd.master_list import parse_master_list, verify_master_list
 from edged.errors import DecodeError, SignatureRefusedError
-from edged.trust.generation import Root, Source, StoredCertificate
+from edged.trust.generation import Root, Source, stored_certificate
 from edged.trust.import_crls import CrlImport
-from edged.trust.report import CertificateLine, ListLine, Refusal, Report
+from edged.trust.report import ListLine, Refusal, Report, certificate_lines, covered_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,7 @@ class _Import:
         self.crls = CrlImport(self, before, terms.at, older=terms.older)
         self.lists: list[ListLine] = []
         self.refused: list[Refusal] = []
-        self.known: set[str] = set()
+        self.given: set[str] = set()
         self.signers = 0
         self._used_roots: set[str] = set()
 
@@ -111,12 +111,15 @@ class _Import:
         except SignatureRefusedError as error:
             self.refuse(item, error.code, **error.params)
             return
+        if any(self.crls.revokes(one) for one in (by.certificate, *by.links)):
+            self.refuse(item, "trustimport.signer_revoked", signer=by.certificate.subject.text)
+            return
         sha256 = _sha256(item.der)
         old = next((one for one in self._sources.values() if one.publisher == by.publisher), None)
         if given.made > self._terms.at:
             self.refuse(item, "trustimport.from_the_future")
         elif old is not None and old.sha256 == sha256:
-            self.known |= members.keys()
+            self.given |= members.keys()
             self._line(given, item, by, len(given.certificates) - len(members), old, "known")
         elif old is not None and old.made is not None and given.made < old.made and not self._terms.older:
             self.refuse(item, "trustimport.older", made=_day(given.made), newer=_day(old.made))
@@ -187,7 +190,7 @@ class _Import:
             if certificate is None:
                 self.refuse(item, "trustimport.unreadable_certificate")
             elif self.is_held(fingerprint):
-                self.known.add(fingerprint)
+                self.given.add(fingerprint)
             elif not certificate.ca and not certificate.self_issued:
                 self.signers += 1
             elif fingerprint in self._terms.fingerprints:
@@ -217,7 +220,8 @@ class _Import:
         """A certificate that is held and has signed this one: same state, other certificate, allowed to issue."""
         for issuer in self.held_named(certificate.issuer.digest):
             same_state = issuer.country == certificate.country
-            if not same_state or not issuer.ca or issuer.spki == certificate.spki:
+            issues = issuer.ca and KEY_CERT_SIGN in (issuer.key_usage or {KEY_CERT_SIGN})
+            if not same_state or not issues or issuer.spki == certificate.spki:
                 continue
             try:
                 if certificate.signed_by(issuer):
@@ -255,8 +259,7 @@ class _Import:
         return fingerprint in self._held and bool(self._held[fingerprint][0])
 
     def _hold(self, fingerprint: str, der: bytes, source: int) -> None:
-        if self.is_held(fingerprint):
-            self.known.add(fingerprint)
+        self.given.add(fingerprint)
         if fingerprint not in self._held:
             self._held[fingerprint] = (set(), der)
             self._index(fingerprint, der)
@@ -297,7 +300,7 @@ class _Import:
     def outcome(self) -> tuple[Generation, Report]:
         """The store as it is to be, and the report."""
         certificates = tuple(
-            stored(self._parsed[fingerprint], fingerprint, sources)
+            stored_certificate(self._parsed[fingerprint], sources)
             for fingerprint, (sources, _) in sorted(self._held.items())
             if sources and fingerprint in self._parsed
         )
@@ -320,17 +323,17 @@ class _Import:
     def _report(self, after: Generation, dropped: int) -> Report:
         old = {one.fingerprint: one for one in self._before.certificates}
         new = {one.fingerprint: one for one in after.certificates}
-        added = _lines(one for fingerprint, one in new.items() if fingerprint not in old)
-        removed = _lines(one for fingerprint, one in old.items() if fingerprint not in new)
+        added = certificate_lines(one for fingerprint, one in new.items() if fingerprint not in old)
+        removed = certificate_lines(one for fingerprint, one in old.items() if fingerprint not in new)
         at = self._terms.at
-        covered_before, covered = _covered(old.values(), at), _covered(new.values(), at)
+        covered_before, covered = covered_states(old.values(), at), covered_states(new.values(), at)
         pinned = self._roots.keys() - {root.fingerprint for root in self._before.roots}
         named = {root.fingerprint for root in self._terms.roots}
         return Report(
             lists=tuple(self.lists),
             added=added,
             removed=removed,
-            known=len(self.known & old.keys()),
+            known=len(self.given & old.keys()),
             expired=sum(line.not_after < at for line in added),
             states_gained=tuple(sorted(covered - covered_before)),
             states_lost=tuple(sorted(covered_before - covered)),
@@ -342,37 +345,6 @@ class _Import:
             refused=tuple(self.refused),
             skipped=(),
         )
-
-
-def stored(certificate: Certificate, fingerprint: str, sources: Iterable[int]) -> StoredCertificate:
-    """A certificate as the store keeps it."""
-    other_key = None not in (certificate.aki, certificate.ski) and certificate.aki != certificate.ski
-    return StoredCertificate(
-        fingerprint=fingerprint,
-        sources=tuple(sorted(sources)),
-        country=certificate.country or "",
-        subject=certificate.subject.digest,
-        ski=certificate.ski or b"",
-        name=certificate.subject.text,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
-        link=other_key or not certificate.self_issued,
-        der=certificate.der,
-    )
-
-
-def certificate_line(one: StoredCertificate) -> CertificateLine:
-    """A certificate as reports have it."""
-    return CertificateLine(one.fingerprint, one.country, one.name, one.not_before, one.not_after, one.link)
-
-
-def _lines(found: Iterable[StoredCertificate]) -> tuple[CertificateLine, ...]:
-    ordered = sorted(found, key=lambda one: (one.country, one.not_before, one.fingerprint))
-    return tuple(certificate_line(one) for one in ordered)
-
-
-def _covered(certificates: Iterable[StoredCertificate], at: datetime) -> set[str]:
-    return {one.country for one in certificates if one.country and one.not_after >= at}
 
 
 def _sha256(octets: bytes) -> str:

@@ -72,7 +72,11 @@ def objects(data: bytes, name: str) -> tuple[Item, ...]:
     if b"-----BEGIN " in data[:65536]:
         return tuple(_pem(data, name))
     if ldif.looks_like(data):
-        return tuple(Item(found.kind, found.der, name) for found in ldif.trust_objects(data))
+        # Document signers, by the ten thousand, are only counted: their octets needn't be kept.
+        return tuple(
+            Item(found.kind, b"" if found.kind is Kind.DOCUMENT_SIGNER else found.der, name)
+            for found in ldif.trust_objects(data)
+        )
     raise DecodeError(_WHAT, "trustfile.unknown")
 
 
@@ -144,7 +148,7 @@ def _pem(data: bytes, name: str) -> Iterator[Item]:
         except binascii.Error:
             raise DecodeError(_WHAT, "trustfile.bad_pem") from None
         match found[1]:
-            case b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE":
+            case b"CERTIFICATE" | b"X509 CERTIFICATE":
                 yield Item(Kind.CERTIFICATE, der, name)
             case b"X509 CRL":
                 yield Item(Kind.CRL, der, name)

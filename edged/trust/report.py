@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edged.trust.generation import StoredCertificate
 
 
 class CertificateLine(msgspec.Struct, frozen=True):
@@ -94,3 +99,19 @@ class Report(msgspec.Struct, frozen=True):
     skipped: tuple[str, ...]
     dry_run: bool = False
     generation: int | None = None
+
+
+def certificate_line(one: StoredCertificate) -> CertificateLine:
+    """A certificate as reports have it."""
+    return CertificateLine(one.fingerprint, one.country, one.name, one.not_before, one.not_after, one.link)
+
+
+def certificate_lines(found: Iterable[StoredCertificate]) -> tuple[CertificateLine, ...]:
+    """Certificates by country and age."""
+    ordered = sorted(found, key=lambda one: (one.country, one.not_before, one.fingerprint))
+    return tuple(certificate_line(one) for one in ordered)
+
+
+def covered_states(certificates: Iterable[StoredCertificate], at: datetime) -> set[str]:
+    """Country codes that have a certificate which hasn't expired."""
+    return {one.country for one in certificates if one.country and one.not_after >= at}

@@ -6,9 +6,12 @@ import contextlib
 import hashlib
 import os
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edged.errors import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAGIC: Final = b"edged-trust 1\n"
 
@@ -58,6 +61,15 @@ def read(directory: int, name: str) -> bytes | None:
     if len(data) > MAX_BYTES or data[:head] != MAGIC + digest(content).encode() + b"\n":
         raise StateError("truststore.damaged", name)
     return content
+
+
+def keep_name(path: Path) -> None:
+    """Have the disk remember that a directory was made. Raises OSError."""
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
 
 
 def write(directory: int, name: str, content: bytes) -> None:

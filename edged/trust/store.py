@@ -96,6 +96,7 @@ class TrustStore:
         try:
             self.directory.mkdir(parents=True)
             self.directory.chmod(0o755)  # whatever the umask: the daemon's user reads what root imported
+            sealed_file.keep_name(self.directory)
         except FileExistsError:
             pass
         except OSError as error:
