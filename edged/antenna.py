@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.core.emrtd.access_keys import key_of_mrz
-from edged.core.emrtd.files import ElementaryFile
-from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
+from edged.core.emrtd.reader import ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
 from edged.errors import ChipError, DeviceError
 from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGone
@@ -96,12 +95,13 @@ class Antenna:
             async with asyncio.timeout(self._settings.find_s):
                 await self._placed.wait()
         except TimeoutError:
-            return ChipRead(None, self._chip.trouble or Reason("chip.not_found"))
+            trouble = self._chip.trouble
+            return ChipRead(None, trouble or Reason("chip.not_found"), found=trouble is not None)
         plan = ReadPlan(
             key,
-            max_apdu=self._chip.max_apdu,
             bac_after_failed_pace=self._settings.bac_after_failed_pace,
-            wanted=WANTED if self._settings.portrait else WANTED - {ElementaryFile.DG2},
+            portrait=self._settings.portrait,
+            max_apdu=self._chip.max_apdu,
         )
         watch = _Watch(self._tell, phase)
         try:

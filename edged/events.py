@@ -157,11 +157,11 @@ class ChipRead:
     reading: ChipReading | None
     reason: Reason | None = None
     found: bool = False
-    """Whether a chip lay there that was not read all the same: the document has one, and it proved nothing."""
+    """Whether a chip lay there that was not read all the same, or the reader couldn't look whether one does."""
 
     @property
     def has_chip(self) -> bool:
-        """Whether the document has a chip, as far as anybody can tell."""
+        """Whether the document has a chip, or may have: what nobody could look for must not pass for absent."""
         return self.found or self.reading is not None
 
 

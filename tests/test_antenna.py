@@ -117,7 +117,7 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
         chip.happened.put_nowait(DeviceGone("chip"))
         await asyncio.sleep(0.01)
         assert antenna.gone
-        assert await read(antenna) == ChipRead(None, Reason("chip.no_service"))
+        assert await read(antenna) == ChipRead(None, Reason("chip.no_service"), found=True)
         chip.trouble = None
         chip.happened.put_nowait(DeviceBack("chip"))
         chip.happened.put_nowait(ChipPlaced())
