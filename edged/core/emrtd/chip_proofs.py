@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edged.core.emrtd import tlv
 from edged.core.emrtd.apdu import (
     INTERNAL_AUTHENTICATE,
     MAX_SHORT_NE,
@@ -19,12 +20,20 @@ from edged.core.emrtd.chip_authentication import authenticate_chip, choose_chip_
 from edged.core.emrtd.chip_reading import Challenge
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.pace_mapping import CamData, verify_cam
-from edged.core.emrtd.security_infos import read_card_security, read_dg14
+from edged.core.emrtd.security_infos import (
+    Mapping,
+    PaceInfo,
+    read_card_access,
+    read_card_security,
+    read_dg14,
+)
 from edged.core.emrtd.session import select_command, short_room
 from edged.errors import ChipError, ChipGoneError, ChipOverrunError, DecodeError
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.core.emrtd.chip_authentication import ChipAuthenticationChoice
     from edged.core.emrtd.domains import Draw
     from edged.core.emrtd.file_reading import FileReader
@@ -42,13 +51,27 @@ MAX_KEY_IN_SHORT: Final = 200
 """Octets of a public key that a protected short command has room for; numbers of 2048 bits need a long one."""
 
 
-def judge_cam(cam: CamData, card_security: bytes) -> Check:
-    """Chip authentication as PACE's mapping did it, against the keys in EF.CardSecurity."""
+def judge_cam(cams: Sequence[CamData], card_security: bytes) -> Check:
+    """Chip authentication as PACE's mapping did it in each session, against the keys in EF.CardSecurity.
+
+    It binds the chip to that one session: a copy could borrow a genuine chip for the first one.
+    """
     try:
-        proven = verify_cam(cam, read_card_security(card_security).infos)
+        infos = read_card_security(card_security).infos
+        proven = all(verify_cam(cam, infos) for cam in cams)
     except DecodeError as error:
         return undetermined(error)
     return Check(CHECK, Result.SUCCESSFUL) if proven else _failed("chip.cam_failed")
+
+
+def offers_mapping(raw: bytes | None) -> bool:
+    """Whether EF.CardAccess or DG14 tells of PACE with chip authentication mapping; False for what can't be read."""
+    try:
+        tag = tlv.read_header(raw or b"")[0]
+        infos = read_dg14(raw or b"") if tag == ElementaryFile.DG14.tag else read_card_access(raw or b"")
+    except DecodeError:
+        return False
+    return any(info.mapping is Mapping.CHIP_AUTHENTICATION for info in infos.of(PaceInfo))
 
 
 def undetermined(error: ChipError | DecodeError) -> Check:
