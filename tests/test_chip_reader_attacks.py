@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from edged.core.emrtd import der, tlv
 from edged.core.emrtd.security_infos import encode_infos
 from edged.core.emrtd.suites import AES128
 from edged.emulator.faults import Fault, FaultyCard
 from edged.emulator.profiles import pace
+from edged.errors import ChipError
 from edged.verdict import Result
 from tests.chip_run import CAM, EF, SUCCESS, Run, lay
 
@@ -73,3 +76,57 @@ def test_a_mapping_that_is_offered_and_refused_is_no_missing_proof() -> None:
     assert run.checks["chip_access"] == SUCCESS
     assert EF.DG2 in run.reading.files
     assert run.checks["chip_authentication"] == (Result.UNDETERMINED, ["chip.cam_not_done"])
+
+
+# Glitches: what the air did is not held against the chip, and not for it either.
+
+
+@pytest.mark.parametrize(("name", "instruction"), [("pace-gm", 0x88), ("pace-gm", 0x86), ("bac", 0x88)])
+@pytest.mark.parametrize("times", [1, 2, 9])
+@pytest.mark.parametrize("heard", [False, True], ids=["unheard", "answer lost"])
+def test_a_command_of_a_proof_that_the_card_reader_loses(
+    name: str, instruction: int, times: int, heard: bool
+) -> None:
+    """Asked for again; what stays unanswered is open, and never a copy's mark."""
+    card = lay(name, octets=600)
+    left = times
+
+    def answer(raw: bytes) -> bytes | None:
+        nonlocal left
+        if raw[0] & 0x0C and raw[1] == instruction and left:
+            left -= 1
+            if heard:
+                card.answer(raw)
+            raise ChipError("chip.not_an_answer")
+        return card.answer(raw)
+
+    run = Run(card, answer=answer)
+    run.assert_sound()
+    assert run.checks["chip_access"] == SUCCESS
+    assert EF.DG2 in run.reading.files
+    if instruction == 0x88:
+        assert (run.reading.challenge is None) == (times > 1)
+        if times > 1:
+            assert run.reading.unread[EF.DG15].code == "chip.not_an_answer"
+    elif times == 1:
+        assert run.checks["chip_authentication"] == SUCCESS
+    else:
+        assert run.checks["chip_authentication"] == (Result.UNDETERMINED, ["chip.not_an_answer"])
+
+
+@pytest.mark.parametrize("instruction", [0x88, 0x86, 0x22])
+def test_a_refusal_in_clear_proves_nothing(instruction: int) -> None:
+    """Anybody on the link can say 6A80: it is not the chip that refused its proof."""
+    card = lay("pace-gm", octets=600)
+
+    def answer(raw: bytes) -> bytes | None:
+        return b"\x6a\x80" if raw[0] & 0x0C and raw[1] == instruction else card.answer(raw)
+
+    run = Run(card, answer=answer)
+    run.assert_sound()
+    assert EF.DG2 in run.reading.files
+    if instruction == 0x88:
+        assert run.reading.challenge is None
+        assert run.reading.unread[EF.DG15].code == "sm.unprotected"
+    else:
+        assert run.checks["chip_authentication"] == (Result.UNDETERMINED, ["sm.unprotected"])

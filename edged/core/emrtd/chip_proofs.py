@@ -47,6 +47,8 @@ LONG_ANSWER: Final = 1024
 """Octets expected where a signature needs a long answer: 8192 bits. 65536 makes some chips answer nothing at all."""
 _LEAST_LOST: Final = 8
 """A signature so much shorter than its modulus was cut off: no chip leaves out that many leading zeros."""
+_REFUSED: Final = frozenset(("chip.ca_failed", "chip.ca_not_proven"))
+"""What the chip did, and not the air."""
 MAX_KEY_IN_SHORT: Final = 200
 """Octets of a public key that a protected short command has room for; numbers of 2048 bits need a long one."""
 
@@ -82,7 +84,8 @@ def undetermined(error: ChipError | DecodeError) -> Check:
 def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exchange[Check | None]:
     """Chip authentication, None where DG14 has no key for it; the session goes on with the keys agreed on.
 
-    `long`: whether long commands can be sent. When it fails the session may be lost.
+    `long`: whether long commands can be sent. The session is lost after whatever may have been the air's fault, and
+    after a proof that failed.
     """
     try:
         choice = choose_chip_authentication(read_dg14(dg14))
@@ -102,19 +105,32 @@ def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exch
     except ChipError as error:
         if needs_long and error.sw == WRONG_LENGTH:
             return undetermined(ChipError("chip.needs_long_commands"))
-        if error.code.startswith("sm."):
-            return _failed("chip.ca_not_proven")
-        return _failed(error.code) if error.code == "chip.ca_failed" else undetermined(error)
+        if error.code in _REFUSED:
+            return _failed(error.code)
+        session.abandon()  # no telling which keys the chip has now
+        return undetermined(error)
     return Check(CHECK, Result.SUCCESSFUL)
 
 
 def _agree(session: Session, choice: ChipAuthenticationChoice, draw: Draw) -> Exchange[None]:
     """New keys, and the first exchange under them, which is the proof (§6.2.4). Raises `ChipError`."""
-    session.secure((yield from session.through(authenticate_chip(choice, draw))))
-    yield from session.send(select_command(ElementaryFile.DG14))
-    if not session.in_step:  # answered in clear: by whoever
+    secured = session.secured
+    try:
+        keys = yield from session.through(authenticate_chip(choice, draw))
+    except ChipError as error:
+        if secured and not session.in_step and error.code == "chip.ca_failed":  # in clear: by whoever
+            raise ChipError("sm.unprotected", sw=error.sw) from None
+        raise
+    session.secure(keys)
+    try:
+        yield from session.send(select_command(ElementaryFile.DG14))
+    except ChipError as error:
+        if error.code.startswith("sm."):
+            raise ChipError("chip.ca_not_proven", sw=error.sw) from None
+        raise
+    if not session.in_step:
         session.abandon()
-        raise ChipError("sm.unprotected")
+        raise ChipError("chip.ca_not_proven")
 
 
 def _failed(code: str) -> Check:
@@ -127,22 +143,33 @@ def challenge_chip(
     """Active authentication as it goes over the wire (§6.1.2.2), or why there is none; whoever has the key verifies it.
 
     A signature that doesn't fit a short answer is asked for in a long one first, where long ones pass: some chips cut
-    it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost and can't be
-    opened again.
+    it off otherwise, others answer nothing to a long one. What was lost on the air, or answered by whoever in clear,
+    is asked for once more. Raises `ChipError` where the session was lost and can't be opened again.
     """
     nonce = draw.octets(NONCE_OCTETS)
     octets = signature_octets(dg15)
     needs_long = octets > short_room(session)
     outcome: Challenge | Reason = Reason("chip.needs_long_answers")
-    for ne in [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]:
+    sizes = [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]
+    lost = False
+    for again, ne in enumerate((*sizes, sizes[0])):
+        if again == len(sizes) and not lost:
+            break
         try:
             response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
         except (ChipGoneError, ChipOverrunError):
             raise
         except ChipError as error:
-            outcome = Reason(error.code, dict(error.params))
+            outcome, lost = Reason(error.code, dict(error.params)), True
+            if ne <= MAX_SHORT_NE:  # no question of length: no telling whether the chip heard it
+                session.abandon()
             if session.lost:
                 yield from reader.recover(error)
+            continue
+        if not session.in_step:
+            lost = True
+            if not (needs_long and response.sw == WRONG_LENGTH):
+                outcome = Reason("sm.unprotected")
             continue
         if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
             return Challenge(nonce, response.data, OK)

@@ -44,6 +44,8 @@ _NO_PACE: Final = frozenset(("chip.file_absent", "chip.file_refused", "chip.read
 _OFFERS: Final = (_EF.CARD_ACCESS, _EF.DG14)
 """Where a chip says which ways of PACE it has."""
 FURTHER: Final = (_EF.DG11, _EF.DG12, _EF.DG7)
+PROOF_TRIES: Final = 2
+"""Of chip authentication, where the session was lost over it: once may be the air, and a copy gains nothing by it."""
 LONGEST_ANSWER: Final = 4096
 """Octets. Longer ones save less than a hundredth of the time, and some drivers fail at 32 KiB."""
 WANTED: Final = frozenset((_EF.DG1, _EF.DG2, _EF.DG7, _EF.DG11, _EF.DG12, _EF.DG14, _EF.DG15))
@@ -212,9 +214,11 @@ class _Visit(Identity):
             return
         yield PhaseBegan(Phase.AUTHENTICATION)
         if dg14 is not None and not decided:
-            proof = yield from prove_chip(self._session, dg14, draw, long=self._reader.long)
-            self._proof = proof or self._proof
-            if self._session.lost:
+            for _ in range(PROOF_TRIES):
+                proof = yield from prove_chip(self._session, dg14, draw, long=self._reader.long)
+                self._proof = proof or self._proof
+                if not self._session.lost:
+                    break
                 yield from self._reader.recover(ChipError("sm.lost"))
         if _EF.DG15 in listed:
             yield from self._take(_EF.DG15)
