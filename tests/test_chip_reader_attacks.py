@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edged.core.emrtd import der, tlv
+from edged.core.emrtd.apdu import Command, Response
 from edged.core.emrtd.security_infos import encode_infos
 from edged.core.emrtd.suites import AES128
 from edged.emulator.faults import Fault, FaultyCard
@@ -130,3 +131,52 @@ def test_a_refusal_in_clear_proves_nothing(instruction: int) -> None:
         assert run.reading.unread[EF.DG15].code == "sm.unprotected"
     else:
         assert run.checks["chip_authentication"] == (Result.UNDETERMINED, ["sm.unprotected"])
+
+
+# Chips that are odd.
+
+
+@pytest.mark.parametrize("name", ["bac-plain", "pace-gm", CAM])
+@pytest.mark.parametrize("said", [b"\x62\x83", b"\x6f\x0a\x84\x08\xa0\x00\x00\x02\x47\x10\x01\x00\x90\x00"])
+def test_select_answered_with_a_warning_or_with_what_was_selected(name: str, said: bytes) -> None:
+    """ISO/IEC 7816-4 §5.6: 62XX is done with a warning; data that nobody asked for is nobody's."""
+    card = lay(name, octets=600)
+    honest = card.card._select
+
+    def select(command: Command) -> Response:
+        response = honest(command)
+        return Response.decode(said) if response.sw == 0x9000 else response
+
+    card.card._instructions[0xA4] = select
+    run = Run(card)
+    run.assert_sound()
+    whole = Run(lay(name, octets=600))
+    assert run.checks == whole.checks
+    assert set(run.reading.files) == set(whole.reading.files)
+
+
+def test_a_warning_in_clear_selects_nothing() -> None:
+    card = lay("bac-plain", octets=600)
+
+    def answer(raw: bytes) -> bytes | None:
+        return b"\x62\x83" if raw[0] & 0x0C and raw[1] == 0xA4 else card.answer(raw)
+
+    run = Run(card, answer=answer)
+    run.assert_sound()
+    assert not set(run.reading.files)
+    assert {reason.code for reason in run.reading.unread.values()} == {"chip.file_refused"}
+
+
+def test_a_chip_without_ef_com_lacks_nothing() -> None:
+    """What it lists is in the signed list: only where that can't be read is it missed."""
+    card = lay("pace-gm", octets=600)
+    del card.card.personalised.files[EF.COM]
+    run = Run(card)
+    run.assert_sound()
+    assert EF.COM not in run.reading.unread
+    assert EF.DG2 in run.reading.files
+    card = lay("bac-plain", octets=600)
+    del card.card.personalised.files[EF.COM]
+    card.card.personalised.files[EF.SOD] = b"\x77\x05\x30\x03\x02\x01\x00"
+    run = Run(card)
+    assert run.reading.unread[EF.COM].code == "chip.file_absent"

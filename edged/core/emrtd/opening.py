@@ -88,11 +88,9 @@ class Opening(Identity):
         return opened
 
     def enter(self) -> Exchange[None]:
-        """Select the application, where `open` hasn't. Raises `ChipError` ("chip.no_application")."""
+        """Select the application, where `open` hasn't. Raises `ChipError` ("chip.no_application" | "sm.…")."""
         if not self._entered:
-            sw = yield from self._session.select_application()
-            if sw != OK:
-                raise ChipError("chip.no_application", sw=sw)
+            yield from self._session.select_application()
             self._entered = True
 
     def again(self) -> Exchange[None]:

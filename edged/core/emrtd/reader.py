@@ -243,14 +243,23 @@ class _Visit(Identity):
                 found = parse(self._files[file]) if file in self._files else ()
             except DecodeError:
                 continue  # whoever judges the file says so
-            if found:
-                break
+            if not found:
+                continue
+            if file is _EF.SOD:
+                self._do_without_com()
+            break
         here = frozenset(found)
         self._unread |= dict.fromkeys(here & GUARDED, Reason("chip.needs_terminal_authentication"))
         left_out = GUARDED if self._plan.portrait else GUARDED | {_EF.DG2}
         listed = (here & self._plan.wanted | {_EF.DG1}) - left_out
         self._expected += listed
         return listed
+
+    def _do_without_com(self) -> None:
+        """What EF.COM says the signed list has said: a chip that leaves it out lacks nothing."""
+        if _EF.COM in self._unread and self._unread[_EF.COM].code == "chip.file_absent":
+            del self._unread[_EF.COM]
+            self._expected.remove(_EF.COM)
 
     def _take_some(
         self, files: Iterable[ElementaryFile], listed: frozenset[ElementaryFile]
