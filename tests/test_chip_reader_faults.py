@@ -11,7 +11,7 @@ from edged.core.emrtd import tlv
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.reader import ReadPlan, read_chip
 from edged.core.emrtd.steps import Phase, drive
-from edged.emulator.faults import Fault, FaultyCard, Injected
+from edged.emulator.faults import Fault, FaultyCard
 from edged.errors import ChipError
 from edged.verdict import Result
 from tests.chip_run import CAM, EF, KEY, SUCCESS, Run, lay
@@ -54,13 +54,13 @@ def test_card_taken_away_at_octets() -> None:
     assert Run(lay("bac-plain", f"torn:{heard}", octets=600)).reading.aborted is None
 
 
-def once(card: FaultyCard, at: int, well: Injected) -> Callable[[bytes], bytes | None]:
-    """The card, which behaves well again after its fault at the n-th protected command."""
+def once(card: FaultyCard, at: int) -> Callable[[bytes], bytes | None]:
+    """Answers of a card whose fault passes when it has struck."""
 
     def answer(raw: bytes) -> bytes | None:
         said = card.answer(raw)
         if card._protected >= at:
-            card._injected = well
+            card._injected = None
         return said
 
     return answer
@@ -73,8 +73,8 @@ def test_session_broken_once_anywhere(name: str, fault: Fault) -> None:
     whole = Run(lay(name, octets=600))
     protected = sum(bool(command[0] & 0x0C) for command in whole.commands)
     for at in range(1, protected + 1, 1 if name == "bac-plain" else 2):
-        broken, well = lay(name, f"{fault}:{at}", octets=600), Injected.parse(f"{fault}:100000")
-        run = Run(broken, answer=once(broken, at, well))
+        card = lay(name, f"{fault}:{at}", octets=600)
+        run = Run(card, answer=once(card, at))
         run.assert_sound()
         assert run.reading.aborted is None, at
         assert run.checks == whole.checks, at

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from edged import log, messages
 from edged.commands import _chip_read_key
 from edged.commands._trust_common import default_directory, say, show, show_json
+from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.inventory import FileEntry, describe, inventory
+from edged.core.emrtd.security_object import security_object_of_sod
 from edged.core.emrtd.steps import FileProgress, PhaseBegan
-from edged.errors import DeviceGoneError
+from edged.errors import DecodeError, DeviceGoneError
 from edged.verdict import Result
 
 if TYPE_CHECKING:
@@ -226,6 +229,8 @@ def _report(
         yield f"{say(args, f'check_name.{check.name}')}: {say(args, f'result.{check.result}')}"
         for reason in check.reasons:
             yield f"  {messages.reason(reason, args.lang)}"
+    for entry in _files(read.reading):
+        yield messages.reason(describe(entry), args.lang)
     for phase, seconds in read.meter.seconds.items():
         yield say(
             args,
@@ -239,6 +244,15 @@ def _report(
     if read.provenance.simulated:
         yield say(args, "chipread.simulated")
     yield say(args, "chipread.outcome", result=f"result.{outcome}")
+
+
+def _files(reading: ChipReading) -> tuple[FileEntry, ...]:
+    sod = reading.files.get(ElementaryFile.SOD)
+    try:
+        listed = None if sod is None else security_object_of_sod(sod)
+    except DecodeError:
+        listed = None
+    return inventory(reading, listed)
 
 
 def _as_json(
