@@ -180,3 +180,40 @@ def test_a_chip_without_ef_com_lacks_nothing() -> None:
     card.card.personalised.files[EF.SOD] = b"\x77\x05\x30\x03\x02\x01\x00"
     run = Run(card)
     assert run.reading.unread[EF.COM].code == "chip.file_absent"
+
+
+@pytest.mark.parametrize("name", ["bac", "pace-gm"])
+def test_a_chip_that_wants_to_be_asked_for_exactly_its_signature(name: str) -> None:
+    """6CXX to active authentication (ISO/IEC 7816-4 §5.6) is no refusal."""
+    card = lay(name, octets=600)
+    honest = card.card._internal_authenticate
+
+    def exact(command: Command) -> Response:
+        response = honest(command)
+        octets = len(response.data)
+        return response if command.ne == octets else Response(b"", 0x6C00 | octets)
+
+    card.card._instructions[0x88] = exact
+    run = Run(card)
+    run.assert_sound()
+    assert run.reading.challenge is not None
+    assert run.reading.challenge.answer
+    card.card._instructions[0x88] = lambda _: Response(b"", 0x6C10)
+    never = Run(card)
+    assert never.reading.challenge is not None
+    assert (never.reading.challenge.answer, never.reading.challenge.sw) == (None, 0x6C10)
+
+
+@pytest.mark.parametrize("name", ["pace-gm", CAM, "bac"])
+def test_a_chip_that_does_not_know_the_master_file(name: str) -> None:
+    """6A87 or a word of its own to every SELECT of it: what is under it is found all the same."""
+    card = lay(name, octets=600)
+    honest = card.card._select
+
+    def select(command: Command) -> Response:
+        return Response(b"", 0x6A87) if command.p1 == 0 else honest(command)
+
+    card.card._instructions[0xA4] = select
+    run = Run(card)
+    run.assert_sound()
+    assert run.checks == Run(lay(name, octets=600)).checks

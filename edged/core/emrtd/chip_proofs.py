@@ -18,6 +18,7 @@ from edged.core.emrtd.apdu import (
 )
 from edged.core.emrtd.chip_authentication import authenticate_chip, choose_chip_authentication
 from edged.core.emrtd.chip_reading import Challenge
+from edged.core.emrtd.file_reading import WRONG_EXPECTED
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.pace_mapping import CamData, verify_cam
 from edged.core.emrtd.security_infos import (
@@ -150,31 +151,36 @@ def challenge_chip(
     octets = signature_octets(dg15)
     needs_long = octets > short_room(session)
     outcome: Challenge | Reason = Reason("chip.needs_long_answers")
-    sizes = [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]
-    lost = False
-    for again, ne in enumerate((*sizes, sizes[0])):
-        if again == len(sizes) and not lost:
-            break
+    ways = [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]
+    best, again, told = ways[0], False, False
+    while ways:
+        ne = ways.pop(0)
         try:
             response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
         except (ChipGoneError, ChipOverrunError):
             raise
         except ChipError as error:
-            outcome, lost = Reason(error.code, dict(error.params)), True
+            outcome = Reason(error.code, dict(error.params))
             if ne <= MAX_SHORT_NE:  # no question of length: no telling whether the chip heard it
                 session.abandon()
             if session.lost:
                 yield from reader.recover(error)
-            continue
-        if not session.in_step:
-            lost = True
+        else:
+            if response.sw >> 8 == WRONG_EXPECTED and not told:  # 6CXX: ask for exactly so many
+                told = True
+                ways.insert(0, response.sw & 0xFF or MAX_SHORT_NE)
+                continue
+            if session.in_step:
+                if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
+                    return Challenge(nonce, response.data, OK)
+                if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
+                    outcome = Challenge(nonce, None, response.sw)
+                continue
             if not (needs_long and response.sw == WRONG_LENGTH):
                 outcome = Reason("sm.unprotected")
-            continue
-        if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
-            return Challenge(nonce, response.data, OK)
-        if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
-            outcome = Challenge(nonce, None, response.sw)
+        if not again:
+            again = True
+            ways.append(best)
     return outcome
 
 
