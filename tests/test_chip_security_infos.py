@@ -12,7 +12,7 @@ from edged.core.emrtd import chip_authentication, pace_choice, tlv
 from edged.core.emrtd.chip_authentication import choose_chip_authentication
 from edged.core.emrtd.der import encode_oid
 from edged.core.emrtd.dh_groups import GROUPS
-from edged.core.emrtd.domain_parameters import decode_key, encode_key
+from edged.core.emrtd.domain_parameters import decode_key
 from edged.core.emrtd.domains import DhDomain, EcDomain, standard_domain
 from edged.core.emrtd.pace_choice import pace_choices
 from edged.core.emrtd.security_infos import (
@@ -36,6 +36,7 @@ from edged.core.emrtd.security_infos import (
 from edged.core.emrtd.suites import AES128, AES192, AES256
 from edged.errors import DecodeError, IdentityLeakError
 from tests.chip_scripts import H
+from tests.chip_spki import encode_key
 
 SHARED_DG14 = Path(__file__).parents[2] / "shared" / "chip" / "bsi-2008" / "010E"
 
