@@ -8,13 +8,14 @@ import pytest
 
 from edged.core.emrtd import der, tlv
 from edged.core.emrtd.apdu import Command, Response
+from edged.core.emrtd.reader import ReadPlan
 from edged.core.emrtd.security_infos import encode_infos
 from edged.core.emrtd.suites import AES128
 from edged.emulator.faults import Fault, FaultyCard
-from edged.emulator.profiles import pace
+from edged.emulator.profiles import pace, profiles
 from edged.errors import ChipError
 from edged.verdict import Result
-from tests.chip_run import CAM, EF, SUCCESS, Run, lay
+from tests.chip_run import CAM, EF, KEY, SUCCESS, Run, lay
 
 LOST = b"\x69\x88"
 
@@ -217,3 +218,24 @@ def test_a_chip_that_does_not_know_the_master_file(name: str) -> None:
     run = Run(card)
     run.assert_sound()
     assert run.checks == Run(lay(name, octets=600)).checks
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_no_le_where_chips_refuse_it(name: str) -> None:
+    """SELECT and MSE (German documents), under secure messaging too; nothing asks for more than drivers pass on."""
+    card = lay(name, octets=30000)
+    honest = card.card._carry_out
+    seen: list[Command] = []
+
+    def carry_out(command: Command) -> Response:
+        seen.append(command)
+        return honest(command)
+
+    card.card._carry_out = carry_out  # type: ignore[method-assign]
+    run = Run(card, ReadPlan(KEY, max_apdu=None))
+    run.assert_sound()
+    assert EF.DG2 in run.reading.files
+    quiet = [command for command in seen if command.ins in {0xA4, 0x22}]
+    assert quiet
+    assert not any(command.ne for command in quiet)
+    assert max(command.ne for command in seen if command.ins == 0xB0) <= 4096
