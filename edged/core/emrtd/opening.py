@@ -107,6 +107,7 @@ class Opening(Identity):
             yield from self._bac()
 
     def _by_pace(self, choices: tuple[PaceChoice, ...]) -> Exchange[bool]:
+        refused: tuple[Reason, ...] = ()
         for choice in choices[:MAX_PACE_WAYS]:
             try:
                 yield from self._pace(choice)
@@ -116,9 +117,10 @@ class Opening(Identity):
                 self.check = _refusal(error)
                 if error.code != "chip.pace_refused":
                     return False
+                refused = self.check.reasons
             else:
                 self._way = choice
-                self.check = Check(CHECK, Result.SUCCESSFUL)
+                self.check = Check(CHECK, Result.SUCCESSFUL, refused)  # a weaker way than was offered is told
                 return True
         return False
 
