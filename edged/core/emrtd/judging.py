@@ -114,7 +114,8 @@ def _with_com(check: Check, reading: ChipReading) -> Check:
 def _as_offered(check: Check, reading: ChipReading) -> Check:
     """The check of the access, unless what the chip seemed to offer is not what it says under signature."""
     dg14 = reading.files[ElementaryFile.DG14]
-    if check.result is not Result.SUCCESSFUL or ElementaryFile.CARD_ACCESS in reading.unread:
+    told = check.result in {Result.SUCCESSFUL, Result.NOT_SUPPORTED}
+    if not told or ElementaryFile.CARD_ACCESS in reading.unread:
         return check
     changed = compare_offer(reading.files.get(ElementaryFile.CARD_ACCESS), dg14)
     return check if changed is None else Check(check.name, Result.UNDETERMINED, (*check.reasons, changed))
