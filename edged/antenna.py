@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.core.emrtd.access_keys import key_of_mrz
-from edged.core.emrtd.files import ElementaryFile
-from edged.core.emrtd.reader import WANTED, ReadPlan, read_chip
+from edged.core.emrtd.reader import ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
 from edged.errors import ChipError, DeviceError
 from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGone
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from edged.config import ChipReaderSettings
     from edged.core.reading import PageReading
@@ -68,15 +67,19 @@ class Antenna:
                         self._placed.clear()
                     self._tell({"event": "device", "device": "chip", "answers": not self._gone})
 
-    async def read(self, page: PageReading, phase: Callable[[str], None]) -> ChipRead:
+    def read(self, page: PageReading, phase: Callable[[str], None]) -> Awaitable[ChipRead]:
         """Read the chip that `page` opens; `phase` hears the name of each phase as it begins.
 
-        Never raises but for cancellation, and is then over at once: the driver sees to that.
+        It is under way, and `stop` ends it, from the moment this returns. Never raises but for cancellation, and is
+        then over at once: the driver sees to that.
         """
         self._task = asyncio.ensure_future(self._read(page, phase))
-        try:
-            return await self._task
-        finally:
+        self._task.add_done_callback(self._forget)
+        return self._task
+
+    def _forget(self, task: asyncio.Task[ChipRead]) -> None:
+        """It holds what was read, which nobody may keep."""
+        if self._task is task:
             self._task = None
 
     def stop(self) -> None:
@@ -87,26 +90,27 @@ class Antenna:
     async def _read(self, page: PageReading, phase: Callable[[str], None]) -> ChipRead:
         key = None if page.mrz is None else key_of_mrz(page.mrz)
         if key is None:
-            return ChipRead(None, Reason("chip.no_key"))
+            return ChipRead(None, Reason("chip.no_key"), found=self._placed.is_set())
         try:
             async with asyncio.timeout(self._settings.find_s):
                 await self._placed.wait()
         except TimeoutError:
-            return ChipRead(None, self._chip.trouble or Reason("chip.not_found"))
+            trouble = self._chip.trouble
+            return ChipRead(None, trouble or Reason("chip.not_found"), found=trouble is not None)
         plan = ReadPlan(
             key,
-            max_apdu=self._chip.max_apdu,
             bac_after_failed_pace=self._settings.bac_after_failed_pace,
-            wanted=WANTED if self._settings.portrait else WANTED - {ElementaryFile.DG2},
+            portrait=self._settings.portrait,
+            max_apdu=self._chip.max_apdu,
         )
         watch = _Watch(self._tell, phase)
         try:
             return ChipRead(await self._chip.read(read_chip(plan), watch=watch, budget_s=BUDGET_S))
         except (DeviceError, ChipError) as error:
-            return ChipRead(None, Reason(error.code))
+            return ChipRead(None, Reason(error.code), found=True)
         except Exception as error:  # noqa: BLE001 - a chip must never be able to take the daemon down
             self._log.error("reading a chip failed; please report this", exc_info=error)
-            return ChipRead(None, Reason("inspection.internal_error"))
+            return ChipRead(None, Reason("inspection.internal_error"), found=True)
 
 
 class _Watch:

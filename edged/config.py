@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -18,7 +19,7 @@ from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
 from edged.uplink.topics import usable
-from edged.verdict import CHECKS, NEVER_MANDATORY, CheckClass, Kind
+from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, CheckClass, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -157,7 +158,7 @@ class SceneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandatory: tuple[str, ...]
     optional: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()
-    """Mandatory for a document that has it (a chip that answers), optional for one that hasn't."""
+    """Mandatory for a document that has a chip (in the field, read or not), optional for one that hasn't."""
 
     def classes(self, present: Collection[str] = ()) -> dict[str, CheckClass]:
         """Check name to class, for `edged.verdict.judge`; `present` names what there was something to check of."""
@@ -364,15 +365,13 @@ def _check_scene(name: str, scene: SceneSettings) -> None:
             )
     if not scene.mandatory:
         raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
-    for first, second in (
-        ("mandatory", "optional"),
-        ("mandatory", "conditional"),
-        ("optional", "conditional"),
-    ):
+    for first, second in combinations(keys, 2):
         if both := set(getattr(scene, first)) & set(getattr(scene, second)):
             raise ConfigError(
                 f"scenes.{name}.{second}", f"config.{first}_already", checks=", ".join(sorted(both))
             )
+    if not set(scene.conditional) <= set(CONDITIONAL):
+        raise ConfigError(f"scenes.{name}.conditional", "config.unknown_name", known=", ".join(CONDITIONAL))
 
 
 def _check_audience(name: str, audience: AudienceSettings) -> None:

@@ -261,7 +261,7 @@ class Daemon:
                 pseudonyms=self._pseudonyms,
                 thresholds=self._thresholds,
                 chip=chip,
-                anchors=self._trust.anchors() if self._trust is not None else None,
+                anchors=await self._trust.anchors() if self._trust is not None else None,
             )
             envelopes = await self._state.run(
                 lambda database: database.commit_inspection(
@@ -311,7 +311,7 @@ class Daemon:
         _no_parameters(params)
         return await self._station.complete()
 
-    def _chip_status(self) -> dict[str, Any] | None:
+    async def _chip_status(self) -> dict[str, Any] | None:
         """The chip reader's part of the status; None without one."""
         if self._chip is None:
             return None
@@ -319,7 +319,7 @@ class Daemon:
         return {
             "present": self._chip.card_present,
             "trouble": None if trouble is None else trouble.code,
-            "authorities": 0 if self._trust is None else len(self._trust.anchors()),
+            "authorities": 0 if self._trust is None else len(await self._trust.anchors()),
         }
 
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
@@ -336,7 +336,7 @@ class Daemon:
             "indication": self._station.indication.value,
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
-            "chip": self._chip_status(),
+            "chip": await self._chip_status(),
             # Counted on the disk: what the uplink knows of it is as old as its last connection.
             "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }

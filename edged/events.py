@@ -156,6 +156,13 @@ class ChipRead:
 
     reading: ChipReading | None
     reason: Reason | None = None
+    found: bool = False
+    """Whether a chip lay there that was not read all the same, or the reader couldn't look whether one does."""
+
+    @property
+    def has_chip(self) -> bool:
+        """Whether the document has a chip, or may have: what nobody could look for must not pass for absent."""
+        return self.found or self.reading is not None
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ class Inspection:
             case DocumentRemoved():
                 return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():  # the reader hangs: the chip is given up, the page is judged
-                return [Stage("chip"), *self._commit(ChipRead(None, Reason("chip.timed_out")))]
+                return [Stage("chip"), *self._commit(ChipRead(None, Reason("chip.timed_out"), found=True))]
             case _:
                 return self._common(event, now)
 

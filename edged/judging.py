@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from edged.evidence import gather
 from edged.privacy.policy import Action, disclose
 from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
-from edged.verdict import CHECKS, Check, JudgedCheck, Kind, Reason, Result, Verdict, judge
+from edged.verdict import CHECKS, CONDITIONAL, Check, JudgedCheck, Kind, Reason, Result, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +97,7 @@ def judge_inspection(
     )
     kind = kind_of(request, provenance)
     checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
-    present = {"chip"} if chip is not None and chip.reading is not None else set()
+    present = CONDITIONAL if chip is not None and chip.has_chip else ()
     verdict = judge(request.scene, kind, settings.scene(request.scene).classes(present), checks)
     drafts = tuple(
         _draft(name, settings.audiences[name], verdict, reading, request, clock, provenance, pseudonyms[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from edged import log
@@ -274,7 +274,10 @@ class Station:
             case _:
                 pass
         if self._inspection is not None:
-            await self._execute(self._inspection.handle(event, time.monotonic()))
+            commands = self._inspection.handle(event, time.monotonic())
+            if self._inspection.state is not State.CHIP:
+                self._leave_chip()  # before anything else: the head may take its time to show why
+            await self._execute(commands)
             if self._inspection.state is State.CLOSED:
                 self._inspection = None
 
@@ -313,7 +316,6 @@ class Station:
                     self._spawn(self._antenna.read(page, self._telling.chip_phase))
                 case Commit(readings, chip):
                     assert self._inspection is not None
-                    self._leave_chip()
                     sides = self._optics.read_sides(readings)
                     self._spawn(self._commit_sides(self._id, sides, chip, self._inspection.request))
                 case Indicate(indication):
@@ -329,7 +331,7 @@ class Station:
                 case _:
                     assert_never(command)
 
-    def _spawn(self, work: Coroutine[Any, Any, Event]) -> None:
+    def _spawn(self, work: Awaitable[Event]) -> None:
         """Do `work` beside the loop; what it returns is the answer to the command that asked for it."""
         self._asked_last += 1
         task = asyncio.create_task(self._answer_with(self._asked_last, work))
@@ -339,7 +341,7 @@ class Station:
     def _still_last(self, number: int) -> Callable[[], bool]:
         return lambda: self._asked_last == number
 
-    async def _answer_with(self, number: int, work: Coroutine[Any, Any, Event]) -> None:
+    async def _answer_with(self, number: int, work: Awaitable[Event]) -> None:
         event = await work
         # A lost device concerns whatever inspection runs by now.
         self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)
@@ -361,7 +363,6 @@ class Station:
         """Tell whoever pressed first of all: nothing after it may keep the outcome from them."""
         self._asked_last += 1  # nothing is waited for any more
         self._optics.forget()
-        self._leave_chip()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(self._telling.described(outcome))
         self._telling.outcome(outcome)

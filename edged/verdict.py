@@ -98,6 +98,9 @@ CHECKS = (
 CHIP_CHECKS = CHECKS[CHECKS.index("chip_access") : CHECKS.index("chip")]
 """The mechanisms that `chip` sums up."""
 
+CONDITIONAL = ("chip", *CHIP_CHECKS)
+"""What a scene can demand of a document that has a chip, and of no other."""
+
 NEVER_MANDATORY = frozenset(
     ("viz_birth_date", "viz_expiry_date", "viz_document_number", "card_number", "optical_security")
 )

@@ -39,8 +39,8 @@ def office(seed: str = "tests") -> Office:
     return Office("UT", on=ON, seed=seed)
 
 
-def laid(profile: Profile, fault: str | None = None) -> FaultyCard:
-    return office().lay(profile, PASSPORT, Injected.parse(fault) if fault else None)
+def laid(profile: Profile, fault: str | None = None, at: Office | None = None) -> FaultyCard:
+    return (at or office()).lay(profile, PASSPORT, Injected.parse(fault) if fault else None)
 
 
 def transmit(card: FaultyCard) -> Callable[[bytes], bytes]:

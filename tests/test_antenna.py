@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,7 +44,7 @@ class FakeChip:
         self.max_apdu: int | None = None
         self.happened: asyncio.Queue[Any] = asyncio.Queue()
         self.steps: list[Any] = []
-        self.cancelled = False
+        self.begun = self.cancelled = False
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
@@ -50,6 +52,7 @@ class FakeChip:
 
     async def read(self, exchange: Any, *, watch: Any, budget_s: Any) -> Any:
         assert budget_s is BUDGET_S
+        self.begun = True
         exchange.close()
         for step in self.steps:
             watch(step)
@@ -102,7 +105,9 @@ async def test_a_chip_that_comes_late_is_read_and_one_that_left_is_not() -> None
 async def test_no_page_and_a_page_without_the_key_open_nothing() -> None:
     async with at(FakeChip(READING)) as antenna:
         for name in ("half-out", "driving-licence"):
-            assert await read(antenna, page(name)) == ChipRead(None, Reason("chip.no_key"))
+            assert await read(antenna, page(name)) == ChipRead(None, Reason("chip.no_key"), found=True)
+    async with at(FakeChip(READING, present=False)) as antenna:
+        assert await read(antenna, page("half-out")) == ChipRead(None, Reason("chip.no_key"))
 
 
 async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> None:
@@ -112,7 +117,7 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
         chip.happened.put_nowait(DeviceGone("chip"))
         await asyncio.sleep(0.01)
         assert antenna.gone
-        assert await read(antenna) == ChipRead(None, Reason("chip.no_service"))
+        assert await read(antenna) == ChipRead(None, Reason("chip.no_service"), found=True)
         chip.trouble = None
         chip.happened.put_nowait(DeviceBack("chip"))
         chip.happened.put_nowait(ChipPlaced())
@@ -134,7 +139,33 @@ async def test_a_reader_that_is_gone_says_what_to_do_and_closes_no_counter() -> 
 )
 async def test_every_error_is_a_reason(error: Exception, code: str) -> None:
     async with at(FakeChip(error)) as antenna:
-        assert await read(antenna) == ChipRead(None, Reason(code))
+        assert await read(antenna) == ChipRead(None, Reason(code), found=True)
+
+
+class Watched:
+    """Stands for a reading; its end can be seen."""
+
+
+async def test_what_was_read_is_not_kept() -> None:
+    chip = FakeChip(Watched())
+    gone = weakref.ref(chip.answer)
+    async with at(chip) as antenna:
+        assert (await read(antenna)).reading is chip.answer
+        chip.answer = None
+        await asyncio.sleep(0)  # the loop itself holds on to what it runs right now
+        gc.collect()
+        assert gone() is None, "a chip's data outlives its inspection"
+
+
+async def test_what_is_stopped_before_it_began_never_begins() -> None:
+    chip = FakeChip(None)
+    async with at(chip) as antenna:
+        stopped = antenna.read(page(), lambda _: None)
+        antenna.stop()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(1):
+                await stopped
+        assert not chip.begun
 
 
 async def test_stopping_cancels_the_driver() -> None:

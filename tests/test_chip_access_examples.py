@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from edged.core.emrtd import pace
-from edged.core.emrtd.access_keys import AccessKey, mrz_key
+from edged.core.emrtd.access_keys import AccessKey, key_of_mrz, mrz_key
 from edged.core.emrtd.bac import document_keys, establish_bac
 from edged.core.emrtd.domains import standard_domain
 from edged.core.emrtd.pace import PaceResult, establish_pace, password_key
@@ -13,7 +15,8 @@ from edged.core.emrtd.pace_choice import pace_choices
 from edged.core.emrtd.pace_mapping import pseudo_random, verify_cam
 from edged.core.emrtd.security_infos import read_card_access
 from edged.core.emrtd.steps import drive
-from edged.core.emrtd.suites import AES128, DES3
+from edged.core.emrtd.suites import AES128, DES3, sha
+from edged.core.mrz import parse_mrz
 from tests.chip_examples import G1, G2, G_KEY, H1, H2, I1, Example
 from tests.chip_scripts import H, Script, Written
 
@@ -52,6 +55,25 @@ def test_d_basic_access_control() -> None:
     assert keys.encryption == H("979EC13B1CBFE9DCD01AB0FED307EAE5")
     assert keys.mac == H("F1CB1F1FB5ADF208806B89DC579DC1F8")
     assert keys.counter.to_bytes(8, "big") == H("887022120C06C226")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            "I<UTOD23145890<7349<<<<<<<<<<<",
+            "3407127M9507122UTO<<<<<<<<<<<2",
+            "STEVENSON<<PETER<<<<<<<<<<<<<<",
+        ),
+        ("I<UTOSTEVENSON<<PETER<<<<<<<<<<<<<<<", "D23145890<UTO3407127M95071227349<<<8"),
+    ],
+    ids=["TD1", "TD2"],
+)
+def test_d2_a_number_longer_than_its_field(lines: tuple[str, ...]) -> None:
+    key = key_of_mrz(parse_mrz(lines, today=date(1995, 1, 1)))
+    assert key is not None
+    assert key.octets() == b"D23145890734934071279507122"
+    assert sha(20, key.octets())[:16] == H("B366AD857DDCA2B08C0E299811714730")
 
 
 def test_g1_ecdh_generic_mapping() -> None:

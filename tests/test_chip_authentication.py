@@ -15,7 +15,6 @@ from edged.core.emrtd.chip_authentication import (
 )
 from edged.core.emrtd.der import encode_oid
 from edged.core.emrtd.dh_groups import GROUPS
-from edged.core.emrtd.domain_parameters import encode_key
 from edged.core.emrtd.domains import DhDomain, standard_domain
 from edged.core.emrtd.security_infos import SecurityInfos, read_dg14
 from edged.core.emrtd.steps import drive
@@ -23,6 +22,7 @@ from edged.core.emrtd.suites import AES128, AES192, AES256, DES3, FOR_ENCRYPTION
 from edged.errors import ChipError, DecodeError
 from tests.chip_peers import CaCard, curve_agreement, number_agreement
 from tests.chip_scripts import H
+from tests.chip_spki import encode_key
 
 CURVES = {
     8: ec.SECP192R1(),

@@ -12,10 +12,11 @@ from edged.core.emrtd import agreed_points, domains, tlv
 from edged.core.emrtd.curves import curves
 from edged.core.emrtd.der import encode_oid
 from edged.core.emrtd.dh_groups import GROUPS
-from edged.core.emrtd.domain_parameters import decode_key, domain_of_algorithm, encode_key
+from edged.core.emrtd.domain_parameters import decode_key, domain_of_algorithm
 from edged.core.emrtd.domains import DhDomain, Domain, EcDomain, dh_domain, standard_domain
 from edged.errors import DecodeError
 from tests.chip_scripts import H, Seeded
+from tests.chip_spki import encode_key
 
 STANDARD = (0, 1, 2, *range(8, 19))
 

@@ -20,7 +20,8 @@ from edged.core.emrtd import tlv
 from edged.core.emrtd.portrait_file import decode_portrait, find_portrait
 from edged.errors import DecodeError
 from tests import chip_fuzz, chip_mutations, chip_seeds, lds_files
-from tests.chip_fuzz import CRASHES, TARGETS, case, outcome
+from tests.chip_fuzz import CRASHES, case, outcome
+from tests.chip_targets import TARGETS, Target
 
 ROOT = Path(__file__).parents[1]
 A_SLICE = 40
@@ -131,7 +132,7 @@ def test_the_harness_sees_what_it_is_for(monkeypatch):
     def breaks(data: bytes) -> None:
         data.index(b"never there")
 
-    read = chip_fuzz.Target(breaks, lambda: {"": b"x"})
+    read = Target(breaks, lambda: {"": b"x"})
     monkeypatch.setitem(TARGETS, "com", read)
     with pytest.raises(ValueError, match="not found"):
         outcome("com", b"x")

@@ -204,6 +204,11 @@ def test_pace_that_was_hidden_on_the_air_is_noticed() -> None:
     other = read(laid_here("pace-3des")).files[ElementaryFile.CARD_ACCESS]
     weaker = judge(without(reading, CARD_ACCESS=other))
     assert codes(weaker["chip_access"]) == ["chip.pace_offer_changed"]
+    open_to_all = Check("chip_access", Result.NOT_SUPPORTED, (Reason("chip.no_access_control"),))
+    bare = without(reading, ElementaryFile.CARD_ACCESS)
+    bare.checks = (open_to_all, *bare.checks[1:])
+    assert codes(judge(bare)["chip_access"]) == ["chip.no_access_control", "chip.pace_hidden"]
+    assert judge(bare)["chip"].result is Result.UNDETERMINED
 
 
 def test_a_chip_that_opens_for_anyone_and_says_under_signature_that_it_does_not() -> None:

@@ -21,11 +21,12 @@ import pytest
 from edged import messages
 from edged.cli import main
 from edged.commands import _chip_read_key
+from edged.emulator.faults import FaultyCard, Injected
 from edged.emulator.office import Office
 from edged.emulator.profiles import profiles
 from edged.privacy.leakscan import LeakScanner
 from tests import pcsc_stack
-from tests.emulated_reading import ON, PASSPORT, laid
+from tests.emulated_reading import ON, PASSPORT
 
 PATIENCE_S = 20.0
 MRZ = "\n".join(PASSPORT) + "\n"
@@ -37,11 +38,15 @@ def the_office() -> Office:
     return Office("UT", on=ON, seed="chip read")
 
 
+def laid(office: Office, profile: str = "pace-gm", fault: str | None = None) -> FaultyCard:
+    return office.lay(profiles()[profile], PASSPORT, Injected.parse(fault) if fault else None)
+
+
 @pytest.fixture(scope="module")
 def trust(the_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that trusts the emulated state."""
     directory = tmp_path_factory.mktemp("trust")
-    laid(profiles()["pace-gm"], at=the_office)  # its state is made with its first document
+    laid(the_office)  # its state is made with its first document
     files = []
     for name, octets in the_office.trust().items():
         if not name.endswith(".ml"):
@@ -55,7 +60,7 @@ def trust(the_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextlib.contextmanager
 def lying(path: Path, office: Office, fault: str | None = None, profile: str = "pace-gm") -> Iterator[None]:
     """An emulated document that lies on the simulated reader at `path` as soon as there is one."""
-    card = laid(profiles()[profile], fault, office)
+    card = laid(office, profile, fault)
 
     def answer(apdu: bytes) -> bytes | None:
         said, whole = card.say(apdu)
@@ -166,7 +171,7 @@ def test_without_trust_nothing_is_proved(edged: Any, tmp_path: Path, the_office:
     with lying(tmp_path / "s", the_office):
         run = edged("--socket", str(tmp_path / "s"), "--trust", str(tmp_path / "none"))
     assert run.code == 2
-    assert messages.text("chipverify.no_trust", "en") in run.out
+    assert messages.text("chipread.no_trust", "en") in run.out
 
 
 def test_without_the_portrait(edged: Any, tmp_path: Path, the_office: Office, trust: Path) -> None:
@@ -331,7 +336,7 @@ def pcscd() -> Iterator[pcsc_stack.Pcscd]:
 def test_through_the_real_service(
     edged: Any, pcscd: pcsc_stack.Pcscd, the_office: Office, trust: Path
 ) -> None:
-    card = laid(profiles()["pace-gm"], at=the_office)
+    card = laid(the_office)
     lies = pcsc_stack.Card(pcscd.connect(pcsc_stack.PORTS[0]), lambda apdu: card.say(apdu)[0])
     run = edged("--trust", str(trust), "--json")
     lies.remove()

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.core.emrtd import tlv
+from edged.core.emrtd import chip_authentication, pace_choice, tlv
 from edged.core.emrtd.chip_authentication import choose_chip_authentication
 from edged.core.emrtd.der import encode_oid
 from edged.core.emrtd.dh_groups import GROUPS
-from edged.core.emrtd.domain_parameters import decode_key, encode_key
+from edged.core.emrtd.domain_parameters import decode_key
 from edged.core.emrtd.domains import DhDomain, EcDomain, standard_domain
 from edged.core.emrtd.pace_choice import pace_choices
 from edged.core.emrtd.security_infos import (
     MAX_OCTETS,
+    MAX_OWN,
     ActiveAuthenticationInfo,
     Agreement,
     ChipAuthenticationInfo,
@@ -35,6 +36,7 @@ from edged.core.emrtd.security_infos import (
 from edged.core.emrtd.suites import AES128, AES192, AES256
 from edged.errors import DecodeError, IdentityLeakError
 from tests.chip_scripts import H
+from tests.chip_spki import encode_key
 
 SHARED_DG14 = Path(__file__).parents[2] / "shared" / "chip" / "bsi-2008" / "010E"
 
@@ -163,6 +165,36 @@ def test_bounds() -> None:
         access(*[pace("2.2")] * 65)
     with pytest.raises(DecodeError, match=r"security_infos\.too_long"):
         read_card_access(tlv.encode(0x31, bytes(MAX_OCTETS)))
+
+
+def test_groups_and_keys_are_looked_at_once_and_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To check a group of 4096 bits takes a tenth of a second: a file of sixty could keep a processor for long."""
+    looked = []
+
+    def look(coded: bytes, what: str = "chip") -> None:
+        looked.append(coded)
+        raise DecodeError(what, "domain.malformed")
+
+    monkeypatch.setattr(pace_choice, "domain_of_algorithm", look)
+    monkeypatch.setattr(chip_authentication, "decode_key", look)
+    group = tlv.encode(0x30, oid("1.2.840.10046.2.1") + number(5))
+    ways = [pace("1.2", None)] * 40
+    assert names(*ways, bsi("4.1", group)) == []
+    assert len(looked) == 1
+    looked.clear()
+    key = tlv.encode(0x30, group + tlv.encode(3, b"\x00"))
+    with pytest.raises(DecodeError, match=r"domain\.malformed"):
+        choose_chip_authentication(
+            read_card_access(encode_infos([*[bsi("3.2.2", number(1))] * 40, bsi("1.2", key)]))
+        )
+    assert len(looked) == 1
+    for many in (
+        [bsi("4.1", group, number(n)) for n in range(MAX_OWN + 1)],
+        [bsi("1.2", key, number(n)) for n in range(MAX_OWN + 1)],
+    ):
+        with pytest.raises(DecodeError, match=r"security_infos\.too_many"):
+            read_card_access(encode_infos(many))
+        read_card_access(encode_infos(many[1:]))
 
 
 def test_padding_after_card_access_is_left_alone() -> None:

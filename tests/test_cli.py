@@ -201,3 +201,21 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
         "indication.reading", "zh-CN"
     )
     assert scan.progress({"event": "stage", "stage": "read", "ms": 1.0}, "en") is None
+
+
+def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
+    told = status.lines(
+        {
+            "device": "box-1",
+            "fleet": "demo-fleet",
+            "version": "1",
+            "indication": "ready",
+            "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+            "clock": {"trusted": True},
+            "chip": {"present": False, "trouble": "chip.no_service", "authorities": 0},
+            "devices_gone": ["camera", "chip"],
+        },
+        "en",
+    )
+    assert [line for line in told if "pcscd" in line] == [messages.text("chip.no_service", "en")]
+    assert [line for line in told if "cable" in line] == ["The camera doesn't answer: check its cable."]

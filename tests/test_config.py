@@ -97,6 +97,11 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
             'conditional = ["registry"]',
             "scenes.hotel.conditional: registry: optional",
         ),
+        (
+            'conditional = ["chip"]',
+            'conditional = ["chip"]\n[scenes.bank]\nmandatory = ["chip"]\nconditional = ["mrz_read"]',
+            "scenes.bank.conditional: ",
+        ),
         ('conditional = ["chip"]', 'conditional = ["expiry"]', "scenes.hotel.conditional: expiry: mandatory"),
         ('driver = "pcsc"', 'driver = "magic"', "chip_reader.driver: 'magic' is not one of the values"),
         ('driver = "pcsc"', 'driver = "simulated"', "chip_reader.socket: required by chip_reader.driver"),

@@ -29,6 +29,7 @@ from edged.demo.stage import PARTNERS, Stage
 from edged.drivers.simulated import SimulatedGlass
 from edged.errors import StateError
 from edged.specimens import FIXED_TODAY, Specimen, shipped
+from edged.specimens.chips import with_chips
 from edged.verdict import Result
 from tests.box import EDGED, SPECIMENS
 from tests.corpus import CORPUS, needs_corpus
@@ -49,8 +50,9 @@ def test_the_demo_balances_and_every_specimen_comes_as_expected() -> None:
     done = demo("--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     last = summary(done)
-    assert [row["name"] for row in last["documents"]] == [specimen.name for specimen in shipped()]
-    for row, specimen in zip(last["documents"], shipped(), strict=True):
+    specimens = (*shipped(), *with_chips())
+    assert [row["name"] for row in last["documents"]] == [specimen.name for specimen in specimens]
+    for row, specimen in zip(last["documents"], specimens, strict=True):
         assert specimen.expected is not None
         assert (row["outcome"], row["result"]) == (specimen.expected.outcome, specimen.expected.result)
         assert row["differences"] == []

@@ -292,3 +292,20 @@ async def test_every_coming_has_its_going(either: Bench) -> None:
         await is_reset(laid)
         laid.remove()
         assert await either.next() == ChipRemoved()
+
+
+async def test_who_gives_up_waiting_for_their_turn_leaves_no_trace(bench: Bench) -> None:
+    holding = Holding()
+    card = await bench.lay(holding)
+    first = asyncio.create_task(bench.chip.read(talk([READ])))
+    await holding.is_asked()
+    second = asyncio.create_task(bench.chip.read(talk([READ])))
+    await asyncio.sleep(0)
+    second.cancel()
+    holding.let_go.set()
+    assert len(await first) == 1
+    await asyncio.wait([second])
+    card.remove()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await bench.next() == ChipRemoved()
+    assert not bench.chip.card_present

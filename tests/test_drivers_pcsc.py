@@ -22,14 +22,14 @@ from edged.core.emrtd.steps import Phase
 from edged.drivers import _pcsc_api as api
 from edged.drivers._pcsc_names import choose, is_sam, is_virtual
 from edged.drivers.pcsc import PcscChip, list_readers
-from edged.emulator.faults import FaultyCard
+from edged.emulator.faults import FaultyCard, Injected
 from edged.emulator.office import Office
 from edged.emulator.profiles import profiles
 from edged.errors import ChipError, ChipGoneError, DeviceError, DeviceGoneError
 from edged.events import ChipRemoved, DeviceBack, DeviceGone
 from tests import pcsc_stack
 from tests.chip_bench import READ, digest, pcsc_bench, salvage, talk
-from tests.emulated_reading import laid, office
+from tests.emulated_reading import ON, PASSPORT
 
 KEY = mrz_key("L898902C3", "740812", "310415")
 
@@ -404,9 +404,13 @@ async def test_the_service_is_restarted_again_and_again(pcscd: pcsc_stack.Pcscd)
 
 
 @functools.cache
-def issued() -> Office:
-    """One office for all, because its keys take longer than any test."""
-    return office()
+def the_office() -> Office:
+    """One for all, because its keys take longer than any test."""
+    return Office("UT", on=ON, seed="chip readers")
+
+
+def laid(name: str, fault: str | None = None) -> FaultyCard:
+    return the_office().lay(profiles()[name], PASSPORT, Injected.parse(fault) if fault else None)
 
 
 def answering(card: FaultyCard) -> pcsc_stack.Answer:
@@ -419,7 +423,7 @@ def answering(card: FaultyCard) -> pcsc_stack.Answer:
 
 @pytest.mark.parametrize("name", ["pace-gm", pytest.param("bac", marks=pytest.mark.slow)])
 async def test_a_whole_passport(pcscd: pcsc_stack.Pcscd, name: str) -> None:
-    card = laid(profiles()[name], at=issued())
+    card = laid(name)
     async with pcsc_bench(pcscd) as bench:
         lies = await bench.lay(answering(card))
         phases: list[object] = []
@@ -447,14 +451,14 @@ async def test_a_whole_passport(pcscd: pcsc_stack.Pcscd, name: str) -> None:
     ],
 )
 async def test_a_passport_taken_away(pcscd: pcsc_stack.Pcscd, fault: str) -> None:
-    card = laid(profiles()["pace-gm"], fault, issued())
+    card = laid("pace-gm", fault)
     async with pcsc_bench(pcscd) as bench:
         await bench.lay(answering(card))
         reading = await bench.chip.read(read_chip(ReadPlan(KEY, max_apdu=bench.chip.max_apdu)))
         assert reading.aborted is not None
         assert reading.aborted.code == "chip.gone"
         assert await bench.next() == ChipRemoved()
-        again = await bench.lay(answering(laid(profiles()["pace-gm"], at=issued())))
+        again = await bench.lay(answering(laid("pace-gm")))
         complete = await bench.chip.read(read_chip(ReadPlan(KEY, max_apdu=None)))
         assert complete.aborted is None
         again.remove()
@@ -462,7 +466,7 @@ async def test_a_passport_taken_away(pcscd: pcsc_stack.Pcscd, fault: str) -> Non
 
 async def test_a_passport_too_slow(pcscd: pcsc_stack.Pcscd) -> None:
     """The portrait's time is up at once: everything before it stands."""
-    card = laid(profiles()["pace-gm"], at=issued())
+    card = laid("pace-gm")
     async with pcsc_bench(pcscd) as bench:
         lies = await bench.lay(answering(card))
         reading = await bench.chip.read(read_chip(ReadPlan(KEY)), budget_s={Phase.PORTRAIT: -1.0})

@@ -84,7 +84,7 @@ def test_without_an_mrz_there_is_no_key(end: Any) -> None:
 
 def test_a_reader_that_hangs_costs_the_chip_alone() -> None:
     commit = feed(reading_chip(), TimePassed())[-1]
-    assert commit.chip == ChipRead(None, Reason("chip.timed_out"))
+    assert commit.chip == ChipRead(None, Reason("chip.timed_out"), found=True)
     assert len(commit.sides) == 1
 
 

@@ -12,14 +12,14 @@ import pytest
 
 from edged.clock import ClockReading
 from edged.commands.config import EXAMPLE
-from edged.config import BoxSettings, parse_toml
+from edged.config import BoxSettings, SceneSettings, parse_toml
 from edged.core.mrz import parse_mrz
-from edged.events import ScanRequest
+from edged.events import ChipRead, ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.side import ReadSide
 from edged.uplink.envelope import Provenance
-from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Result, judge, overall
+from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Reason, Result, judge, overall
 
 TODAY = date(2026, 6, 15)
 CLOCK = ClockReading(datetime(2026, 11, 30, tzinfo=UTC), trusted=True, today=TODAY)
@@ -47,8 +47,15 @@ def settings() -> BoxSettings:
     return parse_toml(EXAMPLE.encode(), BoxSettings, base=Path("/nowhere"))
 
 
-def judged(*sides: Any, provenance: Any = REAL, clock: ClockReading = CLOCK, **request: Any) -> Any:
-    box = settings()
+def judged(
+    *sides: Any,
+    provenance: Any = REAL,
+    clock: ClockReading = CLOCK,
+    chip: ChipRead | None = None,
+    box: BoxSettings | None = None,
+    **request: Any,
+) -> Any:
+    box = box or settings()
     return judge_inspection(
         [ReadSide(side, {}, None) for side in sides],
         request=ScanRequest(**{"scene": "bank", **request}),
@@ -56,6 +63,7 @@ def judged(*sides: Any, provenance: Any = REAL, clock: ClockReading = CLOCK, **r
         clock=clock,
         provenance=provenance,
         pseudonyms={name: Pseudonymiser(bytes(range(32)), f"box:{name}") for name in box.audiences},
+        chip=chip,
     )
 
 
@@ -80,6 +88,27 @@ def test_a_valid_passport_is_successful_and_told_to_centre_and_bank() -> None:
     )
     assert bank.claims["nationality"] == "CAN"
     assert bank.document.format == "TD3"
+
+
+def test_a_chip_that_was_there_and_was_not_read_leaves_no_document_successful() -> None:
+    """A chip that hangs until it is given up must not do better than one that fails."""
+
+    def verdict(read: ChipRead) -> tuple[Result, list[CheckClass]]:
+        verdict = judged(reading(VALID), chip=read).verdict
+        return verdict.result, [check.check_class for check in verdict.checks if check.name == "chip"]
+
+    hung = ChipRead(None, Reason("chip.timed_out"), found=True)
+    assert verdict(hung) == (Result.UNDETERMINED, [CheckClass.MANDATORY])
+    none = ChipRead(None, Reason("chip.not_found"))
+    assert verdict(none) == (Result.SUCCESSFUL, [CheckClass.OPTIONAL])
+
+
+def test_a_scene_may_demand_a_single_proof_of_every_chip() -> None:
+    scene = SceneSettings(mandatory=("mrz_read",), conditional=("active_authentication",))
+    box = msgspec.structs.replace(settings(), scenes={"bank": scene})
+    hung, none = ChipRead(None, Reason("chip.mute"), found=True), ChipRead(None, Reason("chip.not_found"))
+    results = [judged(reading(VALID), chip=read, box=box).verdict.result for read in (hung, none)]
+    assert results == [Result.UNDETERMINED, Result.SUCCESSFUL]
 
 
 def test_a_specimen_is_nobodys_document_when_it_matters() -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.box import Box
 
 TELL = "import ctypes, resource; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"
@@ -79,6 +81,20 @@ def test_reading_files_forbids_core_dumps(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == os.EX_NOINPUT
     assert json.loads(done.stderr) == {"dumpable": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("read", "--mrz-file", "none", "--trust", "none"), os.EX_DATAERR),
+        (("verify", "--sod", "none", "--dg", "1=none"), os.EX_NOINPUT),
+    ],
+)
+def test_reading_chips_forbids_core_dumps(arguments: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LAUNCHER, "chip", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == code
+    assert json.loads(done.stderr.splitlines()[-1]) == {"dumpable": 0}
 
 
 def test_the_unit_forbids_core_dumps_too() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edged.emulator import pcsc_stack
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ("run-demo", "run-tests", "tools/setup.sh", ".ci/run")
 UNIX_TOOLS = (
@@ -112,6 +114,26 @@ def test_packages_that_cannot_be_fetched_stop(tree: Path, bare_path: Path) -> No
     assert stopped.returncode == 1
     assert "Could not resolve" in stopped.stderr
     assert last_line(stopped.stderr).startswith("setup: stopped: apt-get could not install")
+
+
+def test_without_a_virtual_reader_and_without_root_it_goes_on(tree: Path, tmp_path: Path) -> None:
+    if why := pcsc_stack.missing():
+        pytest.skip(why)
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+    fake(fakes, "id", "echo 1000")
+    for name in ("apt-get", "sudo"):
+        fake(fakes, name, "echo E: nobody may >&2; exit 100")
+    hidden = ["sh", "-c", 'mount -t tmpfs tmpfs /etc/reader.conf.d && exec "$@"', "-"]
+    done = subprocess.run(
+        [*pcsc_stack._unshare(), *hidden, tree / "tools/setup.sh", "demo"],
+        env={**os.environ, "PATH": f"{fakes}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert "going on without vsmartcard-vpcd" in done.stderr
+    assert last_line(done.stderr).startswith("setup: stopped: the installation failed"), "of this tree"
 
 
 def test_a_failed_build_stops_and_is_tried_again(tree: Path) -> None:

@@ -669,7 +669,7 @@ async def test_a_chip_that_hangs_is_given_up_and_left() -> None:
         counter.head.place()
         answer = await counter.scan()
     assert answer["outcome"] == "committed"
-    assert counter.chips == [ChipRead(None, Reason("chip.timed_out"))]
+    assert counter.chips == [ChipRead(None, Reason("chip.timed_out"), found=True)]
     assert antenna.stopped.is_set()
 
 
@@ -695,3 +695,22 @@ async def test_a_chip_reader_that_is_gone_keeps_no_counter_closed() -> None:
         counter.head.place()
         assert (await counter.scan())["outcome"] == "committed"
         assert counter.station.devices_gone == {"chip"}
+
+
+async def test_a_slow_indicator_does_not_keep_the_chip_reader_from_being_left() -> None:
+    antenna = FakeAntenna(None)
+    counter = Counter(dataclasses.replace(LIMITS, chip_s=5.0), antenna)
+    left_before: list[bool] = []
+
+    async def indicate(indication: Indication) -> None:
+        if indication is Indication.ABORTED:
+            left_before.append(antenna.stopped.is_set())
+
+    async with serving(counter):
+        counter.head.place()
+        scanning = asyncio.create_task(counter.scan())
+        await counter.until(lambda: antenna.reading)
+        counter.head.indicate = indicate  # type: ignore[method-assign]
+        counter.head.remove()
+        await scanning
+    assert left_before == [True]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ from typing import Any
 import pytest
 
 from edged.cli import main
-from edged.trust.loading import LiveTrust, load_anchors
+from edged.core.emrtd.trust_anchors import TrustAnchors
+from edged.trust import loading
+from edged.trust.generation import Generation
+from edged.trust.loading import LiveTrust, anchors_of, load_anchors
 from edged.trust.store import TrustStore
 from tests import trust_builders as world
 
@@ -190,14 +195,36 @@ def test_a_damaged_store_is_told(box: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_running_daemon_sees_an_import(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
     live = LiveTrust(box / "store")
-    assert len(live.anchors()) == 0
+
+    def anchors() -> TrustAnchors:
+        return asyncio.run(live.anchors())
+
+    assert len(anchors()) == 0
     run(capsys, "import", "old.ml", "--root", "root.cer")
-    assert live.anchors().countries == {"UT", "FR"}
-    assert live.anchors() is live.anchors()
+    assert anchors().countries == {"UT", "FR"}
+    assert anchors() is anchors()
     run(capsys, "import", "new.ml")
-    assert live.anchors().countries == {"UT", "IT"}
+    assert anchors().countries == {"UT", "IT"}
     (box / "store" / "manifest").write_bytes(b"")
-    assert live.anchors().countries == {"UT", "IT"}
+    assert anchors().countries == {"UT", "IT"}
+
+
+async def test_loading_an_import_does_not_hold_up_the_loop(
+    box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = LiveTrust(box / "store")
+    run(capsys, "import", "old.ml", "--root", "root.cer")
+    turned = threading.Event()
+
+    def slow(generation: Generation) -> TrustAnchors:
+        assert turned.wait(10), "the event loop waits for the disk"
+        return anchors_of(generation)
+
+    monkeypatch.setattr(loading, "anchors_of", slow)
+    loads = [asyncio.create_task(live.anchors()) for _ in range(2)]
+    await asyncio.sleep(0)
+    turned.set()
+    assert [found.countries for found in await asyncio.gather(*loads)] == [{"UT", "FR"}] * 2
 
 
 KILLED = """

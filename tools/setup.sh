@@ -69,10 +69,7 @@ missing_packages() {
     command -v gcc >/dev/null || command -v cc >/dev/null || echo gcc
     [ -e /usr/include/stdlib.h ] || echo libc6-dev
     command -v mosquitto >/dev/null || echo mosquitto
-    # The chip: the PC/SC service, a virtual reader for the emulated passport, and what pyscard is built with.
-    command -v pcscd >/dev/null || echo pcscd
-    [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
-    command -v ip >/dev/null || echo iproute2
+    # What pyscard is built with.
     command -v swig >/dev/null || echo swig
     [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
     if [ "$purpose" = tests ]; then
@@ -81,6 +78,13 @@ missing_packages() {
         # Somebody else's card side to test PACE against.
         ldconfig -p | grep -q libeac.so.3 || echo libeac3
     fi
+}
+
+# The emulated passport's PC/SC service and virtual reader. Without them the demo lays it on a simulated reader, and says so.
+missing_reader() {
+    command -v pcscd >/dev/null || echo pcscd
+    [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
+    command -v ip >/dev/null || echo iproute2
 }
 
 install_packages() {
@@ -183,6 +187,12 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged
 fi
 
 [ "$purpose" != check ] || stop "not set up, or changed since: run tools/setup.sh demo."
+
+reader=$(missing_reader | tr '\n' ' ')
+# shellcheck disable=SC2086 # a list of package names
+if [ -n "$reader" ] && ! (install_packages $reader); then
+    say "going on without $reader: the demo's chips will lie on a simulated reader, and the tests that need PC/SC be skipped"
+fi
 
 # An environment of another interpreter, of another place (its scripts name the place), or half made, is made anew; any
 # other is brought up to date.

@@ -13,11 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edged import log, messages
+from edged import log, messages, process
 from edged.commands import _chip_read_key
 from edged.commands._trust_common import default_directory, say, show, show_json
+from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.inventory import FileEntry, describe, inventory
+from edged.core.emrtd.security_object import security_object_of_sod
 from edged.core.emrtd.steps import FileProgress, PhaseBegan
-from edged.errors import DeviceGoneError
+from edged.errors import DecodeError, DeviceGoneError
 from edged.verdict import Result
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """EX_OK: genuine. 1: something failed. 2: undetermined, or not read to its end. EX_UNAVAILABLE: no reader."""
     log.configure("error")  # on standard error; what goes wrong here is told by the command itself
+    process.forbid_core_dumps()
     if args.list:
         return _list(args)
     if args.show_identity and (args.json or not sys.stdout.isatty()):
@@ -226,6 +230,8 @@ def _report(
         yield f"{say(args, f'check_name.{check.name}')}: {say(args, f'result.{check.result}')}"
         for reason in check.reasons:
             yield f"  {messages.reason(reason, args.lang)}"
+    for entry in _files(read.reading):
+        yield messages.reason(describe(entry), args.lang)
     for phase, seconds in read.meter.seconds.items():
         yield say(
             args,
@@ -235,10 +241,19 @@ def _report(
             ms=round(seconds * 1000),
         )
     if not anchors:
-        yield say(args, "chipverify.no_trust")
+        yield say(args, "chipread.no_trust")
     if read.provenance.simulated:
         yield say(args, "chipread.simulated")
     yield say(args, "chipread.outcome", result=f"result.{outcome}")
+
+
+def _files(reading: ChipReading) -> tuple[FileEntry, ...]:
+    sod = reading.files.get(ElementaryFile.SOD)
+    try:
+        listed = None if sod is None else security_object_of_sod(sod)
+    except DecodeError:
+        listed = None
+    return inventory(reading, listed)
 
 
 def _as_json(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edged import messages
+from edged import messages, process
 from edged.commands._trust_common import day, default_directory, moment, say, show, show_json, spaced
 from edged.commands._trust_import import FileError, gather_file, read_roots
 from edged.core.emrtd import tlv
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK: proven. 1: something failed. 2: undetermined. EX_DATAERR: no EF.SOD. EX_NOINPUT: unreadable file."""
+    process.forbid_core_dumps()
     at = args.at or datetime.now(UTC)
     try:
         sod = _with_tag(_read(args.sod))

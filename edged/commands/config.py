@@ -58,7 +58,7 @@ require_synchronised = true         # without a synchronised clock, expiry is un
 [scenes.hotel]
 mandatory = ["document_detected", "mrz_read", "mrz_check_digits", "mrz_fields", "expiry"]
 optional = ["face_match", "registry"]
-conditional = ["chip"]              # mandatory for a document whose chip answers
+conditional = ["chip"]              # mandatory for a document with a chip in reach, read or not
 
 # Recipients: organisations, each with what it may know. A claim that isn't named is dropped.
 [audiences.central]

@@ -40,9 +40,11 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         said.append(say("cli.status_refused", refused=uplink["refused"]))
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
+    gone = status["devices_gone"]
     if (chip := status["chip"]) is not None:
         said.append(say("cli.status_authorities", authorities=chip["authorities"]))
         if chip["trouble"]:
             said.append(say(chip["trouble"]))
-    said.extend(say("cli.status_device_gone", device=device) for device in status["devices_gone"])
+            gone = [device for device in gone if device != "chip"]  # its cable is seldom what is wrong
+    said.extend(say("cli.status_device_gone", device=device) for device in gone)
     return said

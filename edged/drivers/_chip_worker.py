@@ -229,14 +229,18 @@ class ChipWorker:
 
     async def read(
         self,
-        link: Link,
+        begin: Callable[[], Link],
         exchange: Exchange[T],
         *,
         watch: Callable[[Step], None],
         budget_s: Mapping[Phase, float] | None,
     ) -> T:
-        """As `edged.drivers.Chip.read`; one reading at a time, the next waits for its turn."""
+        """As `edged.drivers.Chip.read`; one reading at a time, the next waits for its turn.
+
+        `begin` makes the link when its turn has come, and raises what is wrong by then.
+        """
         async with self._turn:
+            link = begin()
             if self._thread is None:
                 # Left behind at exit rather than waited for: it may be in a command that never ends.
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)

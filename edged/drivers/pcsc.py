@@ -236,6 +236,10 @@ class PcscChip:
         budget_s: Mapping[Phase, float] | None = None,
     ) -> T:
         """See `edged.drivers.Chip.read`."""
+        return await self._worker.read(self._begin, exchange, watch=watch, budget_s=budget_s)
+
+    def _begin(self) -> PcscLink:
+        """A link to the reader that is used now. Raises `DeviceGoneError`."""
         seen = self._seen
         if seen is None or seen.reader is None:
             trouble = seen.trouble if seen else None
@@ -243,7 +247,7 @@ class PcscChip:
         reset_first = self._link is not None and self._link.unclean
         self._read_last = seen.reader
         self._link = PcscLink(seen.reader, reset_first=reset_first)
-        return await self._worker.read(self._link, exchange, watch=watch, budget_s=budget_s)
+        return self._link
 
     def _saw(self, seen: Seen) -> None:
         """In the event loop: turn what the watcher saw into what happened since."""

@@ -170,6 +170,10 @@ class SimulatedChip:
         budget_s: Mapping[Phase, float] | None = None,
     ) -> T:
         """See `edged.drivers.Chip.read`."""
+        return await self._worker.read(self._begin, exchange, watch=watch, budget_s=budget_s)
+
+    def _begin(self) -> _SocketLink:
+        """Hold on to the card that lies there. Raises `DeviceGoneError`, `ChipGoneError`."""
         if self._unplugged:
             raise DeviceGoneError(DEVICE, "device.unplugged")
         card = self._card
@@ -184,7 +188,7 @@ class SimulatedChip:
         self._link = _SocketLink(card.connection, released)
         loop.remove_reader(card.connection)
         card.readings += 1
-        return await self._worker.read(self._link, exchange, watch=watch, budget_s=budget_s)
+        return self._link
 
     def unplug(self) -> None:
         """As if the reader's cable were pulled."""

@@ -23,10 +23,18 @@ READER: Final = "Virtual PCD 00 00"
 _SBIN: Final = "/usr/sbin:/sbin"  # missing in most people's PATH
 _PROGRAMS: Final = ("pcscd", "unshare", "ip", "mount", "setpriv")
 _PROBE_S: Final = 10.0
+_PROBE: Final = "mount -t tmpfs tmpfs /run && ip link set lo up"
 
 # Both children die with whoever started them, whose own leash a new user namespace would undo.
+# The directory may itself lie under the /run that is covered: it is held by standing in it, and put back.
 _SCRIPT: Final = """
-mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --bind "$0" /run/pcscd && ip link set lo up || exit 69
+home=$(cd "$0" && pwd -P) || exit 69
+(
+    cd "$home" && mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --no-canonicalize --bind . /run/pcscd
+) && ip link set lo up || exit 69
+case $home in
+/run/*) mkdir -p "$home" && mount --bind /run/pcscd "$home" || exit 69 ;;
+esac
 setpriv --pdeathsig KILL pcscd --foreground --critical &
 exec setpriv --pdeathsig KILL "$@"
 """
@@ -40,7 +48,11 @@ def missing() -> str | None:
         return "emulate.no_vpcd"
     try:
         done = subprocess.run(
-            [*_unshare(), "true"], capture_output=True, check=False, timeout=_PROBE_S, env=environment()
+            [*_unshare(), "sh", "-c", _PROBE],
+            capture_output=True,
+            check=False,
+            timeout=_PROBE_S,
+            env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return "emulate.no_namespaces"

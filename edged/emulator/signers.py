@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from asn1crypto.keys import PublicKeyInfo
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-MAX_RSA_KEYS: Final = 64
-"""Kept by a process: making one takes up to a second."""
+MAX_RSA_KEYS: Final = 1024
+"""Kept by a process: making one takes up to a second, and one that was dropped comes back as another key, which no
+certificate or revocation list made before knows. A few KB each; the tests of one process make about a hundred."""
 
 _CURVES: Final = {
     "secp224r1": "SECP224R1",

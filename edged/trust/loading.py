@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from edged import log
@@ -24,29 +25,33 @@ def load_anchors(directory: Path) -> TrustAnchors:
 
 
 class LiveTrust:
-    """The anchors of a store as they are now: an import is seen with the next document, without a restart.
-
-    One thread at a time.
-    """
+    """The anchors of a store as they are now: an import is seen with the next document, without a restart."""
 
     def __init__(self, directory: Path) -> None:
         """Load them. Raises `StateError`, see `load_anchors`."""
         self._store = TrustStore(directory)
         self._seen = self._store.mark()
         self._anchors = load_anchors(directory)
+        self._loading = asyncio.Lock()
         self._log = log.get("trust")
 
-    def anchors(self) -> TrustAnchors:
+    async def anchors(self) -> TrustAnchors:
         """The anchors in force. A store that was damaged since is told in the log; what was loaded stays in force."""
-        mark = self._store.mark()
-        if mark != self._seen:
-            self._seen = mark
-            try:
-                self._anchors = anchors_of(self._store.current())
-                self._log.info("trust_changed", certificates=len(self._anchors))
-            except StateError as error:
-                self._log.error("trust_unusable", code=error.code)
+        async with self._loading:
+            mark = self._store.mark()
+            if mark != self._seen:
+                self._seen = mark
+                await asyncio.to_thread(
+                    self._load
+                )  # some hundred milliseconds, in which a document may be lifted
         return self._anchors
+
+    def _load(self) -> None:
+        try:
+            self._anchors = anchors_of(self._store.current())
+            self._log.info("trust_changed", certificates=len(self._anchors))
+        except StateError as error:
+            self._log.error("trust_unusable", code=error.code)
 
 
 def anchors_of(generation: Generation) -> TrustAnchors:

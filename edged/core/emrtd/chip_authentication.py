@@ -72,14 +72,16 @@ def choose_chip_authentication(infos: SecurityInfos) -> ChipAuthenticationChoice
         ways = [(_DES3_OID[key.agreement], key.agreement, DES3, key.key_id) for key in keys]
     ways.sort(key=lambda way: (-way[2].key_octets - way[2].aes, way[1] is not Agreement.ECDH))
     trouble: DecodeError | None = None
+    bad: set[bytes] = set()
     for oid, agreement, suite, key_id in ways:
         info = infos.chip_key(agreement, key_id)
-        if info is None:
+        if info is None or info.spki in bad:
             continue
         try:
             key = decode_key(info.spki)
         except DecodeError as error:
             trouble = error
+            bad.add(info.spki)
             continue
         if key.domain.agreement == agreement:
             return ChipAuthenticationChoice(oid, suite, key, key_id)

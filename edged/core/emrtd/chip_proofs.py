@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edged.core.emrtd import tlv
 from edged.core.emrtd.apdu import (
     INTERNAL_AUTHENTICATE,
     MAX_SHORT_NE,
@@ -17,14 +18,23 @@ from edged.core.emrtd.apdu import (
 )
 from edged.core.emrtd.chip_authentication import authenticate_chip, choose_chip_authentication
 from edged.core.emrtd.chip_reading import Challenge
+from edged.core.emrtd.file_reading import WRONG_EXPECTED
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.pace_mapping import CamData, verify_cam
-from edged.core.emrtd.security_infos import read_card_security, read_dg14
+from edged.core.emrtd.security_infos import (
+    Mapping,
+    PaceInfo,
+    read_card_access,
+    read_card_security,
+    read_dg14,
+)
 from edged.core.emrtd.session import select_command, short_room
 from edged.errors import ChipError, ChipGoneError, ChipOverrunError, DecodeError
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.core.emrtd.chip_authentication import ChipAuthenticationChoice
     from edged.core.emrtd.domains import Draw
     from edged.core.emrtd.file_reading import FileReader
@@ -38,17 +48,33 @@ LONG_ANSWER: Final = 1024
 """Octets expected where a signature needs a long answer: 8192 bits. 65536 makes some chips answer nothing at all."""
 _LEAST_LOST: Final = 8
 """A signature so much shorter than its modulus was cut off: no chip leaves out that many leading zeros."""
+_REFUSED: Final = frozenset(("chip.ca_failed", "chip.ca_not_proven"))
+"""What the chip did, and not the air."""
 MAX_KEY_IN_SHORT: Final = 200
 """Octets of a public key that a protected short command has room for; numbers of 2048 bits need a long one."""
 
 
-def judge_cam(cam: CamData, card_security: bytes) -> Check:
-    """Chip authentication as PACE's mapping did it, against the keys in EF.CardSecurity."""
+def judge_cam(cams: Sequence[CamData], card_security: bytes) -> Check:
+    """Chip authentication as PACE's mapping did it in each session, against the keys in EF.CardSecurity.
+
+    It binds the chip to that one session: a copy could borrow a genuine chip for the first one.
+    """
     try:
-        proven = verify_cam(cam, read_card_security(card_security).infos)
+        infos = read_card_security(card_security).infos
+        proven = all(verify_cam(cam, infos) for cam in cams)
     except DecodeError as error:
         return undetermined(error)
     return Check(CHECK, Result.SUCCESSFUL) if proven else _failed("chip.cam_failed")
+
+
+def offers_mapping(raw: bytes | None) -> bool:
+    """Whether EF.CardAccess or DG14 tells of PACE with chip authentication mapping; False for what can't be read."""
+    try:
+        tag = tlv.read_header(raw or b"")[0]
+        infos = read_dg14(raw or b"") if tag == ElementaryFile.DG14.tag else read_card_access(raw or b"")
+    except DecodeError:
+        return False
+    return any(info.mapping is Mapping.CHIP_AUTHENTICATION for info in infos.of(PaceInfo))
 
 
 def undetermined(error: ChipError | DecodeError) -> Check:
@@ -59,7 +85,8 @@ def undetermined(error: ChipError | DecodeError) -> Check:
 def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exchange[Check | None]:
     """Chip authentication, None where DG14 has no key for it; the session goes on with the keys agreed on.
 
-    `long`: whether long commands can be sent. When it fails the session may be lost.
+    `long`: whether long commands can be sent. The session is lost after whatever may have been the air's fault, and
+    after a proof that failed.
     """
     try:
         choice = choose_chip_authentication(read_dg14(dg14))
@@ -79,19 +106,32 @@ def prove_chip(session: Session, dg14: bytes, draw: Draw, *, long: bool) -> Exch
     except ChipError as error:
         if needs_long and error.sw == WRONG_LENGTH:
             return undetermined(ChipError("chip.needs_long_commands"))
-        if error.code.startswith("sm."):
-            return _failed("chip.ca_not_proven")
-        return _failed(error.code) if error.code == "chip.ca_failed" else undetermined(error)
+        if error.code in _REFUSED:
+            return _failed(error.code)
+        session.abandon()  # no telling which keys the chip has now
+        return undetermined(error)
     return Check(CHECK, Result.SUCCESSFUL)
 
 
 def _agree(session: Session, choice: ChipAuthenticationChoice, draw: Draw) -> Exchange[None]:
     """New keys, and the first exchange under them, which is the proof (§6.2.4). Raises `ChipError`."""
-    session.secure((yield from session.through(authenticate_chip(choice, draw))))
-    yield from session.send(select_command(ElementaryFile.DG14))
-    if not session.in_step:  # answered in clear: by whoever
+    secured = session.secured
+    try:
+        keys = yield from session.through(authenticate_chip(choice, draw))
+    except ChipError as error:
+        if secured and not session.in_step and error.code == "chip.ca_failed":  # in clear: by whoever
+            raise ChipError("sm.unprotected", sw=error.sw) from None
+        raise
+    session.secure(keys)
+    try:
+        yield from session.send(select_command(ElementaryFile.DG14))
+    except ChipError as error:
+        if error.code.startswith("sm."):
+            raise ChipError("chip.ca_not_proven", sw=error.sw) from None
+        raise
+    if not session.in_step:
         session.abandon()
-        raise ChipError("sm.unprotected")
+        raise ChipError("chip.ca_not_proven")
 
 
 def _failed(code: str) -> Check:
@@ -104,27 +144,43 @@ def challenge_chip(
     """Active authentication as it goes over the wire (§6.1.2.2), or why there is none; whoever has the key verifies it.
 
     A signature that doesn't fit a short answer is asked for in a long one first, where long ones pass: some chips cut
-    it off otherwise, others answer nothing to a long one. Raises `ChipError` where the session was lost and can't be
-    opened again.
+    it off otherwise, others answer nothing to a long one. What was lost on the air, or answered by whoever in clear,
+    is asked for once more. Raises `ChipError` where the session was lost and can't be opened again.
     """
     nonce = draw.octets(NONCE_OCTETS)
     octets = signature_octets(dg15)
     needs_long = octets > short_room(session)
     outcome: Challenge | Reason = Reason("chip.needs_long_answers")
-    for ne in [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]:
+    ways = [LONG_ANSWER, MAX_SHORT_NE] if needs_long and reader.long else [MAX_SHORT_NE]
+    best, again, told = ways[0], False, False
+    while ways:
+        ne = ways.pop(0)
         try:
             response = yield from session.send(Command(INTERNAL_AUTHENTICATE, data=nonce, ne=ne))
         except (ChipGoneError, ChipOverrunError):
             raise
         except ChipError as error:
             outcome = Reason(error.code, dict(error.params))
+            if ne <= MAX_SHORT_NE:  # no question of length: no telling whether the chip heard it
+                session.abandon()
             if session.lost:
                 yield from reader.recover(error)
-            continue
-        if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
-            return Challenge(nonce, response.data, OK)
-        if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
-            outcome = Challenge(nonce, None, response.sw)
+        else:
+            if response.sw >> 8 == WRONG_EXPECTED and not told:  # 6CXX: ask for exactly so many
+                told = True
+                ways.insert(0, response.sw & 0xFF or MAX_SHORT_NE)
+                continue
+            if session.in_step:
+                if response.sw == OK and len(response.data) > max(octets - _LEAST_LOST, 0):
+                    return Challenge(nonce, response.data, OK)
+                if not (needs_long and response.sw in {OK, WRONG_LENGTH}):
+                    outcome = Challenge(nonce, None, response.sw)
+                continue
+            if not (needs_long and response.sw == WRONG_LENGTH):
+                outcome = Reason("sm.unprotected")
+        if not again:
+            again = True
+            ways.append(best)
     return outcome
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edged.core.emrtd import curves, der, tlv
+from edged.core.emrtd import curves, der
 from edged.core.emrtd.domains import DhDomain, Domain, EcDomain, dh_domain, standard_domain
 from edged.errors import DecodeError
 from edged.identity import withheld
@@ -55,30 +55,6 @@ def decode_key(spki: bytes, what: str = "chip") -> AgreementKey:
     elif octets[:1] in {b"\x02", b"\x03"}:
         octets = _decompressed(domain, octets, what)
     return AgreementKey(domain, domain.check(octets))
-
-
-def encode_key(domain: Domain, public: bytes) -> bytes:
-    """A SubjectPublicKeyInfo (DER) with a named curve, or with X9.42's parameters for a group whose order is known."""
-    if isinstance(domain, EcDomain):
-        algorithm, parameters, key = EC_PUBLIC_KEY, _oid(domain.curve.oid), public
-    else:
-        algorithm, key = X942_DH if domain.q else PKCS3_DH, _integer(int.from_bytes(public, "big"))
-        numbers = [
-            domain.p,
-            domain.g,
-            *([domain.q] if domain.q else [domain.length] if domain.length else []),
-        ]
-        parameters = tlv.encode(der.SEQUENCE, b"".join(_integer(number) for number in numbers))
-    head = tlv.encode(der.SEQUENCE, _oid(algorithm) + parameters)
-    return tlv.encode(der.SEQUENCE, head + tlv.encode(der.BIT_STRING, b"\x00" + key))
-
-
-def _oid(dotted: str) -> bytes:
-    return tlv.encode(der.OBJECT_IDENTIFIER, der.encode_oid(dotted))
-
-
-def _integer(number: int) -> bytes:
-    return tlv.encode(der.INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
 def _exactly(parts: list[DataObject], count: int, what: str) -> list[DataObject]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from edged.core.emrtd.active import verify_active
 from edged.core.emrtd.card_security import verify_card_security
 from edged.core.emrtd.dg1 import compare_mrz, read_dg1
+from edged.core.emrtd.ef_com import com_against_sod, parse_com
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.passive import (
+    HASHES,
     PASSIVE_CHECKS,
     PassiveFacts,
     PassiveResult,
@@ -20,6 +22,7 @@ from edged.core.emrtd.passive import (
     verify_passive,
 )
 from edged.core.emrtd.security_infos import ActiveAuthenticationInfo, read_card_security, read_dg14
+from edged.core.emrtd.security_object import security_object_of_sod
 from edged.core.emrtd.unsigned_offer import compare_offer
 from edged.errors import DecodeError
 from edged.verdict import CHECKS, Check, Reason, Result
@@ -62,6 +65,7 @@ def judge_chip(
     mrz = _mrz_of(reading, today)
     passive = _passive(reading, anchors, at, None if mrz is None else mrz.issuing_state)
     checks |= {check.name: _without_guarded(check) for check in passive.checks}
+    checks[HASHES] = _with_com(checks[HASHES], reading)
     checks["chip_mrz"] = _against_print(reading, mrz, printed, printed_is_sure)
     if _ACCESS in checks and passive.proves(14):
         checks[_ACCESS] = _as_offered(checks[_ACCESS], reading)
@@ -104,11 +108,21 @@ def _without_guarded(check: Check) -> Check:
     return Check(check.name, check.result, kept)
 
 
+def _with_com(check: Check, reading: ChipReading) -> Check:
+    """What EF.COM, which nobody signs, says otherwise than the signed list is told; only the signed list counts."""
+    try:
+        common = parse_com(reading.files[ElementaryFile.COM])
+        listed = security_object_of_sod(reading.files[ElementaryFile.SOD])
+    except (KeyError, DecodeError):
+        return check
+    return Check(check.name, check.result, (*check.reasons, *com_against_sod(common, listed)))
+
+
 def _as_offered(check: Check, reading: ChipReading) -> Check:
     """The check of the access, unless what the chip seemed to offer is not what it says under signature."""
     dg14 = reading.files[ElementaryFile.DG14]
-    opened = check.result in {Result.SUCCESSFUL, Result.NOT_SUPPORTED}
-    if not opened or ElementaryFile.CARD_ACCESS in reading.unread:
+    told = check.result in {Result.SUCCESSFUL, Result.NOT_SUPPORTED}
+    if not told or ElementaryFile.CARD_ACCESS in reading.unread:
         return check
     changed = compare_offer(reading.files.get(ElementaryFile.CARD_ACCESS), dg14)
     return check if changed is None else Check(check.name, Result.UNDETERMINED, (*check.reasons, changed))

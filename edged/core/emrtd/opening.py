@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from edged.core.emrtd.apdu import OK, READ_BINARY, Command
 from edged.core.emrtd.bac import establish_bac
 from edged.core.emrtd.files import ElementaryFile
-from edged.core.emrtd.pace import PaceResult, establish_pace
+from edged.core.emrtd.pace import establish_pace
 from edged.core.emrtd.pace_choice import PaceChoice
 from edged.errors import ChipError, ChipGoneError, ChipOverrunError, DecodeError
 from edged.identity import Identity
@@ -52,10 +52,10 @@ class Opening(Identity):
 
     Attributes:
         check: `chip_access`, None while it isn't known.
-        cam: what PACE with chip authentication mapping left to be verified.
+        cams: what PACE with chip authentication mapping left to be verified: once for every session that it opened.
     """
 
-    __slots__ = ("_draw", "_entered", "_key", "_lenient", "_session", "_way", "cam", "check")
+    __slots__ = ("_draw", "_entered", "_key", "_lenient", "_session", "_way", "cams", "check")
 
     def __init__(self, session: Session, key: AccessKey | None, draw: Draw, *, lenient: bool) -> None:
         self._session = session
@@ -64,7 +64,7 @@ class Opening(Identity):
         self._lenient = lenient
         self._way: PaceChoice | _Way | None = None
         self._entered = False
-        self.cam: CamData | None = None
+        self.cams: list[CamData] = []
         self.check: Check | None = None
 
     def open(self, offer: Offer) -> Exchange[bool]:
@@ -88,11 +88,9 @@ class Opening(Identity):
         return opened
 
     def enter(self) -> Exchange[None]:
-        """Select the application, where `open` hasn't. Raises `ChipError` ("chip.no_application")."""
+        """Select the application, where `open` hasn't. Raises `ChipError` ("chip.no_application" | "sm.…")."""
         if not self._entered:
-            sw = yield from self._session.select_application()
-            if sw != OK:
-                raise ChipError("chip.no_application", sw=sw)
+            yield from self._session.select_application()
             self._entered = True
 
     def again(self) -> Exchange[None]:
@@ -109,18 +107,20 @@ class Opening(Identity):
             yield from self._bac()
 
     def _by_pace(self, choices: tuple[PaceChoice, ...]) -> Exchange[bool]:
+        refused: tuple[Reason, ...] = ()
         for choice in choices[:MAX_PACE_WAYS]:
             try:
-                result = yield from self._pace(choice)
+                yield from self._pace(choice)
             except (ChipGoneError, ChipOverrunError):
                 raise
             except (ChipError, DecodeError) as error:
                 self.check = _refusal(error)
                 if error.code != "chip.pace_refused":
                     return False
+                refused = self.check.reasons
             else:
-                self._way, self.cam = choice, result.cam
-                self.check = Check(CHECK, Result.SUCCESSFUL)
+                self._way = choice
+                self.check = Check(CHECK, Result.SUCCESSFUL, refused)  # a weaker way than was offered is told
                 return True
         return False
 
@@ -156,12 +156,13 @@ class Opening(Identity):
         response = yield from self._session.send(Command(READ_BINARY, ne=1))
         return response.sw == OK and len(response.data) == 1
 
-    def _pace(self, choice: PaceChoice) -> Exchange[PaceResult]:
+    def _pace(self, choice: PaceChoice) -> Exchange[None]:
         if self._key is None:
             raise ChipError("chip.no_key")
         result = yield from establish_pace(choice, self._key, self._draw)
         self._session.secure(result.keys)
-        return result
+        if result.cam is not None:
+            self.cams.append(result.cam)
 
     def _bac(self) -> Exchange[None]:
         if self._key is None:

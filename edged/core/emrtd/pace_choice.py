@@ -45,9 +45,10 @@ def pace_choices(infos: SecurityInfos) -> tuple[PaceChoice, ...]:
     speak it), the larger group, and the chip's own order.
     """
     offered = infos.of(PaceInfo)
+    own = {each.algorithm: _own(each.algorithm) for each in infos.of(PaceDomainParameterInfo)}
     found = []
     for info in offered:
-        domain = _domain(info, infos.of(PaceDomainParameterInfo))
+        domain = _domain(info, infos.of(PaceDomainParameterInfo), own)
         if info.version == VERSION and domain is not None and _fits(info, domain):
             sets = {other.parameter_id for other in offered if other.oid == info.oid}
             found.append(PaceChoice(info, domain, len(sets) > 1))
@@ -71,12 +72,10 @@ def _fits(info: PaceInfo, domain: Domain) -> bool:
     )
 
 
-def _domain(info: PaceInfo, proprietary: tuple[PaceDomainParameterInfo, ...]) -> Domain | None:
-    """The group an offer means, None for one that isn't known.
-
-    EF.CardAccess is not signed, and insecure numbers give the password away: an explicit group counts when it is one
-    that is known (Doc 9303-11 §9.2.2).
-    """
+def _domain(
+    info: PaceInfo, proprietary: tuple[PaceDomainParameterInfo, ...], own: dict[bytes, Domain | None]
+) -> Domain | None:
+    """The group an offer means, None for one that isn't known."""
     if info.parameter_id is not None and (known := standard_domain(info.parameter_id)) is not None:
         return known
     matching = [
@@ -85,10 +84,17 @@ def _domain(info: PaceInfo, proprietary: tuple[PaceDomainParameterInfo, ...]) ->
         if (other.agreement, other.mapping) == (info.agreement, info.mapping)
         and (info.parameter_id is None or other.parameter_id == info.parameter_id)
     ]
-    if len(matching) != 1:
-        return None
+    return own[matching[0].algorithm] if len(matching) == 1 else None
+
+
+def _own(algorithm: bytes) -> Domain | None:
+    """A group that the chip tells, None for one that isn't known.
+
+    EF.CardAccess is not signed, and insecure numbers give the password away: an explicit group counts when it is one
+    that is known (Doc 9303-11 §9.2.2).
+    """
     try:
-        domain = domain_of_algorithm(matching[0].algorithm)
+        domain = domain_of_algorithm(algorithm)
     except DecodeError:
         return None
     if isinstance(domain, DhDomain) and domain not in {standard_domain(number) for number in range(3)}:

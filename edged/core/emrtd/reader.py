@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged.core.emrtd.apdu import MAX_SHORT_NE
 from edged.core.emrtd.chip_proofs import CHECK as CHIP_AUTHENTICATION
-from edged.core.emrtd.chip_proofs import challenge_chip, judge_cam, prove_chip
+from edged.core.emrtd.chip_proofs import challenge_chip, judge_cam, offers_mapping, prove_chip, undetermined
 from edged.core.emrtd.chip_reading import Challenge, ChipReading
 from edged.core.emrtd.domains import SECRETS
 from edged.core.emrtd.ef_com import parse_com
@@ -41,7 +41,11 @@ GUARDED: Final = frozenset((_EF.DG3, _EF.DG4))
 """Fingerprints and irises: never asked for."""
 _NO_PACE: Final = frozenset(("chip.file_absent", "chip.file_refused", "chip.read_refused"))
 """What chips without PACE say to EF.CardAccess. What can't be understood may well be an offer."""
+_OFFERS: Final = (_EF.CARD_ACCESS, _EF.DG14)
+"""Where a chip says which ways of PACE it has."""
 FURTHER: Final = (_EF.DG11, _EF.DG12, _EF.DG7)
+PROOF_TRIES: Final = 2
+"""Of chip authentication, where the session was lost over it: once may be the air, and a copy gains nothing by it."""
 LONGEST_ANSWER: Final = 4096
 """Octets. Longer ones save less than a hundredth of the time, and some drivers fail at 32 KiB."""
 WANTED: Final = frozenset((_EF.DG1, _EF.DG2, _EF.DG7, _EF.DG11, _EF.DG12, _EF.DG14, _EF.DG15))
@@ -96,6 +100,7 @@ class _Visit(Identity):
         "_challenge",
         "_expected",
         "_files",
+        "_mapped",
         "_opening",
         "_plan",
         "_proof",
@@ -114,6 +119,7 @@ class _Visit(Identity):
         self._unread: dict[ElementaryFile, Reason] = {}
         self._expected: list[ElementaryFile] = list(ESSENTIAL)
         self._proof: Check | None = None
+        self._mapped = 0  # sessions whose mapping was judged, where that is the proof
         self._challenge: Challenge | None = None
         self.aborted: Reason | None = None
 
@@ -182,8 +188,7 @@ class _Visit(Identity):
 
     def _prove_by_mapping(self) -> Exchange[None]:
         """Chip authentication that PACE has done: its key lies beside the application, so before that is entered."""
-        cam = self._opening.cam
-        if cam is None:
+        if not self._opening.cams:
             return
         yield PhaseBegan(Phase.AUTHENTICATION)
         self._expected.append(_EF.CARD_SECURITY)
@@ -192,19 +197,28 @@ class _Visit(Identity):
         if raw is None:
             self._proof = Check(CHIP_AUTHENTICATION, Result.UNDETERMINED, (self._unread[_EF.CARD_SECURITY],))
         else:
-            self._proof = judge_cam(cam, raw)
+            self._judge_mapping(raw)
+
+    def _judge_mapping(self, card_security: bytes) -> None:
+        """Every session is judged: behind one that was opened again there may be another chip."""
+        self._proof = judge_cam(self._opening.cams, card_security)
+        self._mapped = len(self._opening.cams) if self._decided else 0
 
     def _prove(self, listed: frozenset[ElementaryFile]) -> Exchange[None]:
         """Chip authentication unless PACE's decided it, then active authentication."""
         draw, dg14 = self._plan.draw, self._files.get(_EF.DG14)
-        decided = self._proof is not None and self._proof.result is not Result.UNDETERMINED
+        decided = self._decided
+        if self._proof is None and any(offers_mapping(self._files.get(file)) for file in _OFFERS):
+            self._proof = undetermined(ChipError("chip.cam_not_done"))
         if (decided or dg14 is None) and _EF.DG15 not in listed:
             return
         yield PhaseBegan(Phase.AUTHENTICATION)
         if dg14 is not None and not decided:
-            proof = yield from prove_chip(self._session, dg14, draw, long=self._reader.long)
-            self._proof = proof or self._proof
-            if self._session.lost:
+            for _ in range(PROOF_TRIES):
+                proof = yield from prove_chip(self._session, dg14, draw, long=self._reader.long)
+                self._proof = proof or self._proof
+                if not self._session.lost:
+                    break
                 yield from self._reader.recover(ChipError("sm.lost"))
         if _EF.DG15 in listed:
             yield from self._take(_EF.DG15)
@@ -216,6 +230,11 @@ class _Visit(Identity):
             else:
                 self._unread[_EF.DG15] = outcome
 
+    @property
+    def _decided(self) -> bool:
+        """Whether PACE has shown that the chip is no copy, or that it is one."""
+        return self._proof is not None and self._proof.result is not Result.UNDETERMINED
+
     def _listed(self) -> frozenset[ElementaryFile]:
         """Data groups to read: those that are signed, or that EF.COM lists where the signed list can't be read."""
         found: Iterable[ElementaryFile] = ()
@@ -224,14 +243,23 @@ class _Visit(Identity):
                 found = parse(self._files[file]) if file in self._files else ()
             except DecodeError:
                 continue  # whoever judges the file says so
-            if found:
-                break
+            if not found:
+                continue
+            if file is _EF.SOD:
+                self._do_without_com()
+            break
         here = frozenset(found)
         self._unread |= dict.fromkeys(here & GUARDED, Reason("chip.needs_terminal_authentication"))
         left_out = GUARDED if self._plan.portrait else GUARDED | {_EF.DG2}
         listed = (here & self._plan.wanted | {_EF.DG1}) - left_out
         self._expected += listed
         return listed
+
+    def _do_without_com(self) -> None:
+        """What EF.COM says the signed list has said: a chip that leaves it out lacks nothing."""
+        if _EF.COM in self._unread and self._unread[_EF.COM].code == "chip.file_absent":
+            del self._unread[_EF.COM]
+            self._expected.remove(_EF.COM)
 
     def _take_some(
         self, files: Iterable[ElementaryFile], listed: frozenset[ElementaryFile]
@@ -253,13 +281,15 @@ class _Visit(Identity):
 
     def reading(self) -> ChipReading:
         """What came of it."""
+        if 0 < self._mapped < len(self._opening.cams):
+            self._judge_mapping(self._files[_EF.CARD_SECURITY])
         access, proof = self._opening.check, self._proof
         if self.aborted is not None:
             for file in self._expected:
                 if file not in self._files:
                     self._unread.setdefault(file, self.aborted)
             access = access or Check(CHIP_ACCESS, Result.ABORTED, (self.aborted,))
-        if proof is None and self.aborted is not None and (self._opening.cam or _EF.DG14 in self._expected):
+        if proof is None and self.aborted is not None and (self._opening.cams or _EF.DG14 in self._expected):
             proof = Check(CHIP_AUTHENTICATION, Result.ABORTED, (self.aborted,))
         if proof is None and _EF.DG14 in self._unread:  # it may well have a key in there
             proof = Check(CHIP_AUTHENTICATION, Result.UNDETERMINED, (self._unread[_EF.DG14],))

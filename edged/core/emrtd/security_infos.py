@@ -23,6 +23,9 @@ MAX_OCTETS: Final = 65536
 """Of a file with SecurityInfos. Real ones have a few hundred, EF.CardSecurity a few thousand."""
 MAX_INFOS: Final = 64
 """Real chips tell of about a dozen."""
+MAX_OWN: Final = 8
+"""Keys, or groups that aren't standardised, in one file. Real chips have one or two of them; to check a large one takes
+a tenth of a second."""
 
 WHAT: Final = "security_infos"
 
@@ -146,6 +149,7 @@ SecurityInfo: TypeAlias = (
     | TerminalAuthenticationInfo
     | UnknownInfo
 )
+_OWN: Final = (PaceDomainParameterInfo, ChipAuthenticationPublicKeyInfo)
 _Kind = TypeVar("_Kind", bound=SecurityInfo)
 
 
@@ -224,7 +228,10 @@ def _infos(found: DataObject) -> SecurityInfos:
     entries = der.members(found, der.SET, WHAT)
     if len(entries) > MAX_INFOS:
         raise DecodeError(WHAT, "security_infos.too_many")
-    return SecurityInfos(tuple(_info(entry) for entry in entries))
+    infos = SecurityInfos(tuple(_info(entry) for entry in entries))
+    if any(len(infos.of(kind)) > MAX_OWN for kind in _OWN):
+        raise DecodeError(WHAT, "security_infos.too_many")
+    return infos
 
 
 def _info(entry: DataObject) -> SecurityInfo:

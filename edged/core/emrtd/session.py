@@ -39,6 +39,8 @@ MASTER_FILE: Final = (
 )
 """Ways to select the master file: none is understood by every chip."""
 SM_NOT_SUPPORTED: Final = 0x6882
+WARNING: Final = 0x62
+"""First octet of status words of commands carried out with a warning (ISO/IEC 7816-4 §5.6): 6283, deactivated."""
 
 _COUNTS: Final = (0, 2, 1)
 """By how much a chip's counter may have moved when it answered in clear, the commonest first: it refused the command
@@ -165,9 +167,11 @@ class Session(Identity):
             value: _T = stop.value
             return value
 
-    def select_application(self) -> Exchange[int]:
-        """The eMRTD application (Doc 9303-10 §3.6.1); the status word."""
-        return (yield from self.send(Command(SELECT, BY_NAME, NO_ANSWER, APPLICATION))).sw
+    def select_application(self) -> Exchange[None]:
+        """The eMRTD application (Doc 9303-10 §3.6.1). Raises `ChipError` ("chip.no_application" | "sm.…")."""
+        response = yield from self.send(Command(SELECT, BY_NAME, NO_ANSWER, APPLICATION))
+        if not self._selected(response):
+            raise ChipError("chip.no_application", sw=response.sw)
 
     def select_master_file(self) -> Exchange[bool]:
         """The master file, by one of `MASTER_FILE`. False: none was understood, it may be selected all the same."""
@@ -179,11 +183,14 @@ class Session(Identity):
 
     def select_file(self, file: ElementaryFile) -> Exchange[None]:
         """A file of what is selected. Raises `ChipError` ("chip.file_absent" | "chip.file_refused" | "sm.…")."""
-        sw = (
-            yield from self.send(Command(SELECT, BY_FILE_IDENTIFIER, NO_ANSWER, file.fid.to_bytes(2, "big")))
-        ).sw
-        if sw != OK:
-            raise ChipError("chip.file_absent" if sw == FILE_NOT_FOUND else "chip.file_refused", sw=sw)
+        response = yield from self.send(select_command(file))
+        if not self._selected(response):
+            absent = response.sw == FILE_NOT_FOUND
+            raise ChipError("chip.file_absent" if absent else "chip.file_refused", sw=response.sw)
+
+    def _selected(self, response: Response) -> bool:
+        """Whether it is: some chips warn (62XX) and have done it all the same. A warning in clear is anybody's."""
+        return response.sw == OK or (response.sw >> 8 == WARNING and self.in_step)
 
 
 def select_command(file: ElementaryFile) -> Command:
