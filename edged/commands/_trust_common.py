@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +14,9 @@ from edged.core import countries
 from edged.core.emrtd.issuing_states import ALPHA2, state_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
+    from datetime import datetime
 
 DEFAULT_DIRECTORY: Final = "/var/lib/edged/trust"
 """Where a box keeps its trust store."""
@@ -38,17 +38,6 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
 def default_directory() -> Path:
     """$EDGED_TRUST where set, otherwise the box's own store."""
     return Path(environment("EDGED_TRUST") or DEFAULT_DIRECTORY)
-
-
-def moment(text: str) -> datetime:
-    """A date (its end, UTC) or an ISO 8601 date and time (UTC unless it says otherwise), for argparse."""
-    try:
-        if len(text) == len("2026-11-21"):
-            return datetime.combine(date.fromisoformat(text), time.max, UTC)
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("usage.bad_date") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def say(args: argparse.Namespace, code: str, **params: object) -> str:

@@ -6,7 +6,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edged.commands._trust_common import day, moment, say, short, show, show_json, state
+from edged.commands._moments import moment
+from edged.commands._trust_common import day, say, short, show, show_json, state
 from edged.trust.coverage import SOON, coverage
 from edged.trust.store import TrustStore
 

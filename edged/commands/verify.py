@@ -5,10 +5,9 @@ For partners, auditors and technicians: needs the envelope and the authority's c
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ import msgspec
 
 from edged import messages
 from edged.commands._delivery import printable
+from edged.commands._moments import moment
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.privacy.policy import WITHHELD
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
@@ -23,6 +23,7 @@ from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
 _ROOM: Final = 64  # for white space around the envelope, so that only a message that is too large says so
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="help.verify.device")
     parser.add_argument(
         "--at",
-        type=_moment,
+        type=moment,
         metavar="DATE",
         help="help.verify.at",
     )
@@ -72,17 +73,6 @@ def run(args: argparse.Namespace) -> int:
         for line in _lines(opened, anchor, args.lang):
             print(printable(line))
     return os.EX_OK
-
-
-def _moment(text: str) -> datetime:
-    """A date (its end, UTC) or an ISO 8601 date and time (UTC unless it says otherwise)."""
-    try:
-        if len(text) == len("2026-11-21"):
-            return datetime.combine(date.fromisoformat(text), time.max, UTC)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("usage.bad_date") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read(name: str) -> bytes:

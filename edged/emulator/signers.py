@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from edged.core.emrtd.curves import curves
+from edged.core.emrtd.curves import curves, openssl_curve
 
 if TYPE_CHECKING:
     from asn1crypto.algos import SignedDigestAlgorithm
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 MAX_RSA_KEYS: Final = 1024
 """Kept by a process: making one takes up to a second, and one that was dropped comes back as another key, which no
 certificate or revocation list made before knows. A few KB each; the tests of one process make about a hundred."""
-
-_CURVES: Final = {
-    "secp224r1": "SECP224R1",
-    "secp256r1": "SECP256R1",
-    "secp384r1": "SECP384R1",
-    "secp521r1": "SECP521R1",
-    "brainpoolP256r1": "BrainpoolP256R1",
-    "brainpoolP384r1": "BrainpoolP384R1",
-    "brainpoolP512r1": "BrainpoolP512R1",
-}
 
 
 @dataclass(frozen=True)
@@ -124,7 +114,9 @@ def elliptic_key(curve: str, seed: bytes) -> Any:
     """The key on a curve that a seed gives."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    return ec.derive_private_key(scalar(seed, curves()[curve].n), getattr(ec, _CURVES[curve])())
+    theirs = openssl_curve(curve)
+    assert theirs is not None, "profiles name curves that keys can be made on"
+    return ec.derive_private_key(scalar(seed, curves()[curve].n), theirs)
 
 
 def scalar(seed: bytes, order: int) -> int:

@@ -17,6 +17,7 @@ from edged.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cryptography.hazmat.primitives.asymmetric import ec
     from ecdsa.ellipticcurve import PointJacobi
 
 _CURVES: Final = {
@@ -38,6 +39,19 @@ _CURVES: Final = {
     "brainpoolP384t1": ("1.3.36.3.3.2.8.1.1.12", "BRAINPOOLP384t1"),
     "brainpoolP512t1": ("1.3.36.3.3.2.8.1.1.14", "BRAINPOOLP512t1"),
 }
+
+
+_OPENSSL: Final = {
+    "secp192r1": "SECP192R1",
+    "secp224r1": "SECP224R1",
+    "secp256r1": "SECP256R1",
+    "secp384r1": "SECP384R1",
+    "secp521r1": "SECP521R1",
+    "brainpoolP256r1": "BrainpoolP256R1",
+    "brainpoolP384r1": "BrainpoolP384R1",
+    "brainpoolP512r1": "BrainpoolP512R1",
+}
+"""What `cryptography` calls the curves it has."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,18 @@ def _field(name: str) -> object:
     import ecdsa.curves
 
     return getattr(ecdsa.curves, _CURVES[name][1]).curve
+
+
+@cache
+def openssl_curve(name: str) -> ec.EllipticCurve | None:
+    """The curve with this name as `cryptography` knows it, None for one that it lacks."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    theirs = _OPENSSL.get(name)
+    if theirs is None:
+        return None
+    curve: ec.EllipticCurve = getattr(ec, theirs)()
+    return curve
 
 
 def by_oid(oid: str) -> Curve | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from edged.core.emrtd import agreed_points
-from edged.core.emrtd.curves import Curve, curves
+from edged.core.emrtd.curves import Curve, curves, openssl_curve
 from edged.core.emrtd.dh_groups import GROUPS
 from edged.errors import DecodeError
 from edged.identity import withheld
@@ -42,18 +42,6 @@ MAX_EXPONENT_BITS: Final = 512
 """Private keys in a group of unknown order: twice the strength of any cipher here; a full one would take seconds."""
 MAX_REDRAWS: Final = 8
 """One key in 256 begins with zero; a group where more than a few in a row do is somebody's joke."""
-
-_FAST: Final = {
-    "secp192r1": "SECP192R1",
-    "secp224r1": "SECP224R1",
-    "secp256r1": "SECP256R1",
-    "secp384r1": "SECP384R1",
-    "secp521r1": "SECP521R1",
-    "brainpoolP256r1": "BrainpoolP256R1",
-    "brainpoolP384r1": "BrainpoolP384R1",
-    "brainpoolP512r1": "BrainpoolP512R1",
-}
-"""Curves that `cryptography` has, by its names."""
 
 
 class Draw(Protocol):
@@ -136,7 +124,7 @@ class EcDomain:
 
     def pair(self, private: int) -> KeyPair:
         """The key pair of a private key, 1 to order - 1."""
-        fast = _fast_curve(self.name) if self.generator is None else None
+        fast = openssl_curve(self.name) if self.generator is None else None
         if fast is not None:
             from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -154,7 +142,7 @@ class EcDomain:
     def shared_secret(self, private: int, public: bytes) -> bytes:
         """The x coordinate of private · public, padded (BSI TR-03111 §4.3.1). Raises `DecodeError`."""
         point = self.curve.decode_point(public)
-        fast = _fast_curve(self.name)
+        fast = openssl_curve(self.name)
         if fast is None:
             return self.multiply(private, public)[1 : 1 + self.octets]
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -185,14 +173,14 @@ class EcDomain:
         return replace(self, generator=self.curve.point(x, y))
 
     def _times(self, point: PointJacobi, scalar: int) -> PointJacobi:
-        fast = _fast_curve(self.name)
+        fast = openssl_curve(self.name)
         if fast is None or not self._by_agreement(scalar):
             return point * scalar
         return agreed_points.multiple(self.curve, fast, point, scalar)
 
     def _by_agreement(self, scalar: int) -> bool:
         """Whether OpenSSL multiplies by this scalar, and faster."""
-        known = _fast_curve(self.name) is not None and self.name in agreed_points.WORTH_IT
+        known = openssl_curve(self.name) is not None and self.name in agreed_points.WORTH_IT
         return known and 0 < scalar < self.order - 1
 
 
@@ -328,15 +316,6 @@ def dh_domain(p: int, g: int, q: int | None, length: int | None = None) -> DhDom
     if length is not None and length < 160:
         raise DecodeError("chip", "domain.malformed")
     return DhDomain(p, g, q, length)
-
-
-@cache
-def _fast_curve(name: str) -> Any:
-    """The curve as `cryptography` has it, None where it doesn't."""
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    theirs = _FAST.get(name)
-    return getattr(ec, theirs)() if theirs is not None else None
 
 
 def _encode_in_curve(curve: Curve, t: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asn1crypto import core
 
 from edged.core.emrtd import asn1, tlv
+from edged.core.emrtd.curves import openssl_curve
 from edged.core.emrtd.public_keys import EcKey, RsaKey
 from edged.errors import DecodeError
 
@@ -295,17 +296,8 @@ def _rsa_key(n: int, e: int) -> RSAPublicKey:
 def _ec_key(name: str, x: int, y: int) -> EllipticCurvePublicKey | None:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    theirs: dict[str, type[ec.EllipticCurve]] = {
-        "secp192r1": ec.SECP192R1,
-        "secp224r1": ec.SECP224R1,
-        "secp256r1": ec.SECP256R1,
-        "secp384r1": ec.SECP384R1,
-        "secp521r1": ec.SECP521R1,
-        "brainpoolP256r1": ec.BrainpoolP256R1,
-        "brainpoolP384r1": ec.BrainpoolP384R1,
-        "brainpoolP512r1": ec.BrainpoolP512R1,
-    }
-    return ec.EllipticCurvePublicNumbers(x, y, theirs[name]()).public_key() if name in theirs else None
+    theirs = openssl_curve(name)
+    return None if theirs is None else ec.EllipticCurvePublicNumbers(x, y, theirs).public_key()
 
 
 @lru_cache(maxsize=8)

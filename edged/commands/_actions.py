@@ -1,0 +1,29 @@
+"""Commands that are several: one module an action, with `add_arguments` and `run` as a command's module has."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+
+def add(
+    parser: argparse.ArgumentParser, area: str, actions: Mapping[str, str]
+) -> tuple[argparse.ArgumentParser, ...]:
+    """Add the actions (name to module), each with its own arguments; their parsers. Help is `help.AREA.NAME`."""
+    added = parser.add_subparsers(dest="action", required=True, metavar="|".join(actions))
+    parsers = []
+    for name, module in actions.items():
+        said = f"help.{area}.{name}"
+        parsers.append(added.add_parser(name, help=said, description=said))
+        importlib.import_module(module).add_arguments(parsers[-1])
+    return tuple(parsers)
+
+
+def run(args: argparse.Namespace, actions: Mapping[str, str]) -> int:
+    """The exit code of the action that was asked for."""
+    code: int = importlib.import_module(actions[args.action]).run(args)
+    return code
