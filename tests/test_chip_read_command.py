@@ -25,7 +25,7 @@ from edged.emulator.faults import FaultyCard, Injected
 from edged.emulator.office import Office
 from edged.emulator.profiles import profiles
 from edged.privacy.leakscan import LeakScanner
-from tests import pcsc_stack
+from tests import logging_state, pcsc_stack
 from tests.emulated_reading import ON, PASSPORT
 
 PATIENCE_S = 20.0
@@ -99,6 +99,13 @@ class Run:
     def json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out)
         return found
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The command sets up logging for its process, which here is everybody's."""
+    with logging_state.restored():
+        yield
 
 
 @pytest.fixture
@@ -311,7 +318,11 @@ def test_identity_is_shown_on_a_terminal(tmp_path: Path, the_office: Office, tru
 
 def test_interrupted_it_ends_at_once(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        command("--socket", str(tmp_path / "s")), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        # Tests that a shell runs in its background have SIGINT ignored, and so would what they start.
+        ["env", "--default-signal=INT", *command("--socket", str(tmp_path / "s"))],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     assert process.stderr is not None

@@ -7,17 +7,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 
 from edged import log
 from edged.errors import DecodeError
 from edged.identity import Identity, Sensitive
+from tests import logging_state
 
 SECRET = "ERIKSSON"
 
@@ -25,11 +23,9 @@ SECRET = "ERIKSSON"
 @pytest.fixture
 def lines() -> Any:
     stream = io.StringIO()
-    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning
-    log.configure("debug", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.reset_defaults()
-    sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
+    with logging_state.restored():
+        log.configure("debug", stream=stream)
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def child(
