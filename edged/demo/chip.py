@@ -28,7 +28,7 @@ READER_CONFIG = """
 [chip_reader]
 {driver}
 trust = "{trust}"
-find_s = 0.1
+find_s = 0.05
 """
 
 

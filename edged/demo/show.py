@@ -199,6 +199,8 @@ class Show:
                 scanning.cancel()
                 await asyncio.gather(scanning, return_exceptions=True)
             await hand.remove()
+            if self._stage.chip is not None:
+                await self._stage.chip.lift()  # now, because a PC/SC service takes its time to notice
             return answer
 
     async def _lay_chip(self, specimen: Specimen) -> None:
