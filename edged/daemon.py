@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged import RELEASED, __version__, clock, log, service
+from edged import RELEASED, __version__, clock, log, service, start_up
 from edged.antenna import Antenna
 from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
-from edged.errors import ConfigError, ControlError, DecodeError, StateError
-from edged.events import ChipRead, CommitFailed, Committed, Frame, Light, ScanRequest
-from edged.evidence import gather
+from edged.errors import ConfigError, ControlError, StateError
+from edged.events import ChipRead, CommitFailed, Committed, ScanRequest
 from edged.judging import judge_inspection, kind_of, recipients
 from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
@@ -42,12 +41,9 @@ from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from edged.config import AudienceSettings, BoxSettings, ChipReaderSettings
-    from edged.core.optical_fit import Thresholds
+    from edged.config import AudienceSettings, BoxSettings
     from edged.drivers import Chip, Device
-    from edged.trust.loading import LiveTrust
     from edged.uplink.envelope import Provenance
     from edged.uplink.status import UplinkEvent
 
@@ -81,10 +77,10 @@ class Daemon:
         self._anchor = TrustAnchor.from_file(identity.fleet_ca)
         self._signer = Signer.from_files(identity.signing_key, identity.signing_certificate)
         self._check_identity()
-        self._thresholds = _thresholds(settings.head.optical_thresholds)
-        self._trust = _trust(settings.chip_reader)
+        self._thresholds = start_up.thresholds(settings.head.optical_thresholds)
+        self._trust = start_up.trust(settings.chip_reader)
         directory = settings.state.directory
-        _make_private(directory)
+        start_up.make_private(directory)
         with StateLock(directory):
             self._pseudonyms = {
                 name: self._pseudonymiser(name, audience) for name, audience in settings.audiences.items()
@@ -140,7 +136,7 @@ class Daemon:
             self._devices = {"head": head, "camera": camera}
             antenna = None
             if settings.chip_reader is not None:
-                self._chip = await devices.enter_async_context(_chip_reader(settings.chip_reader))
+                self._chip = await devices.enter_async_context(start_up.chip_reader(settings.chip_reader))
                 self._devices["chip"] = self._chip
                 antenna = Antenna(self._chip, settings.chip_reader, self._publish)
             timeouts = settings.timeouts
@@ -182,7 +178,7 @@ class Daemon:
 
     async def _until_stopped(self) -> None:
         await self._read_clock()
-        await asyncio.to_thread(_warm_up, chip=self._chip is not None)
+        await asyncio.to_thread(start_up.warm_up, chip=self._chip is not None)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._station.run(), name="station"),
@@ -340,75 +336,6 @@ class Daemon:
             # Counted on the disk: what the uplink knows of it is as old as its last connection.
             "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
         }
-
-
-def _warm_up(*, chip: bool) -> None:
-    """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load.
-
-    With a `chip` reader its libraries as well: they take longer to load than any chip to be judged.
-    """
-    from edged.core.burst import read_frames
-    from edged.core.image import decode_image
-    from edged.specimens import FIXED_TODAY, shipped
-
-    page = decode_image(shipped()[0].sides[0].read_bytes())
-    reading = read_frames([page], today=FIXED_TODAY)
-    gather(
-        [ReadSide(reading, {Light.WHITE: Frame(page, Light.WHITE)}, Light.WHITE)], reading, today=FIXED_TODAY
-    )
-    if chip:
-        from edged.core.emrtd import curves
-
-        curves.curves()
-
-
-def _thresholds(path: Path | None) -> Thresholds | None:
-    """The reader model's optical thresholds, None where none are configured. Raises `ConfigError`."""
-    from edged.core.optical_fit import MOST_BYTES, decode
-
-    if path is None:
-        return None
-    try:
-        with path.open("rb") as file:
-            return decode(file.read(MOST_BYTES + 1))
-    except OSError as error:
-        raise ConfigError(
-            "head.optical_thresholds", "config.unreadable", error=error.strerror or ""
-        ) from error
-    except DecodeError as error:
-        raise ConfigError("head.optical_thresholds", error.code) from error
-
-
-def _chip_reader(settings: ChipReaderSettings) -> Chip:
-    """The driver that the configuration names; each loads only when it is asked for."""
-    if settings.driver == "pcsc":
-        from edged.drivers.pcsc import PcscChip
-
-        return PcscChip(settings.reader or "")
-    from edged.drivers.simulated_chip import SimulatedChip
-
-    assert settings.socket is not None  # edged.config.check_box
-    return SimulatedChip(settings.socket)
-
-
-def _trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
-    """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
-    if settings is None or settings.trust is None:
-        return None
-    from edged.trust.loading import LiveTrust
-
-    return LiveTrust(settings.trust)
-
-
-def _make_private(directory: Path) -> None:
-    """Make the state directory. Raises `StateError` when it can't be, or when others may look into it."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = directory.stat().st_mode
-    except OSError as error:
-        raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
-    if mode & 0o077:
-        raise StateError("state.open_to_others", f"chmod 700 {directory}")
 
 
 def _no_parameters(params: Mapping[str, Any]) -> None:

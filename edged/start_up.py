@@ -1,0 +1,88 @@
+"""What the daemon needs before it serves: devices and files that its configuration names, slow libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged.errors import ConfigError, DecodeError, StateError
+from edged.events import Frame, Light
+from edged.evidence import gather
+from edged.side import ReadSide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.config import ChipReaderSettings
+    from edged.core.optical_fit import Thresholds
+    from edged.drivers import Chip
+    from edged.trust.loading import LiveTrust
+
+
+def warm_up(*, chip: bool) -> None:
+    """Read a shipped specimen, so that the first document doesn't wait for OpenCV and the model to load.
+
+    With a `chip` reader its libraries as well: they take longer to load than any chip to be judged.
+    """
+    from edged.core.burst import read_frames
+    from edged.core.image import decode_image
+    from edged.specimens import FIXED_TODAY, shipped
+
+    page = decode_image(shipped()[0].sides[0].read_bytes())
+    reading = read_frames([page], today=FIXED_TODAY)
+    gather(
+        [ReadSide(reading, {Light.WHITE: Frame(page, Light.WHITE)}, Light.WHITE)], reading, today=FIXED_TODAY
+    )
+    if chip:
+        import edged.core.emrtd.judging  # noqa: F401 - loaded for what it needs
+        from edged.core.emrtd import curves
+
+        curves.curves()
+
+
+def thresholds(path: Path | None) -> Thresholds | None:
+    """The reader model's optical thresholds, None where none are configured. Raises `ConfigError`."""
+    from edged.core.optical_fit import MOST_BYTES, decode
+
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return decode(file.read(MOST_BYTES + 1))
+    except OSError as error:
+        raise ConfigError(
+            "head.optical_thresholds", "config.unreadable", error=error.strerror or ""
+        ) from error
+    except DecodeError as error:
+        raise ConfigError("head.optical_thresholds", error.code) from error
+
+
+def chip_reader(settings: ChipReaderSettings) -> Chip:
+    """The driver that the configuration names; each loads only when it is asked for."""
+    if settings.driver == "pcsc":
+        from edged.drivers.pcsc import PcscChip
+
+        return PcscChip(settings.reader or "")
+    from edged.drivers.simulated_chip import SimulatedChip
+
+    assert settings.socket is not None  # edged.config.check_box
+    return SimulatedChip(settings.socket)
+
+
+def trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
+    """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
+    if settings is None or settings.trust is None:
+        return None
+    from edged.trust.loading import LiveTrust
+
+    return LiveTrust(settings.trust)
+
+
+def make_private(directory: Path) -> None:
+    """Make the state directory. Raises `StateError` when it can't be, or when others may look into it."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = directory.stat().st_mode
+    except OSError as error:
+        raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
+    if mode & 0o077:
+        raise StateError("state.open_to_others", f"chmod 700 {directory}")
