@@ -108,7 +108,7 @@ def test_openssl_and_plain_arithmetic_agree(identifier: int, monkeypatch: pytest
     domain, draw = standard(identifier), Seeded(identifier)
     ours, theirs = domain.generate(draw), domain.generate(draw)
     secret = domain.shared_secret(ours.private, theirs.public)
-    monkeypatch.setattr(domains, "_fast_curve", lambda name: None)
+    monkeypatch.setattr(domains, "openssl_curve", lambda name: None)
     assert domain.pair(ours.private).public == ours.public
     assert domain.shared_secret(ours.private, theirs.public) == secret
 
@@ -136,7 +136,7 @@ def test_points_that_openssl_multiplies_are_those_of_plain_arithmetic(
 
     fast = everything()
     assert {public[-1] & 1 for public in fast} == {0, 1}, "both roots occur"
-    monkeypatch.setattr(domains, "_fast_curve", lambda name: None)
+    monkeypatch.setattr(domains, "openssl_curve", lambda name: None)
     assert everything() == fast
 
 
