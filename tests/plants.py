@@ -105,16 +105,16 @@ def _watch_chips(leak: Any) -> None:
     edged.daemon.judge_inspection = seeing
 
 
-def plant_in_chip_log() -> None:
-    _watch_chips(
-        lambda files: log.get("plant").info("portrait", octets=base64.b64encode(files["DG2"]).decode())
-    )
-
-
-def plant_in_chip_event() -> None:
+def plant_in_chip() -> None:
+    """The portrait in the log, a text at the control socket."""
     notify = edged.daemon.Daemon._publish
     held: list[str] = []
-    _watch_chips(lambda files: held.append(files["DG11"].decode("latin-1")))
+
+    def leak(files: dict[str, bytes]) -> None:
+        log.get("plant").info("portrait", octets=base64.b64encode(files["DG2"]).decode())
+        held.append(files["DG11"].decode("latin-1"))
+
+    _watch_chips(leak)
     edged.daemon.Daemon._publish = (  # type: ignore[method-assign]
         lambda self, event: notify(self, {**event, "more": held[-1:]})
     )
