@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import importlib.util
 import os
 import shutil
 import signal
@@ -37,6 +38,8 @@ Answer = Callable[[bytes], bytes | None]
 
 def missing() -> str | None:
     """Why there can be no stack here, or None."""
+    if importlib.util.find_spec("smartcard") is None:
+        return "pyscard is not installed"
     if os.geteuid() != 0:
         return "only root may start a pcscd of its own"
     for program in ("pcscd", "unshare", "ip", "mount"):

@@ -69,22 +69,32 @@ missing_packages() {
     command -v gcc >/dev/null || command -v cc >/dev/null || echo gcc
     [ -e /usr/include/stdlib.h ] || echo libc6-dev
     command -v mosquitto >/dev/null || echo mosquitto
-    # What pyscard is built with.
-    command -v swig >/dev/null || echo swig
-    [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
         command -v strace >/dev/null || echo strace
-        # Somebody else's card side to test PACE against.
-        ldconfig -p | grep -q libeac.so.3 || echo libeac3
     fi
 }
 
-# The emulated passport's PC/SC service and virtual reader. Without them the demo lays it on a simulated reader, and says so.
+# For the emulated passport: a PC/SC service, a virtual reader, what pyscard is built with; for the tests also somebody
+# else's card side of PACE. Without them the demo lays it on a simulated reader, and says so.
 missing_reader() {
     command -v pcscd >/dev/null || echo pcscd
     [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
     command -v ip >/dev/null || echo iproute2
+    command -v swig >/dev/null || echo swig
+    [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
+    if [ "$purpose" = tests ]; then
+        ldconfig -p | grep -q libeac.so.3 || echo libeac3
+    fi
+}
+
+# pyscard has no wheels: it is installed where it can be built.
+extras() {
+    if command -v swig >/dev/null && [ -e /usr/include/PCSC/winscard.h ]; then
+        echo test,pcsc
+    else
+        echo test
+    fi
 }
 
 install_packages() {
@@ -163,6 +173,7 @@ fingerprint() {
         printf '%s\n' "$root"
         "$python" -VV
         printf '%s\n' "$python"
+        extras
         cd "$root"
         cat pyproject.toml setup.py
         find edged -name '*.pyx' -o -name '*.pxd' -o -name '*.h' | LC_ALL=C sort | while read -r file; do
@@ -180,6 +191,19 @@ kernels_built() {
     done
 }
 
+if [ "$purpose" != check ]; then
+    wanted=$(fingerprint) # a set-up that is up to date asks nobody
+    reader=$(missing_reader | tr '\n' ' ')
+    if [ -n "$reader" ] && ! { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; }; then
+        # One by one when all together fail, so that one which this release of Debian lacks costs no other.
+        # shellcheck disable=SC2086 # a list of package names
+        (install_packages $reader) || for package in $(missing_reader); do
+            (install_packages "$package") ||
+                say "going on without $package: the demo's chips may lie on a simulated reader, and tests that need it are skipped"
+        done
+    fi
+fi
+
 wanted=$(fingerprint)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged" ] && kernels_built; then
     say "up to date ($venv)"
@@ -187,12 +211,6 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged
 fi
 
 [ "$purpose" != check ] || stop "not set up, or changed since: run tools/setup.sh demo."
-
-reader=$(missing_reader | tr '\n' ' ')
-# shellcheck disable=SC2086 # a list of package names
-if [ -n "$reader" ] && ! (install_packages $reader); then
-    say "going on without $reader: the demo's chips will lie on a simulated reader, and the tests that need PC/SC be skipped"
-fi
 
 # An environment of another interpreter, of another place (its scripts name the place), or half made, is made anew; any
 # other is brought up to date.
@@ -209,7 +227,7 @@ for source in "$root"/edged/*.pyx "$root"/edged/core/*.pyx; do
 done
 
 say "installing edged and what it needs into .venv, building the Cython kernels (a minute or two the first time)"
-if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -e '.[test]') >"$log" 2>&1; then
+if ! (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -e ".[$(extras)]") >"$log" 2>&1; then
     if grep -qE 'NewConnectionError|ConnectTimeout|ConnectionError|Network is unreachable|name resolution|ProxyError|SSLError|Read timed out|from versions: none' "$log"; then
         grep '^ERROR' "$log" | tail -n 3 >&2
         stop "pip could not fetch the packages edged needs: check the network connection, or pip's configuration, and run this again (whole log: $log)."

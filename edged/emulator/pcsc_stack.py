@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,8 @@ exec setpriv --pdeathsig KILL "$@"
 
 def missing() -> str | None:
     """Why it can't be started here, as a code of the message catalogue; None when it can."""
+    if find_spec("smartcard") is None:
+        return "emulate.no_pyscard"
     if any(shutil.which(program, path=_path()) is None for program in _PROGRAMS):
         return "emulate.no_pcscd"
     if not any(Path("/etc/reader.conf.d").glob("*vpcd*")):
