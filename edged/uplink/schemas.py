@@ -39,7 +39,7 @@ _VERDICT_FIELDS: Final = {
     "checks": "every check, how much it counts in this scene, its outcome, and why",
     "document": "what kind of document was read",
     "claims": "what this audience's policy discloses, de-identified; null with a reason under withheld",
-    "provenance": "device role (head, camera) to the device that took the part",
+    "provenance": "device role (head, camera, chip) to the device that took the part",
     "config_version": "the operator's name of the configuration in force",
     "software_version": "the version of edged",
 }
