@@ -66,7 +66,7 @@ def test_genuine_sods(name, algorithm, groups, versions):
 def test_the_list_of_files_of_the_bsi_specimen_is_the_signed_one():
     common = parse_com((BSI / "011E").read_bytes())
     assert (common.lds_version, common.unicode_version, common.unknown) == ("0107", "040000", 0)
-    assert com_against_sod(common, security_object_of_sod((BSI / "011D").read_bytes())) == ()
+    assert com_against_sod(common, security_object_of_sod((BSI / "011D").read_bytes()).files) == ()
 
 
 @pytest.mark.parametrize("null", [True, False])
@@ -169,9 +169,9 @@ def test_hashes_are_withheld():
 
 def test_com_against_sod():
     listed = parse_security_object(security_object(HASHES))
-    more = com_against_sod(parse_com(lds_files.ef_com(b"\x61\x75\x6e\x6f")), listed)
+    more = com_against_sod(parse_com(lds_files.ef_com(b"\x61\x75\x6e\x6f")), listed.files)
     assert [(reason.code, reason.params) for reason in more] == [("com.lists_more", {"files": "DG15"})]
-    less = com_against_sod(parse_com(lds_files.ef_com(b"\x61\x75\x6b\x6b")), listed)
+    less = com_against_sod(parse_com(lds_files.ef_com(b"\x61\x75\x6b\x6b")), listed.files)
     assert [(reason.code, reason.params) for reason in less] == [
         ("com.lists_more", {"files": "DG11"}),
         ("com.lists_less", {"files": "DG14"}),

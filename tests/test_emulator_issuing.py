@@ -231,7 +231,7 @@ def test_the_files_of_every_kind_can_be_read(name: str) -> None:
     portrait = find_portrait(files[ElementaryFile.DG2])
     assert decode_portrait(portrait).shape[:2] == (portrait.height, portrait.width) == (480, 360)
     signed = security_object_of_sod(files[ElementaryFile.SOD])
-    assert com_against_sod(parse_com(files[ElementaryFile.COM]), signed) == ()
+    assert com_against_sod(parse_com(files[ElementaryFile.COM]), signed.files) == ()
     if profiles()[name].extras:
         assert parse_dg11(files[ElementaryFile.DG11]).unreadable == ()
         details = parse_dg12(files[ElementaryFile.DG12])

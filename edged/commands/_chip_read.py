@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edged import log, messages, process
-from edged.commands import _chip_read_key
+from edged.commands import _chip_checks, _chip_read_key
 from edged.commands._trust_common import default_directory, say, show, show_json
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.inventory import FileEntry, describe, inventory
@@ -226,10 +226,7 @@ def _list(args: argparse.Namespace) -> int:
 def _report(
     args: argparse.Namespace, read: _Read, checks: tuple[Check, ...], outcome: Result, anchors: int
 ) -> Iterator[str]:
-    for check in checks:
-        yield f"{say(args, f'check_name.{check.name}')}: {say(args, f'result.{check.result}')}"
-        for reason in check.reasons:
-            yield f"  {messages.reason(reason, args.lang)}"
+    yield from _chip_checks.lines(args, checks)
     for entry in _files(read.reading):
         yield messages.reason(describe(entry), args.lang)
     for phase, seconds in read.meter.seconds.items():
@@ -261,21 +258,7 @@ def _as_json(
 ) -> dict[str, Any]:
     return {
         "result": outcome,
-        "checks": [
-            {
-                "name": check.name,
-                "result": check.result,
-                "reasons": [
-                    {
-                        "code": reason.code,
-                        "params": reason.params,
-                        "text": messages.reason(reason, args.lang),
-                    }
-                    for reason in check.reasons
-                ],
-            }
-            for check in checks
-        ],
+        "checks": _chip_checks.as_json(args, checks),
         "phases": [
             {"phase": phase.value, "octets": read.meter.octets[phase], "ms": round(seconds * 1000, 1)}
             for phase, seconds in read.meter.seconds.items()

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edged import messages, process
+from edged import process
+from edged.commands import _chip_checks
 from edged.commands._moments import moment
 from edged.commands._trust_common import day, default_directory, say, show, show_json, spaced
 from edged.commands._trust_import import FileError, gather_file, read_roots
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from edged.core.emrtd.certificates import Certificate
     from edged.core.emrtd.passive import PassiveFacts, PassiveResult
     from edged.core.emrtd.trust_anchors import TrustAnchors
-    from edged.verdict import Check
 
 MAX_FILE: Final = 4 << 20
 """Octets of a saved data group: fingers and irises have some hundred thousand, all others less."""
@@ -160,12 +160,7 @@ def _outcome(found: PassiveResult, groups: Mapping[int, bytes]) -> Result:
 
 
 def _lines(args: argparse.Namespace, found: PassiveResult, outcome: Result, anchors: int) -> Iterator[str]:
-    for check in found.checks:
-        code = f"check_name.{check.name}"
-        name = say(args, code) if messages.known(code) else check.name
-        yield f"{name}: {say(args, f'result.{check.result}')}"
-        for reason in check.reasons:
-            yield f"  {messages.reason(reason, args.lang)}"
+    yield from _chip_checks.lines(args, found.checks)
     if found.facts is not None:
         yield from _fact_lines(args, found.facts)
     if not anchors:
@@ -215,18 +210,10 @@ def _as_json(args: argparse.Namespace, found: PassiveResult, outcome: Result, an
         }
     return {
         "result": outcome,
-        "checks": [_check(args, check) for check in found.checks],
+        "checks": _chip_checks.as_json(args, found.checks),
         "anchors": anchors,
         **described,
     }
-
-
-def _check(args: argparse.Namespace, check: Check) -> dict[str, Any]:
-    reasons = [
-        {"code": reason.code, "params": reason.params, "text": messages.reason(reason, args.lang)}
-        for reason in check.reasons
-    ]
-    return {"name": check.name, "result": check.result, "reasons": reasons}
 
 
 def _certificate(certificate: Certificate | None) -> dict[str, Any] | None:

@@ -16,7 +16,6 @@ from edged.verdict import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edged.core.emrtd.security_object import SecurityObject
 
 _LDS_VERSION: Final = 0x5F01
 _UNICODE_VERSION: Final = 0x5F36
@@ -60,12 +59,12 @@ def parse_com(ef_com: bytes | memoryview) -> CommonData:
     return CommonData(lds, unicode, _in_order(known), unknown)
 
 
-def com_against_sod(common: CommonData, listed: SecurityObject) -> tuple[Reason, ...]:
+def com_against_sod(common: CommonData, listed: Iterable[ElementaryFile]) -> tuple[Reason, ...]:
     """Why the two lists are not the same; empty when they are.
 
     A file that only EF.COM lists is vouched for by nobody; one that only the security object lists is kept back.
     """
-    com, sod = set(common.files), set(listed.files)
+    com, sod = set(common.files), set(listed)
     reasons = []
     if com - sod:
         reasons.append(Reason("com.lists_more", {"files": _names(com - sod)}))

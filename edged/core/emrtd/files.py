@@ -64,5 +64,8 @@ def data_group(number: int) -> ElementaryFile | None:
     return _BY_NUMBER.get(number)
 
 
+GUARDED: Final = frozenset((ElementaryFile.DG3, ElementaryFile.DG4))
+"""Fingerprints and irises: opened by terminal authentication alone, which edged doesn't do. They are left alone."""
+
 DATA_GROUP_OF_TAG: Final = {file.tag: file for file in ElementaryFile if file.number is not None}
 """By the tag that EF.COM lists (Doc 9303-10 Table 36)."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.files import GUARDED, ElementaryFile
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from edged.core.emrtd.chip_reading import ChipReading
     from edged.core.emrtd.security_object import SecurityObject
-
-GUARDED: Final = frozenset((ElementaryFile.DG3, ElementaryFile.DG4))
-"""Fingerprints and irises: opened by terminal authentication alone, which edged doesn't do. They are left alone."""
 
 
 class FileState(StrEnum):

@@ -12,7 +12,7 @@ from edged.core.emrtd.active import verify_active
 from edged.core.emrtd.card_security import verify_card_security
 from edged.core.emrtd.dg1 import compare_mrz, read_dg1
 from edged.core.emrtd.ef_com import com_against_sod, parse_com
-from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.files import GUARDED, ElementaryFile
 from edged.core.emrtd.passive import (
     HASHES,
     PASSIVE_CHECKS,
@@ -22,7 +22,6 @@ from edged.core.emrtd.passive import (
     verify_passive,
 )
 from edged.core.emrtd.security_infos import ActiveAuthenticationInfo, read_card_security, read_dg14
-from edged.core.emrtd.security_object import security_object_of_sod
 from edged.core.emrtd.unsigned_offer import compare_offer
 from edged.errors import DecodeError
 from edged.verdict import CHECKS, Check, Reason, Result
@@ -38,7 +37,6 @@ _ACCESS: Final = "chip_access"
 _CHIP: Final = "chip_authentication"
 _ACTIVE: Final = "active_authentication"
 _TERMINAL: Final = "terminal_authentication"
-_LEFT_ALONE: Final = (ElementaryFile.DG3, ElementaryFile.DG4)
 _GUARDED_NOT_CHECKED: Final = tuple(
     Reason("chip.data_groups_not_checked", {"groups": groups}) for groups in ("DG3", "DG4", "DG3, DG4")
 )
@@ -65,13 +63,13 @@ def judge_chip(
     mrz = _mrz_of(reading, today)
     passive = _passive(reading, anchors, at, None if mrz is None else mrz.issuing_state)
     checks |= {check.name: _without_guarded(check) for check in passive.checks}
-    checks[HASHES] = _with_com(checks[HASHES], reading)
+    checks[HASHES] = _with_com(checks[HASHES], reading, passive.facts)
     checks["chip_mrz"] = _against_print(reading, mrz, printed, printed_is_sure)
     if _ACCESS in checks and passive.proves(14):
         checks[_ACCESS] = _as_offered(checks[_ACCESS], reading)
     checks[_CHIP] = _chip_authentication(checks.get(_CHIP), reading, passive, anchors, at)
     checks[_ACTIVE] = _active_authentication(reading, passive)
-    if any(file in reading.unread for file in _LEFT_ALONE):
+    if any(file in reading.unread for file in GUARDED):
         not_supported = Reason("terminal_authentication.not_supported")
         checks[_TERMINAL] = Check(_TERMINAL, Result.NOT_SUPPORTED, (not_supported,))
     checks["chip"] = _summary(checks, reading)
@@ -108,14 +106,16 @@ def _without_guarded(check: Check) -> Check:
     return Check(check.name, check.result, kept)
 
 
-def _with_com(check: Check, reading: ChipReading) -> Check:
+def _with_com(check: Check, reading: ChipReading, facts: PassiveFacts | None) -> Check:
     """What EF.COM, which nobody signs, says otherwise than the signed list is told; only the signed list counts."""
-    try:
-        common = parse_com(reading.files[ElementaryFile.COM])
-        listed = security_object_of_sod(reading.files[ElementaryFile.SOD])
-    except (KeyError, DecodeError):
+    com = reading.files.get(ElementaryFile.COM)
+    if com is None or facts is None:
         return check
-    return Check(check.name, check.result, (*check.reasons, *com_against_sod(common, listed)))
+    try:
+        differing = com_against_sod(parse_com(com), facts.listed)
+    except DecodeError:
+        return check
+    return Check(check.name, check.result, (*check.reasons, *differing))
 
 
 def _as_offered(check: Check, reading: ChipReading) -> Check:
@@ -250,7 +250,7 @@ def _summary(checks: dict[str, Check], reading: ChipReading) -> Check:
     if _ACCESS not in checks:
         return Check("chip", Result.UNDETERMINED, (Reason("chip.data_unread", {"file": "EF.CardAccess"}),))
     unread = [
-        Reason("chip.data_unread", {"file": file.value}) for file in reading.unread if file not in _LEFT_ALONE
+        Reason("chip.data_unread", {"file": file.value}) for file in reading.unread if file not in GUARDED
     ]
     if unread:
         return Check("chip", Result.UNDETERMINED, tuple(unread))

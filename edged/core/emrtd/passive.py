@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.core.emrtd import cms
 from edged.core.emrtd.chain import ChainFinding, judge_signer
+from edged.core.emrtd.files import data_group
 from edged.core.emrtd.issuing_states import certificate_countries, state_of
 from edged.core.emrtd.security_object import (
     LDS_SECURITY_OBJECT,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from edged.core.emrtd.certificates import Certificate
     from edged.core.emrtd.cms import SignatureFinding
+    from edged.core.emrtd.files import ElementaryFile
     from edged.core.emrtd.security_object import SecurityObject
     from edged.core.emrtd.trust_anchors import TrustAnchors
 
@@ -66,6 +68,12 @@ class PassiveFacts:
     mismatching: tuple[int, ...]
     unlisted: tuple[int, ...]
     not_given: tuple[int, ...]
+
+    @property
+    def listed(self) -> tuple[ElementaryFile, ...]:
+        """The data groups in the security object."""
+        numbers = sorted((*self.matching, *self.mismatching, *self.not_given))
+        return tuple(file for file in map(data_group, numbers) if file is not None)
 
 
 @dataclass(frozen=True)

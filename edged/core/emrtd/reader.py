@@ -15,7 +15,7 @@ from edged.core.emrtd.chip_reading import Challenge, ChipReading
 from edged.core.emrtd.domains import SECRETS
 from edged.core.emrtd.ef_com import parse_com
 from edged.core.emrtd.file_reading import FileReader
-from edged.core.emrtd.files import ElementaryFile
+from edged.core.emrtd.files import GUARDED, ElementaryFile
 from edged.core.emrtd.opening import CHECK as CHIP_ACCESS
 from edged.core.emrtd.opening import Offer, Opening
 from edged.core.emrtd.pace_choice import pace_choices
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _EF: Final = ElementaryFile
 ESSENTIAL: Final = (_EF.SOD, _EF.COM, _EF.DG1)
 """What every eMRTD has and every reading reads."""
-GUARDED: Final = frozenset((_EF.DG3, _EF.DG4))
-"""Fingerprints and irises: never asked for."""
 _NO_PACE: Final = frozenset(("chip.file_absent", "chip.file_refused", "chip.read_refused"))
 """What chips without PACE say to EF.CardAccess. What can't be understood may well be an offer."""
 _OFFERS: Final = (_EF.CARD_ACCESS, _EF.DG14)
