@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edged import RELEASED, __version__, clock, log, service, start_up
-from edged.antenna import Antenna
 from edged.config import SCENES
 from edged.control import ControlServer
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
@@ -136,6 +135,8 @@ class Daemon:
             self._devices = {"head": head, "camera": camera}
             antenna = None
             if settings.chip_reader is not None:
+                from edged.antenna import Antenna
+
                 self._chip = await devices.enter_async_context(start_up.chip_reader(settings.chip_reader))
                 self._devices["chip"] = self._chip
                 antenna = Antenna(self._chip, settings.chip_reader, self._publish)
