@@ -40,7 +40,7 @@ _MIN_WAIT_S = 0.05  # shorter than any person, device or broker answers: a busy 
 _MAX_PAUSE_S = 5  # whoever hasn't moved a document by then isn't moving it
 _MAX_RETRY_S = 3600  # what is sent or asked again less often than every hour isn't delivered the same day
 _MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
-_MAX_VERSION = 64  # of `edged.uplink.envelope.Word`: every envelope carries it
+_MAX_VERSION = 64  # of `edged.uplink.fields.Word`: every envelope carries it
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from edged.uplink import envelope, schemas, status, topics
+from edged.uplink import envelope, receipts, schemas, status, topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def test_addresses_are_those_of_the_code() -> None:
 
 def test_signed_messages_name_their_type_and_payload() -> None:
     assert MESSAGES["Verdict"]["x-jws"]["typ"] == envelope.TYP_VERDICT
-    assert MESSAGES["Receipt"]["x-jws"]["typ"] == envelope.TYP_RECEIPT
+    assert MESSAGES["Receipt"]["x-jws"]["typ"] == receipts.TYP_RECEIPT
     assert all(MESSAGES[name]["x-jws"]["alg"] == "ES256" for name in ("Verdict", "Receipt"))
 
 

@@ -12,9 +12,10 @@ import pytest
 from edged.central.store import Archive, Archived, ledger
 from edged.errors import SignatureRefusedError, StateError
 from edged.uplink import streams, topics
-from edged.uplink.envelope import MAX_RANGES, Envelope, StreamPosition, range_sha256, seal_receipt
+from edged.uplink.envelope import Envelope, StreamPosition
 from edged.uplink.intake import Incoming
 from edged.uplink.names import Role, Usage
+from edged.uplink.receipts import MAX_ENTRIES, range_sha256, seal_receipt
 from edged.uplink.sign import Signer
 from edged.uplink.streams import Alarm, Hole, StreamStore
 from edged.verdict import Kind, Result
@@ -100,9 +101,9 @@ def test_receipts_are_split_by_device_stream_and_size(archive: Archive, place: T
         ("box-2", ["bank"]),
     ]
     # Every second number of a long stream: one range each, more than one receipt may have.
-    scattered = stream(sealer, "scattered", 2 * MAX_RANGES + 2)[::2]
+    scattered = stream(sealer, "scattered", 2 * MAX_ENTRIES + 2)[::2]
     archived = store(archive, *map(sent, scattered))
-    assert [len(ranges) for _, ranges in archived.receipts] == [MAX_RANGES, 1]
+    assert [len(ranges) for _, ranges in archived.receipts] == [MAX_ENTRIES, 1]
     signer = place.signer(Role.COLLECTOR, "centre")
     for device, ranges in archived.receipts:
         assert seal_receipt(device, ranges, iat=0, signer=signer)

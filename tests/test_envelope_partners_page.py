@@ -14,9 +14,10 @@ import msgspec
 import pytest
 
 from edged.uplink.authority import FleetAuthority
-from edged.uplink.envelope import TYP_RECEIPT, TYP_VERDICT, StreamPosition, open_envelope, seal
+from edged.uplink.envelope import TYP_VERDICT, StreamPosition, open_envelope, seal
 from edged.uplink.keys import generate_key, private_pem
 from edged.uplink.names import Principal, Role, Usage
+from edged.uplink.receipts import TYP_RECEIPT
 from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer
 from edged.verdict import Kind

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from edged.privacy.policy import CEILING, Action
-from edged.uplink.envelope import EnvelopePayload, Receipt
+from edged.uplink.envelope import EnvelopePayload
+from edged.uplink.receipts import Receipt
 from edged.uplink.schemas import write
 from edged.verdict import Kind
 from tests.test_envelope_seal import opened, opened_receipt, payload_of, receipt, sealed

@@ -14,27 +14,31 @@ from hypothesis import strategies as st
 from edged import __version__
 from edged.errors import SignatureRefusedError
 from edged.uplink.envelope import (
-    LAST_SECOND,
-    MAX_OPAQUE,
-    MAX_RANGES,
-    MAX_SEQ,
-    TYP_RECEIPT,
     TYP_VERDICT,
     DocumentSummary,
     Envelope,
     EnvelopePayload,
     OpenedEnvelope,
     Provenance,
-    Receipt,
-    ReceiptRange,
     StreamPosition,
     open_envelope,
-    open_receipt,
-    range_sha256,
     seal,
-    seal_receipt,
+)
+from edged.uplink.fields import (
+    LAST_SECOND,
+    MAX_OPAQUE,
+    MAX_SEQ,
 )
 from edged.uplink.names import Role
+from edged.uplink.receipts import (
+    MAX_ENTRIES,
+    TYP_RECEIPT,
+    Receipt,
+    ReceiptRange,
+    open_receipt,
+    range_sha256,
+    seal_receipt,
+)
 from edged.uplink.sign import MAX_COMPACT, Signer
 from edged.verdict import CheckClass, JudgedCheck, Kind, Reason, Result
 from tests.trust_support import FLEET, NOW, anchor, draft, signer
@@ -293,7 +297,7 @@ def refused_receipt(compact: str, device: str = "box-1") -> str:
 class TestReceipts:
     def test_a_receipt_opens_to_what_went_in(self) -> None:
         found = opened_receipt(receipt())
-        assert found == Receipt("centre", FLEET, "box-1", int(NOW.timestamp()), (RANGE,))
+        assert found == Receipt("centre", FLEET, "box-1", int(NOW.timestamp()), (RANGE,), (), ())
 
     def test_only_a_collector_gives_receipts(self) -> None:
         for role in set(Role) - {Role.COLLECTOR}:
@@ -329,11 +333,11 @@ class TestReceipts:
     def test_the_fullest_receipt_fits(self) -> None:
         name = "a" * 63
         longest = ReceiptRange("l" * 64, name, MAX_SEQ - 1, MAX_SEQ, "ab" * 32)
-        compact = receipt(*[longest] * MAX_RANGES, device=name)
+        compact = receipt(*[longest] * MAX_ENTRIES, device=name)
         assert len(compact) <= MAX_COMPACT
-        assert len(opened_receipt(compact, name).ranges) == MAX_RANGES
+        assert len(opened_receipt(compact, name).ranges) == MAX_ENTRIES
         with pytest.raises(SignatureRefusedError):
-            receipt(*[longest] * (MAX_RANGES + 1))
+            receipt(*[longest] * (MAX_ENTRIES + 1))
 
     def test_the_hash_of_a_range_covers_every_envelope_in_order(self) -> None:
         hashes = [hashlib.sha256(bytes([number])).hexdigest() for number in range(3)]

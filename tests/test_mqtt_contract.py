@@ -95,7 +95,7 @@ async def test_everybody_reads_and_writes_only_their_own(place: Town) -> None:
             with pytest.raises(PublishRefusedError):
                 await writer.publish(topic, b"x")
         # Granted by mosquitto, whatever the list says; what counts is what arrives.
-        await bank.subscribe(topics.every_verdict(FLEET))
+        await bank.subscribe(topics.every_stream(FLEET)[0])
         await other.subscribe(topics.receipt(FLEET, "box-1"))
         await other.subscribe("#")
         await box.publish(topics.verdict(FLEET, "box-1", "hotel"), b"for the hotel")
@@ -279,7 +279,7 @@ async def test_what_was_not_acknowledged_comes_again(place: Town) -> None:
     async with device(place) as box:
         async with collector(place, "keeper", **keep) as centre:
             assert not centre.session_present
-            await centre.subscribe(topics.every_verdict(FLEET))
+            await centre.subscribe(topics.every_stream(FLEET)[0])
             for number in range(9):
                 await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"%d" % number)
             arrived = await centre.receive(9)
@@ -300,7 +300,7 @@ async def test_what_was_not_acknowledged_comes_again(place: Town) -> None:
 
 async def test_a_message_nobody_can_acknowledge_is_dropped_and_counted(place: Town) -> None:
     async with device(place) as box, collector(place, "zero") as centre:
-        await centre.subscribe(topics.every_verdict(FLEET))
+        await centre.subscribe(topics.every_stream(FLEET)[0])
         box._client._client.publish(topics.verdict(FLEET, "box-1", "bank"), b"q0", 0)
         await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"q1", user_properties={"lane": "live"})
         (message,) = await centre.receive(9)
@@ -353,7 +353,7 @@ async def test_nobody_takes_anothers_session_by_its_client_id(place: Town) -> No
     keep = session("audience.bank", expiry_s=60)
     bank, hotel = place.endpoint(Role.AUDIENCE, "bank"), place.endpoint(Role.AUDIENCE, "hotel")
     async with connect(bank, keep) as follower:
-        await follower.subscribe(topics.every_verdict(FLEET, "bank"))
+        await follower.subscribe(topics.every_stream(FLEET, "bank")[0])
     async with device(place) as box:
         await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"queued")
     async with connect(hotel, session("audience.bank")):
@@ -413,7 +413,7 @@ async def test_what_arrived_before_the_end_is_still_there_to_be_stored(tmp_path:
     with town(tmp_path) as place:
         keep = {"expiry_s": 60}
         async with device(place) as box, collector(place, "keeper", **keep) as centre:
-            await centre.subscribe(topics.every_verdict(FLEET))
+            await centre.subscribe(topics.every_stream(FLEET)[0])
             for number in range(3):
                 await box.publish(topics.verdict(FLEET, "box-1", "bank"), b"%d" % number)
             while len(centre._client.inbox) < 3:

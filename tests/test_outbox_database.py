@@ -22,8 +22,9 @@ from edged import messages
 from edged.errors import StateError
 from edged.uplink import outbox
 from edged.uplink.database import connect_reader, from_ms, to_ms
-from edged.uplink.envelope import Envelope, EnvelopeDraft, Receipt, ReceiptRange, StreamPosition, range_sha256
+from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
 from edged.uplink.outbox import RetryPolicy, StateDatabase
+from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
 from edged.uplink.state_lock import StateLock
 from tests.broker import FLEET, NOW, draft
 
@@ -69,7 +70,7 @@ def later(seconds: float) -> datetime:
 
 
 def receipt(*ranges: ReceiptRange, iat: int = 0) -> Receipt:
-    return Receipt("centre", FLEET, "box-1", iat or int(NOW.timestamp()), ranges)
+    return Receipt("centre", FLEET, "box-1", iat or int(NOW.timestamp()), ranges, (), ())
 
 
 def covering(state: StateDatabase, envelopes: tuple[Envelope, ...]) -> ReceiptRange:

@@ -17,15 +17,29 @@ def test_the_contract_as_it_is_published() -> None:
     assert topics.verdict("north", "box-1", "bank") == "edged/1/north/box-1/verdict/bank"
     assert topics.receipt("north", "box-1") == "edged/1/north/box-1/receipt"
     assert topics.status("north", "box-1") == "edged/1/north/box-1/status"
-    assert topics.every_verdict("north") == "edged/1/north/+/verdict/+"
-    assert topics.every_verdict("north", "bank") == "edged/1/north/+/verdict/bank"
+    assert topics.gap("north", "box-1", "bank") == "edged/1/north/box-1/gap/bank"
+    assert topics.replay_request("north", "bank") == "edged/1/north/replay/bank"
+    assert topics.replay_answer("north", "bank", "r-1") == "edged/1/north/replay/bank/r-1"
+    assert topics.every_stream("north") == ("edged/1/north/+/verdict/+", "edged/1/north/+/gap/+")
+    assert topics.every_stream("north", "bank") == (
+        "edged/1/north/+/verdict/bank",
+        "edged/1/north/+/gap/bank",
+    )
+    assert topics.every_replay_request("north") == "edged/1/north/replay/+"
+    assert topics.every_replay_answer("north", "bank") == "edged/1/north/replay/bank/+"
+    assert topics.shared("a/+", "collectors") == "$share/collectors/a/+"
 
 
 @given(fleet=NAMES, device=NAMES, audience=NAMES)
 def test_parsing_inverts_building(fleet: str, device: str, audience: str) -> None:
     topic = topics.verdict(fleet, device, audience)
     assert len(topic) <= topics.MAX_TOPIC
-    assert topics.parse_verdict(topic, fleet) == topics.VerdictTopic(fleet, device, audience)
+    assert topics.parse_stream(topic, fleet) == topics.StreamTopic("verdict", fleet, device, audience)
+    assert topics.parse_stream(topics.gap(fleet, device, audience), fleet).kind == "gap"
+    assert topics.parse_replay_request(topics.replay_request(fleet, audience), fleet) == audience
+    assert (
+        topics.parse_replay_answer(topics.replay_answer(fleet, audience, device), fleet, audience) == device
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,8 +51,12 @@ def test_a_name_that_is_no_name_never_reaches_a_topic(name: str) -> None:
         lambda: topics.verdict("north", name, "bank"),
         lambda: topics.verdict(name, "box", "bank"),
         lambda: topics.receipt("north", name),
-        lambda: topics.every_verdict("north", name),
-        lambda: topics.every_verdict(name),
+        lambda: topics.gap("north", "box", name),
+        lambda: topics.every_stream("north", name),
+        lambda: topics.every_stream(name),
+        lambda: topics.replay_request("north", name),
+        lambda: topics.replay_answer("north", "bank", name),
+        lambda: topics.shared("a/+", name),
     ):
         with pytest.raises(ValueError):
             build()
@@ -51,7 +69,7 @@ def test_words_of_the_contract_are_nobodys_name(word: str) -> None:
     with pytest.raises(ValueError):
         topics.verdict("north", "box-1", word)
     with pytest.raises(DecodeError):
-        topics.parse_verdict(f"edged/1/north/{word}/verdict/bank", "north")
+        topics.parse_stream(f"edged/1/north/{word}/verdict/bank", "north")
 
 
 def test_usable_says_so_beforehand() -> None:
@@ -63,17 +81,18 @@ def test_usable_says_so_beforehand() -> None:
 def test_a_replay_is_never_taken_for_a_verdict() -> None:
     # "replay/verdict/x" would match the filter for verdicts, if an audience could be called "verdict".
     with pytest.raises(DecodeError):
-        topics.parse_verdict("edged/1/north/replay/verdict/bank", "north")
+        topics.parse_stream("edged/1/north/replay/verdict/bank", "north")
 
 
 @given(st.text(max_size=80) | st.from_regex(r"edged/1/[a-z/+#.]{0,40}", fullmatch=True))
 def test_anything_else_is_refused(topic: str) -> None:
     try:
-        parsed = topics.parse_verdict(topic, "north")
+        parsed = topics.parse_stream(topic, "north")
     except DecodeError as error:
         assert error.code == "topic.not_ours"
     else:
-        assert topics.verdict("north", parsed.device, parsed.audience) == topic
+        build = topics.verdict if parsed.kind == "verdict" else topics.gap
+        assert build("north", parsed.device, parsed.audience) == topic
 
 
 @pytest.mark.parametrize(
@@ -90,5 +109,23 @@ def test_anything_else_is_refused(topic: str) -> None:
 )
 def test_near_misses_are_refused(topic: str) -> None:
     with pytest.raises(DecodeError) as caught:
-        topics.parse_verdict(topic, "north")
+        topics.parse_stream(topic, "north")
     assert "south" not in str(caught.value)  # a topic is a stranger's text
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "edged/1/south/replay/bank",
+        "edged/1/north/replay/bank/r-1/more",
+        "edged/1/north/replay/keys/r-1",
+        "edged/1/north/replay/hotel/R",
+        "edged/1/north/replays/bank",
+        "edged/1/north/box-1/receipt",
+    ],
+)
+def test_nobody_else_asks_for_a_replay(topic: str) -> None:
+    with pytest.raises(DecodeError):
+        topics.parse_replay_request(topic, "north")
+    with pytest.raises(DecodeError):
+        topics.parse_replay_answer(topic, "north", "bank")

@@ -23,20 +23,12 @@ from edged.partner.follow import VerdictEvent
 from edged.partner.store import Inbox
 from edged.partner.store import ledger as partner_ledger
 from edged.uplink import topics
-from edged.uplink.envelope import (
-    TYP_RECEIPT,
-    Envelope,
-    EnvelopeDraft,
-    Receipt,
-    ReceiptRange,
-    StreamPosition,
-    range_sha256,
-    seal_receipt,
-)
+from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
 from edged.uplink.mqtt import PublishRefusedError, connect
 from edged.uplink.names import Role, Usage
 from edged.uplink.outbox import RetryPolicy
 from edged.uplink.outbox import ledger as box_ledger
+from edged.uplink.receipts import TYP_RECEIPT, Receipt, ReceiptRange, range_sha256, seal_receipt
 from edged.uplink.status import Connected, Disconnected, Published, Receipted, ReceiptRefused, Refused, Status
 from edged.uplink.subscription import Alarmed, Down, Ready
 from tests.broker import FLEET, NOW, Sealer, Town, draft, session, town
@@ -348,7 +340,7 @@ async def test_receipts_that_are_not(place: Town, tmp_path: Path) -> None:
 
 def as_receipt(place: Town, role: Role, name: str, run: ReceiptRange) -> str:
     """A receipt in perfect form, signed by somebody who is no collector."""
-    receipt = Receipt(name, FLEET, "box-1", RECEIPTED, (run,))
+    receipt = Receipt(name, FLEET, "box-1", RECEIPTED, (run,), (), ())
     return place.signer(role, name).sign(TYP_RECEIPT, msgspec.json.encode(receipt, order="deterministic"))
 
 

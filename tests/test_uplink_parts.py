@@ -25,10 +25,10 @@ from edged.config import load_toml
 from edged.errors import ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.partner.follow import Follower
 from edged.uplink.database import DatabaseThread, connect, connect_reader, from_ms, to_ms, transaction
-from edged.uplink.envelope import ReceiptRange, range_sha256, seal_receipt
 from edged.uplink.mqtt import connect as connect_broker
 from edged.uplink.names import Role
 from edged.uplink.publisher import Uplink, UplinkSettings
+from edged.uplink.receipts import ReceiptRange, range_sha256, seal_receipt
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.status import Connected, UplinkHealth
 from edged.uplink.subscription import Down, Subscription

@@ -18,9 +18,9 @@ from edged.central.store import Archive
 from edged.errors import ConfigError, UplinkError
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
-from edged.uplink.envelope import seal_receipt
 from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Received
+from edged.uplink.receipts import seal_receipt
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
 from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
@@ -28,7 +28,7 @@ from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edged.uplink.envelope import ReceiptRange
+    from edged.uplink.receipts import ReceiptRange
     from edged.uplink.streams import Hole
 
 
@@ -88,7 +88,7 @@ class Collector:
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filter=topics.every_verdict(self._anchor.fleet),
+            topic_filters=topics.every_stream(self._anchor.fleet)[:1],
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
             on_event=on_event,
         )

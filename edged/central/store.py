@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.uplink import intake
-from edged.uplink.envelope import MAX_RANGES, OpenedEnvelope, ReceiptRange, range_sha256
+from edged.uplink.receipts import MAX_ENTRIES, ReceiptRange, range_sha256
 from edged.uplink.streams import (
     Alarm,
     Duplicate,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from edged.uplink.envelope import OpenedEnvelope
     from edged.uplink.intake import Incoming
     from edged.uplink.roles import TrustAnchor
 
@@ -82,7 +83,7 @@ def receipts(kept: Iterable[OpenedEnvelope]) -> tuple[tuple[str, tuple[ReceiptRa
             digest = range_sha256(hashes[number] for number in numbers)
             ranges[device].append(ReceiptRange(log_id, audience, numbers[0], numbers[-1], digest))
     return tuple(
-        (device, tuple(found[start : start + MAX_RANGES]))
+        (device, tuple(found[start : start + MAX_ENTRIES]))
         for device, found in ranges.items()
-        for start in range(0, len(found), MAX_RANGES)
+        for start in range(0, len(found), MAX_ENTRIES)
     )

@@ -17,7 +17,8 @@ from edged.drivers._pcsc_api import Context, PcscLink, ReaderState, scard
 from edged.drivers._pcsc_names import choose, is_sam, is_virtual
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import ChipEvent, ChipPlaced, ChipRemoved, DeviceBack, DeviceGone
-from edged.uplink.envelope import MAX_OPAQUE, Provenance
+from edged.uplink.envelope import Provenance
+from edged.uplink.fields import MAX_OPAQUE
 from edged.verdict import Reason
 
 if TYPE_CHECKING:

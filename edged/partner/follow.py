@@ -74,7 +74,7 @@ class Follower:
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filter=topics.every_verdict(self._anchor.fleet, self._audience),
+            topic_filters=topics.every_stream(self._anchor.fleet, self._audience)[:1],
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
             on_event=on_event,
         )

@@ -15,6 +15,7 @@ import msgspec
 from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink import topics
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
+from edged.uplink.gaps import OpenedGap, open_gap
 from edged.uplink.streams import Alarm, Outcome, RefusedAs
 
 if TYPE_CHECKING:
@@ -68,6 +69,20 @@ class ReceivingStore:
         return self._store.ledger()
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """One message, verified or refused; no database has been asked yet."""
+
+    incoming: Incoming
+    found: OpenedEnvelope | OpenedGap | None
+    """What it holds; None where `code` says why it is refused."""
+    code: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the whole message."""
+        return self.found.sha256 if self.found else hashlib.sha256(self.incoming.payload).hexdigest()
+
+
 class Taken(msgspec.Struct, frozen=True):
     """What became of one message. `opened` is None where the signature doesn't hold."""
 
@@ -75,6 +90,16 @@ class Taken(msgspec.Struct, frozen=True):
     outcome: Outcome
     opened: OpenedEnvelope | None
     alarm: Alarm | None
+
+
+def check(
+    messages: Sequence[Incoming], *, anchor: TrustAnchor, now: datetime, audience: str | None = None
+) -> list[Checked]:
+    """Verify `messages` (envelopes and gap records) against the authority and their topics: arithmetic alone.
+
+    With `audience`, what is for anybody else is refused.
+    """
+    return [_check(message, anchor, now, audience) for message in messages]
 
 
 def take(
@@ -92,23 +117,17 @@ def take(
     `body` is what to keep of a good one; `hand` whether to offer it in `StreamStore.to_hand`. With `audience`,
     envelopes for anybody else are refused.
     """
-    opened = [_verify(message, anchor, now, audience) for message in messages]
+    checked = check(messages, anchor=anchor, now=now, audience=audience)
     with store.batch():
-        return [
-            _place(store, message, found, now, body, hand)
-            for message, found in zip(messages, opened, strict=True)
-        ]
+        return [_place(store, one, now, body, hand) for one in checked]
 
 
-def _verify(
-    message: Incoming, anchor: TrustAnchor, now: datetime, audience: str | None
-) -> OpenedEnvelope | str:
-    """The envelope, or the code of why it is none."""
+def _check(message: Incoming, anchor: TrustAnchor, now: datetime, audience: str | None) -> Checked:
     try:
-        place = topics.parse_verdict(message.topic, anchor.fleet)
+        place = topics.parse_stream(message.topic, anchor.fleet)
         if audience not in (None, place.audience):
-            return "envelope.wrong_audience"
-        return open_envelope(
+            return Checked(message, None, f"{_OPENERS[place.kind][0]}.wrong_audience")
+        opened = _OPENERS[place.kind][1](
             message.payload,
             anchor=anchor,
             at=now,
@@ -117,21 +136,28 @@ def _verify(
             late=LATE,
         )
     except (DecodeError, SignatureRefusedError) as error:
-        return error.code
+        return Checked(message, None, error.code)
+    return Checked(message, opened)
+
+
+_OPENERS: Final[dict[str, tuple[str, Callable[..., OpenedEnvelope | OpenedGap]]]] = {
+    "verdict": ("envelope", open_envelope),
+    "gap": ("gap", open_gap),
+}
 
 
 def _place(
     store: StreamStore,
-    message: Incoming,
-    found: OpenedEnvelope | str,
+    checked: Checked,
     now: datetime,
     body: Callable[[Incoming, OpenedEnvelope], str],
     hand: Callable[[OpenedEnvelope], bool],
 ) -> Taken:
-    if isinstance(found, str):
-        sha256 = hashlib.sha256(message.payload).hexdigest()
-        alarm = store.raise_alarm(found, message.topic, now=now, sha256=sha256)
-        return Taken(message, RefusedAs(found), None, alarm)
+    message, found = checked.incoming, checked.found
+    if not isinstance(found, OpenedEnvelope):
+        code = checked.code or "topic.not_ours"
+        alarm = store.raise_alarm(code, message.topic, now=now, sha256=checked.sha256)
+        return Taken(message, RefusedAs(code), None, alarm)
     outcome = store.place(found, body(message, found), now=now, hand=hand(found))
     if not isinstance(outcome, RefusedAs):
         return Taken(message, outcome, found, None)

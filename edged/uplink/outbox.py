@@ -19,7 +19,8 @@ from edged import RELEASED
 from edged.errors import StateError
 from edged.uplink import database
 from edged.uplink.database import StreamKey, from_ms, to_ms, transaction, translated
-from edged.uplink.envelope import Envelope, EnvelopeDraft, Receipt, ReceiptRange, StreamPosition, range_sha256
+from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
+from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
 
 if TYPE_CHECKING:
     import sqlite3

@@ -18,8 +18,8 @@ from edged import RELEASED, __version__, log
 from edged.errors import CertificateError, ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.uplink import topics
 from edged.uplink.database import from_ms, to_ms
-from edged.uplink.envelope import open_receipt
 from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Session, Will, connect
+from edged.uplink.receipts import open_receipt
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.status import (
     Connected,

@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from edged.privacy.policy import CEILING, WITHHELD
-from edged.uplink.envelope import EnvelopePayload, Receipt
-
-FILES: Final = ("verdict.schema.json", "receipt.schema.json")
+from edged.uplink.envelope import EnvelopePayload
+from edged.uplink.gaps import GapPayload
+from edged.uplink.receipts import Receipt
+from edged.uplink.replay import ReplayEnd, ReplayRequest
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -50,6 +51,47 @@ _RECEIPT_FIELDS: Final = {
     "device": "the device whose envelopes are stored",
     "iat": "when it was signed, seconds since 1970-01-01 UTC",
     "ranges": "runs of envelopes that are stored for good: only these may the device forget",
+    "gaps": "hex SHA-256 (of the whole JWS, ASCII) of gap records that are stored for good",
+    "refused": "hex SHA-256 of messages that were not stored and, as things stand, never will be; and why",
+}
+
+_GAP_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "log_id": "with iss and audience it names the stream",
+    "audience": "the organisation the envelopes were for",
+    "first": "the first number that will not come",
+    "last": "the last; null when nobody can tell: nothing from first on that isn't archived will come",
+    "sha256": "hex SHA-256 over the raw hashes of those envelopes, in order; null when they can't be read",
+    "reason": "pushed out by the box's bounds (too_many_bytes, too_old), refused for good, or unreadable",
+    "code": "for refused: what broker or collector said, as a code of the message catalogue",
+    "jti": "random, unique to this record",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "clock": "whether the box's clock could be believed",
+    "software_version": "the version of edged",
+}
+
+_REQUEST_FIELDS: Final = {
+    "iss": "the audience that asks: the name in its certificate and in the topic",
+    "fleet": "the fleet it belongs to",
+    "request": "the asker's own name for this request: the last level of the topic of the answer",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC; refused when far from the collector's clock",
+    "spans": "runs of streams that are wanted; empty to ask which streams there are",
+    "after": "without spans: list the streams after this one; null for the first",
+    "limit": "how many envelopes and gap records the answer may have",
+}
+
+_END_FIELDS: Final = {
+    "iss": "the collector that signed",
+    "fleet": "the fleet it belongs to",
+    "audience": "who had asked",
+    "request": "the name of the request",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "request_sha256": "hex SHA-256 of the request (the whole JWS, ASCII)",
+    "sent": "envelopes and gap records sent before this",
+    "more": "what is left of the spans when limit ended the page: ask for these next",
+    "streams": "for a request without spans: the streams there are",
+    "more_streams": "whether there are streams after the last of those",
 }
 
 _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
@@ -57,7 +99,7 @@ _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
 
 def verdict_schema() -> dict[str, Any]:
     """The schema of a verdict message's payload."""
-    schema = _schema(EnvelopePayload, "EnvelopePayload", FILES[0], _VERDICT_FIELDS)
+    schema = _schema(EnvelopePayload, _VERDICT_FILE, _VERDICT_FIELDS)
     payload = schema["$defs"]["EnvelopePayload"]
     names = [claim for claim, action in CEILING.items() if action is not None]
     claims = {claim: {"type": [_CLAIM_VALUES.get(claim, "string"), "null"]} for claim in names}
@@ -75,23 +117,32 @@ def verdict_schema() -> dict[str, Any]:
     return schema
 
 
-def receipt_schema() -> dict[str, Any]:
-    """The schema of a receipt's payload."""
-    return _schema(Receipt, "Receipt", FILES[1], _RECEIPT_FIELDS)
+_OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
+    "receipt.schema.json": (Receipt, _RECEIPT_FIELDS),
+    "gap.schema.json": (GapPayload, _GAP_FIELDS),
+    "replay-request.schema.json": (ReplayRequest, _REQUEST_FIELDS),
+    "replay-end.schema.json": (ReplayEnd, _END_FIELDS),
+}
+
+_VERDICT_FILE: Final = "verdict.schema.json"
+
+FILES: Final = (_VERDICT_FILE, *_OTHERS)
 
 
-def _schema(model: type, name: str, file: str, descriptions: dict[str, str]) -> dict[str, Any]:
+def _schema(model: type, file: str, descriptions: dict[str, str]) -> dict[str, Any]:
     made = msgspec.json.schema(model)
     for schema in made["$defs"].values():
         schema["description"] = inspect.cleandoc(schema["description"])
-    for field, schema in made["$defs"][name]["properties"].items():
+    for field, schema in made["$defs"][model.__name__]["properties"].items():
         schema["description"] = descriptions[field]
     return {"$schema": _DIALECT, "$id": f"urn:edged:1:{file}", **made}
 
 
 def write(directory: Path) -> None:
-    """Write both schemas into `directory`."""
-    for file, schema in zip(FILES, (verdict_schema(), receipt_schema()), strict=True):
+    """Write all schemas into `directory`."""
+    made = {_VERDICT_FILE: verdict_schema()}
+    made |= {file: _schema(model, file, fields) for file, (model, fields) in _OTHERS.items()}
+    for file, schema in made.items():
         (directory / file).write_text(
             json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )

@@ -76,20 +76,20 @@ class Receiver(Protocol):
 
 
 class Subscription:
-    """Keeps one topic filter subscribed. `run` is a task; `stop` ends it after the batch in hand."""
+    """Keeps topic filters subscribed. `run` is a task; `stop` ends it after the batch in hand."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
         client_id: str,
-        topic_filter: str,
+        topic_filters: Sequence[str],
         backoff_s: tuple[float, float],
         on_event: Callable[[SubscriptionEvent], None],
     ) -> None:
         self._endpoint = endpoint
         self._session = Session(client_id, expiry_s=SESSION_EXPIRY_S, receive_maximum=2 * BATCH)
-        self._filter = topic_filter
+        self._filters = topic_filters
         self._backoff = Backoff(*backoff_s, random.Random())  # noqa: S311  # no secret, only different
         self._on_event = on_event
         self._log = log.get("subscription")
@@ -119,7 +119,8 @@ class Subscription:
 
     async def _connected(self, receiver: Receiver) -> None:
         async with connect(self._endpoint, self._session) as connection:
-            await connection.subscribe(self._filter)
+            for topic_filter in self._filters:
+                await connection.subscribe(topic_filter)
             resumed = connection.session_present
             self._log.info("ready", client=self._session.client_id, resumed=resumed)
             self._on_event(Ready(self._session.client_id, resumed))
