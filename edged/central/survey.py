@@ -1,0 +1,240 @@
+"""What operators read of an archive: its streams, its alarms with their proof, and whether all of it still holds.
+
+Everything comes in pages, so that an archive of any size takes little memory.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from edged.central.archive import Row
+from edged.central.export import vouched
+from edged.errors import DecodeError, SignatureRefusedError
+from edged.uplink.gaps import open_gap
+from edged.uplink.intake import LATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edged.uplink.roles import TrustAnchor
+
+PAGE: Final = 500
+"""Rows in one page: at 64 KiB for the longest message some 30 MB, at the usual 2 KiB one."""
+
+
+class StreamName(msgspec.Struct, frozen=True, order=True):
+    """Which stream; the order of the fields is the order of every list of them."""
+
+    device: str
+    log_id: str
+    audience: str
+
+
+class StreamSummary(msgspec.Struct, frozen=True):
+    """One stream of the archive."""
+
+    device: str
+    log_id: str
+    audience: str
+    highest: int
+    stored: int
+    """Numbers the archive has, with or without a body."""
+    gap_records: int
+    duplicates: int
+    newest: datetime | None
+    """When the highest number was received."""
+
+    @property
+    def missing(self) -> int:
+        """Numbers below the highest that aren't there, accounted for by gap records or not."""
+        return self.highest - self.stored
+
+    @property
+    def name(self) -> StreamName:
+        """Which stream it is."""
+        return StreamName(self.device, self.log_id, self.audience)
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One number of a stream, as the archive's columns have it."""
+
+    seq: int
+    sha256: str
+    prev: str | None
+    jti: str
+    received_at: datetime
+    jws: str | None
+
+
+class GapRow(msgspec.Struct, frozen=True):
+    """One stored gap record."""
+
+    first: int
+    last: int | None
+    sha256: str
+    received_at: datetime
+    jws: str
+
+
+class AlarmRow(msgspec.Struct, frozen=True):
+    """One alarm with what it rests on."""
+
+    code: str
+    topic: str
+    device: str
+    log_id: str
+    audience: str
+    seq: int
+    count: int
+    first_at: datetime
+    last_at: datetime
+    sha256: str | None
+    """Of the refused message."""
+    evidence: str | None
+    """The refused message, where a device has signed it and retention hasn't taken it."""
+    kept: str | None
+    """What the archive holds in the same place, where it is another message."""
+
+
+class Survey(Protocol):
+    """What an archive lets operators read. Methods block; an object belongs to one thread. All raise `StateError`."""
+
+    def summaries(self, after: StreamName | None, limit: int) -> list[StreamSummary]:
+        """Streams after one of them, by device, log and audience."""
+
+    def links(self, stream: StreamName, after: int, limit: int) -> list[Link]:
+        """A stream's numbers above `after`, in order."""
+
+    def gap_rows(self, stream: StreamName) -> list[GapRow]:
+        """A stream's gap records, in order of `first`."""
+
+    def alarm_rows(self, after: int, limit: int) -> list[AlarmRow]:
+        """Alarms in order of their first time, from the `after`-th on."""
+
+    def forgettable(self, audience: str, before: datetime) -> int:
+        """How many bodies `Archive.forget` would drop in all."""
+
+    def forgettable_evidence(self, before: datetime) -> int:
+        """How many alarms' evidence `forget_evidence` would drop in all."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something in the archive that doesn't hold."""
+
+    device: str
+    log_id: str
+    audience: str
+    seq: int
+    code: str
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """One stream, gone through from its first number to its last."""
+
+    stream: StreamName
+    numbers: int
+    bodies: int
+    gap_records: int
+    missing: int
+    findings: int
+
+
+def streams(
+    survey: Survey, *, device: str | None = None, log_id: str | None = None, audience: str | None = None
+) -> Iterator[StreamSummary]:
+    """All streams, or one device's, log's, audience's."""
+    # No name sorts before a digit, and "" before every one: a device's streams begin after this place.
+    after = StreamName(device, "", "") if device is not None else None
+    while page := survey.summaries(after, PAGE):
+        for one in page:
+            if device not in (None, one.device):
+                return
+            if log_id in (None, one.log_id) and audience in (None, one.audience):
+                yield one
+        after = page[-1].name
+
+
+def links(survey: Survey, stream: StreamName) -> Iterator[Link]:
+    """A stream's numbers, in order."""
+    after = 0
+    while page := survey.links(stream, after, PAGE):
+        yield from page
+        after = page[-1].seq
+
+
+def verify_stream(
+    survey: Survey,
+    summary: StreamSummary,
+    anchor: TrustAnchor,
+    on_finding: Callable[[Finding], None],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Verified:
+    """Go through a stream: every hash, `prev`, signature and gap record, and the count. `on_progress`: numbers."""
+    name = summary.name
+    found = numbers = bodies = 0
+
+    def tell(seq: int, code: str) -> None:
+        nonlocal found
+        found += 1
+        on_finding(Finding(name.device, name.log_id, name.audience, seq, code))
+
+    last: Link | None = None
+    for link in links(survey, name):
+        numbers += 1
+        bodies += link.jws is not None
+        for code in _wrong(name, link, last, anchor):
+            tell(link.seq, code)
+        last = link
+        on_progress(1)
+    # Collectors go on meanwhile, so there may be more than at first, but never less, nor more than there is now.
+    now = _summary(survey, name) or summary
+    reached = last.seq if last else 0
+    if not (summary.stored <= numbers <= now.stored and summary.highest <= reached <= now.highest):
+        tell(summary.highest, "archive.count_differs")
+    gaps = survey.gap_rows(name)
+    for gap in gaps:
+        if code := _wrong_gap(name, gap, anchor):
+            tell(gap.first, code)
+    return Verified(name, numbers, bodies, len(gaps), reached - numbers, found)
+
+
+def _summary(survey: Survey, name: StreamName) -> StreamSummary | None:
+    found = streams(survey, device=name.device, log_id=name.log_id, audience=name.audience)
+    return next(found, None)
+
+
+def _wrong(name: StreamName, link: Link, last: Link | None, anchor: TrustAnchor) -> Iterator[str]:
+    follows = link.seq == 1 if last is None else link.seq == last.seq + 1
+    before = None if last is None else last.sha256
+    if (follows and link.prev != before) or (link.seq > 1 and link.prev is None):
+        yield "archive.chain_broken"
+    if link.jws is None:
+        return
+    row = Row(name.device, name.log_id, name.audience, link.seq, link.sha256, link.received_at, link.jws)
+    try:
+        payload = vouched(row, anchor)
+    except (DecodeError, SignatureRefusedError) as error:
+        yield error.code
+        return
+    if (payload.prev, payload.jti) != (link.prev, link.jti):
+        yield "archive.record_differs"
+
+
+def _wrong_gap(name: StreamName, gap: GapRow, anchor: TrustAnchor) -> str | None:
+    try:
+        opened = open_gap(
+            gap.jws,
+            anchor=anchor,
+            at=gap.received_at,
+            audience=name.audience,
+            device=name.device,
+            late=LATE,
+        )
+    except SignatureRefusedError as error:
+        return error.code
+    payload = opened.payload
+    same = (payload.log_id, payload.first, payload.last, opened.sha256)
+    return None if same == (name.log_id, gap.first, gap.last, gap.sha256) else "archive.record_differs"
