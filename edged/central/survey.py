@@ -157,6 +157,14 @@ def streams(
         after = page[-1].name
 
 
+def alarms(survey: Survey) -> Iterator[AlarmRow]:
+    """All alarms, oldest first."""
+    after = 0
+    while page := survey.alarm_rows(after, PAGE):
+        yield from page
+        after += len(page)
+
+
 def links(survey: Survey, stream: StreamName) -> Iterator[Link]:
     """A stream's numbers, in order."""
     after = 0
@@ -196,8 +204,9 @@ def verify_stream(
         tell(summary.highest, "archive.count_differs")
     gaps = survey.gap_rows(name)
     for gap in gaps:
-        if code := _wrong_gap(name, gap, anchor):
-            tell(gap.first, code)
+        wrong = _wrong_gap(name, gap, anchor)
+        if wrong is not None:
+            tell(gap.first, wrong)
     return Verified(name, numbers, bodies, len(gaps), reached - numbers, found)
 
 
