@@ -11,7 +11,7 @@ import msgspec
 
 from edged.central.export import OutputError
 from edged.central.survey import alarms
-from edged.commands._central_common import add_config, minute, opened, say, show, show_json
+from edged.commands._archive_common import minute, opened, say, show, show_json
 from edged.messages import known
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ _UNFIT: Final = re.compile(r"[^a-z0-9.-]")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central alarms`."""
-    add_config(parser)
     parser.add_argument("--device", metavar="NAME", help="help.central.device")
     parser.add_argument("--evidence", type=Path, metavar="DIR", help="help.central.alarms.evidence")
-    parser.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ import msgspec
 
 from edged.central import tables
 from edged.central.export import Exported, Wanted, export, whole_file
-from edged.commands._central_common import Progress, add_config, add_stream, opened, say, since
+from edged.commands._archive_common import Progress, add_stream, opened, say, since
 from edged.commands._delivery import printable
 from edged.commands._moments import moment
 from edged.verdict import Kind
@@ -26,7 +26,6 @@ _STDOUT: Final = "-"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central export`."""
-    add_config(parser)
     parser.add_argument("--output", required=True, metavar="FILE", help="help.central.export.output")
     parser.add_argument("--format", choices=tables.FORMATS, help="help.central.export.format")
     add_stream(parser)
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="help.central.export.verify")
     parser.add_argument("--ledger", action="store_true", help="help.central.export.ledger")
     parser.add_argument("--with-references", action="store_true", help="help.central.export.references")
-    parser.add_argument("--json", action="store_true", help="help.json")
 
 
 def run(args: argparse.Namespace) -> int:

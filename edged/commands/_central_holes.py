@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Final
 
-from edged.commands._central_common import add_config, opened, say, show, show_json, show_table
+from edged.commands._archive_common import opened, say, show, show_json, show_table
 
 _MOST: Final = 1_000_000
 _USUAL: Final = 1000
@@ -14,11 +14,9 @@ _USUAL: Final = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central holes`."""
-    add_config(parser)
     parser.add_argument(
         "--limit", type=_limit, default=_USUAL, metavar="NUMBER", help="help.central.holes.limit"
     )
-    parser.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.retention import Pruned, Retention, Tally, portions
-from edged.commands._central_common import Progress, add_config, opened, say, show, show_json
+from edged.commands._archive_common import Progress, opened, say, show, show_json
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from edged.commands._central_common import Opened
+    from edged.commands._archive_common import Opened
 
 _PAUSE_S: Final = 0.02
 """Between two portions: SQLite has one writer at a time, and a collector that waits for it goes first."""
@@ -24,9 +24,7 @@ _PAUSE_S: Final = 0.02
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central prune`."""
-    add_config(parser)
     parser.add_argument("--dry-run", action="store_true", help="help.central.prune.dry_run")
-    parser.add_argument("--json", action="store_true", help="help.json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.central.survey import streams
-from edged.commands._central_common import (
-    add_config,
+from edged.commands._archive_common import (
     add_stream,
     minute,
     opened,
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central streams`."""
-    add_config(parser)
     add_stream(parser)
-    parser.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:

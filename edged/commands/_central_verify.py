@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.survey import Finding, streams, verify_stream
-from edged.commands._central_common import Progress, add_config, add_stream, opened, say, show, show_json
+from edged.commands._archive_common import Progress, add_stream, opened, say, show, show_json
 
 if TYPE_CHECKING:
     import argparse
@@ -19,10 +19,8 @@ _MOST: Final = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged central verify`."""
-    add_config(parser)
     add_stream(parser)
     parser.add_argument("--log", metavar="ID", help="help.central.verify.log")
-    parser.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def run(args: argparse.Namespace) -> int:
