@@ -18,7 +18,9 @@ from edged.uplink.database import DatabaseThread
 from edged.uplink.fields import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from edged.central.archive import AudienceCount
 
 MIN_DAYS: Final = 7
 """Nobody keeps bodies for less: a partner that was away over a long week-end gets them by replay, and an operator has
@@ -73,7 +75,7 @@ def _before(days: Days, now: datetime) -> datetime | None:
 class Forgetting(Protocol):
     """What retention wants of an archive. Methods block; an object belongs to one thread. All raise `StateError`."""
 
-    def audiences(self) -> list[str]:
+    def audiences(self) -> Sequence[AudienceCount]:
         """Everybody there is an envelope for, by name."""
 
     def forget(self, audience: str, before: datetime, limit: int, now: datetime) -> int:
@@ -113,9 +115,10 @@ class Portion(msgspec.Struct, frozen=True):
 
 def portions(archive: Forgetting, retention: Retention, now: datetime) -> Iterator[Portion]:
     """Take what `retention` says, one portion at each step, until nothing is left to take."""
-    for audience in archive.audiences():
+    for counted in archive.audiences():
+        audience = counted.audience
         before = retention.before(audience, now)
-        while before is not None:
+        while before is not None and counted.oldest is not None:
             taken = archive.forget(audience, before, PORTION, now)
             yield Portion(audience, before, taken)
             if taken < PORTION:

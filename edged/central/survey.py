@@ -17,8 +17,9 @@ from edged.uplink.gaps import open_gap
 from edged.uplink.intake import LATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from edged.central.archive import GapRow
     from edged.uplink.roles import TrustAnchor
 
 PAGE: Final = 500
@@ -69,16 +70,6 @@ class Link(msgspec.Struct, frozen=True):
     jws: str | None
 
 
-class GapRow(msgspec.Struct, frozen=True):
-    """One stored gap record."""
-
-    first: int
-    last: int | None
-    sha256: str
-    received_at: datetime
-    jws: str
-
-
 class AlarmRow(msgspec.Struct, frozen=True):
     """One alarm with what it rests on."""
 
@@ -108,9 +99,6 @@ class Survey(Protocol):
     def links(self, stream: StreamName, after: int, limit: int) -> list[Link]:
         """A stream's numbers above `after`, in order."""
 
-    def gap_rows(self, stream: StreamName) -> list[GapRow]:
-        """A stream's gap records, in order of `first`."""
-
     def alarm_rows(self, after: int, limit: int) -> list[AlarmRow]:
         """Alarms in order of their first time, from the `after`-th on."""
 
@@ -137,7 +125,6 @@ class Verified(msgspec.Struct, frozen=True):
     stream: StreamName
     numbers: int
     bodies: int
-    gap_records: int
     missing: int
     findings: int
 
@@ -202,12 +189,21 @@ def verify_stream(
     reached = last.seq if last else 0
     if not (summary.stored <= numbers <= now.stored and summary.highest <= reached <= now.highest):
         tell(summary.highest, "archive.count_differs")
-    gaps = survey.gap_rows(name)
-    for gap in gaps:
-        wrong = _wrong_gap(name, gap, anchor)
-        if wrong is not None:
-            tell(gap.first, wrong)
-    return Verified(name, numbers, bodies, len(gaps), reached - numbers, found)
+    return Verified(name, numbers, bodies, reached - numbers, found)
+
+
+def verify_gaps(
+    rows: Iterable[GapRow], anchor: TrustAnchor, on_finding: Callable[[Finding], None]
+) -> tuple[int, int]:
+    """Go through gap records: every signature, and that the archive's columns say the same; how many, how many don't."""
+    count = wrong = 0
+    for row in rows:
+        count += 1
+        code = _wrong_gap(row, anchor)
+        if code is not None:
+            wrong += 1
+            on_finding(Finding(row.device, row.log_id, row.audience, row.first, code))
+    return count, wrong
 
 
 def _summary(survey: Survey, name: StreamName) -> StreamSummary | None:
@@ -232,18 +228,13 @@ def _wrong(name: StreamName, link: Link, last: Link | None, anchor: TrustAnchor)
         yield "archive.record_differs"
 
 
-def _wrong_gap(name: StreamName, gap: GapRow, anchor: TrustAnchor) -> str | None:
+def _wrong_gap(row: GapRow, anchor: TrustAnchor) -> str | None:
     try:
         opened = open_gap(
-            gap.jws,
-            anchor=anchor,
-            at=gap.received_at,
-            audience=name.audience,
-            device=name.device,
-            late=LATE,
+            row.jws, anchor=anchor, at=row.received_at, audience=row.audience, device=row.device, late=LATE
         )
     except SignatureRefusedError as error:
         return error.code
     payload = opened.payload
-    same = (payload.log_id, payload.first, payload.last, opened.sha256)
-    return None if same == (name.log_id, gap.first, gap.last, gap.sha256) else "archive.record_differs"
+    said = (payload.log_id, payload.first, payload.last, payload.reason, opened.sha256)
+    return None if said == (row.log_id, row.first, row.last, row.reason, row.sha256) else "archive.record_differs"

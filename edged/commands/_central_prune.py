@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def _count(found: Opened, now: datetime) -> Pruned:
     retention, archive = found.settings.retention, found.archive
     bodies = {}
-    for audience in archive.audiences():
+    for audience in (counted.audience for counted in archive.audiences()):
         before = retention.before(audience, now)
         if before is not None and (count := archive.forgettable(audience, before)):
             bodies[audience] = count

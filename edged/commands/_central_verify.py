@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edged.central.survey import Finding, streams, verify_stream
+from edged.central.survey import Finding, streams, verify_gaps, verify_stream
 from edged.commands._archive_common import Progress, add_stream, opened, say, show, show_json
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ def run(args: argparse.Namespace) -> int:
             ):
                 done = verify_stream(found.archive, summary, found.anchor, on_finding, progress.add)
                 totals["streams"] += 1
-                for name in ("numbers", "bodies", "gap_records", "missing"):
+                for name in ("numbers", "bodies", "missing"):
                     totals[name] += getattr(done, name)
+            rows = found.archive.gap_rows(audience=args.audience)
+            wanted = (row for row in rows if args.device in (None, row.device) and args.log in (None, row.log_id))
+            totals["gap_records"], _ = verify_gaps(wanted, found.anchor, on_finding)
         finally:
             progress.clear()
     if args.json:
