@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from edged.central.archive import Row
+from edged.central.columns import payload_of
 from edged.central.export import vouched
 from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink.gaps import open_gap
@@ -43,6 +44,8 @@ class StreamSummary(msgspec.Struct, frozen=True):
     highest: int
     stored: int
     """Numbers the archive has, with or without a body."""
+    forgotten: int
+    """Of those, without a body."""
     gap_records: int
     duplicates: int
     newest: datetime | None
@@ -86,8 +89,6 @@ class AlarmRow(msgspec.Struct, frozen=True):
     """Of the refused message."""
     evidence: str | None
     """The refused message, where a device has signed it and retention hasn't taken it."""
-    kept: str | None
-    """What the archive holds in the same place, where it is another message."""
 
 
 class Survey(Protocol):
@@ -99,8 +100,11 @@ class Survey(Protocol):
     def links(self, stream: StreamName, after: int, limit: int) -> list[Link]:
         """A stream's numbers above `after`, in order."""
 
-    def alarm_rows(self, after: int, limit: int) -> list[AlarmRow]:
-        """Alarms in order of their first time, from the `after`-th on."""
+    def around(self, stream: StreamName, seq: int, jti: str) -> list[Link]:
+        """What the archive has at a number and beside it, and where this `jti` stands."""
+
+    def alarm_rows(self, after: AlarmRow | None, limit: int) -> list[AlarmRow]:
+        """Alarms after one of them, in order of their first time."""
 
     def forgettable(self, audience: str, before: datetime) -> int:
         """How many bodies `Archive.forget` would drop in all."""
@@ -146,10 +150,28 @@ def streams(
 
 def alarms(survey: Survey) -> Iterator[AlarmRow]:
     """All alarms, oldest first."""
-    after = 0
+    after = None
     while page := survey.alarm_rows(after, PAGE):
         yield from page
-        after += len(page)
+        after = page[-1]
+
+
+def proof(survey: Survey, alarm: AlarmRow) -> Iterator[tuple[str, str]]:
+    """(name, message) of what proves that a device has told two stories: the refused message, then what it contradicts.
+
+    Nothing where no device has signed the refused message, or retention has taken it.
+    """
+    if alarm.evidence is None:
+        return
+    yield "refused", alarm.evidence
+    row = Row(alarm.device, alarm.log_id, alarm.audience, alarm.seq, "", alarm.first_at, alarm.evidence)
+    try:
+        jti = payload_of(row).jti
+    except DecodeError:  # a gap record: what it contradicts is where it says
+        jti = ""
+    for link in survey.around(StreamName(alarm.device, alarm.log_id, alarm.audience), alarm.seq, jti):
+        if link.jws is not None:
+            yield f"kept-{link.seq}", link.jws
 
 
 def links(survey: Survey, stream: StreamName) -> Iterator[Link]:

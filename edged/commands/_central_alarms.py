@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.export import OutputError
-from edged.central.survey import alarms
+from edged.central.survey import alarms, proof
 from edged.commands._archive_common import minute, opened, say, show, show_json
 from edged.messages import known
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from edged.central.survey import AlarmRow
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             if args.device not in (None, alarm.device):
                 continue
             count += 1
-            files = folder.write(count, alarm) if folder else []
+            files = folder.write(count, alarm, proof(found.archive, alarm)) if folder else []
             if args.json:
                 show_json(_plain(alarm) | {"files": files})
             else:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def _plain(alarm: AlarmRow) -> dict[str, object]:
     """The alarm without the messages themselves: they are bodies, and go into files or nowhere."""
     plain: dict[str, object] = msgspec.to_builtins(alarm)
-    return {name: value for name, value in plain.items() if name not in ("evidence", "kept")} | {
+    return {name: value for name, value in plain.items() if name != "evidence"} | {
         "proof": alarm.evidence is not None
     }
 
@@ -81,17 +82,15 @@ class _Folder:
         if used:
             raise OutputError("export.not_empty", str(path))
 
-    def write(self, number: int, alarm: AlarmRow) -> list[str]:
+    def write(self, number: int, alarm: AlarmRow, messages: Iterable[tuple[str, str]]) -> list[str]:
         """Write what proves one alarm; the names of the files."""
-        parts = (("refused", alarm.evidence), ("kept", alarm.kept if alarm.evidence else None))
         stem = f"{number:05d}-{_UNFIT.sub('-', alarm.code)}-{_UNFIT.sub('-', alarm.device)}"
         files = []
-        for part, text in parts:
-            if text is None:
-                continue
-            file = self._path / f"{stem}-{part}.jws"
+        for name, text in messages:
+            file = self._path / f"{stem}-{name}.jws"
             try:
-                with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:  # noqa: PTH123
+                handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(handle, "w", encoding="ascii") as stream:
                     stream.write(f"{text}\n")
             except OSError as error:
                 raise OutputError("export.unwritable", f"{file}: {error.strerror}") from error
