@@ -107,7 +107,11 @@ def test_csv_reads_back(authority: FleetAuthority, anchor: TrustAnchor) -> None:
     assert second["prev"] == rows[0].sha256 == found[0]["sha256"]
     assert second["received_at"] == f"{NOW:%Y-%m-%dT%H:%M:%S}.002Z"
     assert second["iat"] == f"{NOW:%Y-%m-%dT%H:%M:%S}Z"
-    assert (second["claim_surname"], second["claim_age_over_18"], second["claim_birth_date"]) == ("E*", "true", "")
+    assert (second["claim_surname"], second["claim_age_over_18"], second["claim_birth_date"]) == (
+        "E*",
+        "true",
+        "",
+    )
     assert json.loads(second["claims"]) == CLAIMS
     assert (second["check_expiry"], second["check_chip"]) == ("failed", "")
     assert json.loads(second["checks"])[1]["reasons"] == [{"code": "expiry.expired"}]
@@ -124,14 +128,16 @@ def test_what_is_the_callers_is_exported_only_when_asked_for(authority: FleetAut
         data, _ = written(form, rows, references=references)
         if form == "parquet":
             table = pyarrow_table(data)
-            assert set(columns.THEIRS) & set(table.column_names) == (set(columns.THEIRS) if references else set())
+            assert set(columns.THEIRS) & set(table.column_names) == (
+                set(columns.THEIRS) if references else set()
+            )
         else:
             assert [text in data for text in (b"till-7", b"opening", b"clerk-3")] == [references] * 3
 
 
 @pytest.mark.parametrize("start", tables.FORMULA)
 def test_no_cell_is_a_formula(authority: FleetAuthority, start: str) -> None:
-    reference = f"{start}HYPERLINK(\"http://x\",\"y\")"
+    reference = f'{start}HYPERLINK("http://x","y")'
     data, _ = written("csv", rows_of(authority, count=1, reference=reference), references=True)
     (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert row["reference"] == f"'{reference}"

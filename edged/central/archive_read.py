@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged.central.archive import AudienceCount, GapRow, Page, Row
 from edged.central.paging import GapAt, cut, gaps_of_span
+from edged.central.survey_sql import SqlSurvey
 from edged.uplink.database import StreamKey, from_ms, to_ms
 from edged.uplink.fields import MAX_SEQ
 from edged.uplink.placing import Span as Numbers
@@ -29,7 +30,7 @@ PORTION: Final = 500
 ALL_TIME: Final = 2**63 - 1
 
 
-class SqlReader:
+class SqlReader(SqlSurvey):
     """What every reader of an archive can be asked; subclasses run the SQL and translate its errors."""
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[tuple[Any, ...]]:

@@ -106,6 +106,10 @@ class SqlArchive(SqlReader):
         wants = Wants(checked)
         return self._transact(lambda: self._store(checked, wants, to_ms(now)))
 
+    def forget_evidence(self, before: datetime, limit: int) -> int:
+        """See `edged.central.archive.Archive`."""
+        return self._transact(lambda: self._forget_evidence(before, limit))
+
     def _store(self, checked: Sequence[Checked], wants: Wants, moment: int) -> Archived:
         known = self._known(wants)
         plan = Plan.of(checked, wants, known)

@@ -131,6 +131,7 @@ def values(row: Row, payload: EnvelopePayload | None, fleet: str) -> dict[str, V
     if payload is None:
         return found
     found |= {
+        "fleet": payload.fleet,
         "prev": payload.prev,
         "jti": payload.jti,
         "iat": _EPOCH + timedelta(seconds=payload.iat),

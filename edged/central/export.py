@@ -19,6 +19,7 @@ from edged.central.columns import payload_of
 from edged.errors import CodedError, DecodeError, SignatureRefusedError
 from edged.uplink.envelope import open_envelope
 from edged.uplink.intake import LATE
+from edged.verdict import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from edged.central.tables import Table
     from edged.uplink.envelope import EnvelopePayload
     from edged.uplink.roles import TrustAnchor
-    from edged.verdict import Kind
 
 MAX_NAMED: Final = 100
 """Refused envelopes that are named; all are counted. A broken archive has as many as it has rows."""

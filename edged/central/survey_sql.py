@@ -39,7 +39,7 @@ class SqlSurvey:
             " ORDER BY s.device, s.log_id, s.audience LIMIT ?",
             (*place, limit),
         )
-        return [StreamSummary(*row[:-1], newest=None if row[-1] is None else from_ms(row[-1])) for row in rows]
+        return [_summary(*row) for row in rows]
 
     def links(self, stream: StreamName, after: int, limit: int) -> list[Link]:
         """See `edged.central.survey.Survey`."""
@@ -69,10 +69,7 @@ class SqlSurvey:
             f" WHERE ({columns}) > (?, ?, ?, ?, ?, ?, ?) ORDER BY {columns} LIMIT ?",
             (*place, limit),
         )
-        return [
-            AlarmRow(*key, count, from_ms(first), from_ms(last), None if sha256 is None else sha256.hex(), evidence)
-            for first, *key, count, last, sha256, evidence in rows
-        ]
+        return [_alarm(*row) for row in rows]
 
     def forgettable(self, audience: str, before: datetime) -> int:
         """See `edged.central.survey.Survey`."""
@@ -115,3 +112,46 @@ _LINK: Final = "seq, sha256, prev, jti, received_at, body"
 
 def _link(seq: int, sha256: bytes, prev: bytes | None, jti: str, received_at: int, body: str | None) -> Link:
     return Link(seq, sha256.hex(), None if prev is None else prev.hex(), jti, from_ms(received_at), body)
+
+
+def _summary(
+    device: str,
+    log_id: str,
+    audience: str,
+    highest: int,
+    stored: int,
+    forgotten: int,
+    gaps: int,
+    duplicates: int,
+    newest: int | None,
+) -> StreamSummary:
+    moment = None if newest is None else from_ms(newest)
+    return StreamSummary(device, log_id, audience, highest, stored, forgotten, gaps, duplicates, moment)
+
+
+def _alarm(
+    first_at: int,
+    code: str,
+    topic: str,
+    device: str,
+    log_id: str,
+    audience: str,
+    seq: int,
+    count: int,
+    last_at: int,
+    sha256: bytes | None,
+    evidence: str | None,
+) -> AlarmRow:
+    return AlarmRow(
+        code,
+        topic,
+        device,
+        log_id,
+        audience,
+        seq,
+        count,
+        from_ms(first_at),
+        from_ms(last_at),
+        None if sha256 is None else sha256.hex(),
+        evidence,
+    )

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 import time
 import unicodedata
-from datetime import UTC, date, datetime, time as clock_time
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from edged import messages
-from edged.central.open_archive import open_archive
-from edged.central.settings import CollectorSettings, load
+from edged.central.archive import open_archive, open_reader
+from edged.central.settings import CollectorSettings, load, location
 from edged.commands._delivery import printable
 from edged.commands._moments import moment
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Iterator, Sequence
+
+    from edged.central.archive import Archive, ArchiveReader
 
 _LOOKED_AT: Final = 200
 """Rows that decide how wide a table's columns are; it may have millions."""
 
 _TERMINAL_S: Final = 0.2
 _LOG_S: Final = 30.0  # a line of progress in a log file is read by nobody any sooner
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """A collector's configuration, and the archive it names."""
-
-    settings: CollectorSettings
-    anchor: TrustAnchor
-    archive: object
 
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
@@ -123,13 +118,38 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
+class Reading(NamedTuple):
+    """An archive to read, its fleet's authority, and the configuration that names both."""
+
+    settings: CollectorSettings
+    anchor: TrustAnchor
+    archive: ArchiveReader
+
+
+class Writing(NamedTuple):
+    """The same, to change something in it."""
+
+    settings: CollectorSettings
+    anchor: TrustAnchor
+    archive: Archive
+
+
 @contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[Opened]:
-    """The archive that `--config` names. Raises `ConfigError`, `CertificateError`, `StateError`."""
+def reading(args: argparse.Namespace) -> Iterator[Reading]:
+    """The archive that `--config` names, beside whoever writes into it.
+
+    Raises `ConfigError`, `CertificateError`, `StateError`.
+    """
     settings = load(args.config)
     anchor = TrustAnchor.from_file(settings.fleet_ca)
-    archive = open_archive(settings, anchor)
-    try:
-        yield Opened(settings, anchor, archive)
-    finally:
-        archive.close()
+    with contextlib.closing(open_reader(location(settings))) as archive:
+        yield Reading(settings, anchor, archive)
+
+
+@contextlib.contextmanager
+def writing(args: argparse.Namespace) -> Iterator[Writing]:
+    """The same, to change something in it."""
+    settings = load(args.config)
+    anchor = TrustAnchor.from_file(settings.fleet_ca)
+    with contextlib.closing(open_archive(location(settings), anchor)) as archive:
+        yield Writing(settings, anchor, archive)

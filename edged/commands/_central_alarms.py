@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.export import OutputError
-from edged.central.survey import alarms, proof
-from edged.commands._archive_common import minute, opened, say, show, show_json
+from edged.central.survey import alarms
+from edged.central.verifying import proof
+from edged.commands._archive_common import minute, reading, say, show, show_json
 from edged.messages import known
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """EX_OK when there are none, 1 when there are; EX_CANTCREAT when the proof can't be written."""
     folder = None if args.evidence is None else _Folder(args.evidence)
     count = 0
-    with opened(args) as found:
+    with reading(args) as found:
         for alarm in alarms(found.archive):
             if args.device not in (None, alarm.device):
                 continue
@@ -58,7 +59,9 @@ def _plain(alarm: AlarmRow) -> dict[str, object]:
 
 def _tell(args: argparse.Namespace, alarm: AlarmRow, files: list[str]) -> None:
     reason = say(args, alarm.code) if known(alarm.code) else alarm.code  # a newer collector may know more
-    times = say(args, "alarms.times", count=alarm.count, first=minute(alarm.first_at), last=minute(alarm.last_at))
+    times = say(
+        args, "alarms.times", count=alarm.count, first=minute(alarm.first_at), last=minute(alarm.last_at)
+    )
     show(f"{alarm.code}: {reason}")
     if alarm.device:
         show(f"  {alarm.device} → {alarm.audience} ({alarm.log_id}) {alarm.seq}")

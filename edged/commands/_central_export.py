@@ -12,7 +12,7 @@ import msgspec
 
 from edged.central import tables
 from edged.central.export import Exported, Wanted, export, whole_file
-from edged.commands._archive_common import Progress, add_stream, opened, say, since
+from edged.commands._archive_common import Progress, add_stream, reading, say, since
 from edged.commands._delivery import printable
 from edged.commands._moments import moment
 from edged.verdict import Kind
@@ -41,11 +41,9 @@ def run(args: argparse.Namespace) -> int:
     """EX_OK; EX_DATAERR when envelopes were left out because they don't hold: the rest is exported all the same."""
     wanted = Wanted(device=args.device, kind=args.kind and Kind(args.kind), ledger=args.ledger)
     progress = Progress(args, "export.progress")
-    with opened(args) as found, _output(args.output) as stream:
+    with reading(args) as found, _output(args.output) as stream:
         rows = found.archive.rows(audience=args.audience, since=args.since, until=args.until)
-        table = tables.table(
-            _format(args), stream, fleet=found.anchor.fleet, references=args.with_references
-        )
+        table = tables.table(_format(args), stream, fleet=found.anchor.fleet, references=args.with_references)
         anchor = found.anchor if args.verify else None
         try:
             done = export(rows, table, wanted, anchor=anchor, on_progress=progress.show)
@@ -88,7 +86,8 @@ def _tell(args: argparse.Namespace, done: Exported) -> None:
         for code, count in done.refused.items()
     ]
     lines += [
-        f"  {one.device} → {one.audience} ({one.log_id}) {one.seq}: {say(args, one.code)}" for one in done.named
+        f"  {one.device} → {one.audience} ({one.log_id}) {one.seq}: {say(args, one.code)}"
+        for one in done.named
     ]
     for line in lines:
         print(printable(line), file=stream)

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Final
 
-from edged.commands._archive_common import opened, say, show, show_json, show_table
+from edged.commands._archive_common import reading, say, show, show_json, show_table
 
 _MOST: Final = 1_000_000
 _USUAL: Final = 1000
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK when nothing is missing, 1 when something is."""
-    with opened(args) as found:
+    with reading(args) as found:
         # One more than is shown tells whether there are more.
         holes = found.archive.holes(args.limit + 1)
     shown = holes[: args.limit]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.retention import Pruned, Retention, Tally, portions
-from edged.commands._archive_common import Progress, opened, say, show, show_json
+from edged.commands._archive_common import Progress, reading, say, show, show_json, writing
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from edged.commands._archive_common import Opened
+    from edged.commands._archive_common import Reading, Writing
 
 _PAUSE_S: Final = 0.02
 """Between two portions: SQLite has one writer at a time, and a collector that waits for it goes first."""
@@ -30,9 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """EX_OK. `StateError`s are the command line's to tell; what was taken until then is taken."""
     now = datetime.now(UTC)
-    with opened(args) as found:
-        retention = found.settings.retention
-        pruned = _count(found, now) if args.dry_run else _take(args, found, now)
+    if args.dry_run:
+        with reading(args) as found:
+            retention = found.settings.retention
+            pruned = _count(found, now)
+    else:
+        with writing(args) as opened:
+            retention = opened.settings.retention
+            pruned = _take(args, opened, now)
     if args.json:
         show_json({"dry_run": args.dry_run, **msgspec.to_builtins(pruned)})
         return os.EX_OK
@@ -41,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     return os.EX_OK
 
 
-def _count(found: Opened, now: datetime) -> Pruned:
+def _count(found: Reading, now: datetime) -> Pruned:
     retention, archive = found.settings.retention, found.archive
     bodies = {}
     for audience in (counted.audience for counted in archive.audiences()):
@@ -52,7 +57,7 @@ def _count(found: Opened, now: datetime) -> Pruned:
     return Pruned(bodies, archive.forgettable_evidence(before) if before else 0)
 
 
-def _take(args: argparse.Namespace, found: Opened, now: datetime) -> Pruned:
+def _take(args: argparse.Namespace, found: Writing, now: datetime) -> Pruned:
     tally = Tally()
     progress = Progress(args, "prune.progress")
     try:

@@ -11,7 +11,7 @@ from edged.central.survey import streams
 from edged.commands._archive_common import (
     add_stream,
     minute,
-    opened,
+    reading,
     say,
     show,
     show_json,
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK."""
-    with opened(args) as found:
+    with reading(args) as found:
         listed = streams(found.archive, device=args.device, audience=args.audience)
         if args.json:
             for one in listed:

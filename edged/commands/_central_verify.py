@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edged.central.survey import Finding, streams, verify_gaps, verify_stream
-from edged.commands._archive_common import Progress, add_stream, opened, say, show, show_json
+from edged.central.survey import streams
+from edged.central.verifying import Finding, verify_gaps, verify_stream
+from edged.commands._archive_common import Progress, add_stream, reading, say, show, show_json
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             progress.clear()
             _tell(args, finding)
 
-    with opened(args) as found:
+    with reading(args) as found:
         try:
             for summary in streams(
                 found.archive, device=args.device, log_id=args.log, audience=args.audience
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
                 for name in ("numbers", "bodies", "missing"):
                     totals[name] += getattr(done, name)
             rows = found.archive.gap_rows(audience=args.audience)
-            wanted = (row for row in rows if args.device in (None, row.device) and args.log in (None, row.log_id))
+            wanted = (
+                row for row in rows if args.device in (None, row.device) and args.log in (None, row.log_id)
+            )
             totals["gap_records"], _ = verify_gaps(wanted, found.anchor, on_finding)
         finally:
             progress.clear()
