@@ -166,19 +166,23 @@ def open_archive(location: str, anchor: TrustAnchor) -> Archive:
     `location` is a path (also `sqlite:PATH`), or `postgresql://…` or libpq's `key=value …`. Raises `StateError`.
     No error names a location: it may hold a password.
     """
-    from edged.central import archive_postgres, archive_sqlite
-
     if (path := sqlite_path(location)) is not None:
+        from edged.central import archive_sqlite
+
         return archive_sqlite.SqliteArchive.open(path, anchor.fleet)
+    from edged.central import archive_postgres
+
     return archive_postgres.PostgresArchive.open(location, anchor.fleet)
 
 
 def open_reader(location: str) -> ArchiveReader:
     """Open an archive that is there, for reading alone, beside whoever writes into it. Raises `StateError`."""
-    from edged.central import archive_postgres, archive_sqlite
-
     if (path := sqlite_path(location)) is not None:
+        from edged.central import archive_sqlite
+
         return archive_sqlite.SqliteReader.open(path)
+    from edged.central import archive_postgres
+
     return archive_postgres.PostgresReader.open(location)
 
 
