@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -304,7 +303,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
         assert path.read_text() == "before"
     assert path.read_text() == "after"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(tmp_path) == ["export.csv"]
+    assert [one.name for one in tmp_path.iterdir()] == ["export.csv"]
 
 
 def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -318,4 +317,4 @@ def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught, whole_file(tmp_path / "full.csv"):
         raise OSError(28, "No space left on device")
     assert caught.value.code == "export.unwritable"
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
