@@ -102,13 +102,13 @@ def centre(tmp_path: Path) -> Centre:
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(one) for one in ("central", *arguments, "--lang", "en")])
+        try:
+            code = cli.main([str(one) for one in ("central", *arguments, "--lang", "en")])
+        except SystemExit as ended:  # argparse's own
+            code = int(ended.code or 0)
         return code, *capfd.readouterr()
 
     return call
-
-
-Run = "Callable[..., tuple[int, str, str]]"
 
 
 def lines(out: str) -> list[dict[str, Any]]:
@@ -144,9 +144,7 @@ def test_streams_come_in_pages(centre: Centre, run: Any, monkeypatch: pytest.Mon
 def test_holes(centre: Centre, run: Any) -> None:
     code, out, _ = run("holes", "--config", centre.config, "--json")
     assert code == 1
-    assert lines(out) == [
-        {"device": "box-1", "log_id": "log-1", "audience": "bank", "first": 4, "last": 4}
-    ]
+    assert lines(out) == [{"device": "box-1", "log_id": "log-1", "audience": "bank", "first": 4, "last": 4}]
     code, out, _ = run("holes", "--config", centre.config)
     assert code == 1
     assert out.splitlines()[1].split() == ["box-1", "bank", "log-1", "4", "4"]
@@ -199,7 +197,10 @@ def test_verify_finds_everything_whole(centre: Centre, run: Any) -> None:
     ("statement", "wanted"),
     [
         ("UPDATE envelope SET prev = zeroblob(32) WHERE seq = 2 AND audience = 1", "archive.chain_broken"),
-        ("UPDATE envelope SET body = substr(body, 1, length(body) - 4) WHERE seq = 5", "archive.hash_mismatch"),
+        (
+            "UPDATE envelope SET body = substr(body, 1, length(body) - 4) WHERE seq = 5",
+            "archive.hash_mismatch",
+        ),
         ("UPDATE envelope SET jti = 'x' WHERE seq = 6", "archive.record_differs"),
         ("DELETE FROM envelope WHERE seq = 6", "archive.count_differs"),
         ("UPDATE stream SET device = 'box-5' WHERE device = 'box-1'", "archive.wrong_place"),
@@ -257,7 +258,9 @@ def test_export_to_a_file_and_to_standard_output(centre: Centre, run: Any, tmp_p
     assert code == 0
     assert [line["audience"] for line in lines(out)] == ["hotel", "hotel"]
     assert "room-9" not in out
-    _, out, _ = run("export", "--config", centre.config, "--output", "-", "--device", "box-2", "--with-references")
+    _, out, _ = run(
+        "export", "--config", centre.config, "--output", "-", "--device", "box-2", "--with-references"
+    )
     assert out.count("room-9") == 2
     _, out, err = run("export", "--config", centre.config, "--output", "-", "--json")
     assert json.loads(err.splitlines()[-1])["exported"] == 6
@@ -294,13 +297,17 @@ def test_a_missing_archive_is_told(centre: Centre, run: Any) -> None:
 
 
 def test_prune(tmp_path: Path, run: Any) -> None:
-    centre = Centre(tmp_path, "[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = \"forever\" }\n")
+    centre = Centre(
+        tmp_path, '[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = "forever" }\n'
+    )
     signer = centre.signer("box-1")
     sealer = Sealer(signer, "log-1", NOW)
     bank, hotel = stream(sealer, "bank", 5), stream(sealer, "hotel", 2)
     now = datetime.now(UTC)
     archive = open_archive(centre.location, centre.anchor)
-    incoming = [verdict("box-1", "bank", one) for one in bank] + [verdict("box-1", "hotel", one) for one in hotel]
+    incoming = [verdict("box-1", "bank", one) for one in bank] + [
+        verdict("box-1", "hotel", one) for one in hotel
+    ]
     checked = intake.check(incoming, anchor=centre.anchor, now=now)
     archive.store(checked[:3], now - timedelta(days=31))
     archive.store(checked[3:5], now - timedelta(days=29))

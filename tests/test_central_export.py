@@ -14,8 +14,8 @@ import pytest
 
 from edged.central import columns, tables
 from edged.central.archive import Row
-from edged.central.export import OutputError, Wanted, export, whole_file
-from edged.errors import ConfigError
+from edged.central.export import Wanted, export, whole_file
+from edged.errors import ConfigError, OutputError
 from edged.privacy.policy import CEILING
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.envelope import EnvelopePayload

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from edged.central.export import OutputError, whole_file
+from edged.central.export import whole_file
 from edged.central.mosquitto import Access, Listener, access_list, configuration
 from edged.config import load_toml
-from edged.errors import ConfigError
+from edged.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import msgspec
 
 from edged.central.columns import payload_of
-from edged.errors import CodedError, DecodeError, SignatureRefusedError
+from edged.errors import DecodeError, OutputError, SignatureRefusedError
 from edged.uplink.envelope import open_envelope
 from edged.uplink.intake import LATE
 from edged.verdict import Kind
@@ -129,10 +129,6 @@ def export(
             exported += 1
     table.finish()
     return Exported(exported, listed, forgotten, dict(sorted(refused.items())), tuple(named))
-
-
-class OutputError(CodedError):
-    """The file can't be written."""
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edged.central.export import OutputError
 from edged.central.survey import alarms
 from edged.central.verifying import proof
 from edged.commands._archive_common import minute, reading, say, show, show_json
+from edged.errors import OutputError
 from edged.messages import known
 
 if TYPE_CHECKING:
