@@ -19,6 +19,7 @@ from edged.uplink.streams import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
     from edged.uplink.intake import Checked
     from edged.uplink.replay import Place, StreamExtent
@@ -177,9 +178,7 @@ def open_archive(location: str, anchor: TrustAnchor) -> Archive:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteArchive.open(path, anchor.fleet)
-    from edged.central import archive_postgres
-
-    return archive_postgres.PostgresArchive.open(location, anchor.fleet)
+    return _postgres().PostgresArchive.open(location, anchor.fleet)
 
 
 def open_reader(location: str) -> ArchiveReader:
@@ -188,9 +187,7 @@ def open_reader(location: str) -> ArchiveReader:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteReader.open(path)
-    from edged.central import archive_postgres
-
-    return archive_postgres.PostgresReader.open(location)
+    return _postgres().PostgresReader.open(location)
 
 
 def sqlite_path(location: str) -> str | None:
@@ -204,3 +201,13 @@ def sqlite_path(location: str) -> str | None:
     first, separator, _ = location.partition("=")
     # `host=db dbname=edged`: what stands before the first sign is one of libpq's words, not a path.
     return None if separator and first.strip().isidentifier() else location
+
+
+def _postgres() -> ModuleType:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise StateError("archive.no_driver") from None
+    from edged.central import archive_postgres
+
+    return archive_postgres

@@ -41,7 +41,7 @@ class SqlReader(SqlSurvey):
         """See `edged.central.archive.ArchiveReader`."""
         found: list[Hole] = []
         streams = self._all(
-            "SELECT id, device, log_id, audience, whole, highest, gaps FROM stream WHERE whole < highest"
+            "SELECT id, device, log_id, audience, whole, highest, gaps FROM stream WHERE holed = 1"
             " ORDER BY device, log_id, audience LIMIT ?",
             (limit,),
         )
@@ -163,13 +163,12 @@ class SqlReader(SqlSurvey):
 
     def audiences(self) -> list[AudienceCount]:
         """See `edged.central.archive.ArchiveReader`."""
-        sums = ", ".join(
-            f"CAST(sum({column}) AS BIGINT)" for column in ("stored", "forgotten", "duplicates", "gaps")
-        )
+        columns = ("stored", "forgotten", "duplicates", "gaps", "holed")
+        sums = ", ".join(f"CAST(sum({column}) AS BIGINT)" for column in columns)
         return [
             AudienceCount(*row[:-1], oldest=None if row[-1] is None else from_ms(row[-1]))
             for row in self._all(
-                f"SELECT s.audience, count(*), {sums}, sum(CASE WHEN whole < highest THEN 1 ELSE 0 END),"  # noqa: S608 - columns named above
+                f"SELECT s.audience, count(*), {sums},"  # noqa: S608 - columns named above
                 " (SELECT min(received_at) FROM envelope e WHERE e.audience = s.audience_id AND e.body IS NOT NULL)"
                 " FROM stream s GROUP BY s.audience, s.audience_id ORDER BY s.audience"
             )

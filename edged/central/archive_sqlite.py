@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.central import sqlite_schema
-from edged.central.archive_write import STREAM, SqlArchive
 from edged.central.archive_read import SqlReader
+from edged.central.archive_write import SqlArchive
 from edged.central.batch import StreamState
-from edged.errors import StateError
 from edged.uplink import database
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
 
@@ -85,15 +84,16 @@ class SqliteArchive(SqliteReader, SqlArchive):
         with translated():
             self._connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}){more}", rows)  # noqa: S608 - our own words
 
-    def _update_streams(self, states: Sequence[StreamState]) -> None:
+    def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:
         with translated():
             self._connection.executemany(
-                "UPDATE stream SET stored = ?, highest = ?, whole = ?, duplicates = ?, gaps = ? WHERE id = ?",
-                [
-                    (one.stored, one.highest, one.whole, one.duplicates, one.gaps, one.id)
-                    for one in states
-                ],
+                "UPDATE stream SET stored = ?, highest = ?, whole = ?, holed = ?, duplicates = ?, gaps = ?"
+                " WHERE id = ?",
+                rows,
             )
+
+    def _lock(self, streams: Sequence[int]) -> None:
+        """Nobody else writes during a transaction."""
 
     def _streams(self, keys: Sequence[StreamKey]) -> dict[StreamKey, StreamState]:
         found = self._states(keys)
@@ -136,6 +136,3 @@ class SqliteArchive(SqliteReader, SqlArchive):
         if count:
             database.fold(self._connection)
         return count
-
-    def _forget(self, audience: str, before: int, limit: int, moment: int) -> int:
-        raise StateError("state.unusable")

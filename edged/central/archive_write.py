@@ -6,7 +6,7 @@ subclass brings the transaction, the streams' rows (locked, where several write 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edged.central.archive import Archived
@@ -72,7 +72,7 @@ ALARM: Final = ALARM_KEY | {
     "first_at": "bigint",
     "last_at": "bigint",
 }
-STREAM: Final = dict.fromkeys(("id", "stored", "highest", "whole", "duplicates", "gaps"), "bigint")
+STREAM: Final = dict.fromkeys(("stored", "highest", "whole", "holed", "duplicates", "gaps", "id"), "bigint")
 """Columns that a batch writes, with their types at PostgreSQL."""
 
 
@@ -93,12 +93,16 @@ class SqlArchive(SqlReader):
         """Insert rows; `more` stands behind the statement."""
         raise NotImplementedError
 
-    def _update_streams(self, states: Sequence[StreamState]) -> None:
-        """Write the columns of `STREAM`."""
+    def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:
+        """Write rows of `STREAM`."""
         raise NotImplementedError
 
     def _streams(self, keys: Sequence[StreamKey]) -> dict[StreamKey, StreamState]:
         """The streams' rows, made where they are missing, nobody else's until the transaction ends."""
+        raise NotImplementedError
+
+    def _lock(self, streams: Sequence[int]) -> None:
+        """Keep these streams' rows, sorted, to this transaction."""
         raise NotImplementedError
 
     def store(self, checked: Sequence[Checked], now: datetime) -> Archived:
@@ -115,7 +119,16 @@ class SqlArchive(SqlReader):
         plan = Plan.of(checked, wants, known)
         self._write(plan, moment)
         alarms = self._raise([*plan.alarms, *self._settle(plan)], moment)
-        self._update_streams([known.streams[key] for key in wants.streams])
+        states = [known.streams[key] for key in wants.streams]
+        self._update_streams(
+            [
+                (
+                    *(state.stored, state.highest, state.whole, int(state.whole < state.highest)),
+                    *(state.duplicates, state.gaps, state.id),
+                )
+                for state in states
+            ]
+        )
         return Archived(
             stored=len(plan.envelopes),
             duplicates=plan.duplicates,
@@ -302,3 +315,34 @@ class SqlArchive(SqlReader):
                 parameters,
             )
         }
+
+    def _forget(self, audience: str, before: int, limit: int, moment: int) -> int:
+        """See `edged.central.archive.Archive.forget`; inside a transaction."""
+        chosen = self._all(
+            "SELECT id, stream FROM envelope WHERE audience = (SELECT id FROM audience WHERE name = ?)"
+            " AND received_at < ? AND body IS NOT NULL ORDER BY received_at LIMIT ?",
+            (audience, before, limit),
+        )
+        if chosen:
+            self._lock(sorted({stream for _, stream in chosen}))
+            table, parameters = self._table({"id": "bigint"}, [(identifier,) for identifier, _ in chosen])
+            # Somebody else may have been as fast: what is without a body already isn't counted twice.
+            dropped = Counter(
+                stream
+                for (stream,) in self._query(
+                    f"UPDATE envelope SET body = NULL WHERE id IN (SELECT w.id FROM {table})"  # noqa: S608 - our own words
+                    " AND body IS NOT NULL RETURNING stream",
+                    parameters,
+                )
+            )
+            table, parameters = self._table({"id": "bigint", "count": "bigint"}, sorted(dropped.items()))
+            self._all(
+                f"UPDATE stream SET forgotten = forgotten + w.count FROM {table} WHERE stream.id = w.id"  # noqa: S608 - our own words
+                " RETURNING stream.id",
+                parameters,
+            )
+        self._all(
+            "UPDATE audience SET forgotten_before = ?, forgotten_at = ? WHERE name = ? RETURNING id",
+            (before, moment, audience),
+        )
+        return sum(dropped.values()) if chosen else 0
