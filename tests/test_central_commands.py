@@ -23,11 +23,14 @@ from edged.uplink.names import Role, Usage
 from edged.uplink.receipts import range_sha256
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer
+from tests import postgres
 from tests.broker import Sealer, draft, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.postgres import Cluster
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -35,11 +38,11 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 class Centre:
     """A fleet's authority, its archive, and a collector's configuration that names both."""
 
-    def __init__(self, directory: Path, retention: str = "") -> None:
-        self.fleet = DemoFleet(directory / "fleet", fleet="north", now=NOW - timedelta(days=1))
+    def __init__(self, directory: Path, cluster: Cluster | None, retention: str = "") -> None:
+        self.fleet = DemoFleet(directory / "fleet", fleet="north", now=NOW - timedelta(days=365))
         self.anchor = TrustAnchor.from_file(self.fleet.ca)
         self.path = directory / "archive.sqlite"
-        self.location = str(self.path)
+        self.location = str(self.path) if cluster is None else cluster.database()
         self.config = directory / "collector.toml"
         signing = self.fleet.issue(Role.COLLECTOR, "centre", Usage.SIGNING)
         tls = self.fleet.issue(Role.COLLECTOR, "centre", Usage.TLS)
@@ -47,7 +50,7 @@ class Centre:
 fleet_ca = "{self.fleet.ca}"
 signing_key = "{signing.key}"
 signing_certificate = "{signing.certificate}"
-archive = "{self.path}"
+archive = "{self.location}"
 {retention}
 [broker]
 host = "127.0.0.1"
@@ -68,15 +71,49 @@ key = "{tls.key}"
         finally:
             archive.close()
 
+    def execute(self, statement: str, *values: object) -> None:
+        """Change something behind the archive's back."""
+        connection: Any
+        if self.location == str(self.path):
+            connection = sqlite3.connect(self.path)
+        else:
+            import psycopg
+
+            connection = psycopg.connect(self.location)
+            statement = statement.replace("?", "%s")
+        try:
+            assert connection.execute(statement, values).rowcount > 0
+            connection.commit()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Cluster | None]:
+    if postgres.missing():
+        yield None
+    else:
+        with postgres.cluster(fsync=False) as cluster:
+            yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def cluster(request: pytest.FixtureRequest, server: Cluster | None) -> Cluster | None:
+    if request.param == "sqlite":
+        return None
+    if server is None:
+        pytest.skip(postgres.missing() or "")
+    return server
+
 
 def verdict(device: str, audience: str, envelope: Envelope) -> Incoming:
     return Incoming(topics.verdict("north", device, audience), envelope.jws.encode())
 
 
 @pytest.fixture
-def centre(tmp_path: Path) -> Centre:
+def centre(tmp_path: Path, cluster: Cluster | None) -> Centre:
     """Two devices, one with a hole (3 to 4, of which a gap record accounts for 3), one that tells two stories."""
-    made = Centre(tmp_path)
+    made = Centre(tmp_path, cluster)
     first, second = made.signer("box-1"), made.signer("box-2")
     sealer = Sealer(first, "log-1", NOW)
     whole = stream(sealer, "bank", 6)
@@ -196,7 +233,7 @@ def test_verify_finds_everything_whole(centre: Centre, run: Any) -> None:
 @pytest.mark.parametrize(
     ("statement", "wanted"),
     [
-        ("UPDATE envelope SET prev = zeroblob(32) WHERE seq = 2 AND audience = 1", "archive.chain_broken"),
+        ("UPDATE envelope SET prev = sha256 WHERE seq = 6", "archive.chain_broken"),
         (
             "UPDATE envelope SET body = substr(body, 1, length(body) - 4) WHERE seq = 5",
             "archive.hash_mismatch",
@@ -210,9 +247,7 @@ def test_verify_finds_everything_whole(centre: Centre, run: Any) -> None:
     ],
 )
 def test_verify_says_what_was_changed(centre: Centre, run: Any, statement: str, wanted: str) -> None:
-    with sqlite3.connect(centre.path) as connection:
-        assert connection.execute(statement).rowcount > 0
-    connection.close()
+    centre.execute(statement)
     code, out, _ = run("verify", "--config", centre.config, "--json")
     assert code == os.EX_DATAERR
     assert wanted in {one["code"] for one in lines(out) if one["event"] == "finding"}
@@ -226,12 +261,11 @@ def test_verify_finds_a_forged_signature(centre: Centre, run: Any, tmp_path: Pat
     files = stranger.issue(Role.DEVICE, "box-2", Usage.SIGNING)
     sealer = Sealer(Signer.from_files(files.key, files.certificate), "log-2", NOW)
     forged = stream(sealer, "hotel", 1)[0]
-    with sqlite3.connect(centre.path) as connection:
-        connection.execute(
-            "UPDATE envelope SET body = ?, sha256 = ? WHERE seq = 1 AND jti = 'log-2-hotel-1'",
-            (forged.jws, bytes.fromhex(forged.sha256)),
-        )
-    connection.close()
+    centre.execute(
+        "UPDATE envelope SET body = ?, sha256 = ? WHERE jti = 'log-2-hotel-1'",
+        forged.jws,
+        bytes.fromhex(forged.sha256),
+    )
     _, out, _ = run("verify", "--config", centre.config, "--device", "box-2", "--json")
     found = {(one["seq"], one["code"]) for one in lines(out) if one["event"] == "finding"}
     assert found == {(1, "cert.unknown_issuer"), (2, "archive.chain_broken")}
@@ -287,8 +321,8 @@ def test_export_as_parquet(centre: Centre, run: Any, tmp_path: Path) -> None:
     assert parquet.read_table(output).num_rows == 6
 
 
-def test_a_missing_archive_is_told(centre: Centre, run: Any) -> None:
-    centre.path.unlink()
+def test_a_missing_archive_is_told(tmp_path: Path, run: Any) -> None:
+    centre = Centre(tmp_path, None)
     for action in ("streams", "holes", "alarms", "verify"):
         code, _, err = run(action, "--config", centre.config)
         assert code == os.EX_CANTCREAT
@@ -296,9 +330,9 @@ def test_a_missing_archive_is_told(centre: Centre, run: Any) -> None:
     assert not centre.path.exists()
 
 
-def test_prune(tmp_path: Path, run: Any) -> None:
+def test_prune(tmp_path: Path, cluster: Cluster | None, run: Any) -> None:
     centre = Centre(
-        tmp_path, '[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = "forever" }\n'
+        tmp_path, cluster, '[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = "forever" }\n'
     )
     signer = centre.signer("box-1")
     sealer = Sealer(signer, "log-1", NOW)
@@ -331,9 +365,10 @@ def test_prune(tmp_path: Path, run: Any) -> None:
     # What is left still proves the stream, and nothing of the content is left in the files.
     code, out, _ = run("verify", "--config", centre.config, "--json")
     assert (code, lines(out)[-1]["numbers"], lines(out)[-1]["bodies"]) == (0, 7, 4)
-    kept = b"".join(path.read_bytes() for path in tmp_path.glob("archive.sqlite*"))
-    assert [one.jws.split(".")[1].encode() in kept for one in bank] == [False] * 3 + [True] * 2
-    assert story.jws.split(".")[1].encode() not in kept
+    if cluster is None:  # PostgreSQL's files are emptied when it vacuums
+        kept = b"".join(path.read_bytes() for path in tmp_path.glob("archive.sqlite*"))
+        assert [one.jws.split(".")[1].encode() in kept for one in bank] == [False] * 3 + [True] * 2
+        assert story.jws.split(".")[1].encode() not in kept
     (alarm,) = lines(run("alarms", "--config", centre.config, "--json")[1])
     assert (alarm["count"], alarm["proof"]) == (1, False)
     _, out, _ = run("export", "--config", centre.config, "--output", "-", "--ledger")

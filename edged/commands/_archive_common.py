@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from edged import messages
+from edged import log, messages
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
 from edged.commands._delivery import printable
@@ -140,6 +140,7 @@ def reading(args: argparse.Namespace) -> Iterator[Reading]:
 
     Raises `ConfigError`, `CertificateError`, `StateError`.
     """
+    log.configure("warning")
     settings = load(args.config)
     anchor = TrustAnchor.from_file(settings.fleet_ca)
     with contextlib.closing(open_reader(location(settings))) as archive:
@@ -149,6 +150,7 @@ def reading(args: argparse.Namespace) -> Iterator[Reading]:
 @contextlib.contextmanager
 def writing(args: argparse.Namespace) -> Iterator[Writing]:
     """The same, to change something in it."""
+    log.configure("warning")
     settings = load(args.config)
     anchor = TrustAnchor.from_file(settings.fleet_ca)
     with contextlib.closing(open_archive(location(settings), anchor)) as archive:
