@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,14 +107,15 @@ class Cluster:
         """How to reach `database`."""
         return f"postgresql://edged@/{database}?host={self.directory}"
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, template: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one at the URL `template`, which nobody uses now."""
         import psycopg
 
+        source = "" if template is None else f" TEMPLATE {urlsplit(template).path.removeprefix('/')}"
         self._count += 1
         name = f"archive_{os.getpid()}_{self._count}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+            connection.execute(f"CREATE DATABASE {name}{source} STRATEGY FILE_COPY")
         return self.url(name)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from edged.uplink.names import Role, Usage
 from edged.uplink.receipts import range_sha256
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer
-from tests import postgres
+from tests import logging_state, postgres
 from tests.broker import Sealer, draft, stream
 
 if TYPE_CHECKING:
@@ -38,27 +39,30 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 class Centre:
     """A fleet's authority, its archive, and a collector's configuration that names both."""
 
-    def __init__(self, directory: Path, cluster: Cluster | None, retention: str = "") -> None:
+    def __init__(self, directory: Path, location: str, retention: str = "") -> None:
+        self.directory = directory
         self.fleet = DemoFleet(directory / "fleet", fleet="north", now=NOW - timedelta(days=365))
         self.anchor = TrustAnchor.from_file(self.fleet.ca)
-        self.path = directory / "archive.sqlite"
-        self.location = str(self.path) if cluster is None else cluster.database()
-        self.config = directory / "collector.toml"
-        signing = self.fleet.issue(Role.COLLECTOR, "centre", Usage.SIGNING)
-        tls = self.fleet.issue(Role.COLLECTOR, "centre", Usage.TLS)
-        self.config.write_text(f'''
+        self.location = location
+        self.signing = self.fleet.issue(Role.COLLECTOR, "centre", Usage.SIGNING)
+        self.config = self.configured(directory / "collector.toml", location, retention)
+
+    def configured(self, path: Path, location: str, retention: str = "") -> Path:
+        """A configuration with this archive."""
+        path.write_text(f'''
 fleet_ca = "{self.fleet.ca}"
-signing_key = "{signing.key}"
-signing_certificate = "{signing.certificate}"
-archive = "{self.location}"
+signing_key = "{self.signing.key}"
+signing_certificate = "{self.signing.certificate}"
+archive = "{location}"
 {retention}
 [broker]
 host = "127.0.0.1"
 port = 8883
 ca = "{self.fleet.ca}"
-certificate = "{tls.certificate}"
-key = "{tls.key}"
+certificate = "{self.signing.certificate}"
+key = "{self.signing.key}"
 ''')
+        return path
 
     def signer(self, name: str) -> Signer:
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
@@ -71,21 +75,25 @@ key = "{tls.key}"
         finally:
             archive.close()
 
-    def execute(self, statement: str, *values: object) -> None:
-        """Change something behind the archive's back."""
+    def changed(self, directory: Path, cluster: Cluster | None, statement: str, *values: object) -> Path:
+        """The configuration of a copy in which something was changed behind the archive's back."""
         connection: Any
-        if self.location == str(self.path):
-            connection = sqlite3.connect(self.path)
+        if cluster is None:
+            location = str(directory / "changed.sqlite")
+            shutil.copy(self.location, location)
+            connection = sqlite3.connect(location)
         else:
             import psycopg
 
-            connection = psycopg.connect(self.location)
+            location = cluster.database(template=self.location)
+            connection = psycopg.connect(location)
             statement = statement.replace("?", "%s")
         try:
             assert connection.execute(statement, values).rowcount > 0
             connection.commit()
         finally:
             connection.close()
+        return self.configured(directory / "changed.toml", location)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def server() -> Iterator[Cluster | None]:
             yield cluster
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def cluster(request: pytest.FixtureRequest, server: Cluster | None) -> Cluster | None:
     if request.param == "sqlite":
         return None
@@ -110,10 +118,18 @@ def verdict(device: str, audience: str, envelope: Envelope) -> Incoming:
     return Incoming(topics.verdict("north", device, audience), envelope.jws.encode())
 
 
-@pytest.fixture
-def centre(tmp_path: Path, cluster: Cluster | None) -> Centre:
-    """Two devices, one with a hole (3 to 4, of which a gap record accounts for 3), one that tells two stories."""
-    made = Centre(tmp_path, cluster)
+def location(directory: Path, cluster: Cluster | None) -> str:
+    return str(directory / "archive.sqlite") if cluster is None else cluster.database()
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster | None) -> Centre:
+    """Two devices, one with a hole (3 to 4, of which a gap record accounts for 3), one that tells two stories.
+
+    Nothing changes it: see `Centre.changed`.
+    """
+    directory = tmp_path_factory.mktemp("centre")
+    made = Centre(directory, location(directory, cluster))
     first, second = made.signer("box-1"), made.signer("box-2")
     sealer = Sealer(first, "log-1", NOW)
     whole = stream(sealer, "bank", 6)
@@ -140,7 +156,8 @@ def centre(tmp_path: Path, cluster: Cluster | None) -> Centre:
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: object) -> tuple[int, str, str]:
         try:
-            code = cli.main([str(one) for one in ("central", *arguments, "--lang", "en")])
+            with logging_state.restored():
+                code = cli.main([str(one) for one in ("central", *arguments, "--lang", "en")])
         except SystemExit as ended:  # argparse's own
             code = int(ended.code or 0)
         return code, *capfd.readouterr()
@@ -246,31 +263,37 @@ def test_verify_finds_everything_whole(centre: Centre, run: Any) -> None:
         ("UPDATE gap SET body = 'x'", "jws.malformed"),
     ],
 )
-def test_verify_says_what_was_changed(centre: Centre, run: Any, statement: str, wanted: str) -> None:
-    centre.execute(statement)
-    code, out, _ = run("verify", "--config", centre.config, "--json")
+def test_verify_says_what_was_changed(
+    centre: Centre, cluster: Cluster | None, run: Any, tmp_path: Path, statement: str, wanted: str
+) -> None:
+    config = centre.changed(tmp_path, cluster, statement)
+    code, out, _ = run("verify", "--config", config, "--json")
     assert code == os.EX_DATAERR
     assert wanted in {one["code"] for one in lines(out) if one["event"] == "finding"}
-    code, out, _ = run("verify", "--config", centre.config)
+    code, out, _ = run("verify", "--config", config)
     assert code == os.EX_DATAERR
     assert messages.text(wanted, "en") in out
 
 
-def test_verify_finds_a_forged_signature(centre: Centre, run: Any, tmp_path: Path) -> None:
+def test_verify_finds_a_forged_signature(
+    centre: Centre, cluster: Cluster | None, run: Any, tmp_path: Path
+) -> None:
     stranger = DemoFleet(tmp_path / "stranger", fleet="north", now=NOW)
     files = stranger.issue(Role.DEVICE, "box-2", Usage.SIGNING)
     sealer = Sealer(Signer.from_files(files.key, files.certificate), "log-2", NOW)
     forged = stream(sealer, "hotel", 1)[0]
-    centre.execute(
+    config = centre.changed(
+        tmp_path,
+        cluster,
         "UPDATE envelope SET body = ?, sha256 = ? WHERE jti = 'log-2-hotel-1'",
         forged.jws,
         bytes.fromhex(forged.sha256),
     )
-    _, out, _ = run("verify", "--config", centre.config, "--device", "box-2", "--json")
+    _, out, _ = run("verify", "--config", config, "--device", "box-2", "--json")
     found = {(one["seq"], one["code"]) for one in lines(out) if one["event"] == "finding"}
     assert found == {(1, "cert.unknown_issuer"), (2, "archive.chain_broken")}
     output = tmp_path / "x.csv"
-    arguments = ("export", "--config", centre.config, "--output", output)
+    arguments = ("export", "--config", config, "--output", output)
     assert run(*arguments)[0] == 0
     code, _, err = run(*arguments, "--verify")
     assert code == os.EX_DATAERR
@@ -322,18 +345,18 @@ def test_export_as_parquet(centre: Centre, run: Any, tmp_path: Path) -> None:
 
 
 def test_a_missing_archive_is_told(tmp_path: Path, run: Any) -> None:
-    centre = Centre(tmp_path, None)
+    missing = tmp_path / "missing.sqlite"
+    centre = Centre(tmp_path, str(missing))
     for action in ("streams", "holes", "alarms", "verify"):
         code, _, err = run(action, "--config", centre.config)
         assert code == os.EX_CANTCREAT
         assert err.startswith("edged: ")
-    assert not centre.path.exists()
+    assert not missing.exists()
 
 
 def test_prune(tmp_path: Path, cluster: Cluster | None, run: Any) -> None:
-    centre = Centre(
-        tmp_path, cluster, '[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = "forever" }\n'
-    )
+    retention = '[retention]\ndays = 30\nevidence_days = 60\naudiences = { hotel = "forever" }\n'
+    centre = Centre(tmp_path, location(tmp_path, cluster), retention)
     signer = centre.signer("box-1")
     sealer = Sealer(signer, "log-1", NOW)
     bank, hotel = stream(sealer, "bank", 5), stream(sealer, "hotel", 2)
