@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 UNPRIVILEGED = ("postgres", "nobody")
 """initdb refuses root; as root it is run by the first of these that there is."""
 
+UNDERTAKER = """
+cat >/dev/null
+directory=$1 user=$2
+shift 2
+if pid=$(head -n 1 "$directory/data/postmaster.pid"); then
+    kill -CONT "$pid"
+    [ -z "$user" ] || set -- setpriv --reuid "$user" --clear-groups "$@"
+    "$@"
+fi
+rm -rf "$directory"
+"""
+"""Waits for the end of its input, then ends the server and removes its files."""
+
 
 def binaries() -> Path | None:
     """Where PostgreSQL's server programs are: Debian keeps them out of PATH, a directory a version."""
@@ -170,17 +183,7 @@ def cluster(*, fsync: bool = True) -> Iterator[Cluster]:
     # However this process ends, its end of the pipe closes, and the server and its files go.
     stop = [str(programs / "pg_ctl"), "--pgdata", str(directory / "data"), "--mode", "immediate", "stop"]
     undertaker = subprocess.Popen(
-        [
-            "sh",
-            "-c",
-            'cat >/dev/null; d=$1; u=$2; shift 2; [ -z "$u" ] || set -- setpriv --reuid "$u" --clear-groups "$@";'
-            ' pkill -CONT -P "$(head -n 1 "$d/data/postmaster.pid")"; kill -CONT "$(head -n 1 "$d/data/postmaster.pid")";'
-            ' "$@"; rm -rf "$d"',
-            "sh",
-            str(directory),
-            _user() or "",
-            *stop,
-        ],
+        ["sh", "-c", UNDERTAKER, "sh", str(directory), _user() or "", *stop],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -171,7 +171,7 @@ class SqlReader:
             " (SELECT min(received_at) FROM envelope e WHERE e.audience = s.audience_id AND e.body IS NOT NULL)"
             " FROM stream s GROUP BY s.audience, s.audience_id ORDER BY s.audience"
         ):
-            found.append(AudienceCount(*counts, None if oldest is None else from_ms(oldest)))
+            found.append(AudienceCount(*[*counts, None if oldest is None else from_ms(oldest)]))
         return found
 
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
