@@ -170,6 +170,7 @@ def open_archive(location: str, anchor: TrustAnchor) -> Archive:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteArchive.open(path, anchor.fleet)
+    _need_psycopg()
     from edged.central import archive_postgres
 
     return archive_postgres.PostgresArchive.open(location, anchor.fleet)
@@ -181,6 +182,7 @@ def open_reader(location: str) -> ArchiveReader:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteReader.open(path)
+    _need_psycopg()
     from edged.central import archive_postgres
 
     return archive_postgres.PostgresReader.open(location)
@@ -197,3 +199,10 @@ def sqlite_path(location: str) -> str | None:
     first, separator, _ = location.partition("=")
     # `host=db dbname=edged`: what stands before the first sign is one of libpq's words, not a path.
     return None if separator and first.strip().isidentifier() else location
+
+
+def _need_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise StateError("archive.no_driver") from None

@@ -4,16 +4,18 @@ Few statements whatever the size of the batch: what a statement is to look at go
 subclass brings the transaction, the streams' rows (locked, where several write at once) and the way rows go in.
 """
 
+# ruff: noqa: S608 - statements are put together from our own words; everything else goes in as a parameter
+
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edged.central.archive import Archived
 from edged.central.archive_read import SqlReader
 from edged.central.batch import (
-    KnownGap,
     Known,
+    KnownGap,
     Plan,
     RaisedAlarm,
     StreamState,
@@ -21,10 +23,10 @@ from edged.central.batch import (
     contradiction,
     to_compare,
 )
+from edged.uplink import streams
 from edged.uplink.database import StreamKey, to_ms
 from edged.uplink.placing import Span, Surroundings, accounted_to
 from edged.uplink.receipts import range_sha256
-from edged.uplink import streams
 from edged.uplink.streams import Alarm
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ ALARM: Final = ALARM_KEY | {
     "first_at": "bigint",
     "last_at": "bigint",
 }
-STREAM: Final = dict.fromkeys(("id", "stored", "highest", "whole", "duplicates", "gaps"), "bigint")
+STREAM: Final = dict.fromkeys(("stored", "highest", "whole", "holed", "duplicates", "gaps", "id"), "bigint")
 """Columns that a batch writes, with their types at PostgreSQL."""
 
 
@@ -89,16 +91,22 @@ class SqlArchive(SqlReader):
         """`rows` (no bytes in them) as a table `w` for a FROM clause, and its parameters."""
         raise NotImplementedError
 
-    def _insert(self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
+    def _insert(
+        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = ""
+    ) -> None:
         """Insert rows; `more` stands behind the statement."""
         raise NotImplementedError
 
-    def _update_streams(self, states: Sequence[StreamState]) -> None:
-        """Write the columns of `STREAM`."""
+    def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:
+        """Write rows of `STREAM`."""
         raise NotImplementedError
 
     def _streams(self, keys: Sequence[StreamKey]) -> dict[StreamKey, StreamState]:
         """The streams' rows, made where they are missing, nobody else's until the transaction ends."""
+        raise NotImplementedError
+
+    def _lock(self, streams: Sequence[int]) -> None:
+        """Keep these streams' rows, sorted, to this transaction."""
         raise NotImplementedError
 
     def store(self, checked: Sequence[Checked], now: datetime) -> Archived:
@@ -111,7 +119,16 @@ class SqlArchive(SqlReader):
         plan = Plan.of(checked, wants, known)
         self._write(plan, moment)
         alarms = self._raise([*plan.alarms, *self._settle(plan)], moment)
-        self._update_streams([known.streams[key] for key in wants.streams])
+        states = [known.streams[key] for key in wants.streams]
+        self._update_streams(
+            [
+                (
+                    *(state.stored, state.highest, state.whole, int(state.whole < state.highest)),
+                    *(state.duplicates, state.gaps, state.id),
+                )
+                for state in states
+            ]
+        )
         return Archived(
             stored=len(plan.envelopes),
             duplicates=plan.duplicates,
@@ -129,7 +146,7 @@ class SqlArchive(SqlReader):
             rows = [(states[run.stream].id, run.first, run.last) for run in wants.runs]
             table, parameters = self._table({"stream": "bigint", "first": "bigint", "last": "bigint"}, rows)
             for stream, seq, sha256, prev in self._query(
-                f"SELECT e.stream, e.seq, e.sha256, e.prev FROM {table} CROSS JOIN envelope e"  # noqa: S608 - our own words
+                f"SELECT e.stream, e.seq, e.sha256, e.prev FROM {table} CROSS JOIN envelope e"
                 " WHERE e.stream = w.stream AND e.seq BETWEEN w.first AND w.last",
                 parameters,
             ):
@@ -137,23 +154,28 @@ class SqlArchive(SqlReader):
             jtis = [(states[stream].id, jti) for stream, jti in wants.jtis]
             table, parameters = self._table({"stream": "bigint", "jti": "text"}, jtis)
             for stream, jti in self._query(
-                f"SELECT e.stream, e.jti FROM {table} CROSS JOIN envelope e"  # noqa: S608 - our own words
+                f"SELECT e.stream, e.jti FROM {table} CROSS JOIN envelope e"
                 " WHERE e.stream = w.stream AND e.jti = w.jti",
                 parameters,
             ):
                 around.hold_jti(keys[stream], jti)
-        return Known(self.fleet, states, around, self._known_gaps(wants.gaps), self._gap_counts(wants.gap_devices))
+        return Known(
+            self.fleet, states, around, self._known_gaps(wants.gaps), self._gap_counts(wants.gap_devices)
+        )
 
     def _known_gaps(self, names: Sequence[str]) -> set[str]:
         marks = ", ".join("?" * len(names))
         hashes = [bytes.fromhex(name) for name in names]
         if not names:
             return set()
-        return {row[0].hex() for row in self._query(f"SELECT sha256 FROM gap WHERE sha256 IN ({marks})", hashes)}  # noqa: S608 - question marks
+        return {
+            row[0].hex() for row in self._query(f"SELECT sha256 FROM gap WHERE sha256 IN ({marks})", hashes)
+        }
 
     def _gap_counts(self, devices: Sequence[str]) -> dict[str, int]:
         return {
-            device: self._all("SELECT count(*) FROM gap WHERE device = ?", (device,))[0][0] for device in devices
+            device: self._all("SELECT count(*) FROM gap WHERE device = ?", (device,))[0][0]
+            for device in devices
         }
 
     def _write(self, plan: Plan, moment: int) -> None:
@@ -202,7 +224,7 @@ class SqlArchive(SqlReader):
             return found
         table, parameters = self._table({"stream": "bigint", "whole": "bigint"}, rows)
         for stream, first, last, sha256, digest, compared in self._query(
-            f"SELECT g.stream, g.first, g.last, g.sha256, g.range_sha256, g.compared FROM {table}"  # noqa: S608 - our own words
+            f"SELECT g.stream, g.first, g.last, g.sha256, g.range_sha256, g.compared FROM {table}"
             " CROSS JOIN gap g WHERE g.stream = w.stream"
             " AND (g.compared = 0 OR g.last IS NULL OR g.last > w.whole)",
             parameters,
@@ -294,7 +316,38 @@ class SqlArchive(SqlReader):
         return {
             row[:-1]: row[-1]
             for row in self._query(
-                f"SELECT {columns}, a.count FROM {table} CROSS JOIN alarm a WHERE {on}",  # noqa: S608 - our own words
+                f"SELECT {columns}, a.count FROM {table} CROSS JOIN alarm a WHERE {on}",
                 parameters,
             )
         }
+
+    def _forget(self, audience: str, before: int, limit: int, moment: int) -> int:
+        """See `edged.central.archive.Archive.forget`; inside a transaction."""
+        chosen = self._all(
+            "SELECT id, stream FROM envelope WHERE audience = (SELECT id FROM audience WHERE name = ?)"
+            " AND received_at < ? AND body IS NOT NULL ORDER BY received_at LIMIT ?",
+            (audience, before, limit),
+        )
+        if chosen:
+            self._lock(sorted({stream for _, stream in chosen}))
+            table, parameters = self._table({"id": "bigint"}, [(identifier,) for identifier, _ in chosen])
+            # Somebody else may have been as fast: what is without a body already isn't counted twice.
+            dropped = Counter(
+                stream
+                for (stream,) in self._query(
+                    f"UPDATE envelope SET body = NULL WHERE id IN (SELECT w.id FROM {table})"
+                    " AND body IS NOT NULL RETURNING stream",
+                    parameters,
+                )
+            )
+            table, parameters = self._table({"id": "bigint", "count": "bigint"}, sorted(dropped.items()))
+            self._all(
+                f"UPDATE stream SET forgotten = forgotten + w.count FROM {table} WHERE stream.id = w.id"
+                " RETURNING stream.id",
+                parameters,
+            )
+        self._all(
+            "UPDATE audience SET forgotten_before = ?, forgotten_at = ? WHERE name = ? RETURNING id",
+            (before, moment, audience),
+        )
+        return sum(dropped.values()) if chosen else 0
