@@ -155,6 +155,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster | None) ->
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()  # what the test itself has logged
         try:
             with logging_state.restored():
                 code = cli.main([str(one) for one in ("central", *arguments, "--lang", "en")])

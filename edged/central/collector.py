@@ -17,6 +17,7 @@ from edged.central.batches import IN_HAND, Batches
 from edged.central.events import Batch, CollectorEvent, ReceiptRefused
 from edged.central.meter import Meter
 from edged.central.replay_service import ReplayService
+from edged.central.retention import retain
 from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, location
 from edged.central.signing_clock import SigningClock
 from edged.errors import ConfigError
@@ -84,7 +85,7 @@ class Collector:
         Raises `StateError` when the archive can't be opened at the start, `ConfigError` when the address for metrics
         can't be used.
         """
-        archive = await DatabaseThread.open("archive", lambda: open_archive(self._location, self._anchor))
+        archive = await DatabaseThread.open("archive", self._open)
         try:
             stop_metrics = self._serve_metrics()
             try:
@@ -93,6 +94,9 @@ class Collector:
                 await asyncio.to_thread(stop_metrics)
         finally:
             await archive.close()
+
+    def _open(self) -> Archive:
+        return open_archive(self._location, self._anchor)
 
     async def _collect(self, archive: DatabaseThread[Archive]) -> None:
         replays = ReplayService(
@@ -117,6 +121,8 @@ class Collector:
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(replays.run(), name="replays")]
+                keeping = retain(self._open, self._settings.retention, self._on_event, clock=self._clock.now)
+                beside.append(group.create_task(keeping, name="retention"))
                 if self._settings.alarm_command:
                     beside.append(group.create_task(self._alarm_command.run(), name="alarm command"))
                 await self._subscription.run(batches)

@@ -162,7 +162,8 @@ async def retain(
     """A collector's background task: keep to `retention` until cancelled; returns at once where all is kept forever.
 
     `opener` opens a connection of its own, for each round, in a thread of its own. Small portions with pauses: a
-    collector never waits long. What fails is told, and tried again in the next round.
+    collector never waits long. What fails (`clock`, too, may raise `StateError`) is told, and tried again in the next
+    round.
     """
     if not retention.takes_anything:
         return

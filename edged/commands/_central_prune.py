@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged.central.retention import Pruned, Retention, Tally, portions
+from edged.central.signing_clock import SigningClock
 from edged.commands._archive_common import Progress, reading, say, show, show_json, writing
+from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
     import argparse
@@ -29,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK. `StateError`s are the command line's to tell; what was taken until then is taken."""
-    now = datetime.now(UTC)
     if args.dry_run:
+        now = datetime.now(UTC)
         with reading(args) as found:
             retention = found.settings.retention
             pruned = _count(found, now)
     else:
         with writing(args) as opened:
             retention = opened.settings.retention
-            pruned = _take(args, opened, now)
+            pruned = _take(args, opened, _certain(opened))
     if args.json:
         show_json({"dry_run": args.dry_run, **msgspec.to_builtins(pruned)})
         return os.EX_OK
@@ -55,6 +57,16 @@ def _count(found: Reading, now: datetime) -> Pruned:
             bodies[audience] = count
     before = retention.evidence_before(now)
     return Pruned(bodies, archive.forgettable_evidence(before) if before else 0)
+
+
+def _certain(found: Writing) -> datetime:
+    """The time. A clock a year ahead would take away a year that must be kept: it is held to the certificate's.
+
+    Raises `StateError`.
+    """
+    settings = found.settings
+    signer = Signer.from_files(settings.signing_key, settings.signing_certificate)
+    return SigningClock(lambda: datetime.now(UTC), signer).now()
 
 
 def _take(args: argparse.Namespace, found: Writing, now: datetime) -> Pruned:
