@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from tests import logging_state, postgres
 from tests.broker import Sealer, draft, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.postgres import Cluster
@@ -44,6 +43,7 @@ class Centre:
         self.fleet = DemoFleet(directory / "fleet", fleet="north", now=NOW - timedelta(days=365))
         self.anchor = TrustAnchor.from_file(self.fleet.ca)
         self.location = location
+        self.batches: list[tuple[Incoming, ...]] = []
         self.signing = self.fleet.issue(Role.COLLECTOR, "centre", Usage.SIGNING)
         self.config = self.configured(directory / "collector.toml", location, retention)
 
@@ -68,32 +68,36 @@ key = "{self.signing.key}"
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
         return Signer.from_files(files.key, files.certificate)
 
-    def store(self, *incoming: Incoming, now: datetime = NOW) -> Any:
-        archive = open_archive(self.location, self.anchor)
+    def store(self, *incoming: Incoming) -> None:
+        self.batches.append(incoming)
+        self._store(self.location, incoming)
+
+    def _store(self, location: str, incoming: Sequence[Incoming]) -> None:
+        archive = open_archive(location, self.anchor)
         try:
-            return archive.store(intake.check(incoming, anchor=self.anchor, now=now), now)
+            archive.store(intake.check(incoming, anchor=self.anchor, now=NOW), NOW)
         finally:
             archive.close()
 
     def changed(self, directory: Path, cluster: Cluster | None, statement: str, *values: object) -> Path:
         """The configuration of a copy in which something was changed behind the archive's back."""
         connection: Any
+        copy = location(directory, cluster)
+        for batch in self.batches:
+            self._store(copy, batch)
         if cluster is None:
-            location = str(directory / "changed.sqlite")
-            shutil.copy(self.location, location)
-            connection = sqlite3.connect(location)
+            connection = sqlite3.connect(copy)
         else:
             import psycopg
 
-            location = cluster.database(template=self.location)
-            connection = psycopg.connect(location)
+            connection = psycopg.connect(copy)
             statement = statement.replace("?", "%s")
         try:
             assert connection.execute(statement, values).rowcount > 0
             connection.commit()
         finally:
             connection.close()
-        return self.configured(directory / "changed.toml", location)
+        return self.configured(directory / "changed.toml", copy)
 
 
 @pytest.fixture(scope="module")
