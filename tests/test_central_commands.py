@@ -280,6 +280,22 @@ def test_verify_says_what_was_changed(
     assert messages.text(wanted, "en") in out
 
 
+def test_a_gap_record_beyond_the_last_number_is_no_finding(
+    tmp_path: Path, cluster: Cluster | None, run: Any
+) -> None:
+    centre = Centre(tmp_path, location(tmp_path, cluster))
+    signer = centre.signer("box-1")
+    centre.store(*(verdict("box-1", "bank", one) for one in stream(Sealer(signer, "l", NOW), "bank", 2)))
+    gap = Gap(log_id="l", audience="bank", first=3, last=9, sha256="0" * 64, reason="too_many_bytes")
+    sealed = seal_gap(gap, jti="g", iat=int(NOW.timestamp()), clock="trusted", signer=signer)
+    centre.store(Incoming(topics.gap("north", "box-1", "bank"), sealed.encode()))
+    code, out, _ = run("verify", "--config", centre.config, "--json")
+    assert (code, lines(out)[0]["missing"]) == (0, 7)
+    assert run("holes", "--config", centre.config)[0] == 0
+    (one,) = lines(run("streams", "--config", centre.config, "--json")[1])
+    assert (one["highest"], one["stored"], datetime.fromisoformat(one["newest"])) == (9, 2, NOW)
+
+
 def test_verify_finds_a_forged_signature(
     centre: Centre, cluster: Cluster | None, run: Any, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ class StreamSummary(msgspec.Struct, frozen=True):
     log_id: str
     audience: str
     highest: int
+    """Stored, or named by a gap record."""
     stored: int
     """Numbers the archive has, with or without a body."""
     forgotten: int
@@ -40,7 +41,7 @@ class StreamSummary(msgspec.Struct, frozen=True):
     gap_records: int
     duplicates: int
     newest: datetime | None
-    """When the highest number was received."""
+    """When the highest number that is there was received."""
 
     @property
     def missing(self) -> int:

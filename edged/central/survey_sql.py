@@ -34,7 +34,7 @@ class SqlSurvey:
         place = ("", "", "") if after is None else (after.device, after.log_id, after.audience)
         rows = self._all(
             "SELECT s.device, s.log_id, s.audience, s.highest, s.stored, s.forgotten, s.gaps, s.duplicates,"
-            " (SELECT e.received_at FROM envelope e WHERE e.stream = s.id AND e.seq = s.highest)"
+            " (SELECT e.received_at FROM envelope e WHERE e.stream = s.id ORDER BY e.seq DESC LIMIT 1)"
             " FROM stream s WHERE (s.device, s.log_id, s.audience) > (?, ?, ?)"
             " ORDER BY s.device, s.log_id, s.audience LIMIT ?",
             (*place, limit),
