@@ -89,7 +89,7 @@ class Budget:
             self._limit += size
         else:
             self._starting = False
-            self._limit += (1 - queued / TARGET_S) * size * size / self._limit
+            self._limit += size * min((1 - queued / TARGET_S) * size / self._limit, 1.0)
         self._limit = min(self._limit, float(MOST_BYTES))
 
     def _shrink(self, began: float, now: float, factor: float) -> None:
