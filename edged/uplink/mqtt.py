@@ -190,7 +190,7 @@ class Connection:
     def acknowledge(self, message: Received) -> None:
         """Tell the broker that `message` (of this connection) is stored, so that it may forget it."""
         if not self._client.lost.done():
-            self._client.acknowledge(message.mid)
+            self._client.acknowledge(message)
 
     def error(self) -> UplinkError:
         """Why the connection ended."""

@@ -42,6 +42,14 @@ MAX_PACKET: Final = MAX_COMPACT + 2048
 DEFAULT_WINDOW: Final = 128
 """Publications in flight, unless the broker allows fewer: 200 a second over a satellite, and few to repeat."""
 
+FLOOD: Final = 4
+"""A broker that sends so many times our receive maximum is hung up on."""
+
+KEPT_FLOOD_BYTES: Final = 512 << 20
+"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties the
+queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
+connection. What holds it back is the broker's own `max_queued_messages`."""
+
 TICK_S: Final = 1.0
 """Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
 
@@ -140,7 +148,7 @@ class Client(aiomqtt.Client):
         self._writing: int | None = None
         self.in_flight = InFlight(session.window, endpoint.answer_timeout_s)
         self._stall: asyncio.TimerHandle | None = None
-        self._unacknowledged = 0
+        self._unacknowledged = self._waiting_bytes = 0
         self.inbox: deque[Received] = deque()
         self.arrived = asyncio.Event()
         self.ignored = 0
@@ -198,10 +206,9 @@ class Client(aiomqtt.Client):
             self.ignored += 1
             return
         self._unacknowledged += 1
-        if self._unacknowledged > self._session.receive_maximum or message.qos != 1:
-            raise aiomqtt.MqttError(
-                "more than we allow"
-            )  # memory is bounded by what we announced; see `_read`
+        self._waiting_bytes += len(message.payload)
+        if self._floods() or message.qos != 1:
+            raise aiomqtt.MqttError("more at once than we allow")  # handled where it was read, see `_read`
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -209,6 +216,11 @@ class Client(aiomqtt.Client):
         pairs = getattr(message.properties, "UserProperty", None) or []
         self.inbox.append(Received(topic, bytes(message.payload), message.retain, dict(pairs), message.mid))
         self.arrived.set()
+
+    def _floods(self) -> bool:
+        if self._session.expiry_s:
+            return self._waiting_bytes > KEPT_FLOOD_BYTES
+        return self._unacknowledged > FLOOD * self._session.receive_maximum
 
     # aiomqtt has its sockets watched from whichever thread paho is in: a writer that was removed before its late
     # addition ran stays, and spins; one added after the close is an error, or watches somebody else's descriptor.
@@ -327,10 +339,11 @@ class Client(aiomqtt.Client):
         self.set_lost("uplink.no_answer")
         self.drop()
 
-    def acknowledge(self, mid: int) -> None:
+    def acknowledge(self, message: Received) -> None:
         """Send the PUBACK of a message that has arrived."""
         self._unacknowledged -= 1
-        self._client.ack(mid, 1)
+        self._waiting_bytes -= len(message.payload)
+        self._client.ack(message.mid, 1)
 
     def drop(self) -> None:
         """Close the socket at once, whatever state it is in, and take it out of the loop."""
