@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edged.central.archive import Archived
 from edged.central.collector import Collector
-from edged.central.metrics import PrometheusMeter
+from edged.central.metrics import PrometheusMeter, serve
 from edged.central.settings import CollectorSettings, MetricsSettings
 from edged.config import parse_toml
 from edged.errors import ConfigError
@@ -151,6 +151,10 @@ async def test_an_address_that_is_taken_is_named(place: Town, tmp_path: Path) ->
         with pytest.raises(ConfigError) as caught:
             await Collector(settings).run()
     assert (caught.value.where, caught.value.code) == ("metrics.listen", "central.metrics_address")
+    for port in ("0", "65536"):
+        with pytest.raises(ConfigError) as caught:
+            serve(PrometheusMeter(FLEET), MetricsSettings(f"127.0.0.1:{port}"))
+        assert caught.value.code == "central.metrics_address"
 
 
 @pytest.mark.parametrize(
