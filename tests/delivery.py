@@ -132,7 +132,7 @@ async def box(
         await state.close()
 
 
-def archive_ledger(path: Path) -> ReceiverLedger:
+def archive_ledger(path: Path | str) -> ReceiverLedger:
     """Everything in an archive, read beside whoever writes into it."""
     with contextlib.closing(open_reader(str(path))) as reader:
         return reader.ledger()

@@ -67,7 +67,7 @@ def cuts(chance: random.Random, messages: list[Checked]) -> list[list[Checked]]:
     return batches
 
 
-@pytest.mark.parametrize(("backend", "cases"), [("sqlite", 40), ("postgres", 8)])
+@pytest.mark.parametrize(("backend", "cases"), [("sqlite", 40), ("postgres", 4)])
 def test_batches_add_up_to_the_same_as_one_at_a_time(
     place: Town, tmp_path: Path, backend: str, cases: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

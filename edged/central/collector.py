@@ -56,6 +56,8 @@ class Collector:
             raise ConfigError("signing_certificate", "cert.wrong_role")
         if principal.fleet != self._anchor.fleet:
             raise ConfigError("signing_certificate", "cert.wrong_fleet")
+        if not topics.usable(settings.group):
+            raise ConfigError("group", "topic.reserved_name", name=settings.group)
         self._clock = SigningClock(clock, self._signer)
         self._meter = Meter()
         self._subscription = Subscription(

@@ -58,6 +58,7 @@ _CODES: Final = {
     "57014": "archive.too_slow",  # query_canceled, by our limit or an operator
     "55P03": "archive.too_slow",  # lock_not_available
     "42501": "archive.not_allowed",
+    "3F000": "archive.not_allowed",  # no schema in the search path that this user may look into
     "25006": "archive.read_only",  # a standby, or default_transaction_read_only
     "53100": "archive.disk_full",
     "53200": "archive.no_room",
