@@ -301,7 +301,7 @@ def test_kill_9_of_a_worker_at_any_moment(place: Town, rounds: int) -> None:
             # Its batch may still be committing: our batch on the same stream waits for it.
             archive.store([forged(4099, None, "after")], NOW)
             rows = dump(archive)["envelopes"]
-            archive._query("DELETE FROM envelope WHERE seq = 4099 RETURNING id")
+            archive._query("DELETE FROM envelope WHERE seq = 4099 RETURNING seq")
             archive._query("UPDATE stream SET stored = stored - 1, highest = whole RETURNING id")
             assert len(rows) > said
             whole(archive, said)

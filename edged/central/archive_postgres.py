@@ -88,8 +88,15 @@ class PostgresArchive(PostgresReader, SqlArchive):
     def _insert(
         self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = ""
     ) -> None:
-        source, values = self._table(columns, rows)
         names = ", ".join(columns)
+        if not more:
+            with self._link.connection() as connection, connection.cursor() as cursor:
+                # The fastest way in; arrays of long texts are put together in Python.
+                with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+            return
+        source, values = self._table(columns, rows)
         self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}{more}", values)
 
     def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:
