@@ -72,6 +72,9 @@ missing_packages() {
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
         command -v strace >/dev/null || echo strace
+        # What docs/central.md tells people to use.
+        command -v sqlite3 >/dev/null || echo sqlite3
+        command -v curl >/dev/null || echo curl
     fi
 }
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORMATS: Final = ("csv", "jsonl", "parquet")
 
 PORTION: Final = 10_000
-"""Rows of Parquet that are held and written together: some 40 MB of Python's values, and groups that readers can
+"""Rows of Parquet that are held and written together: some 100 MB with the library's own, and groups that readers can
 skip by date."""
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
