@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,16 @@ import msgspec
 import pytest
 
 from edged.central import retention
-from edged.central.archive import AudienceCount
+from edged.central.archive import AudienceCount, open_archive, open_reader
+from edged.central.collector import Collector
 from edged.central.retention import MIN_DAYS, Pruned, PruningFailed, Retention, Tally, portions, retain
 from edged.config import parse_toml
 from edged.errors import ConfigError, StateError
+from edged.uplink import intake, topics
+from edged.uplink.intake import Incoming
+from edged.uplink.names import Role
+from tests.broker import FLEET, Sealer, stream, town
+from tests.delivery import Events, collector_settings, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,3 +192,25 @@ async def test_kept_forever_needs_no_task() -> None:
         raise AssertionError
 
     await asyncio.wait_for(retain(opener, Retention()), 10)
+
+
+async def test_a_collector_keeps_to_it_without_being_asked(tmp_path: Path) -> None:
+    with town(tmp_path) as place:
+        files = collector_settings(place, tmp_path / "centre")
+        settings = msgspec.structs.replace(files, retention=Retention(days=30))
+        sealer = Sealer(place.signer(Role.DEVICE, "box-1"), "log-1")
+        now = datetime.now(UTC)
+        incoming = [
+            Incoming(topics.verdict(FLEET, "box-1", "bank"), one.jws.encode())
+            for one in stream(sealer, "bank", 4)
+        ]
+        checked = intake.check(incoming, anchor=place.anchor, now=now)
+        with contextlib.closing(open_archive(settings.archive, place.anchor)) as archive:
+            archive.store(checked[:3], now - timedelta(days=31))
+            archive.store(checked[3:], now)
+        events = Events()
+        async with running(Collector(settings, on_event=events.append)):
+            assert await events.first(Pruned) == Pruned({"bank": 3}, 0)
+        with contextlib.closing(open_reader(settings.archive)) as archive:
+            rows = list(archive.rows(audience="bank", since=None, until=None))
+        assert [row.jws is None for row in rows] == [True] * 3 + [False]
