@@ -13,7 +13,8 @@ LOCK: Final = 0x65644172
 """The advisory lock that one worker holds while it migrates ("edAr")."""
 
 # No foreign key on an envelope's stream: its row is locked when it goes in, and never deleted; a look for every row
-# costs as much as the row. C: devices and audiences are sorted as bytes at every party. EXTERNAL: base64 isn't worth compressing.
+# costs as much as the row. C: devices and audiences are sorted as bytes at every party. EXTERNAL: base64 isn't worth
+# compressing.
 MIGRATIONS: Final = (
     """
 CREATE TABLE fleet (name text NOT NULL);
