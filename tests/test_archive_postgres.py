@@ -178,7 +178,7 @@ def test_rights_and_read_only_servers_have_their_words(url: str, place: Town) ->
         open_archive(f"{url}%20-c%20role%3Dpg_monitor", place.anchor)
     assert caught.value.code == "archive.not_allowed"
     with opened(url, place.anchor) as archive:
-        archive._query("SET default_transaction_read_only = on")
+        archive._query("SELECT set_config('default_transaction_read_only', 'on', false)")
         with pytest.raises(StateError) as caught:
             archive.store(forged_chain(1), NOW)
         assert caught.value.code == "archive.read_only"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from edged.central.archive import open_archive, open_reader
 from edged.central.sqlite_schema import MARK, VERSION
 from edged.errors import StateError
 from edged.uplink import database
+from edged.uplink.replay import Span
 from edged.uplink.streams import Hole
 from tests.archives import dump, forged, forged_chain, forged_gap, opened, summary
 from tests.broker import NOW, Town
@@ -168,6 +170,38 @@ def test_what_is_no_archive_stays_as_it_is(place: Town, tmp_path: Path) -> None:
     assert caught.value.code == "state.unusable"
     with opened(f"sqlite:{tmp_path}/new.sqlite", place.anchor) as archive:
         assert list(archive._query("PRAGMA application_id")) == [(MARK,)]
+
+
+def test_no_question_but_the_ledgers_looks_at_every_envelope(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a batch, a page, a list, an export and retention cost doesn't grow with the archive."""
+    asked: set[str] = set()
+    with opened(str(tmp_path / "a.sqlite"), place.anchor) as archive:
+        chain = forged_chain(9)
+        query = archive._query
+
+        def noting(sql: str, parameters: Any = ()) -> Any:
+            asked.update(
+                f"{plan[-1]} in {sql}" for plan in list(query(f"EXPLAIN QUERY PLAN {sql}", parameters))
+            )
+            return query(sql, parameters)
+
+        monkeypatch.setattr(archive, "_query", noting)
+        gaps = [forged_gap(4, 5, "00" * 32), forged_gap(3, 3), forged_gap(12, None)]
+        archive.store([*chain[:2], *chain[4:], *gaps, forged(2, None, "lie")], NOW)
+        archive.store([chain[3]], NOW)
+        archive.holes()
+        archive.page("bank", [Span("box-1", "log-1", 1, None)], 3)
+        archive.streams("bank", None, 5)
+        archive.audiences()
+        assert list(archive.rows(audience="bank", since=NOW, until=None))
+        assert list(archive.rows(audience=None, since=None, until=NOW)) == []
+        assert list(archive.gap_rows(audience="bank"))
+        archive.forget("bank", NOW.replace(year=NOW.year + 1), 3, NOW)
+        assert {plan.split(" in ")[0] for plan in asked if "envelope" in plan or " e " in plan}
+        scans = [plan for plan in asked if re.match(r"SCAN (e|n|envelope|g|gap)\b(?! USING)", plan)]
+        assert scans == []
 
 
 def test_a_batch_is_all_or_nothing(place: Town, tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ class PostgresArchive(PostgresReader, SqlArchive):
     ) -> None:
         names = ", ".join(columns)
         if not more:
-            with self._link.connection() as connection, connection.cursor() as cursor:
-                # The fastest way in; arrays of long texts are put together in Python.
-                with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                    for row in rows:
-                        copy.write_row(row)
+            # The fastest way in: psycopg puts arrays of long texts together in Python.
+            statement = f"COPY {table} ({names}) FROM STDIN"
+            with self._link.connection() as connection, connection.cursor().copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
             return
         source, values = self._table(columns, rows)
         self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}{more}", values)

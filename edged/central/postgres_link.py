@@ -52,6 +52,10 @@ _DEFAULTS: Final[dict[str, str | int]] = {
     "tcp_user_timeout": 1000 * (STATEMENT_S + GRACE_S),
 }
 
+_PLANS: Final = tuple((f"enable_{way}", "off") for way in ("seqscan", "hashjoin", "mergejoin"))
+"""A batch looks up a few hundred rows by index. Before the server has gathered statistics of a growing table it may
+think that reading all of it is as good."""
+
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 _CODES: Final = {
@@ -155,6 +159,9 @@ class Link:
                 ("lock_timeout", f"{LOCK_S}s"),
                 ("idle_in_transaction_session_timeout", f"{STATEMENT_S}s"),
                 ("default_transaction_read_only", "on" if self._read_only else "off"),
+                # Compiling a statement takes longer than most of ours run.
+                ("jit", "off"),
+                *(() if self._read_only else _PLANS),
             ):
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
             # On the disk means on the disk; whoever waits for standbys as well goes on doing so.
