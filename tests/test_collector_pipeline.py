@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from edged.central.archive_sqlite import SqliteArchive
-from edged.central.batches import IN_HAND
 from edged.central.collector import Collector
 from edged.central.events import Batch, ReceiptRefused
+from edged.central.pipeline import IN_HAND
 from edged.cli import main
 from edged.uplink import topics
 from edged.uplink.gaps import Gap, seal_gap

@@ -44,7 +44,7 @@ THREADS: Final = 2
 """For verifying and signing: one batch each."""
 
 
-class Batches:
+class Pipeline:
     """The receiver of a collector's subscription (`edged.uplink.subscription.Receiver`)."""
 
     def __init__(
