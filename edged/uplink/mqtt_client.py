@@ -46,8 +46,8 @@ FLOOD: Final = 4
 """A broker that sends so many times our receive maximum is hung up on."""
 
 KEPT_FLOOD_BYTES: Final = 512 << 20
-"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties the
-queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
+"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties
+the queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
 connection. What holds it back is the broker's own `max_queued_messages`."""
 
 TICK_S: Final = 1.0
