@@ -81,6 +81,12 @@ class Script:
     """Bytes of publications per second that the line carries; None for any number."""
 
 
+def _say(writer: asyncio.StreamWriter, raw: bytes) -> None:
+    if writer.is_closing():
+        raise ConnectionError("client is gone")
+    writer.write(raw)
+
+
 class Scripted:
     """The broker: its script, and what it has seen."""
 
@@ -143,9 +149,9 @@ class Scripted:
             case 4:
                 self.acknowledged.append(int.from_bytes(body[:2]))
             case 8 if self.script.suback is not None:
-                writer.write(packet(SUBACK, body[:2] + properties() + bytes([self.script.suback])))
+                _say(writer, packet(SUBACK, body[:2] + properties() + bytes([self.script.suback])))
             case 12 if self.script.pong:
-                writer.write(packet(13, b""))
+                _say(writer, packet(13, b""))
             case 14:
                 raise ConnectionError("client has left")
 
@@ -156,7 +162,7 @@ class Scripted:
         self.clients.append(rest[skip + 2 : skip + 2 + name_length].decode())
         self.wills_retained.append(bool(body[7] & 0x20))
         if self.script.connack is not None:
-            writer.write(self.script.connack)
+            _say(writer, self.script.connack)
 
     async def _publish(self, first: int, body: bytes, writer: asyncio.StreamWriter) -> None:
         end = 2 + int.from_bytes(body[:2])
@@ -173,7 +179,7 @@ class Scripted:
         reason = self.script.puback(one)
         if reason is not None:
             self.unanswered -= 1
-            writer.write(puback(mid, reason, self.script.puback_said))
+            _say(writer, puback(mid, reason, self.script.puback_said))
 
     async def stop(self) -> None:
         for task in self._tasks:
