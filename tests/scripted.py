@@ -82,7 +82,7 @@ class Script:
 
 
 def _say(writer: asyncio.StreamWriter, raw: bytes) -> None:
-    if writer.is_closing():
+    if writer.is_closing() or writer._reader._eof:  # type: ignore[attr-defined]
         raise ConnectionError("client is gone")
     writer.write(raw)
 
@@ -181,7 +181,8 @@ class Scripted:
             self.unanswered -= 1
             _say(writer, puback(mid, reason, self.script.puback_said))
 
-    async def stop(self) -> None:
+    async def drop(self) -> None:
+        """Close every connection, without a word."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -200,4 +201,4 @@ async def scripted_broker(place: Town, **settings: Any) -> AsyncIterator[tuple[S
         yield broker, place.endpoint(Role.DEVICE, "box-1", port=port, **settings)
     finally:
         server.close()
-        await broker.stop()
+        await broker.drop()
