@@ -259,8 +259,7 @@ def ledger_of(directory: Path) -> Ledger:
     [
         (
             "central/archive.sqlite",
-            "DELETE FROM envelope WHERE seq = 2"
-            " AND stream = (SELECT id FROM stream WHERE audience = 'central')",
+            "DELETE FROM envelope WHERE (stream, seq) = (SELECT id, 2 FROM stream WHERE audience = 'central')",
         ),
         ("central/archive.sqlite", "UPDATE envelope SET sha256 = zeroblob(32)"),
         ("hotel/verdicts.sqlite", "DELETE FROM envelope WHERE seq = 1"),
