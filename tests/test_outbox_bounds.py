@@ -237,6 +237,14 @@ def test_a_missing_right_is_given_a_day_to_be_granted(path: Path) -> None:
     state.close()
 
 
+def test_what_passes_does_not_count_towards_what_is_final(state: StateDatabase) -> None:
+    commit(state, "bank")
+    codes = ["mqtt.quota_exceeded"] * 9 + ["mqtt.packet_too_large"] * 2 + ["mqtt.quota_exceeded"] * 9
+    for turn, code in enumerate(codes):
+        assert state.mark([], {1: code}, later(turn)) == ()
+    assert state.mark([], {1: "mqtt.packet_too_large"}, later(100)) == (1,)
+
+
 def test_a_refusal_that_was_mended_begins_anew(state: StateDatabase) -> None:
     commit(state, "bank")
     for turn in range(10):
