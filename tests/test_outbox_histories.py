@@ -206,6 +206,9 @@ class Histories(RuleBasedStateMachine):
                 case "dead" | "lost":
                     assert place not in self.receipted
                     assert (row["jws"] is None) == (row["state"] == "lost")
+                    (its,) = [gap for gap in told if gap["id"] == row["gap"]]
+                    assert (its["log_id"], its["audience"]) == place[:2]
+                    assert its["first"] <= place[2] <= its["last"]
                     reasons = {
                         gap["reason"]
                         for gap in told
