@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,16 @@ async def test_a_brokers_own_words_are_kept_printable_and_bounded(place: Town) -
         assert "tenant 7" in error.detail
         assert error.detail.isprintable()
     assert printable("ok\u202e") == "ok�"
+
+
+async def test_the_kernel_gives_up_as_soon_as_we_do(place: Town) -> None:
+    async with (
+        scripted_broker(place, answer_timeout_s=7.5) as (_, endpoint),
+        connect(endpoint, session("box-1")) as box,
+    ):
+        plain = box._client._client.socket()
+        assert isinstance(plain, socket.socket)
+        assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7500
 
 
 async def test_a_broker_that_leaves_without_a_reason(place: Town) -> None:

@@ -255,7 +255,7 @@ def _connect_error(client: Client, error: aiomqtt.MqttError) -> UplinkError:
         case OSError() as cause, _:
             return UplinkError("uplink.unreachable", cause.strerror or "")
         case None, aiomqtt.MqttCodeError(rc=code) if code is not None:
-            value = code if isinstance(code, int) else code.value
+            value = client.refused_because
             return UplinkError(reason_code(value), client.connack_said or "CONNACK", value)
         case _:
             closed = "closed" in str(error)  # our own word, set in Client._on_disconnect

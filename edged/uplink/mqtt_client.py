@@ -118,6 +118,7 @@ class Client(aiomqtt.Client):
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
         announced: what the broker said of itself in its CONNACK.
+        refused_because: the reason code of its CONNACK.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -147,6 +148,9 @@ class Client(aiomqtt.Client):
         self._client.manual_ack_set(True)
         self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
         self._left_because = 0
+        self.refused_because = 0
+        self._paho_connack = self._client._handle_connack
+        self._client._handle_connack = self._handle_connack  # type: ignore[method-assign]
         self._paho_disconnect = self._client._handle_disconnect
         self._client._handle_disconnect = self._handle_disconnect  # type: ignore[method-assign]
         self.connect_error: OSError | ValueError | None = None
@@ -201,13 +205,23 @@ class Client(aiomqtt.Client):
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
 
+    # paho refuses to read a reason that it doesn't find listed for its packet; brokers send others, and mean them.
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        self.refused_because = self._reason_at(1)
+        return self._paho_connack()
+
     def _handle_disconnect(self) -> None:
-        """paho reads no reason that MQTT 5 doesn't list for a DISCONNECT; brokers send others, and mean them."""
-        packet = self._client._in_packet["packet"]
-        self._left_because = packet[0] if packet else 0
-        if self._left_because in REASONS:
-            packet[0] = UNSPECIFIED_ERROR
+        self._left_because = self._reason_at(0)
         self._paho_disconnect()
+
+    def _reason_at(self, place: int) -> int:
+        """The reason code of the packet in hand; in its place stays one that paho can read."""
+        packet = self._client._in_packet["packet"]
+        value = packet[place] if len(packet) > place else 0
+        if value in REASONS:
+            packet[place] = UNSPECIFIED_ERROR
+        return value
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
