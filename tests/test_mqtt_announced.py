@@ -14,7 +14,8 @@ from edged.errors import UplinkError
 from edged.uplink import topics
 from edged.uplink.announced import MAX_SAID, printable
 from edged.uplink.mqtt import Endpoint, PublishRefusedError, Session, Will, connect
-from edged.uplink.mqtt_client import FLOOD, MAX_PACKET
+from edged.uplink.mqtt_client import FLOOD
+from edged.uplink.mqtt_types import MAX_PACKET
 from tests.broker import FLEET, Town, ended, session
 from tests.scripted import Scripted, connack, disconnect, packet, puback, publish, scripted_broker, text
 

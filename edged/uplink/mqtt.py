@@ -17,7 +17,8 @@ from paho.mqtt.packettypes import PacketTypes
 
 from edged.errors import UplinkError
 from edged.uplink.in_flight import Answer
-from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties
+from edged.uplink.mqtt_client import Client, new_properties
+from edged.uplink.mqtt_types import Endpoint, Received, Session, Will
 from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
 from edged.uplink.tls import tls_context
 
