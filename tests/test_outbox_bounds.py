@@ -103,6 +103,7 @@ def test_the_order_in_which_things_go(path: Path) -> None:
         now = [row["id"] for row in rows(state, "SELECT id FROM envelope WHERE state = 'lost' ORDER BY id")]
         gone.append(sorted(set(now) - {one for earlier in gone for one in earlier}))
     assert gone == [[4], [3], [5], [2], [1]], "dead, tests, trainings, what the broker took, the oldest"
+    assert state.counts() == full_count(state)
     state.close()
     state = open_state(path, bounds=Bounds(max_bytes=10))
     assert state.tidy(later(5000), clock_trusted=True).lost == 0, "the newest verdict stays, however large"
@@ -237,6 +238,14 @@ def test_a_missing_right_is_given_a_day_to_be_granted(path: Path) -> None:
     state.close()
 
 
+def test_what_passes_does_not_count_towards_what_is_final(state: StateDatabase) -> None:
+    commit(state, "bank")
+    codes = ["mqtt.quota_exceeded"] * 9 + ["mqtt.packet_too_large"] * 2 + ["mqtt.quota_exceeded"] * 9
+    for turn, code in enumerate(codes):
+        assert state.mark([], {1: code}, later(turn)) == ()
+    assert state.mark([], {1: "mqtt.packet_too_large"}, later(100)) == (1,)
+
+
 def test_a_refusal_that_was_mended_begins_anew(state: StateDatabase) -> None:
     commit(state, "bank")
     for turn in range(10):
@@ -299,6 +308,18 @@ def test_dead_letters_side_by_side_are_one_record_until_it_is_signed(state: Stat
     bury(state, 3)
     assert len(told(state)) == 4
     assert full_count(state) == state.counts()
+
+
+def test_a_letter_between_two_joins_their_records(state: StateDatabase) -> None:
+    for number in range(5):
+        commit(state, "bank", name=str(number))
+    bury(state, 1, 2, 4, 5)
+    bury(state, 3)
+    assert [gap[1:3] for gap in told(state)] == [(1, 5)]
+    assert {row["gap"] for row in rows(state, "SELECT gap FROM envelope")} == {1}
+    assert state.retry_dead([4], later(9)) == 1
+    assert [gap[1:3] for gap in told(state)] == [(1, 3), (5, 5)]
+    assert [row["gap"] for row in rows(state, "SELECT gap FROM envelope ORDER BY id")] == [1, 1, 1, None, 3]
 
 
 def test_gap_records_are_tried_until_they_are_receipted(path: Path) -> None:

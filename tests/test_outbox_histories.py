@@ -206,6 +206,9 @@ class Histories(RuleBasedStateMachine):
                 case "dead" | "lost":
                     assert place not in self.receipted
                     assert (row["jws"] is None) == (row["state"] == "lost")
+                    (its,) = [gap for gap in told if gap["id"] == row["gap"]]
+                    assert (its["log_id"], its["audience"]) == place[:2]
+                    assert its["first"] <= place[2] <= its["last"]
                     reasons = {
                         gap["reason"]
                         for gap in told
@@ -244,7 +247,7 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=15,
+    max_examples=12,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

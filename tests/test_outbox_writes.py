@@ -132,17 +132,40 @@ async def test_a_disk_that_fills_up_fails_the_whole_group(
     large = asyncio.create_task(
         thread.write(lambda state: commit(state, "bank", name="large", filler=90_000))
     )
+    after = asyncio.create_task(thread.write(lambda state: commit(state, "bank", name="after")))
     await queued()
     gate.set()
-    answers = await asyncio.gather(small, large, return_exceptions=True)
+    answers = await asyncio.gather(small, large, after, return_exceptions=True)
     committed = (await thread.run(lambda state: state.counts())).committed
     told = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert len(told) == committed
     assert isinstance(answers[1], StateError)
     assert answers[1].code == "state.disk_full"
     await thread.run(lambda state: rows(state, "PRAGMA max_page_count = 100000"))
-    await thread.write(lambda state: commit(state, "bank", name="after"))
+    await thread.write(lambda state: commit(state, "bank", name="last"))
     assert (await thread.run(lambda state: state.counts())).committed == committed + 1
+    await thread.close()
+
+
+async def test_when_sqlite_undoes_the_whole_transaction_nobody_is_told_otherwise(
+    thread: DatabaseThread[StateDatabase], gate: threading.Event
+) -> None:
+    """As it does by itself for some failures of the disk, in the middle of a group."""
+
+    def fails(state: StateDatabase) -> None:
+        state._connection.execute("ROLLBACK")
+        raise StateError("state.disk_error")
+
+    gate.clear()
+    before = asyncio.create_task(thread.write(lambda state: commit(state, "bank", name="before")))
+    broken = asyncio.create_task(thread.write(fails))
+    after = asyncio.create_task(thread.write(lambda state: commit(state, "bank", name="after")))
+    await queued()
+    gate.set()
+    answers = await asyncio.gather(before, broken, after, return_exceptions=True)
+    assert [getattr(answer, "code", None) for answer in answers] == ["state.disk_error"] * 3
+    assert (await thread.run(lambda state: state.counts())).committed == 0
+    assert (await thread.write(lambda state: commit(state, "bank")))[0].seq == 1
     await thread.close()
 
 

@@ -81,6 +81,8 @@ SETTLING: Final = timedelta(seconds=5)
 UNTRIED_SHARE: Final = 4
 """One in so many of a batch of `due` is for the newest envelopes that were never tried."""
 
+CHECK_EVERY: Final = timedelta(days=7)
+
 NOTHING: Final[frozenset[int]] = frozenset()
 
 
@@ -154,6 +156,18 @@ class StateDatabase:
         if self._path is not None:
             with contextlib.suppress(OSError):  # then the next start has to find out by itself
                 outbox_aside.note_corrupt(self._path)
+
+    def check_due(self, now: datetime) -> bool:
+        """Whether every page should be read again (`edged.uplink.outbox_recovery.check`): a week has passed."""
+        last = self._moment("checked_at")
+        return last is None or not last <= now < last + CHECK_EVERY
+
+    def note_checked(self, now: datetime) -> None:
+        """Every page was just read, and all is well."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('checked_at', ?)", (str(to_ms(now)),)
+            )
 
     # --- transactions ---
 
