@@ -126,10 +126,9 @@ class Lanes:
         try:
             await first_to_end(self._send(), self._note())
         finally:
+            # What the broker took is known, even if the connection ended in the same breath.
             try:
-                await (
-                    self._note_results()
-                )  # what the broker took is known even if the connection ended meanwhile
+                await self._note_results()
             except StateError as error:
                 self._log.warning("not noted", code=error.code)
 
