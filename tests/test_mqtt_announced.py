@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,8 @@ from edged.errors import UplinkError
 from edged.uplink import topics
 from edged.uplink.announced import MAX_SAID, printable
 from edged.uplink.mqtt import Endpoint, PublishRefusedError, Session, Will, connect
-from edged.uplink.mqtt_client import FLOOD, MAX_PACKET
+from edged.uplink.mqtt_client import FLOOD
+from edged.uplink.mqtt_types import MAX_PACKET
 from tests.broker import FLEET, Town, ended, session
 from tests.scripted import Scripted, connack, disconnect, packet, puback, publish, scripted_broker, text
 
@@ -114,6 +116,16 @@ async def test_a_brokers_own_words_are_kept_printable_and_bounded(place: Town) -
         assert "tenant 7" in error.detail
         assert error.detail.isprintable()
     assert printable("ok\u202e") == "ok�"
+
+
+async def test_the_kernel_gives_up_as_soon_as_we_do(place: Town) -> None:
+    async with (
+        scripted_broker(place, answer_timeout_s=7.5) as (_, endpoint),
+        connect(endpoint, session("box-1")) as box,
+    ):
+        plain = box._client._client.socket()
+        assert isinstance(plain, socket.socket)
+        assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7500
 
 
 async def test_a_broker_that_leaves_without_a_reason(place: Town) -> None:

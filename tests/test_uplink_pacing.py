@@ -83,6 +83,17 @@ def test_a_line_that_becomes_slow_is_found_out() -> None:
     assert line.budget.limit > fast / 3
 
 
+def test_another_way_to_the_broker_is_no_queue() -> None:
+    """From a cable to a satellite: every answer takes longer now, and nothing waits for it."""
+    line = Line(200e3, 0.02)
+    line.run(20)
+    line.delay_s = 0.9
+    line.run(2 * LOOK_S)
+    assert line.budget.delay_s == pytest.approx(0.9 + SIZE / 200e3, rel=0.1)
+    line.run(60)
+    assert line.run(60) > 0.6 * 200e3 * 60 / SIZE
+
+
 def test_a_standing_queue_does_not_pass_for_a_long_line() -> None:
     """Somebody else's bulk on the same line for an hour: what we add stays bounded."""
     line = Line(50e3, 0.1)

@@ -17,7 +17,8 @@ from paho.mqtt.packettypes import PacketTypes
 
 from edged.errors import UplinkError
 from edged.uplink.in_flight import Answer
-from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties
+from edged.uplink.mqtt_client import Client, new_properties
+from edged.uplink.mqtt_types import Endpoint, Received, Session, Will
 from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
 from edged.uplink.tls import tls_context
 
@@ -257,7 +258,7 @@ def _connect_error(client: Client, error: aiomqtt.MqttError) -> UplinkError:
         case OSError() as cause, _:
             return UplinkError("uplink.unreachable", cause.strerror or "")
         case None, aiomqtt.MqttCodeError(rc=code) if code is not None:
-            value = code if isinstance(code, int) else code.value
+            value = client.refused_because
             return UplinkError(reason_code(value), client.connack_said or "CONNACK", value)
         case _:
             closed = "closed" in str(error)  # our own word, set in Client._on_disconnect

@@ -13,18 +13,16 @@ import logging
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
-import msgspec
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.uplink.announced import Announced, announced, said
 from edged.uplink.in_flight import Answer, InFlight
+from edged.uplink.mqtt_types import MAX_PACKET, Endpoint, Received, Session
 from edged.uplink.reason_codes import (
     KEEP_ALIVE_TIMEOUT,
     PROTOCOL_ERROR,
@@ -32,21 +30,14 @@ from edged.uplink.reason_codes import (
     UNSPECIFIED_ERROR,
     reason_code,
 )
-from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edged.uplink.tls import Context
-
-MAX_PACKET: Final = MAX_COMPACT + 2048
-"""Largest packet a peer may send us: a signed message, its topic and properties."""
-
-DEFAULT_WINDOW: Final = 128
-"""Publications in flight, unless the broker allows fewer: 200 a second over a satellite, and few to repeat."""
 
 FLOOD: Final = 4
 """A broker that sends so many times our receive maximum is hung up on."""
@@ -60,54 +51,6 @@ TICK_S: Final = 1.0
 """Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
 
 
-class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a broker listens and as whom we come. The key file must have mode 0600."""
-
-    host: str
-    ca: Path
-    """Certificates that the broker's own certificate must chain to."""
-    certificate: Path
-    key: Path
-    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8883
-    keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
-    """A silent connection is noticed within twice this. Never 0: that would switch noticing off."""
-    connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
-    answer_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
-    """A broker that takes longer for a CONNACK, SUBACK or PUBACK is treated as gone; so is a peer whose kernel
-    acknowledges nothing for so long."""
-
-
-class Will(msgspec.Struct, frozen=True):
-    """What the broker publishes, retained, when we vanish without a word."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-    """Only a broker that keeps no retained messages at all is asked not to."""
-
-
-class Session(msgspec.Struct, frozen=True):
-    """What the broker keeps for us. `expiry_s` 0 means a clean start: nothing is kept, nothing comes late."""
-
-    client_id: str
-    expiry_s: int = 0
-    receive_maximum: int = 100
-    """Messages the broker may send before we acknowledge any: our bound on memory."""
-    will: Will | None = None
-    window: int = DEFAULT_WINDOW
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of QoS 1, to be given to `Connection.acknowledge` once it is stored."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    user_properties: Mapping[str, str]
-    mid: int = field(repr=False)
-
-
 class Client(aiomqtt.Client):
     """One connection; every callback runs in the event loop's thread.
 
@@ -118,6 +61,7 @@ class Client(aiomqtt.Client):
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
         announced: what the broker said of itself in its CONNACK.
+        refused_because: the reason code of its CONNACK.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -147,6 +91,9 @@ class Client(aiomqtt.Client):
         self._client.manual_ack_set(True)
         self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
         self._left_because = 0
+        self.refused_because = 0
+        self._paho_connack = self._client._handle_connack
+        self._client._handle_connack = self._handle_connack  # type: ignore[method-assign]
         self._paho_disconnect = self._client._handle_disconnect
         self._client._handle_disconnect = self._handle_disconnect  # type: ignore[method-assign]
         self.connect_error: OSError | ValueError | None = None
@@ -201,13 +148,23 @@ class Client(aiomqtt.Client):
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
 
+    # paho refuses to read a reason that it doesn't find listed for its packet; brokers send others, and mean them.
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        self.refused_because = self._reason_at(1)
+        return self._paho_connack()
+
     def _handle_disconnect(self) -> None:
-        """paho reads no reason that MQTT 5 doesn't list for a DISCONNECT; brokers send others, and mean them."""
-        packet = self._client._in_packet["packet"]
-        self._left_because = packet[0] if packet else 0
-        if self._left_because in REASONS:
-            packet[0] = UNSPECIFIED_ERROR
+        self._left_because = self._reason_at(0)
         self._paho_disconnect()
+
+    def _reason_at(self, place: int) -> int:
+        """The reason code of the packet in hand; in its place stays one that paho can read."""
+        packet = self._client._in_packet["packet"]
+        value = packet[place] if len(packet) > place else 0
+        if value in REASONS:
+            packet[place] = UNSPECIFIED_ERROR
+        return value
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties

@@ -27,7 +27,7 @@ from edged.uplink.gaps import Gap, seal_gap
 from edged.uplink.known import Known
 from edged.uplink.lanes import Lanes, Place
 from edged.uplink.mqtt import Connection, Endpoint, Session, Will, connect
-from edged.uplink.mqtt_client import DEFAULT_WINDOW
+from edged.uplink.mqtt_types import DEFAULT_WINDOW
 from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
 from edged.uplink.receipt_taker import ReceiptTaker
 from edged.uplink.reconnect import Backoff, first_to_end, within
