@@ -1,6 +1,7 @@
 """A connection to PostgreSQL that comes back by itself, waits for nothing without end, and fails in our words.
 
 Nothing of what the server says reaches an error's text: it may quote rows, and the location may hold a password.
+Settings are the session's, so a pooler in between has to pool sessions, not transactions.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ ATTEMPTS: Final = 4
 _DEFAULTS: Final[dict[str, str | int]] = {
     "connect_timeout": CONNECT_S,
     "application_name": "edged",
+    "client_encoding": "utf8",
     # A server whose machine is gone doesn't say so: noticed by the kernel, idle or not.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -159,6 +161,8 @@ class Link:
                 ("lock_timeout", f"{LOCK_S}s"),
                 ("idle_in_transaction_session_timeout", f"{STATEMENT_S}s"),
                 ("default_transaction_read_only", "on" if self._read_only else "off"),
+                # Under another level a batch that waited for a lock would fail instead of seeing what it waited for.
+                ("default_transaction_isolation", "read committed"),
                 # Compiling a statement takes longer than most of ours run.
                 ("jit", "off"),
                 *(() if self._read_only else _PLANS),
