@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edged.errors import StateError
+from edged.uplink import stream_holes
 from edged.uplink.database import transaction
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def prepare(connection: sqlite3.Connection) -> bool:
         if old and version == 0:
             _run(connection, _FROM_0)
         _run(connection, _TABLES)
+        if old and version == 0:
+            stream_holes.want_all(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     return not old
 
