@@ -16,12 +16,12 @@ from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink import sign, topics
 from edged.uplink.envelope import TYP_VERDICT, OpenedEnvelope, open_envelope
 from edged.uplink.gaps import TYP_GAP, OpenedGap, open_gap
+from edged.uplink.intake import Incoming
 from edged.uplink.replay import TYP_END, ReplayEnd, open_end
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from edged.uplink.intake import Incoming
     from edged.uplink.roles import TrustAnchor
 
 LATE: Final = timedelta(days=3650)

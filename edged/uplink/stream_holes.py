@@ -4,6 +4,7 @@ A number is accounted for when its envelope is there, when a gap record names it
 its beginning. Holes are looked for only after the mark, and only below what a stream is known to have.
 """
 
+# ruff: noqa: S608  # only this package's own constants are put into statements; values are bound
 from __future__ import annotations
 
 from itertools import chain

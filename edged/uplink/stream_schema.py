@@ -67,12 +67,12 @@ DROP INDEX to_hand
 def prepare(connection: sqlite3.Connection) -> bool:
     """Make the tables, or bring those of an earlier version up to date, all or nothing; whether they are new.
 
-    Raises `StateError` (`state.newer` for a database of a version that isn't known here).
+    Raises `StateError` (`stream.database_newer` for a database of a version that isn't known here).
     """
     with transaction(connection):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
-            raise StateError("state.newer", f"version {version}")
+            raise StateError("stream.database_newer", f"version {version}")
         old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'envelope'").fetchone() is not None
         if old and version == 0:
             _run(connection, _FROM_0)

@@ -3,6 +3,7 @@
 A stream is (device, log_id, audience); its rules are `edged.uplink.placing`'s.
 """
 
+# ruff: noqa: S608  # only this package's own constants are put into statements; values are bound
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,7 @@ MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
 
 __all__ = ["Duplicate", "Missing", "Outcome", "RefusedAs", "Stored"]
+
 
 class Hole(msgspec.Struct, frozen=True):
     """Numbers missing from a stream, `first` to `last`; later ones are there."""
