@@ -201,11 +201,10 @@ def _certificate(chain: list[x509.Certificate], code: str, kind: str | None) -> 
     match code:
         case "cert.wrong_usage" if _for_connections(leaf):
             yield Hint("check.connection_certificate")
-        case "cert.wrong_usage" if _is_authority(leaf):
+        case "cert.wrong_usage" | "cert.malformed" | "cert.unknown_issuer" if _is_authority(leaf):
             yield Hint("check.leaf_first")
         case "cert.unknown_issuer":
-            leads = [one for one in chain[1:] if not _is_authority(one)]
-            yield Hint("check.leaf_first" if _is_authority(leaf) and leads else "check.other_authority")
+            yield Hint("check.other_authority")
         case "cert.expired" | "cert.not_yet_valid":
             first, last = (
                 f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -81,7 +81,7 @@ def _layer(data: bytes) -> tuple[Wrapping, bytes, str | None] | None:
     if data[:1] in b"{[":
         return _from_json(data)
     if (quoted := re.fullmatch(rb"b?(['\"`])(.*)\1", data, re.DOTALL)) is not None:
-        return Wrapping("check.quotes"), quoted[2], None
+        return Wrapping("check.quotes"), _unquoted(data, quoted[2]), None
     if data.startswith(b"-----BEGIN "):
         return _from_pem(data)
     parts = data.count(b".") + 1
@@ -95,6 +95,14 @@ def _layer(data: bytes) -> tuple[Wrapping, bytes, str | None] | None:
     if parts == 1:
         return _from_text(b"".join(data.split()))
     return None
+
+
+def _unquoted(data: bytes, inner: bytes) -> bytes:
+    """What a string says: as JSON where it is that, else what stands between the quotation marks."""
+    try:
+        return str(json.loads(data)).encode()
+    except (ValueError, RecursionError):
+        return inner
 
 
 def _again(data: bytes, encoding: str) -> bytes:
@@ -122,7 +130,7 @@ def _from_text(data: bytes) -> tuple[Wrapping, bytes, None] | None:
 
 def _unbase64(data: bytes) -> bytes:
     standard = data.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    return base64.b64decode(standard + b"=" * (-len(standard) % 4))
+    return base64.b64decode(standard + b"=" * (-len(standard) % 4), validate=True)
 
 
 def _from_pem(data: bytes) -> tuple[Wrapping, bytes, None]:
