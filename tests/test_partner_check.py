@@ -312,7 +312,7 @@ def test_the_wrong_certificate() -> None:
         (x5c(tls), ("certificate", "cert.wrong_usage", ["check.connection_certificate"])),
         (x5c(root), ("certificate", "cert.malformed", ["check.leaf_first"])),
         (x5c(collector), ("role", "cert.wrong_role", ["check.role"])),
-        (x5c(root, certificate()), ("certificate", "cert.unknown_issuer", ["check.leaf_first"])),
+        (x5c(root, certificate()), ("certificate", "cert.wrong_usage", ["check.leaf_first"])),
         (x5c(certificate(demo=True)), ("certificate", "cert.unknown_issuer", ["check.other_authority"])),
     ):
         assert found(checked(signed(head, payload()))) == expected
