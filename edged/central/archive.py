@@ -166,19 +166,25 @@ def open_archive(location: str, anchor: TrustAnchor) -> Archive:
     `location` is a path (also `sqlite:PATH`), or `postgresql://…` or libpq's `key=value …`. Raises `StateError`.
     No error names a location: it may hold a password.
     """
-    from edged.central import archive_postgres, archive_sqlite
-
     if (path := sqlite_path(location)) is not None:
+        from edged.central import archive_sqlite
+
         return archive_sqlite.SqliteArchive.open(path, anchor.fleet)
+    _need_psycopg()
+    from edged.central import archive_postgres
+
     return archive_postgres.PostgresArchive.open(location, anchor.fleet)
 
 
 def open_reader(location: str) -> ArchiveReader:
     """Open an archive that is there, for reading alone, beside whoever writes into it. Raises `StateError`."""
-    from edged.central import archive_postgres, archive_sqlite
-
     if (path := sqlite_path(location)) is not None:
+        from edged.central import archive_sqlite
+
         return archive_sqlite.SqliteReader.open(path)
+    _need_psycopg()
+    from edged.central import archive_postgres
+
     return archive_postgres.PostgresReader.open(location)
 
 
@@ -193,3 +199,10 @@ def sqlite_path(location: str) -> str | None:
     first, separator, _ = location.partition("=")
     # `host=db dbname=edged`: what stands before the first sign is one of libpq's words, not a path.
     return None if separator and first.strip().isidentifier() else location
+
+
+def _need_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise StateError("archive.no_driver") from None

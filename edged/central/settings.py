@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
+from edged.central.archive import sqlite_path
 from edged.config import load_toml
-from edged.errors import CertificateError, ConfigError
+from edged.errors import CertificateError, ConfigError, StateError
 from edged.uplink.fields import Name
 from edged.uplink.keys import read_private
 from edged.uplink.mqtt import Endpoint
@@ -22,8 +23,7 @@ that never comes back stops piling up in its queue the next day."""
 MAX_PASSWORD: Final = 4096
 """Bytes of a password file; anything longer is the wrong file."""
 
-POSTGRESQL: Final = ("postgresql", "postgres")
-"""Schemes of an archive in PostgreSQL; anything else names a file of SQLite."""
+_PASSWORD: Final = re.compile(r"//[^/?#]*:[^/?#]*@|\bpassword\s*=", re.IGNORECASE)
 
 Listen = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$(?!\n)")]
 """Host and port, `127.0.0.1:9464` or `[::1]:9464`."""
@@ -64,24 +64,32 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 def load(path: Path) -> CollectorSettings:
-    """Read a configuration file; a relative archive is relative to it. Raises `ConfigError`."""
+    """Read a configuration file; a file of SQLite is relative to it. Raises `ConfigError`."""
     settings = load_toml(path, CollectorSettings)
-    if is_postgresql(settings.archive):
-        try:
-            secret = urlsplit(settings.archive).password is not None or "password=" in settings.archive
-        except ValueError:
-            raise ConfigError(f"{path}: archive", "central.archive_malformed") from None
-        if secret:
-            # Who may read the configuration, a backup or a log would read the password.
-            raise ConfigError(f"{path}: archive", "central.password_in_archive")
-        return settings
-    return msgspec.structs.replace(settings, archive=str(path.parent / Path(settings.archive).expanduser()))
+    try:
+        file = sqlite_path(settings.archive)
+    except StateError as error:
+        raise ConfigError(f"{path}: archive", error.code) from None
+    if file is not None:
+        return msgspec.structs.replace(settings, archive=str(path.parent / Path(file).expanduser()))
+    if _PASSWORD.search(settings.archive):
+        # Who may read the configuration, or a backup of it, would read the password.
+        raise ConfigError(f"{path}: archive", "central.password_in_archive")
+    return settings
 
 
-def is_postgresql(archive: str) -> bool:
-    """Whether an archive's place is a PostgreSQL database, and not a file."""
-    scheme, separator, _ = archive.partition("://")
-    return bool(separator) and scheme in POSTGRESQL
+def location(settings: CollectorSettings) -> str:
+    """The archive's place for `open_archive`, the password included: never to be shown. Raises `ConfigError`."""
+    secret = password(settings)
+    if secret is None or sqlite_path(settings.archive) is not None:
+        return settings.archive
+    from psycopg import Error
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        return make_conninfo(settings.archive, password=secret)
+    except Error:
+        raise ConfigError("archive", "archive.bad_location") from None
 
 
 def password(settings: CollectorSettings) -> str | None:

@@ -21,7 +21,7 @@ from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.streams import Alarm, Hole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
 SESSION_EXPIRY_S: Final = 14 * 86_400
 """The broker keeps our session for two weeks: a partner that is away over the holidays comes back to its queue
@@ -160,7 +160,7 @@ class Subscription:
     ) -> None:
         news = True
         while not self._stopping.is_set():
-            waited = [_first(batches)] if batches else []
+            waited: list[Coroutine[None, None, object]] = [_first(batches)] if batches else []
             if len(batches) < self._in_hand:
                 waited += [connection.readable(), self._stopping.wait()]
             await within(first_to_end(*waited), QUIET_S)
@@ -192,4 +192,3 @@ class Subscription:
 async def _first(batches: set[asyncio.Task[None]]) -> None:
     """Wait until one of them has ended, whatever it raised."""
     await asyncio.wait(batches, return_when=asyncio.FIRST_COMPLETED)
-
