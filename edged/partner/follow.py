@@ -184,6 +184,7 @@ class Follower:
                 try:
                     while await self._inbox.run(lambda inbox, until=before: inbox.forget(until)):  # type: ignore[misc]
                         pass
+                    await self._inbox.run(lambda inbox: inbox.fold())
                 except StateError as error:
                     self._log.warning("nothing forgotten", code=error.code, detail=str(error))
             await asyncio.sleep(FORGET_EVERY_S)

@@ -10,7 +10,7 @@ import msgspec
 from edged.partner import waiting
 from edged.partner.answers import Answered, is_answer, open_answer
 from edged.partner.waiting import Waiting
-from edged.uplink import intake, stream_holes, streams
+from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
@@ -156,6 +156,10 @@ class Inbox(intake.ReceivingStore):
     def forget(self, before: datetime) -> int:
         """Drop the contents of some verdicts that were handed on before then; 0 when there are none left."""
         return waiting.forget(self._store.connection, before, FORGET_AT_ONCE)
+
+    def fold(self) -> None:
+        """Make what was forgotten gone from the write-ahead log as well."""
+        database.fold(self._store.connection)
 
     # --- what there should be ---
 
