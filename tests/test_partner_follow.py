@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -314,6 +315,37 @@ async def test_nobody_but_a_collector_answers_and_nobody_is_answered_twice(
         assert (alarms[-1].code, alarms[-1].device, alarms[-1].seq) == ("stream.equivocation", "box-1", 1)
 
 
+async def test_the_list_is_asked_for_once_a_day(place: Town, tmp_path: Path) -> None:
+    """The broker had kept the session, but not everything: of a stream that fell silent nothing else shows it."""
+    asks = signing(place)
+    first, last = stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log-1", now()), "bank", 2)
+    async with answerer(place) as centre:
+        async with follower(place, tmp_path / "bank", options={"patience": QUICK}, **asks) as bank:
+            await bank.first(Ready)
+            await centre.list()
+            await bank.until(lambda _: listed(tmp_path))
+        async with follower(place, tmp_path / "bank", options={"patience": QUICK}, **asks) as bank:
+            await bank.first(Ready)
+            await publish(place, first)
+            await bank.until(lambda events: verdicts(events) == [1])
+            assert centre.connection.take(9) == [], "not again within the day"
+        tomorrow = {"patience": QUICK, "clock": lambda: now() + timedelta(minutes=5)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("edged.partner.asking.LIST_EVERY", timedelta(minutes=4))
+            async with follower(place, tmp_path / "bank", options=tomorrow, **asks) as bank:
+                assert (await bank.first(Ready)).resumed
+                await centre.list(StreamExtent("box-1", "log-1", 2, 2))
+                request, sha256 = await centre.next()
+                await centre.send(request, last.jws.encode())
+                await centre.finish(request, sha256, sent=1)
+                await bank.until(lambda events: verdicts(events) == [2])
+
+
+def listed(tmp_path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(tmp_path / "bank" / "verdicts.sqlite")) as database:
+        return database.execute("SELECT 1 FROM note WHERE name = 'listed_at'").fetchone() is not None
+
+
 async def test_nobody_is_there_to_answer(place: Town, tmp_path: Path) -> None:
     options = {"patience": msgspec.structs.replace(QUICK, answer_s=0.2)}
     async with follower(place, tmp_path / "bank", options=options, **signing(place)) as bank:
@@ -395,6 +427,26 @@ async def test_a_slow_command_leaves_the_rest_with_the_broker(
         await eventually(
             lambda: len(ledger(tmp_path / "bank" / "verdicts.sqlite")["box-1", "log-1", "bank"].hashes) > 150
         )
+
+
+async def test_who_stops_listening_ends_it(place: Town, tmp_path: Path) -> None:
+    """`edged partner follow | head`: what wasn't heard is handed on at the next start."""
+
+    def gone(event: Any) -> None:
+        if isinstance(event, VerdictEvent):
+            raise BrokenPipeError
+
+    heard = Events()
+    party = Follower(
+        partner_settings(place, tmp_path / "bank"), on_event=lambda event: (heard.append(event), gone(event))
+    )
+    running = asyncio.create_task(party.run())
+    await heard.first(Ready)
+    await publish(place, *stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log-1", now()), "bank", 2))
+    with pytest.raises(BrokenPipeError):
+        await asyncio.wait_for(running, 20)
+    async with follower(place, tmp_path / "bank") as bank:
+        await bank.until(lambda events: verdicts(events) == [1, 2])
 
 
 # --- configuration and words ---

@@ -195,7 +195,7 @@ def test_a_gap_record_says_that_there_was_something_before_it(inbox: Inbox, seal
 def test_a_box_that_cannot_tell_any_more_is_taken_at_its_word(inbox: Inbox, sealer: Sealer) -> None:
     envelopes = stream(sealer, "bank", 3)
     inbox.take([*map(sent, envelopes), gap_sent(gap_record(sealer, 5, None))], NOW)
-    inbox.take_list([StreamExtent("box-1", "log-1", 7, 7)], last=True)
+    inbox.take_list([StreamExtent("box-1", "log-1", 7, 7)], last=True, now=NOW)
     found = [(run.first, run.last, run.lost) for run in inbox.missing()]
     assert found == [(4, 4, False), (5, 7, True)], "the archive has more than the box remembers"
     assert inbox.holes() == [Hole("box-1", "log-1", "bank", 4, 4)]
@@ -218,15 +218,19 @@ def test_a_new_inbox_begins_where_its_streams_stand(inbox: Inbox, sealer: Sealer
     envelopes = stream(sealer, "bank", 9)
     inbox.take([sent(envelopes[6])], NOW)
     assert inbox.list_due()
-    inbox.take_list([StreamExtent("box-1", "log-1", 7, 7), StreamExtent("box-2", "log-2", 5, 5)], last=False)
+    inbox.take_list(
+        [StreamExtent("box-1", "log-1", 7, 7), StreamExtent("box-2", "log-2", 5, 5)], last=False, now=NOW
+    )
     assert inbox.list_due(), "there are more"
-    inbox.take_list([StreamExtent("box-3", "log-3", 5, 5)], last=True)
+    inbox.take_list([StreamExtent("box-3", "log-3", 5, 5)], last=True, now=NOW)
     assert not inbox.list_due()
     assert runs(inbox) == []
     inbox.take([sent(envelopes[8])], NOW)
     assert runs(inbox) == [(8, 8)], "from then on nothing may be missing"
     inbox.want_list()
-    inbox.take_list([StreamExtent("box-2", "log-2", 7, 7), StreamExtent("box-4", "log-4", 2, 2)], last=True)
+    inbox.take_list(
+        [StreamExtent("box-2", "log-2", 7, 7), StreamExtent("box-4", "log-4", 2, 2)], last=True, now=NOW
+    )
     assert [(run.device, run.first, run.last) for run in inbox.missing()] == [
         ("box-1", 8, 8),
         ("box-2", 6, 7),
@@ -235,7 +239,7 @@ def test_a_new_inbox_begins_where_its_streams_stand(inbox: Inbox, sealer: Sealer
 
 
 def test_history_can_be_wanted_from_the_start_or_since_a_day(inbox: Inbox, sealer: Sealer) -> None:
-    inbox.take_list([StreamExtent("box-1", "log-1", 9, 9)], last=True)
+    inbox.take_list([StreamExtent("box-1", "log-1", 9, 9)], last=True, now=NOW)
     assert runs(inbox) == []
     inbox.want("all")
     assert runs(inbox) == [(1, 9)]
@@ -249,6 +253,12 @@ def test_history_can_be_wanted_from_the_start_or_since_a_day(inbox: Inbox, seale
     assert runs(inbox) == [(2, 2), (4, 9)]
     inbox.take([sent(envelopes[1])], NOW)
     assert numbers(inbox.waiting(9)) == [2, 3], "what a box sends is news, whenever it was committed"
+    inbox.mark_handed(inbox.waiting(9), NOW)
+    for _ in range(2):
+        inbox.want("all")
+        assert numbers(inbox.waiting(9)) == [1], (
+            "and who then wants more gets what was held back, and no more"
+        )
 
 
 def test_history_is_remembered(place: Town, sealer: Sealer, tmp_path: Path) -> None:
@@ -382,7 +392,9 @@ def test_an_inbox_of_the_first_version_loses_nothing(place: Town, sealer: Sealer
         assert inbox.ledger().streams["box-1", "log-1", "bank"].duplicates == 1
         inbox.close()
     inbox = Inbox.open(path, place.anchor, "bank", tests=True)
-    inbox.take_list([StreamExtent("box-1", "log-1", 7, 7), StreamExtent("box-2", "log-2", 3, 3)], last=True)
+    inbox.take_list(
+        [StreamExtent("box-1", "log-1", 7, 7), StreamExtent("box-2", "log-2", 3, 3)], last=True, now=NOW
+    )
     assert [(run.device, run.first, run.last) for run in inbox.missing()] == [
         ("box-1", 4, 5),
         ("box-1", 7, 7),

@@ -9,7 +9,7 @@ import msgspec
 
 from edged.partner import waiting
 from edged.partner.answers import Answered, is_answer, open_answer
-from edged.partner.waiting import Waiting
+from edged.partner.waiting import REPLAYED, TOO_OLD, Waiting
 from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
@@ -37,6 +37,7 @@ FORGET_AT_ONCE: Final = 500
 
 _HISTORY: Final = "history"
 _LIST_DUE: Final = "list_due"
+_LISTED_AT: Final = "listed_at"
 
 History = Literal["none", "all"] | datetime
 """What of the time before an inbox was made is wanted: nothing, everything, or what was committed since then."""
@@ -108,13 +109,13 @@ class Inbox(intake.ReceivingStore):
         found, lane = one.found, "replay" if isinstance(one, Answered) else one.incoming.lane
         if isinstance(found, OpenedEnvelope):
             body = {"verdict": found.payload, "sha256": found.sha256, "lane": lane}
-            replayed = isinstance(one, Answered)
+            old = isinstance(one, Answered) and self._is_too_old(found)
             return self._store.place(
                 found,
                 msgspec.json.encode(body).decode(),
                 now=now,
-                hand=self._wanted(found, replayed=replayed),
-                replayed=replayed,
+                hand=not old and (self._tests or found.payload.kind is Kind.LIVE),
+                replayed=(TOO_OLD if old else REPLAYED) if isinstance(one, Answered) else 0,
                 around=around,
             )
         if isinstance(found, OpenedGap):
@@ -130,11 +131,8 @@ class Inbox(intake.ReceivingStore):
         evidence = one.incoming.payload.decode("ascii")
         return self._store.raise_alarm(refused.code, topic, now=now, opened=one.found, evidence=evidence)
 
-    def _wanted(self, opened: OpenedEnvelope, *, replayed: bool) -> bool:
-        payload = opened.payload
-        if not self._tests and payload.kind is not Kind.LIVE:
-            return False
-        return not replayed or self._since is None or payload.iat >= self._since.timestamp()
+    def _is_too_old(self, opened: OpenedEnvelope) -> bool:
+        return self._since is not None and opened.payload.iat < self._since.timestamp()
 
     # --- handing on ---
 
@@ -171,6 +169,8 @@ class Inbox(intake.ReceivingStore):
         """What of the time before this inbox is wanted from now on; asks for the list of streams as well."""
         self._decide(history)
         self._read_history()
+        if history != "none":
+            waiting.want_again(self._store.connection, self._since)
 
     def _decide(self, history: History) -> None:
         with self._store.batch():
@@ -193,7 +193,12 @@ class Inbox(intake.ReceivingStore):
         with self._store.batch():
             self._store.take_note(_LIST_DUE, "yes")
 
-    def take_list(self, extents: Sequence[StreamExtent], *, last: bool) -> None:
+    def listed_at(self) -> datetime | None:
+        """When the last list of streams ended; None when there was none yet."""
+        noted = self._store.note(_LISTED_AT)
+        return None if noted is None else datetime.fromisoformat(noted)
+
+    def take_list(self, extents: Sequence[StreamExtent], *, last: bool, now: datetime) -> None:
         """Note which streams there are, and how far they reach; `last` ends the list.
 
         An inbox that was made without history begins each stream of its first list where that stands by then. A
@@ -209,6 +214,7 @@ class Inbox(intake.ReceivingStore):
                     stream_holes.begin_after(connection, key, extent.highest)
             if last:
                 self._store.drop_note(_LIST_DUE)
+                self._store.take_note(_LISTED_AT, now.isoformat())
                 if from_here:
                     self._store.take_note(_HISTORY, "all")
 

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 OF_STREAM: Final = "device = ? AND log_id = ? AND audience = ?"
 
 
+class Hole(msgspec.Struct, frozen=True):
+    """Numbers missing from a stream, `first` to `last`."""
+
+    device: str
+    log_id: str
+    audience: str
+    first: int
+    last: int
+
+
 class Missing(msgspec.Struct, frozen=True):
     """A run of a stream that there should be and that no gap record accounts for, `first` to `last`."""
 
