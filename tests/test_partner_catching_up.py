@@ -401,7 +401,7 @@ def test_many_holes_go_out_in_bounded_requests() -> None:
     assert len(centre.asked) == 4
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_gets_lost_everything_archived_comes_in(seed: int) -> None:
     chance = random.Random(seed)
@@ -433,7 +433,7 @@ RUNS = st.lists(st.integers(1, 40), unique=True).map(
 )
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(left=RUNS, right=RUNS, width=st.integers(1, 5))
 def test_intervals_are_sets(left: list[Interval], right: list[Interval], width: int) -> None:
     wide = [Interval(run.first * 10, run.first * 10 + width) for run in right]

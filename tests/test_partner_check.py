@@ -422,7 +422,7 @@ def test_exit_codes_and_json(
     assert run(capsys, path, "--ca", path)[0] == os.EX_CONFIG
 
 
-@settings(deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(
     data=st.binary(max_size=300)
     | st.text(max_size=100).map(str.encode)
@@ -435,7 +435,7 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
     assert all(messages.known(hint.code) for hint in report.hints)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(place=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255))
 def test_any_change_is_noticed(place: int, byte: int) -> None:
     data = bytearray(GOOD.encode())

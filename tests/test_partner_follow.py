@@ -518,6 +518,10 @@ EVENTS: list[dict[str, Any]] = [
             "code": "stream.equivocation",
         },
     },
+    {
+        "event": "gap",
+        "gap": {"iss": "b", "log_id": "l", "first": 1, "last": 1, "reason": "refused", "code": "later.code"},
+    },
     {"event": "catching_up", "streams": 2, "fetched": 3, "missing": 4, "estimate_s": None},
     {"event": "catching_up", "streams": 2, "fetched": 3, "missing": 4, "estimate_s": 5.2},
     {"event": "caught_up", "fetched": 3},
