@@ -178,7 +178,7 @@ def test_rights_and_read_only_servers_have_their_words(url: str, place: Town) ->
         open_archive(f"{url}%20-c%20role%3Dpg_monitor", place.anchor)
     assert caught.value.code == "archive.not_allowed"
     with opened(url, place.anchor) as archive:
-        archive._query("SET default_transaction_read_only = on")
+        archive._query("SELECT set_config('default_transaction_read_only', 'on', false)")
         with pytest.raises(StateError) as caught:
             archive.store(forged_chain(1), NOW)
         assert caught.value.code == "archive.read_only"
@@ -301,7 +301,7 @@ def test_kill_9_of_a_worker_at_any_moment(place: Town, rounds: int) -> None:
             # Its batch may still be committing: our batch on the same stream waits for it.
             archive.store([forged(4099, None, "after")], NOW)
             rows = dump(archive)["envelopes"]
-            archive._query("DELETE FROM envelope WHERE seq = 4099 RETURNING id")
+            archive._query("DELETE FROM envelope WHERE seq = 4099 RETURNING seq")
             archive._query("UPDATE stream SET stored = stored - 1, highest = whole RETURNING id")
             assert len(rows) > said
             whole(archive, said)

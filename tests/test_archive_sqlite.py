@@ -96,7 +96,7 @@ def test_an_archive_of_the_first_days_is_brought_up_to_date(place: Town, tmp_pat
         open_reader(str(where))
     assert caught.value.code == "archive.other_version", "a reader changes nothing"
     with opened(str(where), place.anchor) as archive:
-        rows = list(archive._query("SELECT seq, body, received_at FROM envelope ORDER BY id"))
+        rows = list(archive._query("SELECT seq, body, received_at FROM envelope ORDER BY rowid"))
         assert rows == [
             (one.found.payload.seq, one.incoming.payload.decode(), 1_700_000_000_123) for one in old
         ]

@@ -34,6 +34,7 @@ from tests.delivery import (
     running,
 )
 from tests.postgres import shared
+from tests.test_mqtt_reasons import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -311,6 +312,19 @@ async def test_workers_side_by_side_on_postgresql(place: Town, tmp_path: Path) -
     kept = archive_ledger(url)
     assert sorted(len(one.hashes) for one in kept.streams.values()) == [12, 13]
     assert kept.alarms == 0
+
+
+async def test_one_certificate_on_two_workers_is_said_and_no_tug_of_war(place: Town, tmp_path: Path) -> None:
+    """A broker that says who threw us out is believed: coming back at once would throw the other out in turn."""
+    suback, taken_over = b"\x90\x04?\x00\x01", b"\xe0\x02\x8e\x00"
+    async with (
+        scripted(place, b"\x20\x03\x00\x00\x00", suback, suback, suback + taken_over) as endpoint,
+        collector(place, tmp_path / "centre", broker=endpoint, reconnect_max_s=20.0) as worker,
+    ):
+        down = await worker.first(Down)
+        assert worker.of(Ready)
+        assert down.code == "mqtt.session_taken_over"
+        assert down.retry_s >= 10
 
 
 async def test_leaving_is_a_command(place: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
