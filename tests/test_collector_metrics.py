@@ -16,11 +16,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edged.central.archive import Archived
+from edged.central.archive_sqlite import SqliteArchive
 from edged.central.collector import Collector
 from edged.central.metrics import PrometheusMeter, serve
 from edged.central.settings import CollectorSettings, MetricsSettings
 from edged.config import parse_toml
-from edged.errors import ConfigError
+from edged.errors import ConfigError, StateError
 from edged.uplink.intake import Incoming, check
 from edged.uplink.known import Known
 from edged.uplink.names import Role
@@ -138,6 +139,41 @@ async def test_interruptions_and_alarms_are_counted_by_code(place: Town, tmp_pat
         await events.until(lambda events: len(events.of(Ready)) == 2)
         found = values(await asyncio.to_thread(scraped, port))
         assert (found["edged_central_connected", ()], found["edged_central_connections_total", ()]) == (1, 2)
+
+
+async def test_a_failing_archive_shows_and_a_wrong_clock_is_not_blamed_on_it(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, good = [True], SqliteArchive.store
+
+    def fails(self: SqliteArchive, *arguments: Any) -> Any:
+        if failing[0]:
+            raise StateError("state.disk_full")
+        return good(self, *arguments)
+
+    monkeypatch.setattr(SqliteArchive, "store", fails)
+    moment: list[datetime | None] = [None]
+    settings = msgspec.structs.replace(
+        collector_settings(place, tmp_path / "centre"), metrics=MetricsSettings(f"127.0.0.1:{free_port()}")
+    )
+    events = Events()
+    worker = Collector(settings, on_event=events.append, clock=lambda: moment[0] or datetime.now(UTC))
+
+    def up() -> float | None:
+        assert isinstance(worker._meter, PrometheusMeter)
+        return worker._meter.registry.get_sample_value("edged_central_archive_up")
+
+    async with running(worker), box(place, tmp_path / "box") as device:
+        await device.commit("bank")
+        await events.first(Down)
+        assert up() == 0
+        failing[0] = False
+        await device.settled()
+        assert up() == 1
+        moment[0] = NOW.replace(year=1970)
+        await device.commit("bank")
+        await events.until(lambda events: events.of(Down)[-1].code == "central.clock_before_release")
+        assert up() == 1
 
 
 async def test_an_address_that_is_taken_is_named(place: Town, tmp_path: Path) -> None:

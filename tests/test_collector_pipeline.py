@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from edged.central.archive_sqlite import SqliteArchive
-from edged.central.batches import IN_HAND
 from edged.central.collector import Collector
 from edged.central.events import Batch, ReceiptRefused
+from edged.central.pipeline import IN_HAND
 from edged.cli import main
 from edged.uplink import topics
 from edged.uplink.gaps import Gap, seal_gap
@@ -113,7 +113,7 @@ async def test_a_blocked_archive_holds_up_the_broker_and_never_fills_memory(
         return good(self, checked, now)
 
     monkeypatch.setattr(SqliteArchive, "store", gated)
-    envelopes = stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log"), "bank", 6 * BATCH)
+    envelopes = stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log"), "bank", 4 * BATCH)
     async with collector(place, tmp_path / "centre") as centre:
         await centre.first(Ready)
         try:

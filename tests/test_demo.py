@@ -257,8 +257,11 @@ def ledger_of(directory: Path) -> Ledger:
 @pytest.mark.parametrize(
     ("store", "statement"),
     [
-        ("central/archive.sqlite", "DELETE FROM envelope WHERE audience = 'central' AND seq = 2"),
-        ("central/archive.sqlite", "UPDATE envelope SET sha256 = replace(sha256, substr(sha256, 1, 1), 'z')"),
+        (
+            "central/archive.sqlite",
+            "DELETE FROM envelope WHERE (stream, seq) = (SELECT id, 2 FROM stream WHERE audience = 'central')",
+        ),
+        ("central/archive.sqlite", "UPDATE envelope SET sha256 = zeroblob(32)"),
         ("hotel/verdicts.sqlite", "DELETE FROM envelope WHERE seq = 1"),
         (
             "central/archive.sqlite",

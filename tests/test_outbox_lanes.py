@@ -168,7 +168,7 @@ def test_a_hundred_thousand_waiting_cost_no_more_than_a_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Instructions, not seconds: start, look, counts, commit and tidy are the same whatever waits."""
-    monkeypatch.setattr(outbox_lanes, "_check_body", lambda row: None)  # bodies here are three letters
+    monkeypatch.setattr(outbox_lanes, "check_body", lambda row: None)  # bodies here are three letters
     few = spent_on(tmp_path / "few.sqlite", 200, monkeypatch)
     many = spent_on(tmp_path / "many.sqlite", 100_000, monkeypatch)
     for name, spent in few.items():
@@ -214,7 +214,7 @@ def first_release(path: Path) -> None:
 def test_a_database_of_the_first_release_is_taken_over_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_lanes, "_check_body", lambda row: None)
+    monkeypatch.setattr(outbox_lanes, "check_body", lambda row: None)
     first_release(path)
     state = open_state(path)
     assert state.log_id == "old"

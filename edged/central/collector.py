@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from edged.central.alarm_command import AlarmCommand
 from edged.central.archive import Archive, open_archive, open_reader
-from edged.central.batches import IN_HAND, Batches
 from edged.central.events import Batch, CollectorEvent, ReceiptRefused
 from edged.central.meter import Meter
+from edged.central.pipeline import IN_HAND, Pipeline
 from edged.central.replay_service import ReplayService
 from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, location
 from edged.central.signing_clock import SigningClock
@@ -106,7 +106,7 @@ class Collector:
             meter=self._meter,
             on_event=self._on_event,
         )
-        batches = Batches(
+        pipeline = Pipeline(
             archive,
             anchor=self._anchor,
             signer=self._signer,
@@ -121,11 +121,11 @@ class Collector:
                 beside = [group.create_task(replays.run(), name="replays")]
                 if self._settings.alarm_command:
                     beside.append(group.create_task(self._alarm_command.run(), name="alarm command"))
-                await self._subscription.run(batches)
+                await self._subscription.run(pipeline)
                 for task in beside:
                     task.cancel()
         finally:
-            batches.close()
+            pipeline.close()
 
     def _serve_metrics(self) -> Callable[[], None]:
         if self._settings.metrics is None:

@@ -121,6 +121,7 @@ class Lanes:
 
     async def run(self) -> None:
         """Publish. Raises `UplinkError` when the connection ends, `StateError` when the disk fails."""
+        self._connection.when_free(self._wake.set)
         try:
             await first_to_end(self._send(), self._note())
         finally:

@@ -22,7 +22,7 @@ from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
 from edged.uplink.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from paho.mqtt.properties import Properties
 
@@ -71,6 +71,10 @@ class Connection:
     def free(self) -> int:
         """How many may be begun now."""
         return self._client.in_flight.free
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Call this whenever a publication may be begun again; one caller a connection."""
+        self._client.in_flight.on_free = call
 
     async def publish(
         self,

@@ -25,7 +25,13 @@ from paho.mqtt.properties import Properties
 
 from edged.uplink.announced import Announced, announced, said
 from edged.uplink.in_flight import Answer, InFlight
-from edged.uplink.reason_codes import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR, reason_code
+from edged.uplink.reason_codes import (
+    KEEP_ALIVE_TIMEOUT,
+    PROTOCOL_ERROR,
+    REASONS,
+    UNSPECIFIED_ERROR,
+    reason_code,
+)
 from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
@@ -46,8 +52,8 @@ FLOOD: Final = 4
 """A broker that sends so many times our receive maximum is hung up on."""
 
 KEPT_FLOOD_BYTES: Final = 512 << 20
-"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties the
-queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
+"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties
+the queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
 connection. What holds it back is the broker's own `max_queued_messages`."""
 
 TICK_S: Final = 1.0
@@ -140,6 +146,9 @@ class Client(aiomqtt.Client):
         self._client.connect_timeout = endpoint.connect_timeout_s
         self._client.manual_ack_set(True)
         self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
+        self._left_because = 0
+        self._paho_disconnect = self._client._handle_disconnect
+        self._client._handle_disconnect = self._handle_disconnect  # type: ignore[method-assign]
         self.connect_error: OSError | ValueError | None = None
         self.connack_said = ""
         self.session_present = False
@@ -179,15 +188,26 @@ class Client(aiomqtt.Client):
         if not self._connected.done():
             # The base would wait for its time-out: a broker that dislikes our certificate just hangs up here.
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
-        if flags.is_disconnect_packet_from_server and code.value == 0:
-            self.set_lost("uplink.broker_left", said=said(properties))
-        elif flags.is_disconnect_packet_from_server or code.value == KEEP_ALIVE_TIMEOUT:
-            self.set_lost(reason_code(code.value), code.value, said(properties))
+        if flags.is_disconnect_packet_from_server:
+            value = self._left_because
+            self.set_lost(
+                reason_code(value) if value else "uplink.broker_left", value or None, said(properties)
+            )
+        elif code.value == KEEP_ALIVE_TIMEOUT:
+            self.set_lost(reason_code(code.value), code.value)
         else:  # paho's own words for what it couldn't read and for a socket that has ended
             self.set_lost("uplink.garbage" if code.value == PROTOCOL_ERROR else "uplink.connection_lost")
         super()._on_disconnect(client, userdata, flags, code, properties)
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
+
+    def _handle_disconnect(self) -> None:
+        """paho reads no reason that MQTT 5 doesn't list for a DISCONNECT; brokers send others, and mean them."""
+        packet = self._client._in_packet["packet"]
+        self._left_because = packet[0] if packet else 0
+        if self._left_because in REASONS:
+            packet[0] = UNSPECIFIED_ERROR
+        self._paho_disconnect()
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties

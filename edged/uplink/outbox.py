@@ -423,6 +423,10 @@ class StateDatabase:
         """The latest time that an accepted receipt was signed at, by the collector's clock; see `_learn`."""
         return self._moment("last_receipt")
 
+    def recovered_at(self) -> datetime | None:
+        """When this database replaced a broken one; None when it is the box's first."""
+        return self._moment("recovered_at")
+
     def _moment(self, key: str) -> datetime | None:
         with translated():
             value = outbox_report.meta(self._connection).get(key)

@@ -160,7 +160,7 @@ class Uplink:
 
         def look(database: StateDatabase) -> tuple[Counts, str, bool, bool | None]:
             trusted = None if judge is None else judge(database.last_commit(), database.last_receipt())
-            return database.counts(), database.log_id, False, trusted
+            return database.counts(), database.log_id, database.recovered_at() is not None, trusted
 
         known.counts, known.log_id, known.log_replaced, known.clock_trusted = await self._state.run(look)
 
