@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edged.uplink.placing import Outcome, Surroundings
     from edged.uplink.replay import StreamExtent
     from edged.uplink.roles import TrustAnchor
+    from edged.uplink.streams import ReceiverLedger
 
 __all__ = ["Alarm", "History", "Hole", "Inbox", "KeptStream", "Received", "Waiting", "ledger"]
 
@@ -56,11 +57,12 @@ class Received(msgspec.Struct, frozen=True):
     """Messages of answers, in order: what was refused among them is an alarm, too."""
 
 
-class Inbox(intake.ReceivingStore):
+class Inbox:
     """A partner's database. Synchronous, of one thread; every method may raise `StateError`."""
 
     def __init__(self, store: StreamStore, anchor: TrustAnchor, audience: str, *, tests: bool) -> None:
-        super().__init__(store, anchor)
+        self._store = store
+        self._anchor = anchor
         self._audience = audience
         self._tests = tests
         self._since: datetime | None = None
@@ -72,6 +74,10 @@ class Inbox(intake.ReceivingStore):
     def open(cls, path: Path, anchor: TrustAnchor, audience: str, *, tests: bool) -> Inbox:
         """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too."""
         return cls(StreamStore.open(path), anchor, audience, tests=tests)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
 
     def take(self, messages: Sequence[Incoming], now: datetime) -> Received:
         """Verify and keep a batch; on the disk when this returns."""
@@ -160,6 +166,18 @@ class Inbox(intake.ReceivingStore):
         database.fold(self._store.connection)
 
     # --- what there should be ---
+
+    def holes(self) -> list[Hole]:
+        """What is missing, for people."""
+        return self._store.holes()
+
+    def alarms(self) -> list[Alarm]:
+        """Everything that was refused, oldest first."""
+        return self._store.alarms()
+
+    def ledger(self) -> ReceiverLedger:
+        """Every stream, number by number."""
+        return self._store.ledger()
 
     def missing(self) -> list[Missing]:
         """What there should be and isn't; at most `MAX_MISSING` runs."""
