@@ -355,6 +355,16 @@ async def test_nobody_is_there_to_answer(place: Town, tmp_path: Path) -> None:
         await bank.until(lambda events: verdicts(events) == [1, 2])
 
 
+async def test_an_expired_signer_is_told_to_its_owner(place: Town, tmp_path: Path) -> None:
+    options = {"patience": QUICK, "clock": lambda: now() + timedelta(days=400)}
+    async with (
+        answerer(place) as centre,
+        follower(place, tmp_path / "bank", options=options, **signing(place)) as bank,
+    ):
+        assert (await bank.first(Unanswered)).code == "partner.signer_expired"
+        assert centre.connection.take(9) == [], "nothing is sent that nobody would answer"
+
+
 FOLLOW = [sys.executable, "-m", "edged", "partner", "follow"]
 
 

@@ -238,6 +238,16 @@ def test_a_new_inbox_begins_where_its_streams_stand(inbox: Inbox, sealer: Sealer
     ], "a stream that a later list has first was missed"
 
 
+def test_what_was_missed_while_following_is_wanted_whenever_the_list_comes(
+    inbox: Inbox, sealer: Sealer
+) -> None:
+    """Followed without a signing key for months: the holes of that time aren't history."""
+    envelopes = stream(sealer, "bank", 8)
+    inbox.take([sent(envelopes[2]), sent(envelopes[5])], NOW)
+    inbox.take_list([StreamExtent("box-1", "log-1", 8, 8)], last=True, now=NOW)
+    assert runs(inbox) == [(4, 5), (7, 8)]
+
+
 def test_history_can_be_wanted_from_the_start_or_since_a_day(inbox: Inbox, sealer: Sealer) -> None:
     inbox.take_list([StreamExtent("box-1", "log-1", 9, 9)], last=True, now=NOW)
     assert runs(inbox) == []

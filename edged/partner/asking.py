@@ -145,11 +145,15 @@ class Asker:
 
     async def _send(self, connection: Connection, ask: Ask) -> None:
         principal = self._signer.principal
+        now = self._clock()
+        if now > self._signer.not_after:  # nobody would answer, and nobody would say why
+            self._catcher.not_sent(ask, "partner.signer_expired", asyncio.get_running_loop().time())
+            return
         request = ReplayRequest(
             iss=principal.name,
             fleet=principal.fleet,
             request=ask.request,
-            iat=int(self._clock().timestamp()),
+            iat=int(now.timestamp()),
             spans=ask.spans,
             after=ask.after,
             limit=MAX_PAGE,
