@@ -187,11 +187,19 @@ async def collector(
 
 
 @contextlib.asynccontextmanager
-async def follower(place: Town, directory: Path, name: str = "bank", **changes: Any) -> AsyncIterator[Events]:
+async def follower(
+    place: Town, directory: Path, name: str = "bank", *, options: dict[str, Any] | None = None, **changes: Any
+) -> AsyncIterator[Events]:
     events = Events()
     settings = msgspec.structs.replace(partner_settings(place, directory, name), **changes)
-    async with running(Follower(settings, on_event=events.append)):
+    async with running(Follower(settings, on_event=events.append, **options or {})):
         yield events
+
+
+def signing(place: Town, name: str = "bank") -> dict[str, Path]:
+    """What a partner's configuration needs to ask for anything."""
+    files = place.fleet.issue(Role.AUDIENCE, name, Usage.SIGNING)
+    return {"signing_key": files.key, "signing_certificate": files.certificate}
 
 
 def configuration(settings: Any, path: Path) -> Path:
