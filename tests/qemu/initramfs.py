@@ -20,10 +20,13 @@ _DIRECTORY, _FILE, _LINK = 0o40755, 0o100755, 0o120777
 _INIT = """#!/busybox/busybox sh
 /busybox/busybox --install -s /busybox
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/busybox HOME=/root LANG=C.UTF-8
-export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 DM_DISABLE_UDEV=1
+export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 mount -t devtmpfs dev /dev && mount -t proc proc /proc && mount -t sysfs sys /sys
 mkdir -p /dev/shm && mount -t tmpfs tmp /tmp && mount -t tmpfs tmp /run && mount -t tmpfs tmp /dev/shm
-for module in /modules/*; do insmod $module || echo "init: no $module"; done
+for module in /modules/*; do
+    case $module in *brd.ko) settings="rd_nr=2 rd_size=65536" ;; *) settings= ;; esac
+    insmod $module $settings || echo "init: no $module"
+done
 {mounts}
 ip link set lo up
 cd {directory}
