@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 
 from edged.errors import UplinkError
 from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties, tls_context
-from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
+from edged.uplink.reason_codes import FAILURE, NO_SHARED, PACKET_TOO_LARGE, reason_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -57,9 +57,10 @@ class Connection:
         *,
         retain: bool = False,
         user_properties: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> int:
         """Publish with QoS 1; returns when the broker has taken it (which doesn't mean: stored).
 
+        The reason code: 0, or `reason_codes.NO_SUBSCRIBERS` from a broker that says when nobody listens.
         Raises `PublishRefusedError` when the broker (or its announced packet size) says no, any other
         `UplinkError` when the connection ends first: then nobody knows, and it must be published again.
         """
@@ -75,6 +76,7 @@ class Connection:
             value = await self._published(topic, payload, retain, properties)
         if value >= FAILURE:
             raise PublishRefusedError(reason_code(value), "PUBACK", value)
+        return value
 
     async def _published(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int:
         mid = None if self._client.lost.done() else self._client.send(topic, payload, retain, properties)
@@ -94,6 +96,9 @@ class Connection:
         A broker may grant what its access list then never delivers (mosquitto does): only messages prove a
         right to read.
         """
+        if topic_filter.startswith("$share/") and not self._client.shared_available:
+            # Subscribing all the same is a protocol error (MQTT 5 §3.2.2.3.13), which the broker would hang up on.
+            raise UplinkError(reason_code(NO_SHARED), "CONNACK", NO_SHARED)
         granted = asyncio.ensure_future(
             self._client.subscribe(topic_filter, 1, timeout=2 * self._timeout_s)  # ours below runs out first
         )

@@ -96,6 +96,7 @@ class Client(aiomqtt.Client):
         inbox: messages of QoS 1 that have arrived; `arrived` is set with each, and when the connection ends.
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
+        shared_available: whether the broker has shared subscriptions.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -122,6 +123,7 @@ class Client(aiomqtt.Client):
         self.session_present = False
         self.receive_maximum = SERVER_DEFAULT_RECEIVE_MAXIMUM
         self.max_packet: int | None = None
+        self.shared_available = True
         self._reading: int | None = None
         self._writing: int | None = None
         self.acks: dict[int, asyncio.Future[int]] = {}
@@ -143,6 +145,7 @@ class Client(aiomqtt.Client):
         self.session_present = flags.session_present
         self.receive_maximum = getattr(properties, "ReceiveMaximum", SERVER_DEFAULT_RECEIVE_MAXIMUM)
         self.max_packet = getattr(properties, "MaximumPacketSize", None)
+        self.shared_available = getattr(properties, "SharedSubscriptionAvailable", 1) != 0
         super()._on_connect(client, userdata, flags, code, properties)
 
     def _on_disconnect(

@@ -7,8 +7,10 @@ from typing import Final
 FAILURE: Final = 0x80
 """Codes from here on are failures; 0x10, "no matching subscribers", is success."""
 
+NO_SUBSCRIBERS: Final = 0x10
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 PACKET_TOO_LARGE: Final = 0x95
+NO_SHARED: Final = 0x9E
 
 REASONS: Final[dict[int, str]] = {
     0x80: "mqtt.unspecified_error",
