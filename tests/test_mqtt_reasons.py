@@ -131,7 +131,7 @@ async def test_a_broker_that_allows_one_at_a_time_gets_one_at_a_time(place: Town
         scripted(place, one_at_a_time, *[b"\x40\x02?"] * 5) as endpoint,
         connect(endpoint, session("b")) as box,
     ):
-        assert box._client.receive_maximum == 1
+        assert (box.window, box.announced.receive_maximum) == (1, 1)
         await asyncio.gather(*(box.publish("t", b"x") for _ in range(5)))
 
 

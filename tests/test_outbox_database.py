@@ -421,6 +421,10 @@ def test_any_history_adds_up(data: st.DataObject, tmp_path_factory: pytest.TempP
         total - len(receipted),
         counts.refused,
         counts.last_refusal,
+        bytes_pending=sum(len(due.jws) for due in everything),
+        oldest_pending=min((due for due in everything), key=lambda due: due.id).committed_at
+        if everything
+        else None,
     )
     state.close()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from edged.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 BUSY_TIMEOUT_S = 5.0
@@ -20,6 +22,9 @@ BUSY_TIMEOUT_S = 5.0
 
 WAL_LIMIT_BYTES = 4 << 20
 """The write-ahead log is cut back to this after a checkpoint, so that one burst doesn't keep the disk."""
+
+MAX_GROUP: Final = 256
+"""Writes in one transaction: the first of them waits for all the others' work."""
 
 StreamKey = tuple[str, str, str]
 """How every party's ledger names a stream: (device, log_id, audience)."""
@@ -52,10 +57,11 @@ def translated() -> Iterator[None]:
         raise StateError(_CODES[primary], getattr(error, "sqlite_errorname", "")) from error
 
 
-def connect(path: Path, schema: str) -> sqlite3.Connection:
+def connect(path: Path, schema: str | Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     """Open (or create) a database: WAL, `synchronous=FULL`, deleted content overwritten, foreign keys kept.
 
-    `schema` is run at every start, so it says `IF NOT EXISTS`. The connection commits only through
+    `schema` is run at every start in one transaction, so it says `IF NOT EXISTS`; statements, or a function that
+    looks at `PRAGMA user_version` and brings an older database up to date. The connection commits only through
     `transaction`. Raises `StateError`.
     """
     with translated():
@@ -71,8 +77,11 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
             with transaction(connection):
-                for statement in schema.split(";"):
-                    connection.execute(statement)
+                if callable(schema):
+                    schema(connection)
+                else:
+                    for statement in schema.split(";"):
+                        connection.execute(statement)
         except BaseException:
             connection.close()
             raise
@@ -91,15 +100,23 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of the block, on the disk when it is left, or none of it. Raises `StateError`."""
+    """All of the block, on the disk when it is left, or none of it. Raises `StateError`.
+
+    Within another transaction it is a part of that one: undone alone when it raises, on the disk when the outer one is.
+    """
     with translated():
-        connection.execute("BEGIN IMMEDIATE")
+        nested = connection.in_transaction
+        connection.execute("SAVEPOINT part" if nested else "BEGIN IMMEDIATE")
         try:
             yield
-            connection.execute("COMMIT")
+            connection.execute("RELEASE part" if nested else "COMMIT")
         except BaseException:
-            if connection.in_transaction:  # SQLite rolls back by itself when the disk is full
-                connection.execute("ROLLBACK")
+            if (
+                connection.in_transaction
+            ):  # SQLite rolls back by itself, and everything, when the disk is full
+                if nested:
+                    connection.execute("ROLLBACK TO part")
+                connection.execute("RELEASE part" if nested else "ROLLBACK")
             raise
 
 
@@ -136,20 +153,63 @@ class Closable(Protocol):
         """Release everything."""
 
 
+class Grouped(Closable, Protocol):
+    """A database whose writes may share a transaction."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one is open; SQLite may have ended it by itself."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """As `transaction` of this module, on the database's own connection."""
+
+    def settle(self) -> None:
+        """What is to be done once a transaction is on the disk; called after every group. Raises nothing."""
+
+
 D = TypeVar("D", bound=Closable)
+G = TypeVar("G", bound=Grouped)
 T = TypeVar("T")
+
+
+class _Write:
+    """A queued write and whoever waits for it."""
+
+    def __init__(self, work: Callable[[Any], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+    def tell(self) -> None:
+        """In the thread: let the waiter know, if it still waits and its loop still runs."""
+        with contextlib.suppress(RuntimeError):
+            self.future.get_loop().call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.answer)
+        else:
+            self.future.set_exception(self.error)
 
 
 class DatabaseThread(Generic[D]):
     """A database and the one thread that ever touches it, so that the disk never blocks the event loop.
 
-    Work is done in the order in which it was asked for. Cancelling a waiter doesn't undo the work: a commit
-    that was begun is finished.
+    Work is done in the order in which it was asked for, but a write may overtake readings when it joins a group.
+    Cancelling a waiter doesn't undo the work: a commit that was begun is finished.
+
+    Attributes:
+        corrupt: set once SQLite has found the file broken. Whoever sees it ends the process: the next start repairs.
     """
 
     def __init__(self, database: D, executor: ThreadPoolExecutor) -> None:
         self._database = database
         self._executor = executor
+        self._queued: deque[_Write] = deque()
+        self.corrupt = asyncio.Event()
 
     @classmethod
     async def open(cls, name: str, opener: Callable[[], D]) -> DatabaseThread[D]:
@@ -163,8 +223,65 @@ class DatabaseThread(Generic[D]):
         return cls(database, executor)
 
     async def run(self, work: Callable[[D], T]) -> T:
-        """`work(database)` in the thread; returns and raises what it does."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._database)
+        """`work(database)` in the thread; returns and raises what it does. For reading."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._database)
+        except StateError as error:
+            self._note(error)
+            raise
+
+    async def write(self: DatabaseThread[G], work: Callable[[G], T]) -> T:
+        """`work(database)` in the thread and in a transaction, on the disk when this returns.
+
+        Writes that are queued while another transaction runs share the next one and its one sync. Each is undone
+        alone when it raises, and only its own caller hears of it; a commit that fails fails them all. Raises what
+        `work` raises, and `StateError`.
+        """
+        loop = asyncio.get_running_loop()
+        write = _Write(work, loop)
+        self._queued.append(write)
+        try:
+            self._executor.submit(self._flush)
+        except RuntimeError:  # closed
+            self._queued.remove(write)
+            raise
+        try:
+            answer: T = await write.future
+        except StateError as error:
+            self._note(error)
+            raise
+        return answer
+
+    def _note(self, error: StateError) -> None:
+        if error.code == "state.corrupt":
+            self.corrupt.set()
+
+    def _flush(self: DatabaseThread[G]) -> None:
+        """In the thread: everything queued so far in one transaction; nothing when an earlier call took it."""
+        group: list[_Write] = []
+        while self._queued and len(group) < MAX_GROUP:
+            group.append(self._queued.popleft())
+        if not group:
+            return
+        try:
+            with self._database.transaction():
+                for write in group:
+                    self._part(write)
+        except BaseException as error:  # noqa: BLE001 - every waiter has to hear of it, or waits for ever
+            for write in group:
+                write.error = write.error or error
+        for write in group:
+            write.tell()
+        self._database.settle()
+
+    def _part(self: DatabaseThread[G], write: _Write) -> None:
+        try:
+            with self._database.transaction():
+                write.answer = write.work(self._database)
+        except BaseException as error:
+            write.error = error
+            if not self._database.in_transaction:  # SQLite has undone the others as well
+                raise
 
     async def close(self) -> None:
         """Finish what was asked for, close the database, end the thread."""

@@ -16,15 +16,17 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 
 from edged.errors import UplinkError
-from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties, tls_context
+from edged.uplink.in_flight import Answer
+from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties
 from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
+from edged.uplink.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from paho.mqtt.properties import Properties
 
-__all__ = ["Connection", "Endpoint", "PublishRefusedError", "Received", "Session", "Will", "connect"]
+__all__ = ["Answer", "Connection", "Endpoint", "PublishRefusedError", "Received", "Session", "Will", "connect"]
 
 CLOSE_TIMEOUT_S: Final = 2.0
 """A broker that doesn't take our DISCONNECT in this time is not there any more."""
@@ -42,13 +44,24 @@ class Connection:
 
     Attributes:
         session_present: whether the broker had kept our session.
+        announced: what the broker said of itself when it let us in.
     """
 
-    def __init__(self, client: Client, endpoint: Endpoint, window: int) -> None:
+    def __init__(self, client: Client, endpoint: Endpoint) -> None:
         self._client = client
         self._timeout_s = endpoint.answer_timeout_s
-        self._window = asyncio.Semaphore(min(window, client.receive_maximum))
         self.session_present = client.session_present
+        self.announced = client.announced
+
+    @property
+    def window(self) -> int:
+        """Publications that may be in flight at once: ours, or the broker's Receive Maximum if that is less."""
+        return self._client.in_flight.limit
+
+    @property
+    def free(self) -> int:
+        """How many may be begun now."""
+        return self._client.in_flight.free
 
     async def publish(
         self,
@@ -57,43 +70,69 @@ class Connection:
         *,
         retain: bool = False,
         user_properties: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> int:
         """Publish with QoS 1; returns when the broker has taken it (which doesn't mean: stored).
+
+        The reason code: 0, or `reason_codes.NO_SUBSCRIBERS` from a broker that says when nobody listens.
 
         Raises `PublishRefusedError` when the broker (or its announced packet size) says no, any other
         `UplinkError` when the connection ends first: then nobody knows, and it must be published again.
         """
+        properties = self._properties(topic, payload, user_properties)
+        in_flight = self._client.in_flight
+        await in_flight.slot()
+        answer = None
+        if not self._client.lost.done():
+            answer = self._client.send(topic, payload, retain and self.announced.retain, properties, reserved=True)
+        if answer is None:
+            in_flight.give_back()
+            raise self.error()
+        taken = await answer
+        if taken is None:
+            raise self.error()
+        if taken.value >= FAILURE:
+            raise PublishRefusedError(reason_code(taken.value), taken.said or "PUBACK", taken.value)
+        return taken.value
+
+    def begin(
+        self, topic: str, payload: bytes, *, user_properties: Mapping[str, str] | None = None
+    ) -> asyncio.Future[Answer | None]:
+        """Publish with QoS 1 without waiting, while `free` allows: the future brings the broker's answer.
+
+        It brings None when the connection ends first, never an exception. Raises `PublishRefusedError` for what is
+        larger than the broker takes, any other `UplinkError` when the connection has ended.
+        """
+        properties = self._properties(topic, payload, user_properties)
+        assert self.free, "more in flight than the broker allows"
+        answer = None
+        if not self._client.lost.done():
+            answer = self._client.send(topic, payload, False, properties, reserved=False)
+        if answer is None:
+            raise self.error()
+        return answer
+
+    def _properties(
+        self, topic: str, payload: bytes, user_properties: Mapping[str, str] | None
+    ) -> Properties:
+        """Raises `PublishRefusedError` when the whole would be larger than the broker takes."""
         properties = new_properties(PacketTypes.PUBLISH)
         pairs = list(user_properties.items()) if user_properties else []
         if pairs:
             properties.UserProperty = pairs
-        size = PACKET_OVERHEAD + len(topic) + len(payload) + sum(5 + len(key + value) for key, value in pairs)
-        if self._client.max_packet is not None and size > self._client.max_packet:
+        size = packet_size(topic, payload, user_properties)
+        if self.announced.max_packet is not None and size > self.announced.max_packet:
             # The broker would hang up, again at every attempt, and nothing else would get through.
             raise PublishRefusedError(reason_code(PACKET_TOO_LARGE), f"{size} bytes", PACKET_TOO_LARGE)
-        async with self._window:
-            value = await self._published(topic, payload, retain, properties)
-        if value >= FAILURE:
-            raise PublishRefusedError(reason_code(value), "PUBACK", value)
-
-    async def _published(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int:
-        mid = None if self._client.lost.done() else self._client.send(topic, payload, retain, properties)
-        if mid is None:
-            raise self.error()
-        ack: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._client.acks[mid] = ack
-        try:
-            await self._answer(ack)
-            return ack.result()
-        finally:
-            del self._client.acks[mid]
+        return properties
 
     async def subscribe(self, topic_filter: str) -> None:
-        """Subscribe with QoS 1. Raises `UplinkError`.
+        """Subscribe with QoS 1. Raises `UplinkError`, also when less than QoS 1 is granted.
 
         A broker may grant what its access list then never delivers (mosquitto does): only messages prove a
         right to read.
         """
+        if (code := self.announced.refuses(topic_filter)) is not None:
+            raise UplinkError(code, "CONNACK")  # asked all the same, the broker would hang up
         granted = asyncio.ensure_future(
             self._client.subscribe(topic_filter, 1, timeout=2 * self._timeout_s)  # ours below runs out first
         )
@@ -108,6 +147,8 @@ class Connection:
             value = code if isinstance(code, int) else code.value
             if value >= FAILURE:
                 raise UplinkError(reason_code(value), "SUBACK", value)
+            if value == 0:
+                raise UplinkError("uplink.subscribed_without_qos", "SUBACK")
 
     async def _answer(self, future: asyncio.Future[Any]) -> None:
         """Wait until `future` is done. Raises when the connection ends first or the broker stalls."""
@@ -117,9 +158,7 @@ class Connection:
         if future.done():
             return
         if not self._client.lost.done():
-            # Alive to TCP, dead to us. Nothing more comes out of this connection, so nobody may wait on it.
-            self._client.set_lost("uplink.no_answer")
-            self._client.drop()
+            self._client.give_up()
         raise self.error()
 
     async def readable(self) -> None:
@@ -147,8 +186,17 @@ class Connection:
 
     def error(self) -> UplinkError:
         """Why the connection ended."""
-        code, value = self._client.lost.result() if self._client.lost.done() else ("uplink.no_answer", None)
-        return UplinkError(code, mqtt_reason=value)
+        if not self._client.lost.done():
+            return UplinkError("uplink.no_answer")
+        code, value, said = self._client.lost.result()
+        return UplinkError(code, said, value)
+
+
+def packet_size(topic: str, payload: bytes, user_properties: Mapping[str, str] | None = None) -> int:
+    """Bytes of a PUBLISH, rounded up."""
+    pairs = user_properties.items() if user_properties else ()
+    texts = len(topic.encode()) + sum(5 + len(key.encode()) + len(value.encode()) for key, value in pairs)
+    return PACKET_OVERHEAD + texts + len(payload)
 
 
 @contextlib.asynccontextmanager
@@ -160,7 +208,9 @@ async def connect(endpoint: Endpoint, session: Session) -> AsyncIterator[Connect
     client = Client(endpoint, session, await asyncio.to_thread(tls_context, endpoint))
     try:
         await _open(client)
-        yield Connection(client, endpoint, session.window)
+        if (code := client.announced.problem(session.client_id)) is not None:
+            raise UplinkError(code, client.connack_said)
+        yield Connection(client, endpoint)
         await _close(client)
     finally:
         client.drop()
@@ -194,7 +244,7 @@ def _connect_error(client: Client, error: aiomqtt.MqttError) -> UplinkError:
             return UplinkError("uplink.unreachable", cause.strerror or "")
         case None, aiomqtt.MqttCodeError(rc=code) if code is not None:
             value = code if isinstance(code, int) else code.value
-            return UplinkError(reason_code(value), "CONNACK", value)
+            return UplinkError(reason_code(value), client.connack_said or "CONNACK", value)
         case _:
             closed = "closed" in str(error)  # our own word, set in Client._on_disconnect
             return UplinkError("uplink.closed_early" if closed else "uplink.no_answer")

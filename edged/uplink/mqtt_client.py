@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,9 +23,9 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged.errors import CertificateError
-from edged.uplink.keys import read_private
-from edged.uplink.reason_codes import KEEP_ALIVE_TIMEOUT, reason_code
+from edged.uplink.announced import Announced, announced, said
+from edged.uplink.in_flight import Answer, InFlight
+from edged.uplink.reason_codes import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR, reason_code
 from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from edged.uplink.tls import Context
+
 MAX_PACKET: Final = MAX_COMPACT + 2048
 """Largest packet a peer may send us: a signed message, its topic and properties."""
 
 DEFAULT_WINDOW: Final = 32
 """Publications in flight, unless the broker allows fewer: enough to fill a long line, few to repeat."""
 
-SERVER_DEFAULT_RECEIVE_MAXIMUM: Final = 65_535  # MQTT 5 §3.2.2.3.3: what a broker allows that doesn't say
+TICK_S: Final = 1.0
+"""Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +59,8 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A silent connection is noticed within twice this. Never 0: that would switch noticing off."""
     connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
     answer_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
-    """A broker that takes longer for a CONNACK, SUBACK or PUBACK is treated as gone."""
+    """A broker that takes longer for a CONNACK, SUBACK or PUBACK is treated as gone; so is a peer whose kernel
+    acknowledges nothing for so long."""
 
 
 class Will(msgspec.Struct, frozen=True):
@@ -63,6 +68,8 @@ class Will(msgspec.Struct, frozen=True):
 
     topic: str
     payload: bytes
+    retain: bool = True
+    """Only a broker that keeps no retained messages at all is asked not to."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -91,11 +98,12 @@ class Client(aiomqtt.Client):
     """One connection; every callback runs in the event loop's thread.
 
     Attributes:
-        lost: set, with a catalogue code and MQTT's own where the broker gave one, when the connection ends.
-        acks: packet identifier to the reason code of its PUBACK, of those that somebody waits for.
+        lost: set when the connection ends: a catalogue code, MQTT's own where the broker gave one, its own words.
+        in_flight: publications that wait for their PUBACK.
         inbox: messages of QoS 1 that have arrived; `arrived` is set with each, and when the connection ends.
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
+        announced: what the broker said of itself in its CONNACK.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -107,24 +115,32 @@ class Client(aiomqtt.Client):
             protocol=aiomqtt.ProtocolVersion.V5,  # the default, 3.1.1, can't carry a refusal
             clean_start=session.expiry_s == 0,
             properties=_connect_properties(session),
-            will=aiomqtt.Will(will.topic, will.payload, 1, True) if will else None,
+            will=aiomqtt.Will(will.topic, will.payload, 1, will.retain) if will else None,
             tls_context=context,
             keepalive=endpoint.keepalive_s,
             timeout=endpoint.answer_timeout_s,
-            max_inflight_messages=session.window,
+            max_inflight_messages=0,  # no queue of paho's own: `in_flight` is the bound
+            socket_options=[
+                # A cable that is pulled while nothing waits for an answer, or a peer that stopped reading.
+                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(endpoint.answer_timeout_s * 1000))
+            ],
             logger=_silent_logger(),
         )
+        self._session = session
+        self._keepalive_s = endpoint.keepalive_s
         self._context = context
         self._client.connect_timeout = endpoint.connect_timeout_s
         self._client.manual_ack_set(True)
-        self.lost: asyncio.Future[tuple[str, int | None]] = self._loop.create_future()
+        self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
         self.connect_error: OSError | ValueError | None = None
+        self.connack_said = ""
         self.session_present = False
-        self.receive_maximum = SERVER_DEFAULT_RECEIVE_MAXIMUM
-        self.max_packet: int | None = None
+        self.announced = Announced()
         self._reading: int | None = None
         self._writing: int | None = None
-        self.acks: dict[int, asyncio.Future[int]] = {}
+        self.in_flight = InFlight(session.window, endpoint.answer_timeout_s)
+        self._stall: asyncio.TimerHandle | None = None
+        self._unacknowledged = 0
         self.inbox: deque[Received] = deque()
         self.arrived = asyncio.Event()
         self.ignored = 0
@@ -140,9 +156,13 @@ class Client(aiomqtt.Client):
     def _on_connect(
         self, client: paho.Client, userdata: Any, flags: Any, code: ReasonCode, properties: Any = None
     ) -> None:
+        if self._connected.done():
+            raise aiomqtt.MqttError("a second CONNACK")  # dropped where it was read, see `_read`
+        self.connack_said = said(properties)
         self.session_present = flags.session_present
-        self.receive_maximum = getattr(properties, "ReceiveMaximum", SERVER_DEFAULT_RECEIVE_MAXIMUM)
-        self.max_packet = getattr(properties, "MaximumPacketSize", None)
+        self.announced = announced(properties)
+        self.in_flight.limit = min(self._session.window, self.announced.receive_maximum)
+        self._client._keepalive = self.announced.keepalive(self._keepalive_s)
         super()._on_connect(client, userdata, flags, code, properties)
 
     def _on_disconnect(
@@ -151,10 +171,12 @@ class Client(aiomqtt.Client):
         if not self._connected.done():
             # The base would wait for its time-out: a broker that dislikes our certificate just hangs up here.
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
-        if flags.is_disconnect_packet_from_server or code.value == KEEP_ALIVE_TIMEOUT:
-            self.set_lost(reason_code(code.value), code.value)
-        else:
-            self.set_lost("uplink.connection_lost")
+        if flags.is_disconnect_packet_from_server and code.value == 0:
+            self.set_lost("uplink.broker_left", said=said(properties))
+        elif flags.is_disconnect_packet_from_server or code.value == KEEP_ALIVE_TIMEOUT:
+            self.set_lost(reason_code(code.value), code.value, said(properties))
+        else:  # paho's own words for what it couldn't read and for a socket that has ended
+            self.set_lost("uplink.garbage" if code.value == PROTOCOL_ERROR else "uplink.connection_lost")
         super()._on_disconnect(client, userdata, flags, code, properties)
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
@@ -162,11 +184,9 @@ class Client(aiomqtt.Client):
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
     ) -> None:
-        ack = self.acks.get(mid)
-        if ack is None:
+        answer = Answer(code.value, said(properties))
+        if not self.in_flight.answered(mid, answer, self._loop.time()):
             super()._on_publish(client, userdata, mid, code, properties)
-        elif not ack.done():
-            ack.set_result(code.value)
 
     def _on_message(
         self,
@@ -177,6 +197,9 @@ class Client(aiomqtt.Client):
         if message.qos == 0:  # nothing of the contract comes so, and no receive maximum would bound it
             self.ignored += 1
             return
+        self._unacknowledged += 1
+        if self._unacknowledged > self._session.receive_maximum or message.qos != 1:
+            raise aiomqtt.MqttError("more than we allow")  # memory is bounded by what we announced; see `_read`
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -230,12 +253,18 @@ class Client(aiomqtt.Client):
             self._loop.remove_writer(self._writing)
             self._writing = None
 
+    async def _misc_loop(self) -> None:
+        while self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:  # noqa: ASYNC110
+            await asyncio.sleep(min(TICK_S, self._client._keepalive / 4))
+
     def _read(self) -> None:
         try:
             self._client.loop_read()
             # TLS may hold decrypted bytes that select() knows nothing of.
             while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending() > 0:
                 self._client.loop_read()
+            if self._client._in_packet["remaining_length"] > MAX_PACKET or self._client._in_messages:
+                self._abandon()  # longer than we take, or of QoS 2, which we never ask for
         except Exception:  # noqa: BLE001  # whatever paho chokes on, it came off this connection
             self._abandon()
 
@@ -248,67 +277,58 @@ class Client(aiomqtt.Client):
     def _abandon(self) -> None:
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
+        self.set_lost("uplink.garbage")
         self.drop()
 
-    def set_lost(self, code: str, mqtt_reason: int | None = None) -> None:
+    def set_lost(self, code: str, mqtt_reason: int | None = None, said: str = "") -> None:
         """The connection has ended; the first reason given stays."""
         if not self.lost.done():
-            self.lost.set_result((code, mqtt_reason))
+            self.lost.set_result((code, mqtt_reason, said))
+        if self._stall is not None:
+            self._stall.cancel()
+        self.in_flight.end()
         # What has arrived stays in `inbox`: it can't be acknowledged any more, but a broker that was killed may
         # not remember having sent it (mosquitto saves what waits for a subscriber, not what is on its way).
         self.arrived.set()
 
-    def send(self, topic: str, payload: bytes, retain: bool, properties: Properties) -> int | None:
-        """Hand a QoS 1 publication to the socket; its packet identifier, None without a connection."""
+    def send(
+        self, topic: str, payload: bytes, retain: bool, properties: Properties, *, reserved: bool
+    ) -> asyncio.Future[Answer | None] | None:
+        """Hand a QoS 1 publication to the socket; what will bring its answer, None without a connection.
+
+        `reserved`: a slot of `in_flight` was kept for it.
+        """
         sent = self._client.publish(topic, payload, 1, retain, properties)
-        return sent.mid if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        answer = self.in_flight.sent(sent.mid, self._loop.time(), reserved=reserved)
+        if self._stall is None:
+            self._watch()
+        return answer
+
+    def _watch(self) -> None:
+        """Look again when the oldest publication will have waited too long; one timer, however many there are."""
+        deadline = None if self.lost.done() else self.in_flight.deadline()
+        if deadline is not None and deadline <= self._loop.time():
+            self.give_up()
+        self._stall = (
+            None if deadline is None or self.lost.done() else self._loop.call_at(deadline, self._watch)
+        )
+
+    def give_up(self) -> None:
+        """Alive to TCP, dead to us: nothing more comes out of this connection, so nobody may wait on it."""
+        self.set_lost("uplink.no_answer")
+        self.drop()
 
     def acknowledge(self, mid: int) -> None:
         """Send the PUBACK of a message that has arrived."""
+        self._unacknowledged -= 1
         self._client.ack(mid, 1)
 
     def drop(self) -> None:
         """Close the socket at once, whatever state it is in, and take it out of the loop."""
         self._client._sock_close()
         self.set_lost("uplink.connection_lost")
-
-
-class Context(ssl.SSLContext):
-    """Remembers the socket it wrapped last: paho leaves that open when the handshake fails."""
-
-    _last: ssl.SSLSocket | None = None
-
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        """As the base does."""
-        self._last = super().wrap_socket(*args, **kwargs)
-        return self._last
-
-    def close_last(self) -> None:
-        """Close the socket of a handshake that failed."""
-        if self._last is not None:
-            self._last.close()
-
-
-def tls_context(endpoint: Endpoint) -> Context:
-    """Mutual TLS 1.3, host name checked. Reads files. Raises `CertificateError`."""
-    read_private(endpoint.key)  # refuses a key that others can read; OpenSSL wouldn't
-    context = Context(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = True
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_verify_locations(endpoint.ca)
-    except ssl.SSLError as error:
-        raise CertificateError("cert.malformed", str(endpoint.ca)) from error
-    except OSError as error:
-        raise CertificateError("cert.unreadable", f"{endpoint.ca}: {error.strerror}") from error
-    try:
-        context.load_cert_chain(endpoint.certificate, endpoint.key)
-    except ssl.SSLError as error:
-        raise CertificateError("cert.key_mismatch", str(endpoint.certificate)) from error
-    except OSError as error:
-        raise CertificateError("cert.unreadable", f"{endpoint.certificate}: {error.strerror}") from error
-    return context
 
 
 def new_properties(packet: int) -> Properties:

@@ -2,159 +2,135 @@
 
 One SQLite file. An envelope is committed (durably, all audiences of an inspection in one transaction) before
 anything shows its result; a PUBACK only marks it published; a collector's signed receipt, whose hash agrees
-with ours, is the only thing that lets its body be forgotten. What stays after that (stream, number, hash,
-times) is the ledger. Synchronous and of one thread: see `edged.uplink.database.DatabaseThread`.
+with ours, is the only thing that lets its body be forgotten because it is delivered. What stays after that (stream,
+number, hash, times) is the ledger. What bounds push out or broker and collector refuse for good is told in a gap
+record of the same transaction. Synchronous and of one thread: see `edged.uplink.database.DatabaseThread`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from edged import RELEASED
 from edged.errors import StateError
-from edged.uplink import database
+from edged.uplink import (
+    database,
+    outbox_bounds,
+    outbox_gaps,
+    outbox_lanes,
+    outbox_receipts,
+    outbox_refusals,
+    outbox_report,
+    outbox_schema,
+)
 from edged.uplink.database import StreamKey, from_ms, to_ms, transaction, translated
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
-from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
+from edged.uplink.outbox_receipts import MAX_RANGE
+from edged.uplink.outbox_report import ledger
+from edged.uplink.outbox_types import (
+    DEFAULT_BOUNDS,
+    DEFAULT_FINALITY,
+    DEFAULT_RETRY,
+    Bounds,
+    Counts,
+    DeadLetter,
+    Due,
+    DueGap,
+    Finality,
+    Look,
+    ReceiptOutcome,
+    RetryPolicy,
+    SentEnvelope,
+    Tidied,
+)
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-MAX_RANGE: Final = 10_000
-"""Envelopes in one range of a receipt: ours cover a batch; a longer one would hold up a live commit."""
+    from edged.uplink.gaps import Gap
+    from edged.uplink.receipts import Receipt
+
+__all__ = [
+    "MAX_RANGE",
+    "Bounds",
+    "Counts",
+    "DeadLetter",
+    "Due",
+    "DueGap",
+    "Finality",
+    "Look",
+    "ReceiptOutcome",
+    "RetryPolicy",
+    "SentEnvelope",
+    "StateDatabase",
+    "Tidied",
+    "ledger",
+]
 
 SETTLING: Final = timedelta(seconds=5)
 """A time service may step a good clock back by this much; as far below the floor it isn't taken for lost."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stream (
-    audience TEXT PRIMARY KEY, next_seq INTEGER NOT NULL, prev TEXT
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS envelope (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    inspection TEXT NOT NULL,
-    audience TEXT NOT NULL REFERENCES stream (audience),
-    seq INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    jws TEXT,
-    committed_at INTEGER NOT NULL,
-    published_at INTEGER,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_try INTEGER NOT NULL,
-    refused_reason TEXT,
-    receipted_at INTEGER,
-    UNIQUE (audience, seq),
-    CHECK ((jws IS NULL) = (receipted_at IS NOT NULL))
-) STRICT;
-CREATE INDEX IF NOT EXISTS pending ON envelope (next_try, id, refused_reason, published_at)
-    WHERE receipted_at IS NULL;
-CREATE INDEX IF NOT EXISTS untried ON envelope (id) WHERE receipted_at IS NULL AND attempts = 0
-"""
-
 UNTRIED_SHARE: Final = 4
-"""One in so many of a batch is for the newest envelopes that were never tried: whoever stands at the counter now
-doesn't wait for a week's backlog, and the backlog drains nearly as fast."""
+"""One in so many of a batch of `due` is for the newest envelopes that were never tried."""
 
-
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """How long an envelope waits before it is published again, in seconds; every wait doubles the last."""
-
-    receipt_s: float = 30.0
-    """After a PUBACK, for the collector's receipt."""
-    refused_s: float = 60.0
-    """After the broker said no: it will most likely say no again until somebody changes its settings."""
-    bound_s: float = 3600.0
-    """The longest wait of all."""
-
-    def wait(self, first_s: float, attempts: int) -> timedelta:
-        """The wait after `attempts` publications (the first is 1)."""
-        doubled = first_s * 2.0 ** min(
-            attempts - 1, 30
-        )  # 30 doublings exceed any bound; more overflow a float
-        return timedelta(seconds=min(doubled, self.bound_s))
-
-
-DEFAULT_RETRY: Final = RetryPolicy()
-
-
-class Due(msgspec.Struct, frozen=True):
-    """An envelope whose time to be published has come."""
-
-    id: int
-    inspection: str
-    audience: str
-    seq: int
-    sha256: str
-    jws: str
-    committed_at: datetime
-    attempts: int
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """How many envelopes stand where. `pending` is committed but not receipted; `refused` is a part of it."""
-
-    committed: int
-    published: int
-    receipted: int
-    pending: int
-    refused: int
-    last_refusal: str | None
-    """Reason code of a refused envelope that is still pending."""
-
-
-class ReceiptOutcome(msgspec.Struct, frozen=True):
-    """What a verified receipt did: envelopes it let us forget, and why ranges of it were refused."""
-
-    receipted: tuple[int, ...]
-    """Ids newly receipted."""
-    refused: tuple[str, ...]
-    """Reason codes, one for each range that doesn't agree with our ledger."""
-
-
-class SentEnvelope(msgspec.Struct, frozen=True):
-    """One envelope in the ledger."""
-
-    seq: int
-    sha256: str
-    published: bool
-    receipted: bool
+NOTHING: Final[frozenset[int]] = frozenset()
 
 
 class StateDatabase:
     """The box's durable state. All methods block on the disk; all raise `StateError` when it fails them.
+
+    Methods that write are whole transactions by themselves; within `transaction` (as `DatabaseThread.write` calls them)
+    they are parts of that one.
 
     Attributes:
         device: whose envelopes these are.
         log_id: drawn at random when the database was made, so a rebuilt box never reuses a number.
     """
 
-    def __init__(self, connection: sqlite3.Connection, device: str, log_id: str, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        device: str,
+        log_id: str,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        finality: Finality = DEFAULT_FINALITY,
+    ) -> None:
         self.device = device
         self.log_id = log_id
         self._connection = connection
         self._retry = retry
+        self._bounds = bounds
+        self._finality = finality
+        self._to_fold = False
 
     @classmethod
     def open(
-        cls, path: Path, *, device: str, now: datetime, retry: RetryPolicy = DEFAULT_RETRY
+        cls,
+        path: Path,
+        *,
+        device: str,
+        now: datetime,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        finality: Finality = DEFAULT_FINALITY,
     ) -> StateDatabase:
-        """Open or create the database of `device`.
+        """Open or create the database of `device`; one of an earlier release is brought up to date.
 
-        Raises `StateError`: `state.other_device` when the file belongs to another one, `state.corrupt`,
-        `state.disk_full`, `state.locked`, `state.unusable`.
+        Raises `StateError`: `state.other_device` when the file belongs to another one, `state.newer`,
+        `state.corrupt`, `state.disk_full`, `state.locked`, `state.unusable`.
         """
-        connection = database.connect(path, _SCHEMA)
+        connection = database.connect(path, outbox_schema.set_up)
         try:
             with transaction(connection):
-                meta = _meta(connection)
+                meta = outbox_report.meta(connection)
                 if not meta:
                     meta = {"device": device, "log_id": secrets.token_hex(8), "created_at": str(to_ms(now))}
                     connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
@@ -163,12 +139,44 @@ class StateDatabase:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, device, meta["log_id"], retry)
+        return cls(connection, device, meta["log_id"], retry, bounds, finality)
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
         with translated():
             self._connection.close()
+
+    # --- transactions ---
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one is open."""
+        return self._connection.in_transaction
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything in the block is on the disk when the outermost one is left, or nothing of it is."""
+        with transaction(self._connection):
+            yield
+
+    def settle(self) -> None:
+        """Fold what was forgotten out of the write-ahead log. What can't be done now is done the next time."""
+        if not self._to_fold:
+            return
+        with contextlib.suppress(
+            StateError
+        ):  # the transaction itself is safe; a bad disk shows at the next one
+            database.fold(self._connection)
+            self._to_fold = False
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self.transaction():
+            yield
+        if not self.in_transaction:
+            self.settle()
+
+    # --- committing ---
 
     def commit_inspection(
         self,
@@ -182,14 +190,20 @@ class StateDatabase:
         """Give every draft its place, seal it and store it: all of them, on the disk at return, or none.
 
         `seal` is called inside the transaction and signs; whatever it raises undoes everything. Only a trusted
-        clock may raise `last_commit`: one bogus future date would make every honest clock look set back.
+        clock may raise `last_commit`: one bogus future date would make every honest clock look set back. What
+        exceeds the bounds is pushed out in the same transaction, never anything of this inspection.
         """
         assert drafts, "a verdict without a recipient would be lost"
         moment = to_ms(now)
-        with transaction(self._connection):
-            envelopes = tuple(self._append(inspection, draft, seal, moment) for draft in drafts)
+        with self._writing():
+            before = self.last_id()
+            envelopes = tuple(
+                self._append(inspection, draft, seal, moment, clock_trusted) for draft in drafts
+            )
             if clock_trusted:
                 self._raise_meta("last_commit", moment)
+            if outbox_bounds.make_room(self._connection, self._bounds, before + 1, now):
+                self._to_fold = True
         return envelopes
 
     def _append(
@@ -198,121 +212,140 @@ class StateDatabase:
         draft: EnvelopeDraft,
         seal: Callable[[EnvelopeDraft, StreamPosition], Envelope],
         moment: int,
+        clock_trusted: bool,
     ) -> Envelope:
+        key = (self.log_id, draft.audience)
         row = self._connection.execute(
-            "SELECT next_seq, prev FROM stream WHERE audience = ?", (draft.audience,)
+            "SELECT next_seq, prev FROM stream WHERE log_id = ? AND audience = ?", key
         ).fetchone()
         position = StreamPosition(row["next_seq"], row["prev"]) if row else StreamPosition(1, None)
         envelope = seal(draft, position)
         assert (envelope.audience, envelope.seq) == (draft.audience, position.seq)
         assert envelope.sha256 == hashlib.sha256(envelope.jws.encode()).hexdigest()
         self._connection.execute(
-            "INSERT INTO stream VALUES (?, ?, ?) ON CONFLICT (audience) DO UPDATE"
-            " SET next_seq = excluded.next_seq, prev = excluded.prev",
-            (draft.audience, position.seq + 1, envelope.sha256),
+            "INSERT INTO stream (log_id, audience, next_seq, prev) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (log_id, audience) DO UPDATE SET next_seq = excluded.next_seq, prev = excluded.prev",
+            (*key, position.seq + 1, envelope.sha256),
         )
         self._connection.execute(
-            "INSERT INTO envelope (inspection, audience, seq, sha256, jws, committed_at, next_try)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (inspection, draft.audience, position.seq, envelope.sha256, envelope.jws, moment, moment),
+            "INSERT INTO envelope (inspection, log_id, audience, seq, sha256, kind, size, committed_at, aged_from,"
+            " next_try, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                inspection,
+                *key,
+                position.seq,
+                envelope.sha256,
+                draft.kind.value,
+                len(envelope.jws),
+                moment,
+                moment if clock_trusted else None,
+                moment,
+                envelope.jws,
+            ),
         )
         return envelope
+
+    # --- publishing ---
+
+    def last_id(self) -> int:
+        """The id of the envelope that was committed last, 0 before the first: a watermark for `look`."""
+        with translated():
+            row = self._connection.execute("SELECT max(id) FROM envelope").fetchone()
+        return row[0] or 0
+
+    def look(
+        self,
+        now: datetime,
+        *,
+        since: int,
+        skip: AbstractSet[int] = NOTHING,
+        skip_gaps: AbstractSet[int] = NOTHING,
+        live: int,
+        backlog: int,
+    ) -> Look:
+        """What may be published now: at most `live` and `backlog` envelopes, and a few gap records.
+
+        `since` is `last_id` of when the connection was made: what was committed after it and never tried is live.
+        `skip` and `skip_gaps` are ids in flight. A time further ahead than any wait of ours was noted before the
+        clock was set back: it has come, too. Costs the same however long the backlog is.
+        """
+        with translated():
+            return outbox_lanes.look(
+                self._connection,
+                self._retry,
+                now,
+                since=since,
+                skip=skip,
+                skip_gaps=skip_gaps,
+                live=live,
+                backlog=backlog,
+            )
 
     def due(self, limit: int, now: datetime) -> list[Due]:
         """At most `limit` envelopes whose time has come, oldest first.
 
         When more are due than that, `1 / UNTRIED_SHARE` of them (at least one) are the newest that were never
         tried, however many older ones wait.
-
-        A time further ahead than any wait of ours was noted before the clock was set back: it has come, too.
         """
-        moment = to_ms(now)
-        horizon = moment + int(self._retry.bound_s * 1000)
-        columns = "SELECT * FROM envelope WHERE receipted_at IS NULL AND"
         with translated():
-            # Due by definition, whatever the clock says; without the index this would read the whole ledger.
-            newest = self._connection.execute(
-                "SELECT * FROM envelope INDEXED BY untried WHERE receipted_at IS NULL AND attempts = 0"
-                " ORDER BY id DESC LIMIT ?",
-                (max(limit // UNTRIED_SHARE, 1),),
-            ).fetchall()
-            rows = self._connection.execute(
-                f"{columns} next_try <= ? ORDER BY next_try, id LIMIT ?", (moment, limit)
-            ).fetchall()
-            if len(rows) < limit:
-                rows += self._connection.execute(
-                    f"{columns} next_try > ? ORDER BY next_try, id LIMIT ?", (horizon, limit - len(rows))
-                ).fetchall()
-        found = {row["id"] for row in newest}
-        oldest = [row for row in rows if row["id"] not in found][: limit - len(newest)]
-        return [
-            Due(
-                row["id"],
-                row["inspection"],
-                row["audience"],
-                row["seq"],
-                row["sha256"],
-                row["jws"],
-                from_ms(row["committed_at"]),
-                row["attempts"],
-            )
-            for row in sorted([*oldest, *newest], key=lambda row: (row["next_try"], row["id"]))
-        ]
+            share = max(limit // UNTRIED_SHARE, 1)
+            return outbox_lanes.due(self._connection, self._retry, limit, share, now)
 
     def next_due(self, now: datetime) -> float | None:
         """Seconds until something is due (0 or less when it is), or None when nothing is pending."""
         with translated():
-            row = self._connection.execute(
-                "SELECT min(next_try) FROM envelope WHERE receipted_at IS NULL"
-            ).fetchone()
-        return None if row[0] is None else min((row[0] - to_ms(now)) / 1000, self._retry.bound_s)
+            return outbox_lanes.next_due(self._connection, self._retry, now)
 
-    def mark(self, published: Iterable[int], refused: Mapping[int, str], now: datetime) -> None:
+    def mark(self, published: Iterable[int], refused: Mapping[int, str], now: datetime) -> tuple[int, ...]:
         """Note, in one transaction, what the broker took (ids) and what it refused (id to reason code).
 
-        Neither forgets anything; both say when to try again.
+        Neither forgets anything; both say when to try again. Returns the ids of those that are dead letters now.
         """
-        with transaction(self._connection):
+        with self._writing():
             for identifier in published:
-                self._tried(identifier, self._retry.receipt_s, now, None)
-            for identifier, reason in refused.items():
-                self._tried(identifier, self._retry.refused_s, now, reason)
+                outbox_refusals.published(self._connection, self._retry, identifier, now)
+            return tuple(
+                identifier
+                for identifier, code in refused.items()
+                if outbox_refusals.by_broker(
+                    self._connection, self._retry, self._finality, identifier, code, now
+                )
+            )
 
-    def _tried(self, identifier: int, first_s: float, now: datetime, reason: str | None) -> None:
-        row = self._connection.execute(
-            "SELECT attempts FROM envelope WHERE id = ? AND receipted_at IS NULL", (identifier,)
-        ).fetchone()
-        if row is None:  # its receipt was faster than the broker's acknowledgement
-            return
-        attempts = row["attempts"] + 1
-        next_try = to_ms(now + self._retry.wait(first_s, attempts))
-        self._connection.execute(
-            "UPDATE envelope SET attempts = ?, next_try = ?, refused_reason = ?,"
-            " published_at = CASE WHEN ? IS NULL THEN coalesce(published_at, ?) ELSE published_at END"
-            " WHERE id = ?",
-            (attempts, next_try, reason, reason, to_ms(now), identifier),
-        )
+    def seal_gaps(self, sign: Callable[[Gap], str]) -> int:
+        """Sign gap records that nobody has signed yet (a few at a time): how many; when some, call again.
+
+        `sign` returns the compact JWS (`edged.uplink.gaps.seal_gap`); whatever it raises undoes everything.
+        """
+        with self._writing():
+            return outbox_gaps.seal(self._connection, sign)
+
+    def mark_gaps(self, published: Iterable[int], refused: Mapping[int, str], now: datetime) -> None:
+        """As `mark`, for gap records (their own ids). They are never dead: tried until a receipt names them."""
+        with self._writing():
+            for identifier in published:
+                outbox_refusals.gap_tried(self._connection, self._retry, identifier, None, now)
+            for identifier, code in refused.items():
+                outbox_refusals.gap_tried(self._connection, self._retry, identifier, code, now)
+
+    # --- receipts, refusals, bounds ---
 
     def apply_receipt(self, receipt: Receipt, now: datetime) -> ReceiptOutcome:
-        """Forget the bodies of what a verified receipt proves to be stored.
+        """Forget the bodies of what a verified receipt proves to be stored, and count what it refuses.
 
         A range whose hash isn't that of the envelopes we committed is refused whole and forgets nothing:
-        `receipt.other_log`, `receipt.too_long`, `receipt.unknown_envelope` or `receipt.hash_mismatch`.
+        `receipt.other_log`, `receipt.too_long`, `receipt.unknown_envelope` or `receipt.hash_mismatch`. Numbers that
+        the ledger has pruned, and hashes it doesn't know, are nothing.
 
         A receipt also tells the time, for `last_receipt`: see `_learn`.
         """
-        receipted: list[int] = []
-        refused: list[str] = []
-        with transaction(self._connection):
-            for claimed in receipt.ranges:
-                reason = self._apply_range(claimed, to_ms(now), receipted)
-                if reason is not None:
-                    refused.append(reason)
-            if len(refused) < len(receipt.ranges):
+        with self._writing():
+            outcome = outbox_receipts.apply(self._connection, self._retry, self._finality, receipt, now)
+            if len(outcome.refused) < len(receipt.ranges) or outcome.gaps or outcome.refusals:
                 self._learn(receipt.iat * 1000, now)
-        if receipted:
-            database.fold(self._connection)
-        return ReceiptOutcome(tuple(receipted), tuple(refused))
+            if outcome.receipted:
+                self._to_fold = True
+        return outcome
 
     def _learn(self, iat: int, now: datetime) -> None:
         """Raise `last_receipt` to a receipt's time (in milliseconds), without letting its signer set our clock.
@@ -327,51 +360,40 @@ class StateDatabase:
         lost = now < floor - SETTLING
         self._raise_meta("last_receipt", iat if lost else min(iat, to_ms(now)))
 
-    def _apply_range(self, claimed: ReceiptRange, moment: int, receipted: list[int]) -> str | None:
-        if claimed.log_id != self.log_id:
-            return "receipt.other_log"
-        length = claimed.last - claimed.first + 1
-        if length > MAX_RANGE:
-            return "receipt.too_long"
-        rows = self._connection.execute(
-            "SELECT id, sha256, receipted_at FROM envelope"
-            " WHERE audience = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-            (claimed.audience, claimed.first, claimed.last),
-        ).fetchall()
-        if len(rows) != length:
-            return "receipt.unknown_envelope"
-        if range_sha256(row["sha256"] for row in rows) != claimed.sha256:
-            return "receipt.hash_mismatch"
-        for row in rows:
-            if row["receipted_at"] is None:
-                # A receipt also proves the publication whose acknowledgement a crash swallowed.
-                self._connection.execute(
-                    "UPDATE envelope SET jws = NULL, receipted_at = ?, refused_reason = NULL,"
-                    " published_at = coalesce(published_at, ?) WHERE id = ?",
-                    (moment, moment, row["id"]),
-                )
-                receipted.append(row["id"])
-        return None
+    def tidy(self, now: datetime, *, clock_trusted: bool) -> Tidied:
+        """Enforce the bounds and prune the ledger, a bounded part of it at a time; at start and every hour or so.
+
+        By age only while the clock is trusted: a wrong one must not push anything out.
+        """
+        with self._writing():
+            done = outbox_bounds.tidy(self._connection, self._bounds, now, clock_trusted=clock_trusted)
+            if done.lost:
+                self._to_fold = True
+        return done
+
+    def retry_dead(self, ids: Collection[int] | None, now: datetime) -> int:
+        """Bring dead letters back to the backlog: how many; ids that aren't dead letters are passed over.
+
+        With None all of them, `outbox_refusals.RETRY_AT_ONCE` at a time: call again until 0.
+        """
+        with self._writing():
+            return outbox_refusals.revive(self._connection, ids, now)
+
+    # --- looking ---
+
+    def dead(self, limit: int = 1000) -> list[DeadLetter]:
+        """Dead letters, oldest first."""
+        with translated():
+            return outbox_refusals.dead(self._connection, limit)
 
     def counts(self) -> Counts:
-        """The state of the outbox in numbers; cheap enough for every status message."""
+        """The state of the outbox in numbers, without counting: cheap however much there is."""
         with translated():
-            committed = self._connection.execute(
-                "SELECT coalesce(sum(next_seq - 1), 0) FROM stream"
-            ).fetchone()[0]
-            row = self._connection.execute(
-                "SELECT count(*) AS pending, count(published_at) AS published,"
-                " count(refused_reason) AS refused, max(refused_reason) AS reason"
-                " FROM envelope WHERE receipted_at IS NULL"
-            ).fetchone()
-        receipted = committed - row["pending"]
-        return Counts(
-            committed, receipted + row["published"], receipted, row["pending"], row["refused"], row["reason"]
-        )
+            return outbox_report.counts(self._connection)
 
     def ledger(self) -> dict[StreamKey, tuple[SentEnvelope, ...]]:
-        """Every envelope ever committed, by stream, in order of `seq`."""
-        return _ledger(self._connection, self.device, self.log_id)
+        """Every envelope that the ledger remembers, by stream, in order of `seq`."""
+        return outbox_report.ledger_of(self._connection, self.device)
 
     def last_commit(self) -> datetime | None:
         """The latest time at which anything was committed: part of the clock's floor."""
@@ -383,7 +405,7 @@ class StateDatabase:
 
     def _moment(self, key: str) -> datetime | None:
         with translated():
-            value = _meta(self._connection).get(key)
+            value = outbox_report.meta(self._connection).get(key)
         return None if value is None else from_ms(int(value))
 
     def _raise_meta(self, key: str, moment: int) -> None:
@@ -393,33 +415,3 @@ class StateDatabase:
             " SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
             (key, str(moment)),
         )
-
-
-def ledger(path: Path) -> dict[StreamKey, tuple[SentEnvelope, ...]]:
-    """`StateDatabase.ledger` of another process's database, read only. Raises `StateError`."""
-    connection = database.connect_reader(path)
-    try:
-        with translated():
-            meta = _meta(connection)
-            return _ledger(connection, meta["device"], meta["log_id"])
-    finally:
-        connection.close()
-
-
-def _meta(connection: sqlite3.Connection) -> dict[str, str]:
-    return {row["key"]: row["value"] for row in connection.execute("SELECT key, value FROM meta")}
-
-
-def _ledger(
-    connection: sqlite3.Connection, device: str, log_id: str
-) -> dict[StreamKey, tuple[SentEnvelope, ...]]:
-    streams: dict[StreamKey, list[SentEnvelope]] = {}
-    with translated():
-        for row in connection.execute(
-            "SELECT audience, seq, sha256, published_at IS NOT NULL AS published,"
-            " receipted_at IS NOT NULL AS receipted FROM envelope ORDER BY audience, seq"
-        ):
-            streams.setdefault((device, log_id, row["audience"]), []).append(
-                SentEnvelope(row["seq"], row["sha256"], bool(row["published"]), bool(row["receipted"]))
-            )
-    return {key: tuple(sent) for key, sent in streams.items()}

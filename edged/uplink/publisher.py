@@ -3,53 +3,56 @@
 It never deletes: a PUBACK only starts the wait for a receipt, a refusal (PUBACK 0x87 and its kin) is noted,
 reported and tried again slowly, and an envelope whose fate is unknown is published again. The centre drops
 duplicates. Connections come and go; the outbox, not the broker's session, remembers.
+
+This module keeps the connection; what goes through it is `edged.uplink.lanes`, `receipt_taker` and `box_status`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edged import RELEASED, __version__, log
-from edged.errors import CertificateError, ConfigError, SignatureRefusedError, StateError, UplinkError
+from edged import log
+from edged.errors import CertificateError, CodedError, ConfigError, StateError, UplinkError
 from edged.uplink import topics
-from edged.uplink.database import from_ms, to_ms
-from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Session, Will, connect
-from edged.uplink.receipts import open_receipt
+from edged.uplink.announced import printable
+from edged.uplink.box_status import tell_status
+from edged.uplink.gaps import Gap, seal_gap
+from edged.uplink.known import Known
+from edged.uplink.lanes import Lanes, Place
+from edged.uplink.mqtt import Connection, Endpoint, Session, Will, connect
+from edged.uplink.mqtt_client import DEFAULT_WINDOW
+from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
+from edged.uplink.receipt_taker import ReceiptTaker
 from edged.uplink.reconnect import Backoff, first_to_end, within
-from edged.uplink.status import (
-    Connected,
-    Disconnected,
-    Published,
-    Receipted,
-    ReceiptRefused,
-    Refused,
-    Status,
-    UplinkEvent,
-    UplinkHealth,
-)
+from edged.uplink.status import Connected, Disconnected, UplinkEvent, UplinkHealth
+from edged.uplink.textfile import Metrics, Textfile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from edged.config import BoxSettings
     from edged.uplink.database import DatabaseThread
-    from edged.uplink.outbox import Counts, Due, ReceiptOutcome, StateDatabase
+    from edged.uplink.outbox import StateDatabase
+    from edged.uplink.outbox_types import Counts
     from edged.uplink.roles import TrustAnchor
     from edged.uplink.sign import Signer
-
-LIVE: Final = timedelta(seconds=5)
-"""An envelope older than this, or published before, is marked as backlog."""
 
 GOODBYE_S: Final = 2.0
 """A broker that doesn't take our last status in this time may speak our will instead."""
 
-IDLE_LOOK_S: Final = 3600.0
-"""With nothing pending the outbox is looked at this often anyway; `wake` is what normally does it."""
+SPREAD_S: Final = 5.0
+"""A fleet whose broker has ended comes back over so many seconds. Nobody at a counter notices: a verdict is
+committed, and shown, without a connection."""
+
+ClockJudge = Callable[[datetime | None, datetime | None], bool]
+"""Whether the clock may be believed, given the last commit and the last receipt; called in the database's thread."""
 
 
 class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +62,9 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     config_version: str
     reconnect_min_s: float = 0.5
     reconnect_max_s: float = 60.0
-    batch: int = 32
-    """Envelopes published at once. A fresh one waits for one batch at most: milliseconds."""
+    spread_s: float = SPREAD_S
+    window: int = DEFAULT_WINDOW
+    """Publications in flight, unless the broker allows fewer."""
     status_s: float = 2.0
     """The status topic is written at most this often."""
     drain_s: float = 3.0
@@ -101,68 +105,83 @@ class Uplink:
         anchor: TrustAnchor,
         on_event: Callable[[UplinkEvent], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock_trusted: ClockJudge | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._settings = settings
         self._state = state
+        self._signer = signer
         self._fleet = signer.principal.fleet
         self._device = signer.principal.name
         self._username = signer.principal.username
         if not (topics.usable(self._fleet) and topics.usable(self._device)):
             raise ConfigError("identity.signing_certificate", "topic.reserved_name", name=self._device)
-        self._anchor = anchor
         self._on_event = on_event
         self._clock = clock
+        self._clock_trusted = clock_trusted
         # Jitter is no secret; seeded by a test, otherwise different on every box.
         self._backoff = Backoff(
             settings.reconnect_min_s,
             settings.reconnect_max_s,
             chance or random.Random(),  # noqa: S311
+            settings.spread_s,
         )
         self._log = log.get("uplink")
-        self._log_id = ""
-        self._wake = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._known = Known()
+        self._receipts = ReceiptTaker(
+            fleet=self._fleet,
+            device=self._device,
+            state=state,
+            anchor=anchor,
+            known=self._known,
+            clock=clock,
+            on_event=on_event,
+        )
+        self._lanes: Lanes | None = None
+        self._retain = True
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
         self._drain_until = 0.0
-        self._connected_at: datetime | None = None
-        self._problem: str | None = None
-        self._counts: Counts | None = None
-        self._receipts_refused = 0
-        self._last_receipt_refusal: str | None = None
 
     @property
     def health(self) -> UplinkHealth:
         """How it is, as far as is known without asking the disk."""
-        counts = self._counts
-        return UplinkHealth(
-            connected=self._connected_at is not None,
-            problem=self._problem,
-            pending=counts.pending if counts else 0,
-            refused=counts.refused if counts else 0,
-            last_refusal=counts.last_refusal if counts else None,
-            receipts_refused=self._receipts_refused,
-            last_receipt_refusal=self._last_receipt_refusal,
-        )
+        return self._known.health(self._clock())
+
+    def textfile(self, directory: Path) -> Textfile:
+        """A writer of this uplink's metrics for node_exporter: run its `run(uplink.refresh)` as a task."""
+        metrics = Metrics(self._known, fleet=self._fleet, device=self._device, clock=self._clock)
+        return Textfile(directory, metrics, self._known)
+
+    async def refresh(self) -> None:
+        """Ask the disk for the numbers, and whether the clock may be believed. Raises `StateError`."""
+        known, judge = self._known, self._clock_trusted
+
+        def look(database: StateDatabase) -> tuple[Counts, str, bool, bool | None]:
+            trusted = None if judge is None else judge(database.last_commit(), database.last_receipt())
+            return database.counts(), database.log_id, database.replaced, trusted
+
+        known.counts, known.log_id, known.log_replaced, known.clock_trusted = await self._state.run(look)
 
     def wake(self) -> None:
         """Something was committed."""
-        self._wake.set()
+        if self._lanes is not None:
+            self._lanes.wake()
+        self._known.changed.set()
 
     async def stop(self) -> None:
         """End `run`: publish what is due, wait a bounded time for receipts, say goodbye."""
         self._drain_until = asyncio.get_running_loop().time() + self._settings.drain_s
         self._stopping.set()
-        self._wake.set()
+        if self._lanes is not None:
+            self._lanes.drain()
         await self._ended.wait()
 
     async def run(self) -> None:
         """Keep connected and drain the outbox until `stop`. Only a bug of ours ends it otherwise."""
         self._ended.clear()
         try:
-            self._log_id = await self._state.run(lambda database: database.log_id)
             while not self._stopping.is_set():
                 await self._attempt()
         finally:
@@ -175,193 +194,94 @@ class Uplink:
             await self._session()
             return
         except (UplinkError, CertificateError, StateError) as error:
-            code = self._problem = error.code
-            was_connected, self._connected_at = self._connected_at is not None, None
-            detail = str(error)
-        if was_connected:
-            self._backoff.lasted(asyncio.get_running_loop().time() - began)
-        wait = self._backoff.next()
-        self._log.warning("no connection", code=code, detail=detail, retry_s=round(wait, 3))
-        self._on_event(Disconnected(code, round(wait, 3)))
+            was_connected = self._known.connected_at is not None
+            self._known.lost(error.code, printable(error.detail))
+            wait = self._wait(error, asyncio.get_running_loop().time() - began if was_connected else None)
+            self._log.warning("no connection", code=error.code, detail=self._known.said, retry_s=round(wait, 3))
+            self._on_event(Disconnected(error.code, round(wait, 3)))
         await within(self._stopping.wait(), wait)
 
+    def _wait(self, error: CodedError, lasted_s: float | None) -> float:
+        """Seconds until the next attempt, after a connection that held for `lasted_s`, or after none."""
+        reason = error.mqtt_reason if isinstance(error, UplinkError) else None
+        if reason == RETAIN_NOT_SUPPORTED:
+            self._retain = False  # a status that nobody keeps is better than verdicts that nobody gets
+        if reason in PATIENT:
+            return self._backoff.longest()
+        return self._backoff.next() if lasted_s is None else self._backoff.after_loss(lasted_s)
+
     async def _session(self) -> None:
+        await self.refresh()
         async with connect(self._settings.endpoint, self._mqtt_session()) as connection:
             await connection.subscribe(topics.receipt(self._fleet, self._device))
-            self._connected_at = from_ms(to_ms(self._clock()))  # as coarse as what it is compared to
-            self._problem = None
-            self._log.info("connected")
-            self._on_event(Connected())
-            self._changed.set()
-            await first_to_end(
-                self._send(connection),
-                self._take_receipts(connection),
-                self._tell_status(connection),
-                self._out_of_time(),
-            )
+            self._lanes = await self._open_lanes(connection)
+            try:
+                await self._serve(connection, self._lanes)
+            finally:
+                self._lanes = None
             goodbye = connection.publish(self._status_topic(), self._status("offline"), retain=True)
             await within(goodbye, GOODBYE_S)  # otherwise the will says it
-        self._connected_at = None
+        self._known.left()
         self._log.info("left")
+
+    async def _open_lanes(self, connection: Connection) -> Lanes:
+        return Lanes(
+            connection,
+            Place(self._fleet, self._device, self._sign_gap),
+            state=self._state,
+            since=await self._state.run(lambda database: database.newest_id()),
+            known=self._known,
+            clock=self._clock,
+            on_event=self._on_event,
+        )
+
+    async def _serve(self, connection: Connection, lanes: Lanes) -> None:
+        """Everything that goes through one connection, until it ends or a stop is done with it."""
+        self._known.connected(self._clock())
+        self._log.info("connected", window=connection.window, keepalive_s=connection.announced.keepalive_s)
+        self._on_event(Connected())
+        if self._stopping.is_set():
+            lanes.drain()
+        await first_to_end(
+            lanes.run(),
+            self._receipts.run(connection, lanes.settled),
+            tell_status(
+                connection,
+                self._status_topic(),
+                known=self._known,
+                refresh=self.refresh,
+                make=lambda: self._status("online"),
+                least_s=self._settings.status_s,
+            ),
+            self._out_of_time(),
+        )
 
     def _mqtt_session(self) -> Session:
         # A clean start: what the broker kept of an earlier session is older than what the outbox knows.
-        will = Will(self._status_topic(), self._status(None))
-        return Session(client_id=self._username, will=will, window=self._settings.batch)
+        will = Will(self._status_topic(), self._status(None), retain=self._retain)
+        return Session(client_id=self._username, will=will, window=self._settings.window)
 
     async def _out_of_time(self) -> None:
         """Returns when a stop has waited long enough, however much is due and whatever the broker does."""
         await self._stopping.wait()
         await asyncio.sleep(self._drain_until - asyncio.get_running_loop().time())
 
-    # --- envelopes ---
-
-    async def _send(self, connection: Connection) -> None:
-        """Publish whatever is due; returns when stopping and drained. `_out_of_time` may end it in a batch."""
-        while True:
-            self._wake.clear()
-            due, wait = await self._state.run(self._look)
-            if due:
-                await self._publish(connection, due)
-                continue
-            if self._stopping.is_set() and self._counts is not None and self._counts.pending == 0:
-                return
-            await within(self._wake.wait(), wait)
-
-    def _look(self, database: StateDatabase) -> tuple[list[Due], float]:
-        """In the database's thread: what is due, and how long until more will be."""
-        now = self._clock()
-        due = database.due(self._settings.batch, now)
-        self._counts = database.counts() if not due else self._counts
-        wait = database.next_due(now)
-        return due, IDLE_LOOK_S if wait is None else max(wait, 0.0)
-
-    async def _publish(self, connection: Connection, due: list[Due]) -> None:
-        answers = await asyncio.gather(
-            *(self._publish_one(connection, envelope) for envelope in due), return_exceptions=True
+    def _sign_gap(self, gap: Gap) -> str:
+        return seal_gap(
+            gap,
+            jti=secrets.token_hex(16),
+            iat=max(int(self._clock().timestamp()), 0),
+            clock="trusted" if self._known.clock_trusted else "not_trusted",
+            signer=self._signer,
         )
-        taken: list[int] = []
-        refused: dict[int, str] = {}
-        failure: BaseException | None = None
-        for envelope, answer in zip(due, answers, strict=True):
-            match answer:
-                case None:
-                    taken.append(envelope.id)
-                case PublishRefusedError():
-                    refused[envelope.id] = answer.code
-                case _:
-                    failure = answer
-        if taken or refused:
-            now = self._clock()
-            self._counts = await self._state.run(lambda database: _mark(database, taken, refused, now))
-            self._changed.set()
-            self._report(due, refused)
-        if failure is not None:
-            raise failure
-
-    async def _publish_one(self, connection: Connection, envelope: Due) -> None:
-        lane = self._lane(envelope)
-        await connection.publish(
-            topics.verdict(self._fleet, self._device, envelope.audience),
-            envelope.jws.encode(),
-            # Signed at the commit and sent verbatim ever after: how it travels can't be part of the payload.
-            user_properties={"lane": lane},
-        )
-        self._on_event(Published(envelope.inspection, envelope.audience, envelope.seq, lane))
-
-    def _lane(self, envelope: Due) -> Literal["live", "backlog"]:
-        fresh = abs(self._clock() - envelope.committed_at) <= LIVE
-        here = self._connected_at is not None and envelope.committed_at >= self._connected_at
-        return "live" if fresh and here and envelope.attempts == 0 else "backlog"
-
-    def _report(self, due: list[Due], refused: dict[int, str]) -> None:
-        for envelope in due:
-            if (code := refused.get(envelope.id)) is not None:
-                self._log.error("refused", audience=envelope.audience, seq=envelope.seq, code=code)
-                self._on_event(Refused(envelope.inspection, envelope.audience, envelope.seq, code))
-
-    # --- receipts ---
-
-    async def _take_receipts(self, connection: Connection) -> None:
-        topic = topics.receipt(self._fleet, self._device)
-        while True:
-            for message in await connection.receive(self._settings.batch):
-                if message.topic == topic:
-                    await self._take_receipt(message.payload)
-                connection.acknowledge(message)
-
-    async def _take_receipt(self, compact: bytes) -> None:
-        try:
-            outcome, self._counts = await self._state.run(lambda database: self._apply(database, compact))
-        except SignatureRefusedError as error:
-            self._refuse_receipt(error.code)
-            return
-        for code in outcome.refused:
-            self._refuse_receipt(code)
-        if outcome.receipted:
-            self._on_event(Receipted(len(outcome.receipted)))
-            self._changed.set()
-            self._wake.set()
-
-    def _apply(self, database: StateDatabase, compact: bytes) -> tuple[ReceiptOutcome, Counts]:
-        """In the database's thread: verify and apply one receipt."""
-        now = self._clock()
-        # A clock that fell back must not make a good collector's certificate "not yet valid": it can't be
-        # earlier than this release, nor than the last receipt we believed.
-        at = max(now, RELEASED, database.last_receipt() or RELEASED)
-        receipt = open_receipt(compact, anchor=self._anchor, at=at, device=self._device)
-        return database.apply_receipt(receipt, now), database.counts()
-
-    def _refuse_receipt(self, code: str) -> None:
-        self._receipts_refused += 1
-        self._last_receipt_refusal = code
-        self._log.error("receipt refused", code=code)
-        self._on_event(ReceiptRefused(code))
-        self._changed.set()
-
-    # --- status ---
-
-    async def _tell_status(self, connection: Connection) -> None:
-        told = b""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            status = self._status("online")
-            if status != told:
-                await self._publish_status(connection, status)
-                told = status
-                await asyncio.sleep(self._settings.status_s)
-
-    async def _publish_status(self, connection: Connection, status: bytes) -> None:
-        try:
-            await connection.publish(self._status_topic(), status, retain=True)
-        except PublishRefusedError as error:
-            # Verdicts matter, the status doesn't: go on without it, and say so.
-            self._log.error("status refused", code=error.code)
 
     def _status_topic(self) -> str:
         return topics.status(self._fleet, self._device)
 
     def _status(self, state: Literal["online", "offline"] | None) -> bytes:
         """The status message; with None the one that the broker will speak for us."""
-        status = Status(
-            state=state or "offline",
-            device=self._device,
-            log_id=self._log_id,
-            software_version=__version__,
-            config_version=self._settings.config_version,
-        )
-        if state is not None and self._counts is not None:
-            status = msgspec.structs.replace(
-                status,
-                pending=self._counts.pending,
-                refused=self._counts.refused,
-                last_refusal=self._counts.last_refusal,
-                receipts_refused=self._receipts_refused,
+        return msgspec.json.encode(
+            self._known.status(
+                state, device=self._device, config_version=self._settings.config_version, now=self._clock()
             )
-        return msgspec.json.encode(status)
-
-
-def _mark(database: StateDatabase, taken: list[int], refused: dict[int, str], now: datetime) -> Counts:
-    database.mark(taken, refused, now)
-    return database.counts()
+        )

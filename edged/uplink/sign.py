@@ -175,6 +175,14 @@ def verify(
     )
 
 
+def unverified_payload(compact: bytes) -> bytes:
+    """The payload of what may be a signed message, to find out whom it claims to be of; proves nothing.
+
+    Raises `SignatureRefusedError` (`jws.too_large`, `jws.malformed`).
+    """
+    return _decode(_segments(_ascii(compact))[1])
+
+
 def _holder(chain: list[x509.Certificate], anchor: TrustAnchor, at: datetime, late: timedelta) -> Principal:
     try:
         return anchor.verify(chain, usage=Usage.SIGNING, at=at)

@@ -13,6 +13,7 @@ import msgspec
 
 from edged.uplink import database
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
+from edged.uplink.placing import Duplicate, Entry, Outcome, RefusedAs, Stored, Surroundings
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +32,8 @@ that no stranger's junk and no other device crowds the proof out."""
 
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
+
+__all__ = ["Duplicate", "Outcome", "RefusedAs", "Stored"]
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS stream (
@@ -56,23 +59,6 @@ CREATE TABLE IF NOT EXISTS alarm (
     PRIMARY KEY (code, topic, device, log_id, audience, seq)
 ) STRICT, WITHOUT ROWID
 """
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """New, and kept."""
-
-
-class Duplicate(msgspec.Struct, frozen=True):
-    """The very same envelope is kept already: counted, nothing else."""
-
-
-class RefusedAs(msgspec.Struct, frozen=True):
-    """Not kept; an alarm says why."""
-
-    code: str
-
-
-Outcome = Stored | Duplicate | RefusedAs
 
 
 class Hole(msgspec.Struct, frozen=True):
@@ -139,16 +125,16 @@ class StreamStore:
         payload = opened.payload
         key = (payload.iss, payload.log_id, payload.audience)
         with translated():
-            code = self._conflict(opened)
-            if code == "":
+            outcome = self._outcome(opened)
+            if isinstance(outcome, Duplicate):
                 self._connection.execute(
                     "UPDATE stream SET duplicates = duplicates + 1"
                     " WHERE device = ? AND log_id = ? AND audience = ?",
                     key,
                 )
-                return Duplicate()
-            if code is not None:
-                return RefusedAs(code)
+                return outcome
+            if isinstance(outcome, RefusedAs):
+                return outcome
             self._connection.execute(
                 "INSERT INTO stream VALUES (?, ?, ?, 1, ?, 0) ON CONFLICT DO UPDATE"
                 " SET stored = stored + 1, highest = max(highest, excluded.highest)",
@@ -170,32 +156,23 @@ class StreamStore:
                     body,
                 ),
             )
-        return Stored()
+        return outcome
 
-    def _conflict(self, opened: OpenedEnvelope) -> str | None:
-        """None when the place is free and fits, "" for a duplicate, else the code of what is wrong."""
-        payload = opened.payload
-        key = (payload.iss, payload.log_id, payload.audience)
-        seq = payload.seq
-        around = {
-            row["seq"]: row
-            for row in self._connection.execute(
-                "SELECT seq, sha256, prev FROM envelope"
-                " WHERE device = ? AND log_id = ? AND audience = ? AND seq BETWEEN ? AND ?",
-                (*key, seq - 1, seq + 1),
-            )
-        }
-        if seq in around:
-            return "" if around[seq]["sha256"] == opened.sha256 else "stream.equivocation"
-        if seq - 1 in around and around[seq - 1]["sha256"] != payload.prev:
-            return "stream.chain_broken"
-        if seq + 1 in around and around[seq + 1]["prev"] != opened.sha256:
-            return "stream.chain_broken"
-        reused = self._connection.execute(
+    def _outcome(self, opened: OpenedEnvelope) -> Outcome:
+        entry = Entry.of(opened)
+        around = Surroundings()
+        for row in self._connection.execute(
+            "SELECT seq, sha256, prev FROM envelope"
+            " WHERE device = ? AND log_id = ? AND audience = ? AND seq BETWEEN ? AND ?",
+            (*entry.stream, entry.seq - 1, entry.seq + 1),
+        ):
+            around.hold(entry.stream, row["seq"], row["sha256"], row["prev"])
+        for _ in self._connection.execute(
             "SELECT 1 FROM envelope WHERE device = ? AND log_id = ? AND audience = ? AND jti = ?",
-            (*key, payload.jti),
-        ).fetchone()
-        return "stream.jti_reused" if reused else None
+            (*entry.stream, entry.jti),
+        ):
+            around.hold_jti(entry.stream, entry.jti)
+        return around.place(entry)
 
     def raise_alarm(
         self,

@@ -1,0 +1,107 @@
+"""Taking what collectors say: verified first, applied in one transaction, acknowledged to the broker when it is on the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edged import RELEASED, log
+from edged.errors import SignatureRefusedError
+from edged.uplink import topics
+from edged.uplink.receipts import Receipt, open_receipt
+from edged.uplink.status import DeadLettered, Receipted, ReceiptRefused, Refused, UplinkEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from edged.uplink.database import DatabaseThread
+    from edged.uplink.known import Known
+    from edged.uplink.mqtt import Connection
+    from edged.uplink.outbox import StateDatabase
+    from edged.uplink.outbox_types import Counts, ReceiptOutcome
+    from edged.uplink.roles import TrustAnchor
+
+AT_ONCE: Final = 8
+"""Receipts in one transaction: verifying and applying so many takes some milliseconds, which a commit may wait."""
+
+
+class ReceiptTaker:
+    """Applies receipts as they arrive on one connection. `run` ends with the connection."""
+
+    def __init__(
+        self,
+        *,
+        fleet: str,
+        device: str,
+        state: DatabaseThread[StateDatabase],
+        anchor: TrustAnchor,
+        known: Known,
+        clock: Callable[[], datetime],
+        on_event: Callable[[UplinkEvent], None],
+    ) -> None:
+        self._topic = topics.receipt(fleet, device)
+        self._device = device
+        self._state = state
+        self._anchor = anchor
+        self._known = known
+        self._clock = clock
+        self._on_event = on_event
+        self._log = log.get("uplink")
+
+    async def run(self, connection: Connection, settled: Callable[[], None]) -> None:
+        """Take receipts; `settled()` after those that changed the outbox. Raises `UplinkError`, `StateError`."""
+        while True:
+            messages = await connection.receive(AT_ONCE)
+            ours = [message.payload for message in messages if message.topic == self._topic]
+            if ours and await self.take(ours):
+                settled()
+            for message in messages:
+                connection.acknowledge(message)
+
+    async def take(self, compacts: Sequence[bytes]) -> bool:
+        """Verify and apply; whether anything has changed. Refusals are counted and told. Raises `StateError`."""
+        opened = await self._state.run(lambda database: [self._open(database, compact) for compact in compacts])
+        receipts = [one for one in opened if isinstance(one, Receipt)]
+        for code in (one for one in opened if isinstance(one, str)):
+            self._refuse(code)
+        if not receipts:
+            return False
+        now = self._clock()
+
+        def apply(database: StateDatabase) -> tuple[list[ReceiptOutcome], Counts]:
+            return [database.apply_receipt(receipt, now) for receipt in receipts], database.counts()
+
+        outcomes, self._known.counts = await self._state.write(apply)
+        for outcome in outcomes:
+            self._tell(outcome)
+        self._known.changed.set()
+        return any(one.receipted or one.gaps or one.refusals for one in outcomes)
+
+    def _open(self, database: StateDatabase, compact: bytes) -> Receipt | str:
+        """In the database's thread: a receipt that holds, or the code of why it doesn't."""
+        # A clock that fell back must not make a good collector's certificate "not yet valid": it can't be
+        # earlier than this release, nor than the last commit or receipt we believed.
+        floors = (RELEASED, database.last_commit(), database.last_receipt())
+        at = max(self._clock(), *(moment for moment in floors if moment is not None))
+        try:
+            return open_receipt(compact, anchor=self._anchor, at=at, device=self._device)
+        except SignatureRefusedError as error:
+            return error.code
+
+    def _tell(self, outcome: ReceiptOutcome) -> None:
+        self._known.receipts += 1
+        for code in outcome.refused:
+            self._refuse(code)
+        if outcome.receipted:
+            self._on_event(Receipted(len(outcome.receipted)))
+        for refusal in outcome.refusals:
+            self._known.refused[refusal.code] += 1
+            self._log.error("refused by the collector", audience=refusal.audience, seq=refusal.seq, code=refusal.code)
+            self._on_event(Refused(refusal.inspection, refusal.audience, refusal.seq, refusal.code))
+            if refusal.dead:
+                self._on_event(DeadLettered(refusal.audience, refusal.seq, refusal.code))
+
+    def _refuse(self, code: str) -> None:
+        self._known.refuse_receipt(code)
+        self._log.error("receipt refused", code=code)
+        self._on_event(ReceiptRefused(code))
