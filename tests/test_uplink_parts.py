@@ -221,7 +221,7 @@ async def test_an_idle_connection_costs_nothing(tmp_path: Path) -> None:
 async def test_health_before_anything_happened(tmp_path: Path) -> None:
     place = Town(tmp_path / "town")
     async with box(place, tmp_path / "box", run=False) as device:
-        assert device.uplink.health == UplinkHealth(False, None, 0, 0, None, 0, None)
+        assert device.uplink.health == UplinkHealth(connected=False, problem=None)
         await device.uplink.stop()  # never ran: nothing to wait for
 
 
@@ -376,7 +376,8 @@ async def receipted_once(
         async def apply(seq: int, iat: datetime) -> datetime | None:
             covered = ReceiptRange(device.sealer.log_id, "bank", seq, seq, range_sha256([hashes[seq]]))
             compact = seal_receipt("box-1", [covered], iat=int(iat.timestamp()), signer=centre).encode()
-            await device.state.run(lambda state: device.uplink._apply(state, compact))
+            if not await device.uplink._receipts.take([compact]):
+                raise SignatureRefusedError(device.uplink.health.last_receipt_refusal or "")
             return await device.state.run(lambda state: state.last_receipt())
 
         yield device, apply

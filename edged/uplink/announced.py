@@ -85,5 +85,7 @@ def said(properties: Properties | None) -> str:
 
 def printable(text: str) -> str:
     """A stranger's text as a log or a terminal may show it."""
-    kept = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[: MAX_SAID + 1])
+    kept = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[: MAX_SAID + 1]
+    )
     return kept if len(kept) <= MAX_SAID else f"{kept[:MAX_SAID]}…"

@@ -11,8 +11,10 @@ Takes time as an argument, in seconds of any steady clock; does no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 TARGET_S: Final = 0.5
 """What is in flight ahead of a fresh verdict may take this long."""

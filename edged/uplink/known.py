@@ -1,11 +1,11 @@
-"""What the uplink knows of itself between two looks at the disk: health, the status message and metrics are made of it."""
+"""What the uplink knows of itself between two looks at the disk: health, status message and metrics come from it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Final, Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 

@@ -2,18 +2,17 @@
 
 Two lanes. A verdict that was committed since the connection was made goes out next, whatever waits. The backlog follows
 in order, with no more bytes in flight than the line carries in about half a second (`edged.uplink.budget`), so that
-the next fresh verdict doesn't queue behind it in some buffer. Nobody waits for a slow acknowledgement of something else,
-and what was acknowledged is noted in groups, one sync for many.
+the next fresh verdict doesn't queue behind it in some buffer. Nobody waits for a slow acknowledgement of something
+else, and what was acknowledged is noted in groups, one sync for many.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
-
-import msgspec
 
 from edged import log
 from edged.errors import SignatureRefusedError, StateError
@@ -49,7 +48,8 @@ IDLE_LOOK_S: Final = 3600.0
 Lane = Literal["live", "backlog"]
 
 
-class Place(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Place:
     """Whose outbox, and how its gap records are signed."""
 
     fleet: str
@@ -57,7 +57,8 @@ class Place(msgspec.Struct, frozen=True):
     sign: Callable[[Gap], str]
 
 
-class _Flight(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Flight:
     """One publication on its way."""
 
     item: Due | DueGap
@@ -124,7 +125,9 @@ class Lanes:
             await first_to_end(self._send(), self._note())
         finally:
             try:
-                await self._note_results()  # what the broker took is known even if the connection ended meanwhile
+                await (
+                    self._note_results()
+                )  # what the broker took is known even if the connection ended meanwhile
             except StateError as error:
                 self._log.warning("not noted", code=error.code)
 
@@ -168,7 +171,8 @@ class Lanes:
             return found, database.counts()
 
         found, self._known.counts = await self._state.run(look)
-        self._held |= {_key(item) for item in (*found.live, *found.gaps, *found.backlog)}
+        fetched: list[Due | DueGap] = [*found.live, *found.gaps, *found.backlog]
+        self._held.update(map(_key, fetched))
         self._live.extendleft(reversed(found.live))  # the newest of all first
         self._backlog.extendleft(reversed(found.gaps))
         self._backlog.extend(found.backlog)
@@ -193,7 +197,9 @@ class Lanes:
             self._log.error("gap record not sealed", code=error.code, detail=str(error))
             return
         for gap in made:
-            self._log.error("a gap is told", audience=gap.audience, first=gap.first, last=gap.last, reason=gap.reason)
+            self._log.error(
+                "a gap is told", audience=gap.audience, first=gap.first, last=gap.last, reason=gap.reason
+            )
             self._on_event(GapMade(gap.audience, gap.first, gap.last, gap.reason))
         self._known.changed.set()
 
@@ -203,8 +209,10 @@ class Lanes:
 
     def _publish(self) -> None:
         """Hand the connection as much as may go."""
-        while self._live and self._slots():
-            self._begin(self._live.popleft(), "live")
+        # The newest that there is room for, but those in order: a reader that keeps up sees no number out of turn.
+        newest = [self._live.popleft() for _ in range(min(self._slots(), len(self._live)))]
+        for item in reversed(newest):
+            self._begin(item, "live")
         reserve = min(RESERVE, self._connection.window // 2)
         while self._backlog and (slots := self._slots()):
             size = self._size(self._backlog[0], "backlog")
@@ -216,7 +224,9 @@ class Lanes:
         flight = _Flight(item, lane)
         try:
             # Signed at the commit and sent verbatim ever after: how it travels can't be part of the payload.
-            answer = self._connection.begin(self._topic(item), item.jws.encode(), user_properties={"lane": lane})
+            answer = self._connection.begin(
+                self._topic(item), item.jws.encode(), user_properties={"lane": lane}
+            )
         except PublishRefusedError as error:
             self._refused(flight, error.code)
             return
@@ -305,8 +315,7 @@ class Lanes:
                 self._log.error("dead letter", audience=item.audience, seq=item.seq, code=code)
                 self._on_event(DeadLettered(item.audience, item.seq, code))
         self._known.changed.set()
-        if dead:
-            self.wake()  # its gap record is to be signed
+        self.wake()  # each is due again some time, and a dead letter's gap record is to be signed
 
 
 def _key(item: Due | DueGap) -> tuple[type, int]:

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from paho.mqtt.properties import Properties
 
-__all__ = ["Answer", "Connection", "Endpoint", "PublishRefusedError", "Received", "Session", "Will", "connect"]
+__all__ = [
+    "Answer",
+    "Connection",
+    "Endpoint",
+    "PublishRefusedError",
+    "Received",
+    "Session",
+    "Will",
+    "connect",
+]
 
 CLOSE_TIMEOUT_S: Final = 2.0
 """A broker that doesn't take our DISCONNECT in this time is not there any more."""
@@ -83,7 +92,9 @@ class Connection:
         await in_flight.slot()
         answer = None
         if not self._client.lost.done():
-            answer = self._client.send(topic, payload, retain and self.announced.retain, properties, reserved=True)
+            answer = self._client.send(
+                topic, payload, retain and self.announced.retain, properties, reserved=True
+            )
         if answer is None:
             in_flight.give_back()
             raise self.error()
@@ -131,8 +142,8 @@ class Connection:
         A broker may grant what its access list then never delivers (mosquitto does): only messages prove a
         right to read.
         """
-        if (code := self.announced.refuses(topic_filter)) is not None:
-            raise UplinkError(code, "CONNACK")  # asked all the same, the broker would hang up
+        if (unsupported := self.announced.refuses(topic_filter)) is not None:
+            raise UplinkError(unsupported, "CONNACK")  # asked all the same, the broker would hang up
         granted = asyncio.ensure_future(
             self._client.subscribe(topic_filter, 1, timeout=2 * self._timeout_s)  # ours below runs out first
         )

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 MAX_PACKET: Final = MAX_COMPACT + 2048
 """Largest packet a peer may send us: a signed message, its topic and properties."""
 
-DEFAULT_WINDOW: Final = 32
-"""Publications in flight, unless the broker allows fewer: enough to fill a long line, few to repeat."""
+DEFAULT_WINDOW: Final = 128
+"""Publications in flight, unless the broker allows fewer: 200 a second over a satellite, and few to repeat."""
 
 TICK_S: Final = 1.0
 """Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
@@ -199,7 +199,9 @@ class Client(aiomqtt.Client):
             return
         self._unacknowledged += 1
         if self._unacknowledged > self._session.receive_maximum or message.qos != 1:
-            raise aiomqtt.MqttError("more than we allow")  # memory is bounded by what we announced; see `_read`
+            raise aiomqtt.MqttError(
+                "more than we allow"
+            )  # memory is bounded by what we announced; see `_read`
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -264,20 +266,25 @@ class Client(aiomqtt.Client):
             while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending() > 0:
                 self._client.loop_read()
             if self._client._in_packet["remaining_length"] > MAX_PACKET or self._client._in_messages:
-                self._abandon()  # longer than we take, or of QoS 2, which we never ask for
-        except Exception:  # noqa: BLE001  # whatever paho chokes on, it came off this connection
-            self._abandon()
+                raise aiomqtt.MqttError("longer than we take, or of QoS 2, which we never ask for")
+        except Exception as error:  # noqa: BLE001  # whatever paho chokes on, it came off this connection
+            self._abandon(error)
 
     def _write(self) -> None:
         try:
             self._client.loop_write()
-        except Exception:  # noqa: BLE001
-            self._abandon()
+        except Exception as error:  # noqa: BLE001
+            self._abandon(error)
 
-    def _abandon(self) -> None:
+    def _abandon(self, why: Exception) -> None:
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
-        self.set_lost("uplink.garbage")
+        if isinstance(why, OSError):
+            self.set_lost("uplink.connection_lost")
+        else:  # of a foreign exception only the type: its text may quote what came
+            self.set_lost(
+                "uplink.garbage", said=str(why) if isinstance(why, aiomqtt.MqttError) else type(why).__name__
+            )
         self.drop()
 
     def set_lost(self, code: str, mqtt_reason: int | None = None, said: str = "") -> None:

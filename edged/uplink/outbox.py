@@ -386,6 +386,17 @@ class StateDatabase:
         with translated():
             return outbox_refusals.dead(self._connection, limit)
 
+    def places(self, ids: Collection[int]) -> dict[int, tuple[str, str, int]]:
+        """(inspection, audience, seq) of a few envelopes, by id."""
+        with translated():
+            return {
+                row["id"]: (row["inspection"], row["audience"], row["seq"])
+                for identifier in ids
+                for row in self._connection.execute(
+                    "SELECT id, inspection, audience, seq FROM envelope WHERE id = ?", (identifier,)
+                )
+            }
+
     def counts(self) -> Counts:
         """The state of the outbox in numbers, without counting: cheap however much there is."""
         with translated():

@@ -160,7 +160,7 @@ class Uplink:
 
         def look(database: StateDatabase) -> tuple[Counts, str, bool, bool | None]:
             trusted = None if judge is None else judge(database.last_commit(), database.last_receipt())
-            return database.counts(), database.log_id, database.replaced, trusted
+            return database.counts(), database.log_id, False, trusted
 
         known.counts, known.log_id, known.log_replaced, known.clock_trusted = await self._state.run(look)
 
@@ -197,7 +197,9 @@ class Uplink:
             was_connected = self._known.connected_at is not None
             self._known.lost(error.code, printable(error.detail))
             wait = self._wait(error, asyncio.get_running_loop().time() - began if was_connected else None)
-            self._log.warning("no connection", code=error.code, detail=self._known.said, retry_s=round(wait, 3))
+            self._log.warning(
+                "no connection", code=error.code, detail=self._known.said, retry_s=round(wait, 3)
+            )
             self._on_event(Disconnected(error.code, round(wait, 3)))
         await within(self._stopping.wait(), wait)
 
@@ -229,7 +231,7 @@ class Uplink:
             connection,
             Place(self._fleet, self._device, self._sign_gap),
             state=self._state,
-            since=await self._state.run(lambda database: database.newest_id()),
+            since=await self._state.run(lambda database: database.last_id()),
             known=self._known,
             clock=self._clock,
             on_event=self._on_event,

@@ -1,4 +1,4 @@
-"""Taking what collectors say: verified first, applied in one transaction, acknowledged to the broker when it is on the disk."""
+"""Taking what collectors say: verified, applied in one transaction, acknowledged when that is on the disk."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.outbox_types import Counts, ReceiptOutcome
     from edged.uplink.roles import TrustAnchor
+
+Place = tuple[str, str, int]
+"""(inspection, audience, seq) of an envelope."""
 
 AT_ONCE: Final = 8
 """Receipts in one transaction: verifying and applying so many takes some milliseconds, which a commit may wait."""
@@ -60,7 +63,9 @@ class ReceiptTaker:
 
     async def take(self, compacts: Sequence[bytes]) -> bool:
         """Verify and apply; whether anything has changed. Refusals are counted and told. Raises `StateError`."""
-        opened = await self._state.run(lambda database: [self._open(database, compact) for compact in compacts])
+        opened = await self._state.run(
+            lambda database: [self._open(database, compact) for compact in compacts]
+        )
         receipts = [one for one in opened if isinstance(one, Receipt)]
         for code in (one for one in opened if isinstance(one, str)):
             self._refuse(code)
@@ -68,12 +73,14 @@ class ReceiptTaker:
             return False
         now = self._clock()
 
-        def apply(database: StateDatabase) -> tuple[list[ReceiptOutcome], Counts]:
-            return [database.apply_receipt(receipt, now) for receipt in receipts], database.counts()
+        def apply(database: StateDatabase) -> tuple[list[ReceiptOutcome], dict[int, Place], Counts]:
+            outcomes = [database.apply_receipt(receipt, now) for receipt in receipts]
+            refused = [identifier for outcome in outcomes for identifier, _ in outcome.refusals]
+            return outcomes, database.places(refused), database.counts()
 
-        outcomes, self._known.counts = await self._state.write(apply)
+        outcomes, places, self._known.counts = await self._state.write(apply)
         for outcome in outcomes:
-            self._tell(outcome)
+            self._tell(outcome, places)
         self._known.changed.set()
         return any(one.receipted or one.gaps or one.refusals for one in outcomes)
 
@@ -88,18 +95,19 @@ class ReceiptTaker:
         except SignatureRefusedError as error:
             return error.code
 
-    def _tell(self, outcome: ReceiptOutcome) -> None:
+    def _tell(self, outcome: ReceiptOutcome, places: dict[int, Place]) -> None:
         self._known.receipts += 1
         for code in outcome.refused:
             self._refuse(code)
         if outcome.receipted:
             self._on_event(Receipted(len(outcome.receipted)))
-        for refusal in outcome.refusals:
-            self._known.refused[refusal.code] += 1
-            self._log.error("refused by the collector", audience=refusal.audience, seq=refusal.seq, code=refusal.code)
-            self._on_event(Refused(refusal.inspection, refusal.audience, refusal.seq, refusal.code))
-            if refusal.dead:
-                self._on_event(DeadLettered(refusal.audience, refusal.seq, refusal.code))
+        for identifier, code in outcome.refusals:
+            inspection, audience, seq = places[identifier]
+            self._known.refused[code] += 1
+            self._log.error("refused by a collector", audience=audience, seq=seq, code=code)
+            self._on_event(Refused(inspection, audience, seq, code))
+            if identifier in outcome.dead:
+                self._on_event(DeadLettered(audience, seq, code))
 
     def _refuse(self, code: str) -> None:
         self._known.refuse_receipt(code)

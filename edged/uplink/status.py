@@ -92,7 +92,7 @@ class Published(msgspec.Struct, frozen=True, tag="published", tag_field="change"
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="change"):
-    """The broker refused an envelope; it is kept and tried again, slowly."""
+    """Broker or collector refused an envelope; it is kept and tried again, slowly."""
 
     inspection: str
     audience: str

@@ -94,7 +94,9 @@ class Metrics:
         connected, last = known.connected_at is not None, known.last_connected_at
         yield _gauge("edged_uplink_connected", "1 while connected to the broker.", int(connected))
         yield _gauge(
-            "edged_uplink_paused", "1 while the broker's quota holds the uplink back.", int(known.paused is not None)
+            "edged_uplink_paused",
+            "1 while the broker's quota holds the uplink back.",
+            int(known.paused is not None),
         )
         if last is not None:
             yield _gauge(
@@ -109,7 +111,11 @@ class Metrics:
         yield _counter("edged_uplink_connections", "Connections made since the start.", known.connections)
         yield _counter("edged_uplink_receipts", "Receipts applied since the start.", known.receipts)
         for name, text, by_code in (
-            ("connection_problems", "Connections that failed or ended by themselves, since the start.", known.problems),
+            (
+                "connection_problems",
+                "Connections that failed or ended by themselves, since the start.",
+                known.problems,
+            ),
             ("refused", "Publications that the broker refused, since the start.", known.refused),
             ("receipts_refused", "Receipts that were refused, since the start.", known.receipts_refused),
         ):
@@ -148,7 +154,9 @@ class Textfile:
             replace(self._path, self._metrics.text())
         except OSError as error:
             if not self._failed:
-                self._log.error("metrics not written", directory=str(self._path.parent), problem=error.strerror)
+                self._log.error(
+                    "metrics not written", directory=str(self._path.parent), problem=error.strerror
+                )
             self._failed = True
         else:
             self._failed = False
@@ -162,7 +170,7 @@ def replace(path: Path, content: bytes) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")  # not *.prom: node_exporter doesn't read it
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o644)  # whatever the umask is: node_exporter is another user
             file.write(content)
         beside.replace(path)
