@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -12,11 +14,26 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNPRIVILEGED = ("postgres", "nobody")
 """initdb refuses root; as root it is run by the first of these that there is."""
+
+UNDERTAKER = """
+cat >/dev/null
+directory=$1 user=$2
+shift 2
+if pid=$(head -n 1 "$directory/data/postmaster.pid"); then
+    kill -CONT "$pid"
+    [ -z "$user" ] || set -- setpriv --reuid "$user" --clear-groups "$@"
+    "$@"
+fi
+rm -rf "$directory"
+"""
+"""Waits for the end of its input, then ends the server and removes its files."""
 
 
 def binaries() -> Path | None:
@@ -38,7 +55,9 @@ class Cluster:
         self.log = directory / "log"
         self._programs = programs
         self._count = 0
-        self._user = next((name for name in UNPRIVILEGED if _exists(name)), None) if os.geteuid() == 0 else None
+        self._user = (
+            next((name for name in UNPRIVILEGED if _exists(name)), None) if os.geteuid() == 0 else None
+        )
         if self._user:
             shutil.chown(directory, self._user)
         # One encoding and no locale: what the machine has installed doesn't matter.
@@ -117,6 +136,11 @@ class Cluster:
         return self.url(name)
 
 
+def _user() -> str | None:
+    """Whom root runs it as; None for nobody else than who we are."""
+    return next(filter(_exists, UNPRIVILEGED), None) if os.geteuid() == 0 else None
+
+
 def _exists(name: str) -> bool:
     try:
         pwd.getpwnam(name)
@@ -129,13 +153,24 @@ def missing() -> str | None:
     """Why there can be no cluster here; None when there can."""
     if binaries() is None:
         return "PostgreSQL's server programs are not installed (tools/setup.sh tests installs them)"
-    if os.geteuid() == 0 and not any(map(_exists, UNPRIVILEGED)):
+    if os.geteuid() == 0 and _user() is None:
         return "PostgreSQL doesn't run as root, and there is no other user to run it as"
     try:
         import psycopg  # noqa: F401
     except ImportError:
         return "psycopg is not installed (the extra `central`)"
     return None
+
+
+@functools.cache
+def shared() -> Cluster:
+    """The session's server, started when it is asked for first. Skips the test where there can be none."""
+    if reason := missing():
+        pytest.skip(reason)
+    opened = cluster()
+    server = opened.__enter__()
+    atexit.register(opened.__exit__, None, None, None)
+    return server
 
 
 @contextlib.contextmanager
@@ -145,15 +180,19 @@ def cluster(*, fsync: bool = True) -> Iterator[Cluster]:
     assert programs is not None, missing()
     # Not pytest's directory: a socket's path may have 107 characters, and that directory is root's alone.
     directory = Path(tempfile.mkdtemp(prefix="edged-pg-"))
+    # However this process ends, its end of the pipe closes, and the server and its files go.
+    stop = [str(programs / "pg_ctl"), "--pgdata", str(directory / "data"), "--mode", "immediate", "stop"]
+    undertaker = subprocess.Popen(
+        ["sh", "-c", UNDERTAKER, "sh", str(directory), _user() or "", *stop],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
     try:
         made = Cluster(directory, programs, fsync=fsync)
         made.start()
-        try:
-            yield made
-        finally:
-            made.thaw()
-            made.stop("immediate")
+        yield made
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
+        undertaker.communicate()

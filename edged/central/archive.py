@@ -18,7 +18,6 @@ from edged.uplink.streams import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import ModuleType
 
     from edged.uplink.intake import Checked
     from edged.uplink.replay import Place, StreamExtent
@@ -171,7 +170,10 @@ def open_archive(location: str, anchor: TrustAnchor) -> Archive:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteArchive.open(path, anchor.fleet)
-    return _postgres().PostgresArchive.open(location, anchor.fleet)
+    _need_psycopg()
+    from edged.central import archive_postgres
+
+    return archive_postgres.PostgresArchive.open(location, anchor.fleet)
 
 
 def open_reader(location: str) -> ArchiveReader:
@@ -180,7 +182,10 @@ def open_reader(location: str) -> ArchiveReader:
         from edged.central import archive_sqlite
 
         return archive_sqlite.SqliteReader.open(path)
-    return _postgres().PostgresReader.open(location)
+    _need_psycopg()
+    from edged.central import archive_postgres
+
+    return archive_postgres.PostgresReader.open(location)
 
 
 def sqlite_path(location: str) -> str | None:
@@ -196,11 +201,8 @@ def sqlite_path(location: str) -> str | None:
     return None if separator and first.strip().isidentifier() else location
 
 
-def _postgres() -> ModuleType:
+def _need_psycopg() -> None:
     try:
         import psycopg  # noqa: F401
     except ImportError:
         raise StateError("archive.no_driver") from None
-    from edged.central import archive_postgres
-
-    return archive_postgres

@@ -5,6 +5,8 @@ neighbouring numbers of one stream come one after the other and see each other's
 that are new are made in a transaction of their own before that.
 """
 
+# ruff: noqa: S608 - statements are put together from our own words; everything else goes in as a parameter
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -83,15 +85,17 @@ class PostgresArchive(PostgresReader, SqlArchive):
         values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
         return f"unnest({arrays}) AS w({names})", values
 
-    def _insert(self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
+    def _insert(
+        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = ""
+    ) -> None:
         source, values = self._table(columns, rows)
         names = ", ".join(columns)
-        self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}{more}", values)  # noqa: S608 - our own words
+        self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}{more}", values)
 
     def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:
         source, values = self._table(STREAM, rows)
         changes = ", ".join(f"{name} = w.{name}" for name in STREAM if name != "id")
-        self._run(f"UPDATE stream SET {changes} FROM {source} WHERE stream.id = w.id", values)  # noqa: S608 - our own words
+        self._run(f"UPDATE stream SET {changes} FROM {source} WHERE stream.id = w.id", values)
 
     def _run(self, sql: str, parameters: Sequence[Any]) -> None:
         with self._link.connection() as connection:
@@ -106,7 +110,7 @@ class PostgresArchive(PostgresReader, SqlArchive):
             row[:3]: StreamState(*row[3:])
             for row in self._query(
                 "SELECT s.device, s.log_id, s.audience, s.id, s.audience_id, s.stored, s.highest, s.whole,"
-                f" s.duplicates, s.gaps FROM {source} CROSS JOIN stream s"  # noqa: S608 - our own words
+                f" s.duplicates, s.gaps FROM {source} CROSS JOIN stream s"
                 " WHERE s.device = w.device AND s.log_id = w.log_id AND s.audience = w.audience"
                 " ORDER BY s.id FOR UPDATE OF s",
                 values,
@@ -128,7 +132,7 @@ class PostgresArchive(PostgresReader, SqlArchive):
             )
             self._run(
                 "INSERT INTO stream (device, log_id, audience, audience_id)"
-                f" SELECT w.device, w.log_id, w.audience, a.id FROM {source} JOIN audience a ON a.name = w.audience"  # noqa: S608 - our own words
+                f" SELECT w.device, w.log_id, w.audience, a.id FROM {source} JOIN audience a ON a.name = w.audience"
                 " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
                 values,
             )

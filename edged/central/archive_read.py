@@ -3,6 +3,8 @@
 Times are milliseconds since 1970, hashes 32 raw bytes, `?` a parameter.
 """
 
+# ruff: noqa: S608 - statements are put together from our own words; everything else goes in as a parameter
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -32,7 +34,7 @@ ALL_TIME: Final = 2**63 - 1
 class SqlReader:
     """What every reader of an archive can be asked; subclasses run the SQL and translate its errors."""
 
-    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[tuple[Any, ...]]:
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[Any]:
         """The rows of a statement; in portions where there may be many. Raises `StateError`."""
         raise NotImplementedError
 
@@ -87,17 +89,16 @@ class SqlReader:
 
     def alarm_counts(self) -> dict[str, int]:
         """See `edged.central.archive.ArchiveReader`."""
-        return {
-            code: count
-            for code, count in self._all(
-                "SELECT code, CAST(sum(count) AS BIGINT) FROM alarm GROUP BY code ORDER BY code"
-            )
-        }
+        return dict(
+            self._all("SELECT code, CAST(sum(count) AS BIGINT) FROM alarm GROUP BY code ORDER BY code")
+        )
 
     def ledger(self) -> ReceiverLedger:
         """See `edged.central.archive.ArchiveReader`."""
         hashes: dict[int, dict[int, str]] = defaultdict(dict)
-        for stream, seq, sha256 in self._query("SELECT stream, seq, sha256 FROM envelope ORDER BY stream, seq"):
+        for stream, seq, sha256 in self._query(
+            "SELECT stream, seq, sha256 FROM envelope ORDER BY stream, seq"
+        ):
             hashes[stream][seq] = sha256.hex()
         streams: dict[StreamKey, KeptStream] = {}
         for identifier, device, log_id, audience, duplicates in self._query(
@@ -164,14 +165,14 @@ class SqlReader:
         """See `edged.central.archive.ArchiveReader`."""
         columns = ("stored", "forgotten", "duplicates", "gaps", "holed")
         sums = ", ".join(f"CAST(sum({column}) AS BIGINT)" for column in columns)
-        return [
-            AudienceCount(*row[:-1], oldest=None if row[-1] is None else from_ms(row[-1]))
-            for row in self._all(
-                f"SELECT s.audience, count(*), {sums},"  # noqa: S608 - columns named above
-                " (SELECT min(received_at) FROM envelope e WHERE e.audience = s.audience_id AND e.body IS NOT NULL)"
-                " FROM stream s GROUP BY s.audience, s.audience_id ORDER BY s.audience"
-            )
-        ]
+        found = []
+        for *counts, oldest in self._query(
+            f"SELECT s.audience, count(*), {sums},"
+            " (SELECT min(received_at) FROM envelope e WHERE e.audience = s.audience_id AND e.body IS NOT NULL)"
+            " FROM stream s GROUP BY s.audience, s.audience_id ORDER BY s.audience"
+        ):
+            found.append(AudienceCount(*[*counts, None if oldest is None else from_ms(oldest)]))
+        return found
 
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
         """See `edged.central.archive.ArchiveReader`."""
@@ -181,7 +182,7 @@ class SqlReader:
         sql = (
             "SELECT e.received_at, e.audience, e.id, s.device, s.log_id, s.audience, e.seq, e.sha256, e.body"
             " FROM envelope e JOIN stream s ON s.id = e.stream"
-            f" WHERE (e.received_at, e.audience, e.id) > (?, ?, ?) AND e.received_at < ?{chosen}"  # noqa: S608 - one of two texts above
+            f" WHERE (e.received_at, e.audience, e.id) > (?, ?, ?) AND e.received_at < ?{chosen}"
             f" ORDER BY e.received_at, e.audience, e.id LIMIT {PORTION}"
         )
         while portion := self._all(sql, (*place, end, *([] if audience is None else [audience]))):
@@ -196,15 +197,13 @@ class SqlReader:
         sql = (
             "SELECT g.stream, g.first, g.sha256, s.device, s.log_id, s.audience, g.last, g.reason, g.received_at,"
             " g.body FROM gap g JOIN stream s ON s.id = g.stream"
-            f" WHERE (g.stream, g.first, g.sha256) > (?, ?, ?){chosen}"  # noqa: S608 - one of two texts above
+            f" WHERE (g.stream, g.first, g.sha256) > (?, ?, ?){chosen}"
             f" ORDER BY g.stream, g.first, g.sha256 LIMIT {PORTION}"
         )
         while portion := self._all(sql, (*place, *([] if audience is None else [audience]))):
             for _, first, sha256, device, log_id, name, last, reason, moment, body in portion:
-                yield GapRow(
-                    device, log_id, name, first, last, reason, sha256.hex(), from_ms(moment), body
-                )
+                yield GapRow(device, log_id, name, first, last, reason, sha256.hex(), from_ms(moment), body)
             place = portion[-1][:3]
 
-    def _all(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return list(self._query(sql, parameters))

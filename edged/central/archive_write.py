@@ -4,6 +4,8 @@ Few statements whatever the size of the batch: what a statement is to look at go
 subclass brings the transaction, the streams' rows (locked, where several write at once) and the way rows go in.
 """
 
+# ruff: noqa: S608 - statements are put together from our own words; everything else goes in as a parameter
+
 from __future__ import annotations
 
 from collections import Counter, defaultdict
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from edged.central.archive import Archived
 from edged.central.archive_read import SqlReader
 from edged.central.batch import (
-    KnownGap,
     Known,
+    KnownGap,
     Plan,
     RaisedAlarm,
     StreamState,
@@ -21,10 +23,10 @@ from edged.central.batch import (
     contradiction,
     to_compare,
 )
+from edged.uplink import streams
 from edged.uplink.database import StreamKey, to_ms
 from edged.uplink.placing import Span, Surroundings, accounted_to
 from edged.uplink.receipts import range_sha256
-from edged.uplink import streams
 from edged.uplink.streams import Alarm
 
 if TYPE_CHECKING:
@@ -89,7 +91,9 @@ class SqlArchive(SqlReader):
         """`rows` (no bytes in them) as a table `w` for a FROM clause, and its parameters."""
         raise NotImplementedError
 
-    def _insert(self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
+    def _insert(
+        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = ""
+    ) -> None:
         """Insert rows; `more` stands behind the statement."""
         raise NotImplementedError
 
@@ -142,7 +146,7 @@ class SqlArchive(SqlReader):
             rows = [(states[run.stream].id, run.first, run.last) for run in wants.runs]
             table, parameters = self._table({"stream": "bigint", "first": "bigint", "last": "bigint"}, rows)
             for stream, seq, sha256, prev in self._query(
-                f"SELECT e.stream, e.seq, e.sha256, e.prev FROM {table} CROSS JOIN envelope e"  # noqa: S608 - our own words
+                f"SELECT e.stream, e.seq, e.sha256, e.prev FROM {table} CROSS JOIN envelope e"
                 " WHERE e.stream = w.stream AND e.seq BETWEEN w.first AND w.last",
                 parameters,
             ):
@@ -150,23 +154,28 @@ class SqlArchive(SqlReader):
             jtis = [(states[stream].id, jti) for stream, jti in wants.jtis]
             table, parameters = self._table({"stream": "bigint", "jti": "text"}, jtis)
             for stream, jti in self._query(
-                f"SELECT e.stream, e.jti FROM {table} CROSS JOIN envelope e"  # noqa: S608 - our own words
+                f"SELECT e.stream, e.jti FROM {table} CROSS JOIN envelope e"
                 " WHERE e.stream = w.stream AND e.jti = w.jti",
                 parameters,
             ):
                 around.hold_jti(keys[stream], jti)
-        return Known(self.fleet, states, around, self._known_gaps(wants.gaps), self._gap_counts(wants.gap_devices))
+        return Known(
+            self.fleet, states, around, self._known_gaps(wants.gaps), self._gap_counts(wants.gap_devices)
+        )
 
     def _known_gaps(self, names: Sequence[str]) -> set[str]:
         marks = ", ".join("?" * len(names))
         hashes = [bytes.fromhex(name) for name in names]
         if not names:
             return set()
-        return {row[0].hex() for row in self._query(f"SELECT sha256 FROM gap WHERE sha256 IN ({marks})", hashes)}  # noqa: S608 - question marks
+        return {
+            row[0].hex() for row in self._query(f"SELECT sha256 FROM gap WHERE sha256 IN ({marks})", hashes)
+        }
 
     def _gap_counts(self, devices: Sequence[str]) -> dict[str, int]:
         return {
-            device: self._all("SELECT count(*) FROM gap WHERE device = ?", (device,))[0][0] for device in devices
+            device: self._all("SELECT count(*) FROM gap WHERE device = ?", (device,))[0][0]
+            for device in devices
         }
 
     def _write(self, plan: Plan, moment: int) -> None:
@@ -215,7 +224,7 @@ class SqlArchive(SqlReader):
             return found
         table, parameters = self._table({"stream": "bigint", "whole": "bigint"}, rows)
         for stream, first, last, sha256, digest, compared in self._query(
-            f"SELECT g.stream, g.first, g.last, g.sha256, g.range_sha256, g.compared FROM {table}"  # noqa: S608 - our own words
+            f"SELECT g.stream, g.first, g.last, g.sha256, g.range_sha256, g.compared FROM {table}"
             " CROSS JOIN gap g WHERE g.stream = w.stream"
             " AND (g.compared = 0 OR g.last IS NULL OR g.last > w.whole)",
             parameters,
@@ -307,7 +316,7 @@ class SqlArchive(SqlReader):
         return {
             row[:-1]: row[-1]
             for row in self._query(
-                f"SELECT {columns}, a.count FROM {table} CROSS JOIN alarm a WHERE {on}",  # noqa: S608 - our own words
+                f"SELECT {columns}, a.count FROM {table} CROSS JOIN alarm a WHERE {on}",
                 parameters,
             )
         }
@@ -326,14 +335,14 @@ class SqlArchive(SqlReader):
             dropped = Counter(
                 stream
                 for (stream,) in self._query(
-                    f"UPDATE envelope SET body = NULL WHERE id IN (SELECT w.id FROM {table})"  # noqa: S608 - our own words
+                    f"UPDATE envelope SET body = NULL WHERE id IN (SELECT w.id FROM {table})"
                     " AND body IS NOT NULL RETURNING stream",
                     parameters,
                 )
             )
             table, parameters = self._table({"id": "bigint", "count": "bigint"}, sorted(dropped.items()))
             self._all(
-                f"UPDATE stream SET forgotten = forgotten + w.count FROM {table} WHERE stream.id = w.id"  # noqa: S608 - our own words
+                f"UPDATE stream SET forgotten = forgotten + w.count FROM {table} WHERE stream.id = w.id"
                 " RETURNING stream.id",
                 parameters,
             )

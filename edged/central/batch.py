@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from edged.central.answers import Answers, refusable
+from edged.uplink.database import StreamKey
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Run, Span, Surroundings, wanted
@@ -19,7 +20,6 @@ from edged.uplink.streams import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
 MAX_GAPS: Final = 10_000
@@ -86,7 +86,9 @@ class Wants:
     def __init__(self, checked: Sequence[Checked]) -> None:
         self.entries = [Entry.of(one.found) for one in checked if isinstance(one.found, OpenedEnvelope)]
         gaps = [one.found for one in checked if isinstance(one.found, OpenedGap)]
-        self.streams: list[StreamKey] = sorted({entry.stream for entry in self.entries} | set(map(key_of, gaps)))
+        self.streams: list[StreamKey] = sorted(
+            {entry.stream for entry in self.entries} | set(map(key_of, gaps))
+        )
         self.runs: list[Run] = wanted(self.entries)
         self.jtis: list[tuple[StreamKey, str]] = sorted({(entry.stream, entry.jti) for entry in self.entries})
         self.gaps: list[str] = sorted({gap.sha256 for gap in gaps})

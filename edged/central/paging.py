@@ -57,6 +57,9 @@ def cut(span: Span, envelopes: Sequence[tuple[int, str]], gaps: Sequence[GapAt],
     for gap in gaps[-1:]:
         if gap.place is None:
             if len(messages) == limit:
-                return Part(messages, Span(span.device, span.log_id, min(MAX_SEQ, max([span.first - 1, *at]) + 1), None))
+                return Part(
+                    messages,
+                    Span(span.device, span.log_id, min(MAX_SEQ, max([span.first - 1, *at]) + 1), None),
+                )
             messages.append(gap)
     return Part(messages, None)

@@ -42,7 +42,7 @@ GRACE_S: Final = 5
 ATTEMPTS: Final = 4
 """How often a batch is tried that another worker's got in the way of."""
 
-_DEFAULTS: Final = {
+_DEFAULTS: Final[dict[str, str | int]] = {
     "connect_timeout": CONNECT_S,
     "application_name": "edged",
     # A server whose machine is gone doesn't say so: noticed by the kernel, idle or not.
@@ -105,8 +105,8 @@ class Link:
     def __init__(self, location: str, *, read_only: bool) -> None:
         """Take libpq's connection string or URL. Raises `StateError` (`archive.bad_location`)."""
         try:
-            given = conninfo_to_dict(location)
-            self._conninfo = make_conninfo("", **(_DEFAULTS | given))
+            # Later ones win: what the location says of these is what somebody wants.
+            self._conninfo = make_conninfo(make_conninfo("", **_DEFAULTS), **conninfo_to_dict(location))
         except psycopg.Error:
             raise StateError("archive.bad_location") from None
         self._read_only = read_only
@@ -162,7 +162,9 @@ class Link:
                 " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
             )
             if connection.execute("SHOW fsync").fetchone() != ("on",):
-                log.get("archive").warning("the database server runs without fsync: a power cut loses envelopes")
+                log.get("archive").warning(
+                    "the database server runs without fsync: a power cut loses envelopes"
+                )
         except BaseException:
             connection.close()
             raise

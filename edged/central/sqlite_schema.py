@@ -29,7 +29,8 @@ CREATE TABLE stream (
     device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL,
     audience_id INTEGER NOT NULL REFERENCES audience,
     stored INTEGER NOT NULL DEFAULT 0, highest INTEGER NOT NULL DEFAULT 0, whole INTEGER NOT NULL DEFAULT 0,
-    holed INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0, forgotten INTEGER NOT NULL DEFAULT 0,
+    holed INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0,
+    gaps INTEGER NOT NULL DEFAULT 0, forgotten INTEGER NOT NULL DEFAULT 0,
     UNIQUE (device, log_id, audience)
 ) STRICT;
 CREATE INDEX stream_by_audience ON stream (audience, device, log_id);

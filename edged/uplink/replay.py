@@ -53,13 +53,14 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StreamExtent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stream of the audience that the archive has: the highest number that an envelope or a gap record names, and
-    how many envelopes it holds."""
+    """A stream of the audience, as the archive has it."""
 
     device: Name
     log_id: Token
     highest: Seq
+    """The highest number that an envelope or a gap record names."""
     stored: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+    """Envelopes; none where gap records are all there is."""
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
