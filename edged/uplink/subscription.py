@@ -80,7 +80,7 @@ class Subscription:
     """Keeps topic filters subscribed. `run` is a task; `stop` ends it after what is in hand.
 
     `session_expiry_s`: how long the broker keeps the session of one that is away; `in_hand`: batches that are given to
-    the receiver at once, so that one is verified while another is stored.
+    the receiver at once, so that one is verified while another is stored; `on_ready` gets each connection that is made.
     """
 
     def __init__(
@@ -93,10 +93,12 @@ class Subscription:
         on_event: Callable[[SubscriptionEvent], None],
         session_expiry_s: int = SESSION_EXPIRY_S,
         in_hand: int = 1,
+        on_ready: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self._endpoint = endpoint
         self._session = Session(client_id, expiry_s=session_expiry_s, receive_maximum=2 * BATCH)
         self._in_hand = in_hand
+        self._on_ready = on_ready
         self._filters = topic_filters
         self._backoff = Backoff(*backoff_s, random.Random())  # noqa: S311  # no secret, only different
         self._on_event = on_event
@@ -132,6 +134,7 @@ class Subscription:
             resumed = connection.session_present
             self._log.info("ready", client=self._session.client_id, resumed=resumed)
             self._on_event(Ready(self._session.client_id, resumed))
+            self._on_ready(connection)
             began = asyncio.get_running_loop().time()
             try:
                 await self._receive(connection, receiver)
