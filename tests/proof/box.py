@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from edged import log
 from edged.commands._delivery import stop_on_signals
 from edged.uplink.database import DatabaseThread
 from edged.uplink.mqtt import Endpoint
@@ -56,6 +57,7 @@ def say(**what: object) -> None:
 
 
 async def main(config: BoxConfig) -> None:
+    log.configure("info")
     signer = Signer.from_files(config.signing_key, config.signing_certificate)
     device = Principal(signer.principal.fleet, signer.principal.role, signer.principal.name).name
     retry = RetryPolicy(receipt_s=config.receipt_s, refused_s=config.receipt_s, bound_s=config.bound_s)
@@ -112,7 +114,7 @@ async def commit(
             sealer = Sealer(signer, log_id, now)
             name = f"{time.monotonic_ns()}-{number}"
             drafts = [draft(audience) for audience in config.audiences]
-            envelopes = await state.run(
+            envelopes = await state.write(
                 lambda database, name=name, drafts=drafts, sealer=sealer, now=now: database.commit_inspection(
                     name, drafts, sealer, now
                 )
@@ -122,4 +124,10 @@ async def commit(
 
 
 if __name__ == "__main__":
-    asyncio.run(main(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=BoxConfig)))
+    asyncio.run(
+        main(
+            msgspec.json.decode(
+                Path(sys.argv[1]).read_bytes(), type=BoxConfig, dec_hook=lambda kind, text: kind(text)
+            )
+        )
+    )

@@ -22,6 +22,8 @@ from edged.errors import StateError
 from tests.proof.parties import Place, Process
 
 SETTLE_S = 180.0
+STUCK_S = 60.0
+"""No box has said anything for so long: whatever the kills do, that can't be."""
 
 
 @dataclass
@@ -111,6 +113,7 @@ def kill_loop(
             party.start()
         began = time.monotonic()
         down: list[tuple[float, Process | Broker]] = []
+        heard = (0, began)
         while sum(outcome.kills.values()) < kills or len(place.said) < envelopes:
             time.sleep(chance.uniform(*gap_s))
             for moment, party in [one for one in down if one[0] <= time.monotonic()]:
@@ -126,6 +129,11 @@ def kill_loop(
                 outcome.kills[victim.name] += 1
                 down.append((time.monotonic() + chance.choice((0.0, 0.0, 0.5, 3.0)), victim))
             tell(f"{sum(outcome.kills.values())} kills, {len(place.said)} envelopes said")
+            if len(place.said) != heard[0]:
+                heard = (len(place.said), time.monotonic())
+            if time.monotonic() > heard[1] + STUCK_S:
+                outcome.wrong.append(f"nothing was committed for {STUCK_S:.0f} s")
+                break
         outcome.seconds = time.monotonic() - began
         _drain(place, parties, [party for _, party in down], outcome, tell)
         for party in reversed(parties):

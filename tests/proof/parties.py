@@ -5,6 +5,7 @@ What differs between archives (SQLite, PostgreSQL) is in `Place.archive` alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -75,7 +76,7 @@ class Process:
     def _read(self, stream: IO[bytes]) -> None:
         with stream:
             for line in stream:
-                if line.endswith(b"\n"):
+                if line.startswith(b"{") and line.endswith(b"\n"):  # not one that a kill has cut off
                     self._on_line(json.loads(line))
 
     def kill(self) -> None:
@@ -205,8 +206,11 @@ class Place:
 
     def follower(self, *, endpoint: Endpoint | None = None, **settings: Any) -> Process:
         """The partner."""
+        files = self.fleet.issue(Role.AUDIENCE, self.partner, Usage.SIGNING)
         config = {
             "fleet_ca": self.fleet.ca,
+            "signing_key": files.key,
+            "signing_certificate": files.certificate,
             "inbox": self.inbox,
             "tests": True,
             "reconnect_min_s": 0.05,
@@ -214,7 +218,7 @@ class Place:
         } | settings
         path = self._home(self.partner) / "partner.toml"
         write_toml(path, config, broker=endpoint or self.endpoint(Role.AUDIENCE, self.partner))
-        return self._process(self.partner, edged("partner", "follow", "--config", path, "--json"))
+        return self._process(self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json"))
 
     def _process(self, name: str, command: list[str]) -> Process:
         return Process(name, command, self._home(name) / "log", lambda line: self._hear(name, line))
@@ -258,9 +262,10 @@ class Place:
 
     def archived(self) -> ReceiverLedger:
         """The archive's ledger."""
-        from edged.central.store import ledger
+        from edged.central.archive import open_reader
 
-        return ledger(Path(self.archive))
+        with contextlib.closing(open_reader(self.archive)) as reader:
+            return reader.ledger()
 
     def received(self) -> ReceiverLedger:
         """The partner's."""

@@ -6,20 +6,22 @@ promise: something the rest of the system relies on from that moment.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import random
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.central.store import Archive
+from edged.central.archive import Archive, open_archive
 from edged.demo.fleet import DemoFleet, KeyFiles
 from edged.partner.store import Inbox
 from edged.uplink import topics
-from edged.uplink.intake import Incoming
+from edged.uplink.intake import Incoming, check
 from edged.uplink.names import Role, Usage
 from edged.uplink.outbox import RetryPolicy, StateDatabase
 from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
@@ -113,12 +115,12 @@ class Outbox:
         now = BEGIN + timedelta(days=1)
         database = self._open(directory, now)
         try:
+            _sound(directory / "state.sqlite")
             self._check(database, promises, now)
         finally:
             database.close()
 
     def _check(self, database: StateDatabase, promises: list[dict[str, Any]], now: datetime) -> None:
-        _sound(database._connection)
         ledger = {key[2]: sent for key, sent in database.ledger().items()}
         if log_ids := [one["log_id"] for one in promises if "log_id" in one]:
             assert database.log_id == log_ids[0], "another log: the old one was given up"
@@ -182,22 +184,26 @@ class _Received:
 class CentralArchive(_Received):
     """The collector's SQLite archive: what it has signed for, it has."""
 
+    def _open(self, directory: Path) -> Archive:
+        return open_archive(str(directory / "archive.sqlite"), self._keys.anchor)
+
     def work(self, directory: Path, promise: Callable[..., None], chance: random.Random) -> None:
         messages = self._messages()
-        archive = Archive.open(directory / "archive.sqlite", self._keys.anchor)
+        archive = self._open(directory)
         for number in range(self._batches):
             batch = self._batch(messages, chance)
             names = sorted({hashlib.sha256(one.payload).hexdigest() for one in batch})
             promise(storing=names)
-            archived = archive.store(batch, BEGIN + timedelta(seconds=number))
+            now = BEGIN + timedelta(seconds=number)
+            archived = archive.store(check(batch, anchor=self._keys.anchor, now=now), now)
             assert not archived.alarms
             promise(stored=names)
         archive.close()
 
     def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
-        archive = Archive.open(directory / "archive.sqlite", self._keys.anchor)
+        archive = self._open(directory)
         try:
-            _sound(archive._store._connection)
+            _sound(directory / "archive.sqlite")
             ledger = archive.ledger()
             self._kept({h for kept in ledger.streams.values() for h in kept.hashes.values()}, promises)
             assert not ledger.alarms
@@ -219,19 +225,19 @@ class PartnerInbox(_Received):
             assert not inbox.take(batch, now).alarms
             promise(stored=names)
             if chance.random() < 0.7:
-                ready = inbox.to_hand(5)
-                promise(handed=[json.loads(body)["sha256"] for _, body in ready])
-                inbox.mark_handed([identifier for identifier, _ in ready], now)
+                ready = inbox.waiting(5)
+                promise(handed=[json.loads(one.body)["sha256"] for one in ready])
+                inbox.mark_handed(ready, now)
         inbox.close()
 
     def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
         inbox = Inbox.open(directory / "verdicts.sqlite", self._keys.anchor, "bank", tests=True)
         try:
-            _sound(inbox._store._connection)
+            _sound(directory / "verdicts.sqlite")
             hashes = {h for kept in inbox.ledger().streams.values() for h in kept.hashes.values()}
             self._kept(hashes, promises)
             handed = {one for promise in promises for one in promise.get("handed", ())}
-            left = {json.loads(body)["sha256"] for _, body in inbox.to_hand(1000)}
+            left = {json.loads(one.body)["sha256"] for one in inbox.waiting(1000)}
             assert handed | left >= hashes, "something will never be handed on"
         finally:
             inbox.close()
@@ -244,8 +250,9 @@ SUBJECTS: dict[str, type[Outbox] | type[CentralArchive] | type[PartnerInbox]] = 
 }
 
 
-def _sound(connection: Any) -> None:
-    assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+def _sound(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
 def _run(hashes: dict[str, dict[int, str]], chance: random.Random) -> tuple[str, int, int] | None:
