@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -180,22 +182,32 @@ async def test_a_revoked_certificate_is_hung_up_on(tmp_path: Path) -> None:
     stolen, good = place.endpoint(Role.DEVICE, "box-1"), place.endpoint(Role.DEVICE, "box-2")
     certificate = x509.load_pem_x509_certificate(stolen.certificate.read_bytes())
     revoked = tmp_path / "revoked.pem"
-    revoked.write_bytes(
-        place.fleet.authority.revocation_list([certificate.serial_number], now=NOW, valid=timedelta(days=7))
-    )
+    week = timedelta(days=7)
+    revoked.write_bytes(place.fleet.authority.revocation_list([], now=NOW, valid=week))
     file = tmp_path / "town/broker/mosquitto.conf"
     file.write_text(file.read_text().replace("tls_version", f"crlfile {revoked}\ntls_version"))
     place.broker.start()
     try:
         async with connect(good, session("box-2")) as box:
             await box.publish(topics.status(FLEET, "box-2"), b"here")
+        async with connect(stolen, session("box-1")):
+            pass
+        numbers = [certificate.serial_number]
+        revoked.write_bytes(place.fleet.authority.revocation_list(numbers, now=NOW, valid=week))
+        os.kill(place.broker.pid or 0, signal.SIGHUP)
         with pytest.raises(UplinkError) as caught:
-            async with connect(stolen, session("box-1")):
-                pass
+            async with asyncio.timeout(10):
+                while True:  # until the broker has heard
+                    async with connect(stolen, session("box-1")):
+                        await asyncio.sleep(0.01)
         assert caught.value.code in ("uplink.closed_early", "uplink.tls_failed")
+        async with connect(good, session("box-2")):
+            pass
         # An old list is no list: nobody can tell who was revoked since.
         yesterday = NOW - timedelta(days=1)
-        revoked.write_bytes(place.fleet.authority.revocation_list([], now=yesterday, valid=timedelta(hours=1)))
+        revoked.write_bytes(
+            place.fleet.authority.revocation_list([], now=yesterday, valid=timedelta(hours=1))
+        )
         place.broker.restart()
         with pytest.raises(UplinkError):
             async with connect(good, session("box-2")):

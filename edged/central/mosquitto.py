@@ -70,8 +70,9 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = "127.0.0.1"
     user: str | None = None
     revoked: Path | None = None
-    """Certificate revocation list (PEM) of whoever issues the clients' certificates. When it has changed, the broker
-    has to be restarted: mosquitto 2.0 reads it at its start, and lets nobody in once it has expired."""
+    """Certificate revocation list (PEM) of whoever issues the clients' certificates. SIGHUP makes the broker read it
+    again; a connection that is open already stays until it ends or the broker is restarted. Once the list has expired,
+    nobody gets in: replace it in time."""
 
 
 def access_list(access: Access) -> str:
