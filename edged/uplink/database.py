@@ -8,7 +8,7 @@ import sqlite3
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from edged.errors import StateError
 
@@ -167,6 +167,14 @@ class Grouped(Closable, Protocol):
         """What is to be done once a transaction is on the disk; called after every group. Raises nothing."""
 
 
+@runtime_checkable
+class Repairable(Protocol):
+    """A database that is repaired at its next opening when it was found broken."""
+
+    def note_corrupt(self) -> None:
+        """Leave a note for the next opening. Raises nothing."""
+
+
 D = TypeVar("D", bound=Closable)
 G = TypeVar("G", bound=Grouped)
 T = TypeVar("T")
@@ -224,11 +232,30 @@ class DatabaseThread(Generic[D]):
 
     async def run(self, work: Callable[[D], T]) -> T:
         """`work(database)` in the thread; returns and raises what it does. For reading."""
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._database)
+            return await loop.run_in_executor(self._executor, self._watched, work)
+        except StateError as error:
+            self._tell(error)
+            raise
+
+    def _watched(self, work: Callable[[D], T]) -> T:
+        """In the thread."""
+        try:
+            return work(self._database)
         except StateError as error:
             self._note(error)
             raise
+
+    def _note(self, error: BaseException) -> None:
+        """In the thread: what SQLite says is broken is repaired at the next start."""
+        database: object = self._database
+        if _is_corrupt(error) and isinstance(database, Repairable):
+            database.note_corrupt()
+
+    def _tell(self, error: BaseException) -> None:
+        if _is_corrupt(error):
+            self.corrupt.set()
 
     async def write(self: DatabaseThread[G], work: Callable[[G], T]) -> T:
         """`work(database)` in the thread and in a transaction, on the disk when this returns.
@@ -248,13 +275,9 @@ class DatabaseThread(Generic[D]):
         try:
             answer: T = await write.future
         except StateError as error:
-            self._note(error)
+            self._tell(error)
             raise
         return answer
-
-    def _note(self, error: StateError) -> None:
-        if error.code == "state.corrupt":
-            self.corrupt.set()
 
     def _flush(self: DatabaseThread[G]) -> None:
         """In the thread: everything queued so far in one transaction; nothing when an earlier call took it."""
@@ -268,6 +291,7 @@ class DatabaseThread(Generic[D]):
                 for write in group:
                     self._part(write)
         except BaseException as error:  # noqa: BLE001 - every waiter has to hear of it, or waits for ever
+            self._note(error)
             for write in group:
                 write.error = write.error or error
         for write in group:
@@ -280,6 +304,7 @@ class DatabaseThread(Generic[D]):
                 write.answer = write.work(self._database)
         except BaseException as error:
             write.error = error
+            self._note(error)
             if not self._database.in_transaction:  # SQLite has undone the others as well
                 raise
 
@@ -289,3 +314,7 @@ class DatabaseThread(Generic[D]):
             await self.run(lambda database: database.close())
         finally:
             self._executor.shutdown(wait=False)
+
+
+def _is_corrupt(error: BaseException) -> bool:
+    return isinstance(error, StateError) and error.code == "state.corrupt"

@@ -19,6 +19,7 @@ from edged import RELEASED
 from edged.errors import StateError
 from edged.uplink import (
     database,
+    outbox_aside,
     outbox_bounds,
     outbox_gaps,
     outbox_lanes,
@@ -102,6 +103,7 @@ class StateDatabase:
         retry: RetryPolicy = DEFAULT_RETRY,
         bounds: Bounds = DEFAULT_BOUNDS,
         finality: Finality = DEFAULT_FINALITY,
+        path: Path | None = None,
     ) -> None:
         self.device = device
         self.log_id = log_id
@@ -109,6 +111,7 @@ class StateDatabase:
         self._retry = retry
         self._bounds = bounds
         self._finality = finality
+        self._path = path
         self._to_fold = False
 
     @classmethod
@@ -139,12 +142,18 @@ class StateDatabase:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, device, meta["log_id"], retry, bounds, finality)
+        return cls(connection, device, meta["log_id"], retry, bounds, finality, path)
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
         with translated():
             self._connection.close()
+
+    def note_corrupt(self) -> None:
+        """SQLite has found the file broken: `edged.uplink.outbox_recovery.open_state` repairs it at the next start."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # then the next start has to find out by itself
+                outbox_aside.note_corrupt(self._path)
 
     # --- transactions ---
 

@@ -60,6 +60,22 @@ GAP_COLUMNS: Final = (
     "jws",
 )
 
+FIRST_ENVELOPE_COLUMNS: Final = (
+    "id",
+    "inspection",
+    "audience",
+    "seq",
+    "sha256",
+    "jws",
+    "committed_at",
+    "published_at",
+    "attempts",
+    "next_try",
+    "refused_reason",
+    "receipted_at",
+)
+"""Of version 0."""
+
 STREAM_COLUMNS: Final = ("log_id", "audience", "next_seq", "prev", "pruned")
 
 _TABLES: Final = (
