@@ -167,6 +167,7 @@ class Daemon:
                 signer=self._signer,
                 anchor=self._anchor,
                 on_event=self._on_uplink,
+                clock_trusted=self._clock_holds,
             )
             methods = {
                 "scan": self._on_scan,
@@ -234,6 +235,12 @@ class Daemon:
             lambda database: (database.last_commit(), database.last_receipt())
         )
         self._floor = clock.clock_floor(last_commit, last_receipt)
+        return self._judge_clock(last_commit, last_receipt)
+
+    def _clock_holds(self, last_commit: datetime | None, last_receipt: datetime | None) -> bool:
+        return self._judge_clock(last_commit, last_receipt).trusted
+
+    def _judge_clock(self, last_commit: datetime | None, last_receipt: datetime | None) -> clock.ClockReading:
         settings = self._settings.clock
         return clock.read_clock(
             datetime.now(UTC),
@@ -322,7 +329,7 @@ class Daemon:
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)
         reading = await self._read_clock()
-        counts = await self._state.run(lambda database: database.counts())
+        await self._uplink.refresh()  # what it knows by itself is as old as its last connection
         return {
             "version": __version__,
             "device": self._signer.principal.name,
@@ -334,8 +341,7 @@ class Daemon:
             "devices_gone": sorted(self._station.devices_gone),
             "clock": {"trusted": reading.trusted},
             "chip": await self._chip_status(),
-            # Counted on the disk: what the uplink knows of it is as old as its last connection.
-            "uplink": msgspec.to_builtins(self._uplink.health) | {"pending": counts.pending},
+            "uplink": msgspec.to_builtins(self._uplink.health),
         }
 
 

@@ -11,6 +11,7 @@ from edged.commands import _daemon
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 add_arguments = _daemon.add_arguments
 
@@ -32,12 +33,8 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
     said = [
         say("cli.status_box", device=status["device"], fleet=status["fleet"], version=status["version"]),
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
-        say("cli.status_online" if uplink["connected"] else "cli.status_offline", pending=uplink["pending"]),
+        *_uplink(uplink, say),
     ]
-    if uplink["problem"]:
-        said.append(f"  {say(uplink['problem'])}")
-    if uplink["refused"]:
-        said.append(say("cli.status_refused", refused=uplink["refused"]))
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
     gone = status["devices_gone"]
@@ -48,3 +45,44 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
             gone = [device for device in gone if device != "chip"]  # its cable is seldom what is wrong
     said.extend(say("cli.status_device_gone", device=device) for device in gone)
     return said
+
+
+def _uplink(uplink: dict[str, Any], say: Callable[..., str]) -> list[str]:
+    """How delivery stands: the state always, everything else only where there is something to do or to know."""
+    said = [
+        say("cli.status_online" if uplink["connected"] else "cli.status_offline", pending=uplink["pending"])
+    ]
+    if uplink["problem"]:
+        said.append(f"  {say(uplink['problem'])}")
+        if uplink.get("said"):
+            # Another party's words, behind ours: neither obeyed nor translated.
+            said.append(f"  {say('uplink.health_said')} {uplink['said']}")
+    if uplink.get("oldest_s") is not None:
+        size = f"{uplink['pending_bytes'] / 1e6:.1f} MB"
+        said.append(f"  {say('uplink.health_oldest', size=size, age=_age(uplink['oldest_s'], say))}")
+    if uplink.get("problems"):
+        said.append(f"  {say('uplink.health_problems', problems=uplink['problems'])}")
+    if uplink.get("paused"):
+        said.append(say("uplink.health_paused", reason=say(uplink["paused"])))
+    if uplink["refused"]:
+        said.append(say("cli.status_refused", refused=uplink["refused"]))
+        if uplink.get("last_refusal"):
+            said.append(f"  {say(uplink['last_refusal'])}")
+    said.extend(
+        say(f"uplink.health_{key}", **{key: uplink[key]})
+        for key in ("dead", "gaps", "lost")
+        if uplink.get(key)
+    )
+    if uplink.get("log_replaced"):
+        said.append(say("uplink.health_replaced"))
+    if uplink.get("receipts_refused"):
+        reason = say(uplink["last_receipt_refusal"])
+        said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=reason))
+    return said
+
+
+def _age(seconds: int, say: Callable[..., str]) -> str:
+    minutes = seconds // 60
+    if minutes >= 2 * 24 * 60:
+        return say("uplink.health_days", days=minutes // (24 * 60))
+    return say("uplink.health_hours", hours=minutes // 60, minutes=minutes % 60)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edged import __version__
+from edged import __version__, messages
 from edged.uplink.status import Status, UplinkHealth
 
 if TYPE_CHECKING:
     from edged.uplink.outbox_types import Counts
+
+OTHER_CODE: Final = "other"
+"""In place of codes that this release's catalogue doesn't know."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,7 +35,7 @@ class Known:
         problem: code of why there is no connection, `said` what broker or system said to it.
         problems: connections that failed or ended by themselves, by code.
         paused: code of why the whole uplink is held back.
-        refused: publications that the broker refused, by code.
+        refused: refusals by broker and collectors, by code.
         receipts: receipts applied; `receipts_refused` those refused, by code.
     """
 
@@ -73,6 +76,10 @@ class Known:
         """There is no connection."""
         self.connected_at = self.paused = None
         self.link_changed.set()
+
+    def refuse(self, code: str) -> None:
+        """Broker or collector refused a publication. A newer collector's codes count as one: labels are few."""
+        self.refused[code if messages.known(code) else OTHER_CODE] += 1
 
     def refuse_receipt(self, code: str) -> None:
         """A receipt was forged or doesn't agree with the ledger."""

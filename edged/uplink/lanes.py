@@ -270,7 +270,7 @@ class Lanes:
 
     def _too_much(self, flight: _Flight, code: str, now: float) -> None:
         """Nothing is wrong with this one: it is due as before, and everything waits."""
-        self._known.refused[code] += 1
+        self._known.refuse(code)
         self._release(flight.item)
         self._look_again = True
         if self._pause.refused(code, now):
@@ -282,7 +282,7 @@ class Lanes:
 
     def _refused(self, flight: _Flight, code: str) -> None:
         item = flight.item
-        self._known.refused[code] += 1
+        self._known.refuse(code)
         self._results.append((item, code))
         self._answers.set()
         if isinstance(item, Due):

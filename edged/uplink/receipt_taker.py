@@ -103,7 +103,7 @@ class ReceiptTaker:
             self._on_event(Receipted(len(outcome.receipted)))
         for identifier, code in outcome.refusals:
             inspection, audience, seq = places[identifier]
-            self._known.refused[code] += 1
+            self._known.refuse(code)
             self._log.error("refused by a collector", audience=audience, seq=seq, code=code)
             self._on_event(Refused(inspection, audience, seq, code))
             if identifier in outcome.dead:

@@ -116,7 +116,7 @@ class Metrics:
                 "Connections that failed or ended by themselves, since the start.",
                 known.problems,
             ),
-            ("refused", "Publications that the broker refused, since the start.", known.refused),
+            ("refused", "Refusals by broker and collectors, since the start.", known.refused),
             ("receipts_refused", "Receipts that were refused, since the start.", known.receipts_refused),
         ):
             yield _by_code(f"edged_uplink_{name}", text, by_code)
