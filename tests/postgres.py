@@ -47,7 +47,7 @@ def binaries() -> Path | None:
 
 
 class Cluster:
-    """One server. `url` names its socket, a user without a password, and a database that is made by `database`."""
+    """One server. `database` gives the URL of a new place in it: socket, a user without a password."""
 
     def __init__(self, directory: Path, programs: Path, *, fsync: bool = True) -> None:
         self.directory = directory
@@ -121,18 +121,18 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def url(self, database: str) -> str:
-        """How to reach `database`."""
-        return f"postgresql://edged@/{database}?host={self.directory}"
+    def url(self, schema: str = "public") -> str:
+        """How to reach a schema of the one database that there is."""
+        return f"postgresql://edged@/postgres?host={self.directory}&options=-c%20search_path%3D{schema}"
 
     def database(self) -> str:
-        """The URL of a new, empty database."""
+        """A URL behind which there is nothing yet: a schema of its own, which is made in no time."""
         import psycopg
 
         self._count += 1
-        name = f"archive_{os.getpid()}_{self._count}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+        name = f"archive_{self._count}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
         return self.url(name)
 
 
