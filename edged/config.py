@@ -9,38 +9,27 @@ from __future__ import annotations
 import os
 import tomllib
 from datetime import date
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from edged.config_checks import MAX_FRAMES, SCENES, check_box, unknown_scene
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
-from edged.privacy.policy import Policy, check_policy
-from edged.uplink.topics import usable
-from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, CheckClass, Kind
+from edged.privacy.policy import Policy
+from edged.verdict import CheckClass, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
-"""Scenes a scan may name; what each demands is `SceneSettings`."""
-
-MAX_FRAMES = 8
-"""Pictures of one side: what `edged.core.burst` makes use of (a test compares), named here without loading OpenCV."""
+__all__ = ["MAX_FRAMES", "SCENES", "check_box", "environment", "load_box", "load_toml", "parse_toml"]
 
 T = TypeVar("T")
 
 FILE = "file"
 """Where a `ConfigError` stands that is about the whole file."""
 
-_MAX_WAIT_S = 600  # nobody stands at a counter for longer
-_MIN_WAIT_S = 0.05  # shorter than any person, device or broker answers: a busy loop, not a wait
-_MAX_PAUSE_S = 5  # whoever hasn't moved a document by then isn't moving it
-_MAX_RETRY_S = 3600  # what is sent or asked again less often than every hour isn't delivered the same day
-_MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
-_MAX_VERSION = 64  # of `edged.uplink.fields.Word`: every envelope carries it
 _MAX_CONFIG_BYTES = 1 << 20  # a boot file is a few KiB; anything larger is a mistake, not a configuration
 
 
@@ -70,6 +59,25 @@ class StateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the outbox and the box's secrets live (mode 0700)."""
 
     directory: Path
+
+
+class OutboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much a box keeps that nobody has taken yet: it may be used door to door for months.
+
+    What these bounds push out is told to the centre in a signed gap record.
+    """
+
+    max_mib: int = 1024
+    max_age_days: int = 180
+    ledger_days: int = 90
+    """How long numbers and hashes of what the centre has stored are kept."""
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers for the operator's monitoring; nothing personal is among them."""
+
+    textfile: Path | None = None
+    """Directory of node_exporter's textfile collector; None: nothing is written."""
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,13 +212,15 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reading: ReadingSettings = ReadingSettings()
     chip_reader: ChipReaderSettings | None = None
     """None: this box reads no chips, and says so in every verdict."""
+    outbox: OutboxSettings = OutboxSettings()
+    metrics: MetricsSettings = MetricsSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
 
     def scene(self, name: str) -> SceneSettings:
         """The scene's settings, or the optical default. Raises `ConfigError` for an unknown scene."""
         if name not in SCENES:
-            raise _unknown_scene("scene")
+            raise unknown_scene("scene")
         return self.scenes.get(name, OPTICAL_SCENE)
 
 
@@ -258,10 +268,6 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
         raise of_validation(with_keys(document, str(error), convert), FILE) from error
 
 
-def _unknown_scene(where: str) -> ConfigError:
-    return ConfigError(where, "config.unknown_name", known=", ".join(SCENES))
-
-
 def load_box(path: Path) -> BoxSettings:
     """Read and check the boot file of `edged run`. Raises `ConfigError` with the path of the bad key."""
     settings = load_toml(path, BoxSettings)
@@ -270,128 +276,6 @@ def load_box(path: Path) -> BoxSettings:
     except ConfigError as error:
         raise error.within(str(path)) from error
     return settings
-
-
-def check_box(settings: BoxSettings) -> None:
-    """What types alone can't say: names that exist, policies under the ceiling, sane numbers."""
-    if not 1 <= len(settings.version) <= _MAX_VERSION:
-        raise ConfigError("version", "config.wrong_length", least="1", most=str(_MAX_VERSION))
-    _check_broker(settings.broker)
-    for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
-        _check_range(f"timeouts.{name}", getattr(settings.timeouts, name), _MIN_WAIT_S, _MAX_WAIT_S)
-    for name, least, most in (("frames", 1, MAX_FRAMES), ("pause_s", 0, _MAX_PAUSE_S)):
-        _check_range(f"reading.{name}", getattr(settings.reading, name), least, most)
-    for name, scene in settings.scenes.items():
-        _check_scene(name, scene)
-    if not settings.audiences:
-        raise ConfigError("audiences", "config.no_audience")
-    for name, audience in settings.audiences.items():
-        _check_audience(name, audience)
-    _check_default_scene(settings)
-    _check_head(settings)
-    if settings.chip_reader is not None:
-        _check_chip(settings.chip_reader, settings)
-
-
-def _check_chip(chip: ChipReaderSettings, settings: BoxSettings) -> None:
-    _check_range("chip_reader.find_s", chip.find_s, _MIN_WAIT_S, _MAX_WAIT_S)
-    _check_range("chip_reader.total_s", chip.total_s, chip.find_s, _MAX_WAIT_S)
-    if chip.simulated and chip.socket is None:
-        raise ConfigError("chip_reader.socket", "config.required_by", other="chip_reader.driver = simulated")
-    for name, only in (("socket", "simulated"), ("reader", "pcsc")):
-        if getattr(chip, name) is not None and chip.driver != only:
-            raise ConfigError(f"chip_reader.{name}", "config.only_with", other=f"chip_reader.driver = {only}")
-    for name, other in (
-        ("[control] socket", settings.control.socket),
-        ("[head] socket", settings.head.socket),
-    ):
-        if chip.socket is not None and other is not None and _same_path(chip.socket, other):
-            raise ConfigError("chip_reader.socket", "config.same_path", other=name)
-
-
-def _check_range(where: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:  # in this form NaN, which TOML knows, is out of every range
-        raise ConfigError(where, "config.out_of_range", least=str(least), most=str(most))
-
-
-def _check_broker(broker: BrokerSettings) -> None:
-    if not broker.host or any(character.isspace() for character in broker.host):
-        raise ConfigError("broker.host", "config.bad_host")
-    _check_range("broker.port", broker.port, 1, 65535)
-    _check_range("broker.keepalive_s", broker.keepalive_s, 1, _MAX_KEEPALIVE_S)
-    _check_range("broker.receipt_timeout_s", broker.receipt_timeout_s, _MIN_WAIT_S, _MAX_RETRY_S)
-    _check_range("broker.reconnect_min_s", broker.reconnect_min_s, _MIN_WAIT_S, _MAX_RETRY_S)
-    _check_range("broker.reconnect_max_s", broker.reconnect_max_s, broker.reconnect_min_s, _MAX_RETRY_S)
-
-
-def _check_default_scene(settings: BoxSettings) -> None:
-    """The button on the head asks for this scene, and never for training."""
-    scene = settings.default_scene
-    if scene not in SCENES:
-        raise _unknown_scene("default_scene")
-    if not any(
-        scene in audience.scenes and set(audience.receives) != {Kind.TRAINING}
-        for audience in settings.audiences.values()
-    ):
-        raise ConfigError("default_scene", "config.no_recipient")
-
-
-def _check_head(settings: BoxSettings) -> None:
-    head = settings.head
-    if head.simulated and head.socket is None:
-        raise ConfigError("head.socket", "config.required_by", other="head.driver = simulated")
-    if head.socket is not None and _same_path(head.socket, settings.control.socket):
-        raise ConfigError("head.socket", "config.same_path", other="[control] socket")
-    if settings.clock.fixed_today is not None and not head.simulated:
-        raise ConfigError("clock.fixed_today", "config.only_with", other="head.driver = simulated")
-
-
-def _same_path(one: Path, other: Path) -> bool:
-    return os.path.normpath(one) == os.path.normpath(other)
-
-
-def _check_scene(name: str, scene: SceneSettings) -> None:
-    if name not in SCENES:
-        raise _unknown_scene(f"scenes.{name}")
-    keys = ("mandatory", "optional", "conditional")
-    for key in keys:
-        checks = getattr(scene, key)
-        for check in checks:
-            if check not in CHECKS:
-                raise ConfigError(f"scenes.{name}.{key}", "config.unknown_name", known=", ".join(CHECKS))
-        if key != "optional" and (never := NEVER_MANDATORY & set(checks)):
-            raise ConfigError(
-                f"scenes.{name}.{key}", "config.never_mandatory", checks=", ".join(sorted(never))
-            )
-    if not scene.mandatory:
-        raise ConfigError(f"scenes.{name}.mandatory", "config.nothing_mandatory")
-    for first, second in combinations(keys, 2):
-        if both := set(getattr(scene, first)) & set(getattr(scene, second)):
-            raise ConfigError(
-                f"scenes.{name}.{second}", f"config.{first}_already", checks=", ".join(sorted(both))
-            )
-    if not set(scene.conditional) <= set(CONDITIONAL):
-        raise ConfigError(f"scenes.{name}.conditional", "config.unknown_name", known=", ".join(CONDITIONAL))
-
-
-def _check_audience(name: str, audience: AudienceSettings) -> None:
-    if not usable(name):
-        raise ConfigError(f"audiences.{name}", "config.bad_name")
-    for scene in audience.scenes:
-        if scene not in SCENES:
-            raise _unknown_scene(f"audiences.{name}.scenes")
-    if not audience.scenes:
-        raise ConfigError(f"audiences.{name}.scenes", "config.no_scene")
-    if not audience.receives:
-        raise ConfigError(f"audiences.{name}.receives", "config.no_kind")
-    try:
-        check_policy(audience.policy)
-    except ConfigError as error:
-        raise error.within(f"audiences.{name}.policy", ".") from error
-    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
-        raise ConfigError(
-            f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
-        )
 
 
 def environment(name: str) -> str | None:

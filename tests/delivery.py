@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from edged.central.collector import Collector, CollectorSettings
+from edged.central.archive import open_reader
+from edged.central.collector import Collector
+from edged.central.settings import CollectorSettings
 from edged.partner.follow import Follower, PartnerSettings
 from edged.uplink.database import DatabaseThread
 from edged.uplink.names import Role, Usage
@@ -23,6 +25,8 @@ from tests.broker import NOW, Sealer, Town, draft
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from edged.uplink.streams import ReceiverLedger
 
 E = TypeVar("E", bound=msgspec.Struct)
 
@@ -128,6 +132,12 @@ async def box(
         await state.close()
 
 
+def archive_ledger(path: Path) -> ReceiverLedger:
+    """Everything in an archive, read beside whoever writes into it."""
+    with contextlib.closing(open_reader(str(path))) as reader:
+        return reader.ledger()
+
+
 def collector_settings(place: Town, directory: Path, name: str = "centre") -> CollectorSettings:
     directory.mkdir(exist_ok=True)
     files = place.fleet.issue(Role.COLLECTOR, name, Usage.SIGNING)
@@ -135,7 +145,7 @@ def collector_settings(place: Town, directory: Path, name: str = "centre") -> Co
         fleet_ca=place.fleet.ca,
         signing_key=files.key,
         signing_certificate=files.certificate,
-        archive=directory / "archive.sqlite",
+        archive=str(directory / "archive.sqlite"),
         broker=place.endpoint(Role.COLLECTOR, name),
         reconnect_min_s=0.05,
         reconnect_max_s=0.5,
@@ -167,9 +177,12 @@ async def running(party: Collector | Follower) -> AsyncIterator[asyncio.Task[Non
 
 
 @contextlib.asynccontextmanager
-async def collector(place: Town, directory: Path, name: str = "centre") -> AsyncIterator[Events]:
+async def collector(
+    place: Town, directory: Path, name: str = "centre", **changes: Any
+) -> AsyncIterator[Events]:
     events = Events()
-    async with running(Collector(collector_settings(place, directory, name), on_event=events.append)):
+    settings = msgspec.structs.replace(collector_settings(place, directory, name), **changes)
+    async with running(Collector(settings, on_event=events.append)):
         yield events
 
 
@@ -184,6 +197,7 @@ async def follower(place: Town, directory: Path, name: str = "bank", **changes: 
 def configuration(settings: Any, path: Path) -> Path:
     """`settings` as the TOML file an operator would write."""
     plain = msgspec.to_builtins(settings, enc_hook=str)
+    plain = {key: value for key, value in plain.items() if value is not None}  # TOML has no word for it
     lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if not isinstance(value, dict)]
     for key, table in plain.items():
         if isinstance(table, dict):

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from edged.uplink import envelope, receipts, schemas, status, topics
+from edged.uplink import envelope, gaps, receipts, replay, schemas, status, topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,11 +70,15 @@ def test_every_published_schema_has_its_place() -> None:
 
 
 def test_addresses_are_those_of_the_code() -> None:
-    names = {"fleet": "harbour", "device": "counter-7", "audience": "first-bank"}
+    fleet, device, audience, request = "harbour", "counter-7", "first-bank", "r-7f3a"
+    names = {"fleet": fleet, "device": device, "audience": audience, "request": request}
     spoken = {
-        "verdict": topics.verdict(names["fleet"], names["device"], names["audience"]),
-        "receipt": topics.receipt(names["fleet"], names["device"]),
-        "status": topics.status(names["fleet"], names["device"]),
+        "verdict": topics.verdict(fleet, device, audience),
+        "gap": topics.gap(fleet, device, audience),
+        "receipt": topics.receipt(fleet, device),
+        "status": topics.status(fleet, device),
+        "replayRequest": topics.replay_request(fleet, audience),
+        "replayAnswer": topics.replay_answer(fleet, audience, request),
     }
     assert {
         name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
@@ -85,10 +89,36 @@ def test_addresses_are_those_of_the_code() -> None:
     assert will.format(**names) == spoken["status"]
 
 
-def test_signed_messages_name_their_type_and_payload() -> None:
-    assert MESSAGES["Verdict"]["x-jws"]["typ"] == envelope.TYP_VERDICT
-    assert MESSAGES["Receipt"]["x-jws"]["typ"] == receipts.TYP_RECEIPT
-    assert all(MESSAGES[name]["x-jws"]["alg"] == "ES256" for name in ("Verdict", "Receipt"))
+SIGNED = {
+    "Verdict": (envelope.TYP_VERDICT, "device", "verdict.schema.json"),
+    "Gap": (gaps.TYP_GAP, "device", "gap.schema.json"),
+    "Receipt": (receipts.TYP_RECEIPT, "collector", "receipt.schema.json"),
+    "ReplayRequest": (replay.TYP_REQUEST, "audience", "replay-request.schema.json"),
+    "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
+}
+
+
+def test_signed_messages_name_their_type_signer_and_payload() -> None:
+    said = {}
+    for name, message in MESSAGES.items():
+        if (jws := message.get("x-jws")) is not None:
+            assert jws["alg"] == "ES256"
+            schema = at(jws["payload"]["$ref"])["schema"]["$ref"].removeprefix("schemas/")
+            said[name] = (jws["typ"], jws["signer"], schema)
+    assert said == SIGNED
+
+
+def test_an_answer_tells_its_three_messages_apart_by_type() -> None:
+    answer = DOCUMENT["channels"]["replayAnswer"]["messages"]
+    types = [at(message["$ref"])["x-jws"]["typ"] for message in answer.values()]
+    assert sorted(types) == sorted([envelope.TYP_VERDICT, gaps.TYP_GAP, replay.TYP_END])
+
+
+def test_every_operation_is_somebodys_and_every_channel_is_used() -> None:
+    operations = DOCUMENT["operations"].values()
+    assert {tag["name"] for operation in operations for tag in operation["tags"]} == {"box", "partner"}
+    used = {operation["channel"]["$ref"].removeprefix("#/channels/") for operation in operations}
+    assert used == set(DOCUMENT["channels"])
 
 
 def test_status_is_what_the_box_sends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,9 @@ def test_a_mistake_is_named_by_the_path_of_its_key(old: str, new: str, said: str
 @pytest.mark.parametrize(
     ("table", "key", "values", "said"),
     [
+        ("outbox", "max_mib", ("0", "-1", "1048577"), "must be between 1 and 1048576"),
+        ("outbox", "max_age_days", ("0", "3651"), "must be between 1 and 3650"),
+        ("outbox", "ledger_days", ("0", "3651"), "must be between 1 and 3650"),
         ("broker", "receipt_timeout_s", ("0", "-5", "nan", "inf", "1e-7"), "must be between 0.05 and 3600"),
         ("broker", "reconnect_min_s", ("0", "-1.0", "nan", "inf", "1e-7"), "must be between 0.05 and 3600"),
         ("broker", "reconnect_max_s", ("0", "-1", "nan", "inf", "0.4"), "must be between 0.5 and 3600"),
@@ -149,7 +153,8 @@ def test_a_mistake_is_named_by_the_path_of_its_key(old: str, new: str, said: str
 def test_a_number_has_bounds(table: str, key: str, values: tuple[str, ...], said: str) -> None:
     for value in values:
         entry = f"[{table}]\n{key} = {value}\n"
-        text = EXAMPLE.replace(f"[{table}]", entry, 1) if f"[{table}]" in EXAMPLE else EXAMPLE + entry
+        example = re.sub(rf"(?m)^{key} = .*\n", "", EXAMPLE)
+        text = example.replace(f"[{table}]", entry, 1) if f"[{table}]" in example else example + entry
         with pytest.raises(ConfigError) as caught:
             parsed(text)
         assert explain(caught.value, "en") == f"{table}.{key}: {said}", value

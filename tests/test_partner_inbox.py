@@ -9,7 +9,7 @@ import pytest
 
 from edged.errors import CertificateError, ConfigError
 from edged.partner.follow import Follower
-from edged.partner.store import Inbox, ledger
+from edged.partner.store import Inbox, Waiting, ledger
 from edged.uplink import topics
 from edged.uplink.envelope import Envelope, StreamPosition
 from edged.uplink.intake import Incoming
@@ -45,11 +45,15 @@ def sent(envelope: Envelope, lane: str | None = "live") -> Incoming:
     return Incoming(topics.verdict(FLEET, "box-1", envelope.audience), envelope.jws.encode(), lane)
 
 
+def numbers(waiting: list[Waiting]) -> list[int]:
+    return [json.loads(one.body)["verdict"]["seq"] for one in waiting]
+
+
 def test_a_verdict_is_handed_on_with_what_was_verified(inbox: Inbox, sealer: Sealer, tmp_path: Path) -> None:
     (envelope,) = stream(sealer, "bank", 1)
     inbox.take([sent(envelope)], NOW)
-    ((_, body),) = inbox.to_hand(9)
-    handed = json.loads(body)
+    (waiting,) = inbox.waiting(9)
+    handed = json.loads(waiting.body)
     assert set(handed) == {"verdict", "sha256", "lane"}
     assert (handed["sha256"], handed["lane"]) == (envelope.sha256, "live")
     assert (handed["verdict"]["iss"], handed["verdict"]["seq"]) == ("box-1", 1)
@@ -61,12 +65,12 @@ def test_each_once_however_often_it_comes(inbox: Inbox, sealer: Sealer) -> None:
     envelopes = stream(sealer, "bank", 3)
     inbox.take([sent(envelopes[0])], NOW)
     assert inbox.take(list(map(sent, envelopes + envelopes)), NOW).duplicates == 4
-    ready = inbox.to_hand(9)
-    assert [json.loads(body)["verdict"]["seq"] for _, body in ready] == [1, 2, 3]
-    inbox.mark_handed([identifier for identifier, _ in ready], NOW)
-    assert inbox.to_hand(9) == []
+    ready = inbox.waiting(9)
+    assert numbers(ready) == [1, 2, 3]
+    inbox.mark_handed(ready, NOW)
+    assert inbox.waiting(9) == []
     inbox.take(list(map(sent, envelopes)), NOW)
-    assert inbox.to_hand(9) == []
+    assert inbox.waiting(9) == []
 
 
 def test_what_a_crash_kept_from_being_handed_on_is_handed_on(
@@ -75,11 +79,10 @@ def test_what_a_crash_kept_from_being_handed_on_is_handed_on(
     path = tmp_path / "crash.sqlite"
     first = Inbox.open(path, place.anchor, "bank", tests=True)
     first.take(list(map(sent, stream(sealer, "bank", 3))), NOW)
-    (identifier, _), *_ = first.to_hand(1)
-    first.mark_handed([identifier], NOW)
+    first.mark_handed(first.waiting(1), NOW)
     first.close()
     again = Inbox.open(path, place.anchor, "bank", tests=True)
-    assert [json.loads(body)["verdict"]["seq"] for _, body in again.to_hand(9)] == [2, 3]
+    assert numbers(again.waiting(9)) == [2, 3]
     again.close()
 
 
@@ -90,7 +93,7 @@ def test_tests_are_kept_but_not_handed_on_unless_asked_for(
     first, second = stream(sealer, "bank", 2, kind=Kind.TEST)
     third = sealer(draft("bank", kind=Kind.TRAINING), StreamPosition(3, second.sha256))
     assert quiet.take(list(map(sent, [first, second, third])), NOW).alarms == ()
-    assert quiet.to_hand(9) == []
+    assert quiet.waiting(9) == []
     assert quiet.holes() == [], "a test has its number, too: no hole where it was"
     assert len(quiet.ledger().streams["box-1", "log-1", "bank"].hashes) == 3
     quiet.close()
@@ -103,14 +106,14 @@ def test_anothers_verdicts_are_refused(inbox: Inbox, sealer: Sealer) -> None:
     for received in (honest, disguised):
         assert [alarm.code for alarm in received.alarms] == ["envelope.wrong_audience"]
     assert inbox.ledger().streams == {}
-    assert inbox.to_hand(9) == []
+    assert inbox.waiting(9) == []
 
 
 def test_holes_are_seen(inbox: Inbox, sealer: Sealer) -> None:
     envelopes = stream(sealer, "bank", 4)
     inbox.take([sent(envelopes[0]), sent(envelopes[3])], NOW)
     assert inbox.holes() == [Hole("box-1", "log-1", "bank", 2, 3)]
-    assert len(inbox.to_hand(9)) == 2, "a hole holds nothing up"
+    assert len(inbox.waiting(9)) == 2, "a hole holds nothing up"
 
 
 def test_who_follows_must_be_an_audience_of_this_fleet(place: Town, tmp_path: Path) -> None:

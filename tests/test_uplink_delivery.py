@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from edged.central.archive_sqlite import SqliteArchive
 from edged.central.collector import Batch
-from edged.central.store import Archive
-from edged.central.store import ledger as archive_ledger
 from edged.errors import StateError
 from edged.partner.follow import VerdictEvent
 from edged.partner.store import Inbox
@@ -32,7 +31,16 @@ from edged.uplink.receipts import TYP_RECEIPT, Receipt, ReceiptRange, range_sha2
 from edged.uplink.status import Connected, Disconnected, Published, Receipted, ReceiptRefused, Refused, Status
 from edged.uplink.subscription import Alarmed, Down, Ready
 from tests.broker import FLEET, NOW, Sealer, Town, draft, session, town
-from tests.delivery import Box, Events, box, collector, collector_settings, configuration, follower
+from tests.delivery import (
+    Box,
+    Events,
+    archive_ledger,
+    box,
+    collector,
+    collector_settings,
+    configuration,
+    follower,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -540,14 +548,14 @@ async def test_a_disk_that_fails_once_costs_a_partner_nothing(
 async def test_a_collector_signs_and_acknowledges_only_what_is_stored(
     place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good, failures = Archive.store, iter([True, True])
+    good, failures = SqliteArchive.store, iter([True, True])
 
-    def fails_twice(self: Archive, *arguments: Any) -> Any:
+    def fails_twice(self: SqliteArchive, *arguments: Any) -> Any:
         if next(failures, False):
             raise StateError("state.disk_full")
         return good(self, *arguments)
 
-    monkeypatch.setattr(Archive, "store", fails_twice)
+    monkeypatch.setattr(SqliteArchive, "store", fails_twice)
     patient = RetryPolicy(receipt_s=3600, refused_s=3600)  # the box won't help: only the broker's memory does
     async with (
         collector(place, tmp_path / "centre") as centre,

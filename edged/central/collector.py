@@ -1,69 +1,39 @@
-"""The collector: archives what devices publish, and signs for it once it is on the disk.
+"""The collector: one stateless worker that archives what devices publish and signs for it once it is on the disk.
 
-Order is everything: verify, commit, receipt, acknowledge. Killed anywhere in between, the broker sends again
-what wasn't acknowledged, the archive recognises it, and the receipt is signed again.
+Workers share one subscription (`$share/…`): each message goes to one of them, and any may be killed. All that lasts is
+in the archive, at the broker (what isn't acknowledged) and in the boxes (what isn't receipted).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from edged import log
-from edged.central.store import Archive
-from edged.errors import ConfigError, UplinkError
+from edged.central.alarm_command import AlarmCommand
+from edged.central.archive import Archive, open_archive, open_reader
+from edged.central.batches import IN_HAND, Batches
+from edged.central.events import Batch, CollectorEvent, ReceiptRefused
+from edged.central.meter import Meter
+from edged.central.replay_service import ReplayService
+from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, location
+from edged.central.signing_clock import SigningClock
+from edged.errors import ConfigError
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
-from edged.uplink.intake import Incoming
-from edged.uplink.mqtt import Connection, Endpoint, PublishRefusedError, Received
-from edged.uplink.receipts import seal_receipt
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
-from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
+from edged.uplink.subscription import Alarmed, Down, Ready, Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from edged.uplink.receipts import ReceiptRange
-    from edged.uplink.streams import Hole
-
-
-class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The collector's configuration file."""
-
-    fleet_ca: Path
-    signing_key: Path
-    signing_certificate: Path
-    archive: Path
-    broker: Endpoint
-    reconnect_min_s: RetryWait = 0.5
-    reconnect_max_s: RetryWait = 30.0
-
-
-class Batch(msgspec.Struct, frozen=True, tag="batch", tag_field="event"):
-    """Envelopes archived, and what was no news."""
-
-    stored: int
-    duplicates: int
-    refused: int
-
-
-class ReceiptRefused(msgspec.Struct, frozen=True, tag="receipt_refused", tag_field="event"):
-    """The broker refused a receipt; the device will send again and be receipted again."""
-
-    device: str
-    code: str
-
-
-CollectorEvent = SubscriptionEvent | Batch | ReceiptRefused
+__all__ = ["Batch", "Collector", "CollectorEvent", "CollectorSettings", "ReceiptRefused"]
 
 
 class Collector:
-    """One collector of one fleet. `run` is a task; `stop` ends it after the batch in hand.
+    """One worker of one fleet. `run` is a task; `stop` ends it after the batches in hand.
 
     Raises `CertificateError` or `ConfigError` when its identity is unusable.
     """
@@ -75,9 +45,9 @@ class Collector:
         on_event: Callable[[CollectorEvent], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._path = settings.archive
-        self._on_event = on_event
-        self._clock = clock
+        self._settings = settings
+        self._location = location(settings)
+        self._listener = on_event
         self._anchor = TrustAnchor.from_file(settings.fleet_ca)
         self._signer = Signer.from_files(settings.signing_key, settings.signing_certificate)
         principal = self._signer.principal
@@ -85,54 +55,100 @@ class Collector:
             raise ConfigError("signing_certificate", "cert.wrong_role")
         if principal.fleet != self._anchor.fleet:
             raise ConfigError("signing_certificate", "cert.wrong_fleet")
+        self._clock = SigningClock(clock, self._signer)
+        self._meter = Meter()
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filters=topics.every_stream(self._anchor.fleet)[:1],
+            topic_filters=shared_filters(self._anchor.fleet, settings.group),
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
-            on_event=on_event,
+            on_event=self._on_event,
+            session_expiry_s=SESSION_EXPIRY_S,
+            in_hand=IN_HAND,
         )
-        self._log = log.get("collector")
+        self._alarm_command = AlarmCommand(
+            settings.alarm_command,
+            fleet=self._anchor.fleet,
+            collector=principal.name,
+            on_event=self._on_event,
+            clock=time.monotonic,
+        )
 
     def stop(self) -> None:
-        """Finish the batch in hand and return from `run`."""
+        """Finish what is in hand and return from `run`."""
         self._subscription.stop()
 
     async def run(self) -> None:
-        """Collect until `stop`. Raises `StateError` when the archive can't be opened."""
-        self._archive = await DatabaseThread.open("archive", lambda: Archive.open(self._path, self._anchor))
+        """Collect until `stop`.
+
+        Raises `StateError` when the archive can't be opened at the start, `ConfigError` when the address for metrics
+        can't be used.
+        """
+        archive = await DatabaseThread.open("archive", lambda: open_archive(self._location, self._anchor))
         try:
-            await self._subscription.run(self)
+            stop_metrics = self._serve_metrics()
+            try:
+                await self._collect(archive)
+            finally:
+                await asyncio.to_thread(stop_metrics)
         finally:
-            await self._archive.close()
+            await archive.close()
 
-    async def on_connect(self) -> None:
-        """See `edged.uplink.subscription.Receiver`."""
-
-    async def on_batch(self, connection: Connection, messages: list[Received]) -> None:
-        """See `edged.uplink.subscription.Receiver`."""
-        incoming = [Incoming(message.topic, message.payload) for message in messages]
-        archived = await self._archive.run(lambda database: database.store(incoming, self._clock()))
-        await asyncio.gather(
-            *(self._sign_for(connection, device, ranges) for device, ranges in archived.receipts)
+    async def _collect(self, archive: DatabaseThread[Archive]) -> None:
+        replays = ReplayService(
+            archive=lambda: open_reader(self._location),
+            anchor=self._anchor,
+            signer=self._signer,
+            clock=self._clock,
+            messages_per_s=self._settings.replay.messages_per_s,
+            meter=self._meter,
+            on_event=self._on_event,
         )
-        for message in messages:
-            connection.acknowledge(message)
-        self._on_event(Batch(archived.stored, archived.duplicates, len(archived.alarms)))
-        self._subscription.alarm(archived.alarms)
-
-    async def holes(self) -> Sequence[Hole]:
-        """See `edged.uplink.subscription.Receiver`."""
-        return await self._archive.run(lambda database: database.holes())
-
-    async def _sign_for(self, connection: Connection, device: str, ranges: tuple[ReceiptRange, ...]) -> None:
-        receipt = seal_receipt(device, ranges, iat=int(self._clock().timestamp()), signer=self._signer)
+        batches = Batches(
+            archive,
+            anchor=self._anchor,
+            signer=self._signer,
+            clock=self._clock,
+            replays=replays,
+            meter=self._meter,
+            on_event=self._on_event,
+            on_alarms=self._subscription.alarm,
+        )
         try:
-            await connection.publish(topics.receipt(self._anchor.fleet, device), receipt.encode())
-        except PublishRefusedError as error:
-            # The archive has it, so it may be acknowledged; the device will send it again, and hear again.
-            self._log.error("receipt refused by the broker", device=device, code=error.code)
-            self._on_event(ReceiptRefused(device, error.code))
-        except UplinkError as error:
-            # The same, and nothing to shout about. What else has arrived is archived before we reconnect.
-            self._log.info("receipt not sent", device=device, code=error.code)
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(replays.run(), name="replays")]
+                if self._settings.alarm_command:
+                    beside.append(group.create_task(self._alarm_command.run(), name="alarm command"))
+                await self._subscription.run(batches)
+                for task in beside:
+                    task.cancel()
+        finally:
+            batches.close()
+
+    def _serve_metrics(self) -> Callable[[], None]:
+        if self._settings.metrics is None:
+            return lambda: None
+        # The library belongs to the extra `central`, and is loaded where somebody asks for it.
+        from edged.central import metrics
+
+        meter = metrics.PrometheusMeter(self._anchor.fleet)
+        self._meter = meter
+        return metrics.serve(meter, self._settings.metrics)
+
+    def _on_event(self, event: CollectorEvent) -> None:
+        match event:
+            case Ready():
+                self._meter.connected()
+            case Down():
+                self._meter.down(event.code)
+            case Alarmed() if self._settings.alarm_command:
+                self._alarm_command.tell(event.alarm)
+            case _:
+                pass
+        self._listener(event)
+
+
+def shared_filters(fleet: str, group: str) -> tuple[str, ...]:
+    """What the workers of `fleet` subscribe to together."""
+    own = (*topics.every_stream(fleet), topics.every_replay_request(fleet))
+    return tuple(topics.shared(one, group) for one in own)

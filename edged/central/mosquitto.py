@@ -5,6 +5,11 @@ name (no dots), or `role.name` for everybody else. It is the client id, too, wha
 otherwise anybody could connect under another's client id, end its connection and throw away its queue. So one
 certificate is one connection. The fleet is literal in every line. The list keeps people apart; it proves
 nothing: every receiver checks signatures as if there were no list.
+
+Collectors share one subscription (`$share/…`). mosquitto has no right of its own for that: what a member reads is
+checked, message by message, against the topic without the `$share/GROUP/` in front, so the lines are those of an
+ordinary subscription, once for each collector. It goes on handing a member that is away its share, into its queue,
+until its session ends (`edged central leave`, or `edged.central.settings.SESSION_EXPIRY_S` after it was last seen).
 """
 
 from __future__ import annotations
@@ -26,6 +31,10 @@ its queue has a hole, which it sees and only the archive can fill. Longer queues
 mosquitto rewrites its whole store at every change (about 40 publications a second with 3 000 messages of
 2.5 kB in queues).
 """
+
+QUEUE_BYTES: Final = 64 << 20
+"""Bytes kept for one subscriber that is away, whichever bound is reached first: `QUEUE_LENGTH` of the largest messages
+would be ten times as much, in the broker's memory and again in its store."""
 
 INFLIGHT: Final = 200
 """Unacknowledged messages to one subscriber, where it doesn't ask for fewer."""
@@ -60,6 +69,10 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Directory for what has to survive the broker: queued messages, sessions, retained topics."""
     address: str = "127.0.0.1"
     user: str | None = None
+    revoked: Path | None = None
+    """Certificate revocation list (PEM) of whoever issues the clients' certificates. SIGHUP makes the broker read it
+    again; a connection that is open already stays until it ends or the broker is restarted. Once the list has expired,
+    nobody gets in: replace it in time."""
 
 
 def access_list(access: Access) -> str:
@@ -69,6 +82,7 @@ def access_list(access: Access) -> str:
         "# A device may write below its own name. A name with a dot (a collector, a partner) gets the same",
         "# rights below that name, where no device can be and every receiver refuses what it finds.",
         f"pattern write {root}/%u/verdict/+",
+        f"pattern write {root}/%u/gap/+",
         f"pattern write {root}/%u/status",
         f"pattern write {root}/%u/reported",
         f"pattern write {root}/%u/reply/+",
@@ -82,6 +96,8 @@ def access_list(access: Access) -> str:
             "",
             f"user collector.{name}",
             f"topic read {root}/+/verdict/+",
+            f"topic read {root}/+/gap/+",
+            f"topic read {root}/replay/+",
             f"topic read {root}/+/status",
             f"topic write {root}/+/receipt",
             f"topic write {root}/replay/+/+",
@@ -91,6 +107,8 @@ def access_list(access: Access) -> str:
             "",
             f"user audience.{name}",
             f"topic read {root}/+/verdict/{name}",
+            f"topic read {root}/+/gap/{name}",
+            f"topic write {root}/replay/{name}",
             f"topic read {root}/replay/{name}/+",
         ]
     for name in access.admins:
@@ -109,7 +127,8 @@ def access_list(access: Access) -> str:
 
 def configuration(listener: Listener) -> str:
     """The text of mosquitto's configuration file. Raises `ValueError` for a path that can't stand in it."""
-    paths = (listener.ca, listener.certificate, listener.key, listener.access_list, listener.persistence)
+    paths = [listener.ca, listener.certificate, listener.key, listener.access_list, listener.persistence]
+    paths += [listener.revoked] if listener.revoked else []
     if any(not path.is_absolute() or "\n" in str(path) for path in paths):
         raise ValueError("mosquitto needs absolute paths on one line")
     lines = [
@@ -120,6 +139,7 @@ def configuration(listener: Listener) -> str:
         f"cafile {listener.ca}",
         f"certfile {listener.certificate}",
         f"keyfile {listener.key}",
+        *([f"crlfile {listener.revoked}"] if listener.revoked else []),
         "tls_version tlsv1.3",
         "require_certificate true",
         "use_identity_as_username true",
@@ -136,6 +156,7 @@ def configuration(listener: Listener) -> str:
         "",
         f"max_inflight_messages {INFLIGHT}",
         f"max_queued_messages {QUEUE_LENGTH}",
+        f"max_queued_bytes {QUEUE_BYTES}",
         f"max_packet_size {MAX_PACKET}",
         "max_keepalive 600",
         "",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,9 +17,11 @@ from edged.config import load_toml
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 Settings = TypeVar("Settings")
+Words = Callable[["Mapping[str, Any]", str], str]
+"""An event, as plain data, to lines in a language."""
 
 
 class Service(Protocol):
@@ -45,13 +48,15 @@ def serve(
     args: argparse.Namespace,
     settings: type[Settings],
     make: Callable[[Settings, Callable[[msgspec.Struct], None]], Service],
+    *,
+    words: Words | None = None,
 ) -> int:
     """Run the service that `make` makes of its configuration until SIGTERM or SIGINT; exit 0 after a clean stop."""
     loaded = load_toml(args.config, settings)
     log.configure("info")
 
     async def run() -> None:
-        service = make(loaded, teller(args))
+        service = make(loaded, teller(args, words or in_words))
         stop_on_signals(service.stop)
         await service.run()
 
@@ -66,11 +71,12 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def teller(args: argparse.Namespace) -> Callable[[msgspec.Struct], None]:
+def teller(args: argparse.Namespace, words: Words | None = None) -> Callable[[msgspec.Struct], None]:
     """Prints an event on standard output, at once: a JSON object with `--json`, otherwise in words."""
+    say = words or in_words
 
     def tell(event: msgspec.Struct) -> None:
-        line = msgspec.json.encode(event).decode() if args.json else in_words(_plain(event), args.lang)
+        line = msgspec.json.encode(event).decode() if args.json else say(_plain(event), args.lang)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

@@ -8,9 +8,18 @@ from datetime import UTC, date, datetime, time
 
 def moment(text: str) -> datetime:
     """A date (its end, UTC) or an ISO 8601 date and time (UTC unless it says otherwise), for argparse."""
+    return _parse(text, time.max)
+
+
+def beginning(text: str) -> datetime:
+    """Like `moment`, but a date is its beginning."""
+    return _parse(text, time.min)
+
+
+def _parse(text: str, of_day: time) -> datetime:
     try:
         if len(text) == len("2026-11-21"):
-            return datetime.combine(date.fromisoformat(text), time.max, UTC)
+            return datetime.combine(date.fromisoformat(text), of_day, UTC)
         found = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError("usage.bad_date") from None

@@ -1,22 +1,27 @@
-"""`edged central collect --config FILE [--json]`: archive envelopes, sign receipts."""
+"""`edged central …`: what runs and looks at the centre. One module an action."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edged.commands import _delivery
+from edged.commands import _actions
+from edged.commands._central_common import add_config
 
 if TYPE_CHECKING:
     import argparse
 
+_ACTIONS: Final[dict[str, str]] = {
+    "collect": "edged.commands._central_collect",
+    "leave": "edged.commands._central_leave",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`collect`, its configuration file, `--json`."""
-    _delivery.add_action(parser, "collect", name="central")
+    """The actions, each with its own arguments, `--config` and `--json`."""
+    for action in _actions.add(parser, "central", _ACTIONS):
+        add_config(action)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; exit 0 after a clean stop."""
-    from edged.central.collector import Collector, CollectorSettings
-
-    return _delivery.serve(args, CollectorSettings, lambda settings, tell: Collector(settings, on_event=tell))
+    """The exit code of the action that was asked for."""
+    return _actions.run(args, _ACTIONS)

@@ -33,6 +33,14 @@ port = 8883
 [state]
 directory = "/var/lib/edged"        # outbox and pseudonym keys; one daemon only
 
+[outbox]                            # what nobody has taken yet: a box may be offline for months
+max_mib = 1024                      # beyond these the oldest is given up, and the centre is told which, signed
+max_age_days = 180
+ledger_days = 90                    # numbers and hashes of what the centre has stored
+
+# [metrics]
+# textfile = "/var/lib/prometheus/node-exporter"   # directory of node_exporter's textfile collector
+
 [control]
 socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
 

@@ -1,22 +1,25 @@
-"""`edged partner follow --config FILE [--json]`: verify, keep and print one audience's verdicts."""
+"""`edged partner …`: a partner's side. One module an action."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edged.commands import _delivery
+from edged.commands import _actions
 
 if TYPE_CHECKING:
     import argparse
 
+_ACTIONS: Final[dict[str, str]] = {
+    "follow": "edged.commands._partner_follow",
+    "check": "edged.commands._partner_check",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`follow`, its configuration file, `--json`."""
-    _delivery.add_action(parser, "follow", name="partner")
+    """The actions, each with its own arguments."""
+    _actions.add(parser, "partner", _ACTIONS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; exit 0 after a clean stop."""
-    from edged.partner.follow import Follower, PartnerSettings
-
-    return _delivery.serve(args, PartnerSettings, lambda settings, tell: Follower(settings, on_event=tell))
+    """The exit code of the action that was asked for."""
+    return _actions.run(args, _ACTIONS)

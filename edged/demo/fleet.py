@@ -27,6 +27,7 @@ class DemoFleet:
 
     Attributes:
         ca: the authority's certificate: what everybody in the fleet trusts.
+        authority: who issues.
     """
 
     def __init__(self, directory: Path, *, fleet: str, now: datetime, demo: bool = True) -> None:
@@ -35,20 +36,20 @@ class DemoFleet:
         self.ca = directory / "fleet-ca.pem"
         self._directory = directory
         self._now = now
-        self._authority = FleetAuthority.create(fleet, demo=demo, now=now)
-        self.ca.write_bytes(self._authority.certificate_pem)
+        self.authority = FleetAuthority.create(fleet, demo=demo, now=now)
+        self.ca.write_bytes(self.authority.certificate_pem)
 
     def issue(self, role: Role, name: str, usage: Usage) -> KeyFiles:
         """A new key and certificate for one member and one use."""
         principal = Principal(self.fleet, role, name)
         key = generate_key()
-        certificate = self._authority.issue(principal, usage, key.public_key(), now=self._now)
+        certificate = self.authority.issue(principal, usage, key.public_key(), now=self._now)
         return self._write(f"{principal.username}-{usage}", private_pem(key), certificate)
 
     def issue_server(self, name: str, hosts: tuple[str, ...]) -> KeyFiles:
         """A new key and certificate for a broker that is reached as `hosts`."""
         key = generate_key()
-        certificate = self._authority.issue_server(hosts, key.public_key(), now=self._now)
+        certificate = self.authority.issue_server(hosts, key.public_key(), now=self._now)
         return self._write(f"server-{name}", private_pem(key), certificate)
 
     def _write(self, name: str, key: bytes, certificate: bytes) -> KeyFiles:

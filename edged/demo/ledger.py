@@ -7,10 +7,12 @@ when the box has kept at least as many envelopes as its answers to the presses o
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edged.central.archive import open_reader
 from edged.errors import StateError
 from edged.uplink.outbox import ledger as box_ledger
 from edged.uplink.streams import ledger as receiver_ledger
@@ -18,6 +20,8 @@ from edged.uplink.streams import ledger as receiver_ledger
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from edged.uplink.streams import ReceiverLedger
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ def read_ledger(box: Path, archive: Path, partners: Mapping[str, Path], *, repor
         raise StateError("state.unusable") from error
 
 
+def _archived(archive: Path) -> ReceiverLedger:
+    with contextlib.closing(open_reader(str(archive))) as reader:
+        return reader.ledger()
+
+
 def _read(box: Path, archive: Path, partners: Mapping[str, Path], reported: int) -> Ledger:
     sent = box_ledger(box)
-    archived = receiver_ledger(archive)
+    archived = _archived(archive)
     received = {name: receiver_ledger(path) for name, path in partners.items()}
     streams = []
     for key in sorted(sent, key=lambda key: key[2]):

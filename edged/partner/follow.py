@@ -1,31 +1,46 @@
-"""The reference subscriber: takes one audience's verdicts, verifies each, keeps it, hands it on.
+"""The reference subscriber: takes one audience's verdicts, verifies, keeps and hands on each, fetches what it missed.
 
 Nothing rests on the broker: not that it keeps others from writing to the topic (signatures), not that it
-delivers once (numbers), not that it delivers at all (holes). A verdict is acknowledged when it is on the disk
-and handed on after that; if the process dies in between, it is handed on at the next start.
+delivers once (numbers), not that it delivers at all (holes, which the centre's archive fills when it is asked). A
+message is acknowledged when it is on the disk and handed on after that; if the process dies in between, it is handed
+on at the next start.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from edged.errors import CertificateError, ConfigError
+from edged import log
+from edged.errors import CertificateError, ConfigError, StateError
+from edged.partner.asking import Asker
+from edged.partner.catching_up import CatchingUpEvent, Patience
+from edged.partner.handing import RETRY_S, GapEvent, Handing, HandingEvent, NotTaken, VerdictEvent
 from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
-from edged.uplink.intake import BATCH, Incoming
+from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import Connection, Endpoint, Received
+from edged.uplink.reconnect import first_to_end
 from edged.uplink.roles import Principal, Role, TrustAnchor, Usage, load_chain, principal_of
-from edged.uplink.subscription import RetryWait, Subscription, SubscriptionEvent
+from edged.uplink.sign import Signer
+from edged.uplink.subscription import Down, RetryWait, Subscription, SubscriptionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edged.partner.command import Command
+    from edged.partner.store import History
     from edged.uplink.streams import Hole
+
+__all__ = ["Follower", "FollowerEvent", "GapEvent", "NotTaken", "PartnerSettings", "VerdictEvent"]
+
+FORGET_EVERY_S: Final = 3600.0
+"""Between two looks for verdicts that are older than they may be: `keep_days` are days."""
 
 
 class PartnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,28 +49,27 @@ class PartnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fleet_ca: Path
     inbox: Path
     broker: Endpoint
+    signing_key: Path | None = None
+    """With `signing_certificate`: what is missing is asked for. Without, it is only reported."""
+    signing_certificate: Path | None = None
     tests: bool = False
     """Whether verdicts of tests and trainings are handed on as well."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
+    """How long the inbox keeps what a verdict says once it was handed on; number and hash stay. None: for ever."""
     reconnect_min_s: RetryWait = 0.5
     reconnect_max_s: RetryWait = 30.0
 
 
-class VerdictEvent(msgspec.Struct, frozen=True, tag="verdict", tag_field="event"):
-    """A verified verdict, each once. `verdict` is the payload as in the JSON Schema; `lane` isn't signed."""
-
-    verdict: dict[str, Any]
-    sha256: str
-    lane: str | None
-
-
-FollowerEvent = SubscriptionEvent | VerdictEvent
+FollowerEvent = SubscriptionEvent | HandingEvent | CatchingUpEvent
 
 
 class Follower:
     """One partner's subscriber. `run` is a task; `stop` ends it after the batch in hand.
 
-    `on_event` is called with each event; a verdict counts as handed on when it returns. Raises
-    `CertificateError` or `ConfigError` when the identity is unusable.
+    `on_event` is called with each event; without a `command`, a verdict counts as handed on when it returns. With one,
+    the command gets verdicts and gap records instead. `history`: what of the time before is wanted, decided anew;
+    `catch_up`: ask the centre which streams there are, whatever the broker has kept. Raises `CertificateError` or
+    `ConfigError` when the identity is unusable.
     """
 
     def __init__(
@@ -64,62 +78,148 @@ class Follower:
         *,
         on_event: Callable[[FollowerEvent], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        command: Command | None = None,
+        history: History | None = None,
+        catch_up: bool = False,
+        patience: Patience = Patience(),  # noqa: B008  # frozen
+        retry_s: tuple[float, float] = RETRY_S,
     ) -> None:
         self._settings = settings
         self._on_event = on_event
         self._clock = clock
+        self._command = command
+        self._history = history
+        self._catch_up = catch_up
+        self._patience = patience
+        self._retry_s = retry_s
         self._anchor = TrustAnchor.from_file(settings.fleet_ca)
         principal = _principal(settings.broker.certificate, self._anchor)
         self._audience = principal.name
+        self._signer = _signer(settings, principal)
+        if self._signer is None and (catch_up or history):
+            raise ConfigError("signing_key", "partner.no_signing_key")
+        self._asker: Asker | None = None
+        self._handing: Handing | None = None
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filters=topics.every_stream(self._anchor.fleet, self._audience)[:1],
+            topic_filters=[
+                *topics.every_stream(self._anchor.fleet, self._audience),
+                topics.every_replay_answer(self._anchor.fleet, self._audience),
+            ],
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
-            on_event=on_event,
+            on_event=self._heard,
+            on_ready=self._connected,
         )
+        self._log = log.get("follower")
 
     def stop(self) -> None:
         """Finish the batch in hand and return from `run`."""
         self._subscription.stop()
+        if self._handing is not None:
+            self._handing.stop()
 
     async def run(self) -> None:
         """Follow until `stop`. Raises `StateError` when the inbox can't be opened."""
         self._inbox = await DatabaseThread.open("inbox", self._open)
         try:
-            await self._subscription.run(self)
+            handing_on = self._handing = Handing(
+                self._inbox,
+                on_event=self._on_event,
+                clock=self._clock,
+                command=self._command,
+                on_mark=self._room_made,
+                retry_s=self._retry_s,
+            )
+            if self._signer is not None:
+                self._asker = Asker(
+                    self._inbox,
+                    self._signer,
+                    on_event=self._on_event,
+                    clock=self._clock,
+                    may_ask=handing_on.room_for_page,
+                    patience=self._patience,
+                )
+            handing = asyncio.create_task(handing_on.run(), name="handing")
+            try:
+                await first_to_end(
+                    self._subscription.run(self), self._watch(handing), self._ask(), self._forget()
+                )
+            finally:
+                handing_on.stop()
+                await asyncio.wait({handing})
+            handing.result()
         finally:
             await self._inbox.close()
 
     def _open(self) -> Inbox:
         settings = self._settings
-        return Inbox.open(settings.inbox, self._anchor, self._audience, tests=settings.tests)
+        inbox = Inbox.open(settings.inbox, self._anchor, self._audience, tests=settings.tests)
+        try:
+            if self._history is not None:
+                inbox.want(self._history)
+            if self._catch_up:
+                inbox.want_list()
+        except BaseException:
+            inbox.close()
+            raise
+        return inbox
+
+    async def _watch(self, handing: asyncio.Task[None]) -> None:
+        """Ends with it only when it fails: a listener that is gone ends us."""
+        await asyncio.wait({handing})
+        handing.result()
+        await asyncio.Event().wait()
+
+    async def _ask(self) -> None:
+        if self._asker is None:
+            await asyncio.Event().wait()  # until we are cancelled
+        else:
+            await self._asker.run()
+
+    async def _forget(self) -> None:
+        while True:
+            if self._settings.keep_days is not None:
+                before = self._clock() - timedelta(days=self._settings.keep_days)
+                try:
+                    while await self._inbox.run(lambda inbox, until=before: inbox.forget(until)):  # type: ignore[misc]
+                        pass
+                except StateError as error:
+                    self._log.warning("nothing forgotten", code=error.code, detail=str(error))
+            await asyncio.sleep(FORGET_EVERY_S)
+
+    def _heard(self, event: SubscriptionEvent) -> None:
+        if isinstance(event, Down) and self._asker is not None:
+            self._asker.use(None)
+        self._on_event(event)
+
+    def _connected(self, connection: Connection) -> None:
+        if self._asker is not None:
+            self._asker.use(connection)
+
+    def _room_made(self) -> None:
+        if self._asker is not None:
+            self._asker.wake()
 
     async def on_connect(self) -> None:
-        """Hand on what an earlier life kept and didn't get to hand on."""
-        await self._hand_on()
+        """See `edged.uplink.subscription.Receiver`."""
 
     async def on_batch(self, connection: Connection, messages: list[Received]) -> None:
         """See `edged.uplink.subscription.Receiver`."""
+        assert self._handing is not None
+        await self._handing.room()
         incoming = [Incoming(message.topic, message.payload, _lane(message)) for message in messages]
-        received = await self._inbox.run(lambda database: database.take(incoming, self._clock()))
+        received = await self._inbox.run(lambda inbox: inbox.take(incoming, self._clock()))
+        if self._asker is not None:
+            await self._asker.heard(received.answers, received.replayed)
         for message in messages:
             connection.acknowledge(message)
         self._subscription.alarm(received.alarms)
-        await self._hand_on()
+        self._handing.wake()
 
     async def holes(self) -> Sequence[Hole]:
         """See `edged.uplink.subscription.Receiver`."""
-        return await self._inbox.run(lambda database: database.holes())
-
-    async def _hand_on(self) -> None:
-        while ready := await self._inbox.run(lambda database: database.to_hand(BATCH)):
-            for _, body in ready:
-                self._on_event(VerdictEvent(**msgspec.json.decode(body)))
-            await self._mark([identifier for identifier, _ in ready])
-
-    async def _mark(self, handed: list[int]) -> None:
-        await self._inbox.run(lambda database: database.mark_handed(handed, self._clock()))
+        return await self._inbox.run(lambda inbox: inbox.holes())
 
 
 def _lane(message: Received) -> str | None:
@@ -138,3 +238,18 @@ def _principal(certificate: Path, anchor: TrustAnchor) -> Principal:
     if principal.fleet != anchor.fleet:
         raise ConfigError("broker.certificate", "cert.wrong_fleet")
     return principal
+
+
+def _signer(settings: PartnerSettings, principal: Principal) -> Signer | None:
+    if settings.signing_key is None and settings.signing_certificate is None:
+        return None
+    if settings.signing_key is None or settings.signing_certificate is None:
+        raise ConfigError("signing_key", "partner.half_a_signer")
+    signer = Signer.from_files(settings.signing_key, settings.signing_certificate)
+    if signer.principal.role is not Role.AUDIENCE:
+        raise ConfigError("signing_certificate", "cert.wrong_role")
+    if signer.principal.fleet != principal.fleet:
+        raise ConfigError("signing_certificate", "cert.wrong_fleet")
+    if signer.principal != principal:
+        raise ConfigError("signing_certificate", "partner.other_audience")
+    return signer

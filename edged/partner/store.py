@@ -2,80 +2,217 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edged.uplink import intake, streams
-from edged.uplink.streams import Alarm, Duplicate, Hole, KeptStream, StreamStore
+from edged.partner import waiting
+from edged.partner.answers import Answered, is_answer, open_answer
+from edged.partner.waiting import Waiting
+from edged.uplink import intake, stream_holes, streams
+from edged.uplink.envelope import OpenedEnvelope
+from edged.uplink.gaps import OpenedGap
+from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
+from edged.uplink.streams import Alarm, Hole, KeptStream, Missing, StreamStore
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from edged.uplink.database import StreamKey
-    from edged.uplink.envelope import OpenedEnvelope
-    from edged.uplink.intake import Incoming
+    from edged.uplink.intake import Checked, Incoming
+    from edged.uplink.placing import Outcome, Surroundings
+    from edged.uplink.replay import StreamExtent
     from edged.uplink.roles import TrustAnchor
 
-__all__ = ["Alarm", "Hole", "Inbox", "KeptStream", "Received", "ledger"]
+__all__ = ["Alarm", "History", "Hole", "Inbox", "KeptStream", "Received", "Waiting", "ledger"]
+
+MAX_MISSING: Final = 10_000
+"""Runs that are missing and looked at at once, about a megabyte; those behind them have their turn when some are in."""
+
+FORGET_AT_ONCE: Final = 500
+"""Verdicts whose contents are dropped in one transaction: some milliseconds, so that arrivals don't wait."""
+
+_HISTORY: Final = "history"
+_LIST_DUE: Final = "list_due"
+
+History = Literal["none", "all"] | datetime
+"""What of the time before an inbox was made is wanted: nothing, everything, or what was committed since then."""
 
 
 class Received(msgspec.Struct, frozen=True):
-    """What became of one batch. Verdicts to hand on come from `Inbox.to_hand`."""
+    """What became of one batch. What to hand on comes from `Inbox.waiting`."""
 
+    stored: int
+    """Envelopes and gap records that are new."""
+    replayed: int
+    """Those of them that came in an answer."""
     duplicates: int
     alarms: tuple[Alarm, ...]
+    answers: tuple[Answered, ...]
+    """Messages of answers, in order: what was refused among them is an alarm, too."""
 
 
 class Inbox(intake.ReceivingStore):
-    """A partner's database."""
+    """A partner's database. Synchronous, of one thread; every method may raise `StateError`."""
 
     def __init__(self, store: StreamStore, anchor: TrustAnchor, audience: str, *, tests: bool) -> None:
         super().__init__(store, anchor)
         self._audience = audience
         self._tests = tests
+        self._since: datetime | None = None
+        if store.new:
+            self._decide("none")
+        self._read_history()
 
     @classmethod
     def open(cls, path: Path, anchor: TrustAnchor, audience: str, *, tests: bool) -> Inbox:
-        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too.
-
-        Raises `StateError`.
-        """
+        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too."""
         return cls(StreamStore.open(path), anchor, audience, tests=tests)
 
     def take(self, messages: Sequence[Incoming], now: datetime) -> Received:
-        """Verify and keep a batch; on the disk when this returns. Raises `StateError`."""
-        taken = intake.take(
-            self._store,
-            messages,
-            anchor=self._anchor,
-            audience=self._audience,
-            now=now,
-            body=_body,
-            hand=lambda opened: self._tests or opened.payload.kind is Kind.LIVE,
-        )
+        """Verify and keep a batch; on the disk when this returns."""
+        anchor, audience = self._anchor, self._audience
+        plain = [one for one in messages if not is_answer(one.topic, anchor.fleet, audience)]
+        answers = [
+            open_answer(one, anchor=anchor, now=now, audience=audience)
+            for one in messages
+            if is_answer(one.topic, anchor.fleet, audience)
+        ]
+        checked: list[Checked | Answered] = [
+            *intake.check(plain, anchor=anchor, now=now, audience=audience),
+            *(one for one in answers if isinstance(one.found, OpenedEnvelope | OpenedGap | None)),
+        ]
+        outcomes, alarms = [], []
+        with self._store.batch():
+            envelopes = [one.found for one in checked if isinstance(one.found, OpenedEnvelope)]
+            around = self._store.surroundings([Entry.of(opened) for opened in envelopes])
+            for one in checked:
+                outcome = self._place(one, around, now)
+                outcomes.append((one, outcome))
+                if isinstance(outcome, RefusedAs):
+                    alarms.append(self._alarm(one, outcome, now))
+            self._store.settle({_stream(one) for one, outcome in outcomes if isinstance(outcome, Stored)})
+        new = [one for one, outcome in outcomes if isinstance(outcome, Stored)]
         return Received(
-            duplicates=sum(isinstance(one.outcome, Duplicate) for one in taken),
-            alarms=tuple(one.alarm for one in taken if one.alarm),
+            stored=len(new),
+            replayed=sum(isinstance(one, Answered) for one in new),
+            duplicates=sum(isinstance(outcome, Duplicate) for _, outcome in outcomes),
+            alarms=tuple(alarms),
+            answers=tuple(answers),
         )
 
-    def to_hand(self, limit: int) -> list[tuple[int, str]]:
-        """(id, JSON) of verdicts that are kept and not handed on yet, in order of arrival."""
-        return self._store.to_hand(limit)
+    def _place(self, one: Checked | Answered, around: Surroundings, now: datetime) -> Outcome:
+        found, lane = one.found, "replay" if isinstance(one, Answered) else one.incoming.lane
+        if isinstance(found, OpenedEnvelope):
+            body = {"verdict": found.payload, "sha256": found.sha256, "lane": lane}
+            replayed = isinstance(one, Answered)
+            return self._store.place(
+                found,
+                msgspec.json.encode(body).decode(),
+                now=now,
+                hand=self._wanted(found, replayed=replayed),
+                replayed=replayed,
+                around=around,
+            )
+        if isinstance(found, OpenedGap):
+            body = {"gap": found.payload, "sha256": found.sha256}
+            return self._store.place_gap(found, msgspec.json.encode(body).decode(), now=now)
+        return RefusedAs(one.code or "topic.not_ours")
 
-    def mark_handed(self, ids: list[int], now: datetime) -> None:
-        """Note that these were handed on."""
-        self._store.mark_handed(ids, now)
+    def _alarm(self, one: Checked | Answered, refused: RefusedAs, now: datetime) -> Alarm:
+        topic = one.incoming.topic
+        if not isinstance(one.found, OpenedEnvelope):
+            return self._store.raise_alarm(refused.code, topic, now=now, sha256=one.sha256)
+        # The device has signed this: two stories of one device, side by side, are the proof.
+        evidence = one.incoming.payload.decode("ascii")
+        return self._store.raise_alarm(refused.code, topic, now=now, opened=one.found, evidence=evidence)
+
+    def _wanted(self, opened: OpenedEnvelope, *, replayed: bool) -> bool:
+        payload = opened.payload
+        if not self._tests and payload.kind is not Kind.LIVE:
+            return False
+        return not replayed or self._since is None or payload.iat >= self._since.timestamp()
+
+    # --- handing on ---
+
+    def waiting(self, limit: int, held: Collection[StreamKey] = ()) -> list[Waiting]:
+        """What is to be handed on next, but for streams that are `held`; at most `limit`.
+
+        Verdicts in order of arrival, then gap records, then replayed verdicts, each stream's in order of number.
+        """
+        return waiting.waiting(self._store.connection, limit, held)
+
+    def count_waiting(self) -> tuple[int, int]:
+        """How many verdicts and gap records wait to be handed on, and how many replayed verdicts."""
+        return waiting.count(self._store.connection)
+
+    def mark_handed(self, handed: Sequence[Waiting], now: datetime) -> None:
+        """Note that these were handed on; on the disk when this returns."""
+        waiting.mark(self._store.connection, handed, now)
+
+    def forget(self, before: datetime) -> int:
+        """Drop the contents of some verdicts that were handed on before then; 0 when there are none left."""
+        return waiting.forget(self._store.connection, before, FORGET_AT_ONCE)
+
+    # --- what there should be ---
+
+    def missing(self) -> list[Missing]:
+        """What there should be and isn't; at most `MAX_MISSING` runs."""
+        return self._store.missing(MAX_MISSING)
+
+    def want(self, history: History) -> None:
+        """What of the time before this inbox is wanted from now on; asks for the list of streams as well."""
+        self._decide(history)
+        self._read_history()
+
+    def _decide(self, history: History) -> None:
+        with self._store.batch():
+            value = history if isinstance(history, str) else history.astimezone(UTC).isoformat()
+            self._store.take_note(_HISTORY, value)
+            self._store.take_note(_LIST_DUE, "yes")
+            if history != "none":
+                stream_holes.want_all(self._store.connection)
+
+    def _read_history(self) -> None:
+        noted = self._store.note(_HISTORY)
+        self._since = None if noted in (None, "none", "all") else datetime.fromisoformat(str(noted))
+
+    def list_due(self) -> bool:
+        """Whether the centre is still to be asked which streams there are."""
+        return self._store.note(_LIST_DUE) is not None
+
+    def want_list(self) -> None:
+        """Note that the centre is to be asked which streams there are."""
+        with self._store.batch():
+            self._store.take_note(_LIST_DUE, "yes")
+
+    def take_list(self, extents: Sequence[StreamExtent], *, last: bool) -> None:
+        """Note which streams there are, and how far they reach; `last` ends the list.
+
+        An inbox that was made without history begins each stream of its first list where that stands by then. A
+        stream that a later list has for the first time was missed: it is wanted whole.
+        """
+        connection = self._store.connection
+        from_here = self._store.note(_HISTORY) == "none"
+        with self._store.batch():
+            for extent in extents:
+                key = (extent.device, extent.log_id, self._audience)
+                stream_holes.extend(connection, key, extent.highest)
+                if from_here:
+                    stream_holes.begin_after(connection, key, extent.highest)
+            if last:
+                self._store.drop_note(_LIST_DUE)
+                if from_here:
+                    self._store.take_note(_HISTORY, "all")
 
 
-def _body(message: Incoming, opened: OpenedEnvelope) -> str:
-    """The verified payload, and what travelled beside it."""
-    return msgspec.json.encode(
-        {"verdict": opened.payload, "sha256": opened.sha256, "lane": message.lane}
-    ).decode()
+def _stream(one: Checked | Answered) -> StreamKey:
+    assert isinstance(one.found, OpenedEnvelope | OpenedGap)
+    payload = one.found.payload
+    return payload.iss, payload.log_id, payload.audience
 
 
 def ledger(path: Path) -> dict[StreamKey, KeptStream]:

@@ -128,6 +128,26 @@ class FleetAuthority:
         builder = _builder(_common_name(_SERVER_NAME), public_key, now, days)
         return self._sign(_as_leaf(builder, ExtendedKeyUsageOID.SERVER_AUTH, names))
 
+    def revocation_list(self, serial_numbers: Sequence[int], *, now: datetime, valid: timedelta) -> bytes:
+        """The list (PEM) of revoked certificates that this authority issued, to be replaced within `valid`.
+
+        For brokers: whose key was stolen can't connect any more. An expired list lets nobody in.
+        """
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate.subject)
+            .last_update(now - BACKDATE)
+            .next_update(now + valid)
+            .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+        for number in serial_numbers:
+            revoked = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now)
+            builder = builder.add_revoked_certificate(revoked.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def issue_intermediate(
         self,
         label: str,

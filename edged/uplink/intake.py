@@ -114,7 +114,7 @@ def take(
 ) -> list[Taken]:
     """Verify and place `messages`; when this returns, what it says is on the disk. Raises `StateError`.
 
-    `body` is what to keep of a good one; `hand` whether to offer it in `StreamStore.to_hand`. With `audience`,
+    `body` is what to keep of a good one; `hand` whether to keep it for handing on. With `audience`,
     envelopes for anybody else are refused.
     """
     checked = check(messages, anchor=anchor, now=now, audience=audience)

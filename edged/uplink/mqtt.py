@@ -79,8 +79,10 @@ class Connection:
         *,
         retain: bool = False,
         user_properties: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> int:
         """Publish with QoS 1; returns when the broker has taken it (which doesn't mean: stored).
+
+        The reason code: 0, or `reason_codes.NO_SUBSCRIBERS` from a broker that says when nobody listens.
 
         Raises `PublishRefusedError` when the broker (or its announced packet size) says no, any other
         `UplinkError` when the connection ends first: then nobody knows, and it must be published again.
@@ -101,6 +103,7 @@ class Connection:
             raise self.error()
         if taken.value >= FAILURE:
             raise PublishRefusedError(reason_code(taken.value), taken.said or "PUBACK", taken.value)
+        return taken.value
 
     def begin(
         self, topic: str, payload: bytes, *, user_properties: Mapping[str, str] | None = None

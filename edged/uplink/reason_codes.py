@@ -7,6 +7,7 @@ from typing import Final
 FAILURE: Final = 0x80
 """Codes from here on are failures; 0x10, "no matching subscribers", is success."""
 
+NO_SUBSCRIBERS: Final = 0x10
 PROTOCOL_ERROR: Final = 0x82
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 SESSION_TAKEN_OVER: Final = 0x8E

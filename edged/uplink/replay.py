@@ -17,7 +17,7 @@ import msgspec
 
 from edged.errors import SignatureRefusedError
 from edged.uplink import sign
-from edged.uplink.fields import Name, Seconds, Seq, Sha256, Token, encode, parse
+from edged.uplink.fields import MAX_SEQ, Name, Seconds, Seq, Sha256, Token, encode, parse
 from edged.uplink.roles import Role, TrustAnchor
 
 TYP_REQUEST: Final = "replay-request+jws"
@@ -53,12 +53,14 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StreamExtent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stream of the audience that the archive has: its highest number, and how many it holds."""
+    """A stream of the audience, as the archive has it."""
 
     device: Name
     log_id: Token
     highest: Seq
-    stored: Seq
+    """The highest number that an envelope or a gap record names."""
+    stored: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+    """Envelopes; none where gap records are all there is."""
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

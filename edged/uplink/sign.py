@@ -175,6 +175,22 @@ def verify(
     )
 
 
+def claimed_type(compact: str | bytes) -> str:
+    """The `typ` of what may be a signed message, to find out how to verify it; proves nothing.
+
+    Raises `SignatureRefusedError` (`jws.too_large`, `jws.malformed`, `jws.header_refused`).
+    """
+    return _parsed_header(_segments(_ascii(compact))[0]).typ
+
+
+def unverified_payload(compact: bytes) -> bytes:
+    """The payload of what may be a signed message, to find out whom it claims to be of; proves nothing.
+
+    Raises `SignatureRefusedError` (`jws.too_large`, `jws.malformed`).
+    """
+    return _decode(_segments(_ascii(compact))[1])
+
+
 def _holder(chain: list[x509.Certificate], anchor: TrustAnchor, at: datetime, late: timedelta) -> Principal:
     try:
         return anchor.verify(chain, usage=Usage.SIGNING, at=at)
@@ -218,11 +234,15 @@ def _decode(segment: bytes) -> bytes:
     return decoded
 
 
-def _header(segment: bytes, typ: str) -> _Header:
+def _parsed_header(segment: bytes) -> _Header:
     try:
-        header = msgspec.json.decode(_decode(segment), type=_Header)
+        return msgspec.json.decode(_decode(segment), type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SignatureRefusedError("jws.header_refused") from None
+
+
+def _header(segment: bytes, typ: str) -> _Header:
+    header = _parsed_header(segment)
     if header.alg != ALGORITHM:
         raise SignatureRefusedError("jws.wrong_algorithm")
     if header.typ != typ:

@@ -1,25 +1,28 @@
-"""Streams as their receivers keep them: every envelope once, in its place; what doesn't fit is an alarm.
+"""Streams as a partner keeps them: every envelope once, in its place; what doesn't fit is an alarm.
 
-Archive and partners share these rules. A stream is (device, log_id, audience); an envelope that came before
-is a duplicate and harmless; the same place with other contents, the same `jti` in two places, or a `prev`
-that isn't the hash of the envelope before it, is refused: the device (or who holds its key) tells two stories.
+A stream is (device, log_id, audience); its rules are `edged.uplink.placing`'s.
 """
 
+# ruff: noqa: S608  # only this package's own constants are put into statements; values are bound
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edged.uplink import database
+from edged.uplink import database, stream_holes, stream_schema
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
+from edged.uplink.placing import Duplicate, Entry, Outcome, RefusedAs, Stored, Surroundings, wanted
+from edged.uplink.stream_holes import OF_STREAM, Missing
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from edged.uplink.envelope import OpenedEnvelope
+    from edged.uplink.gaps import OpenedGap
 
 MAX_ALARMS: Final = 10_000
 """Rows of alarms. A stranger can make up topics without end; beyond this they are counted by code alone.
@@ -32,47 +35,7 @@ that no stranger's junk and no other device crowds the proof out."""
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS stream (
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0, highest INTEGER NOT NULL DEFAULT 0,
-    duplicates INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (device, log_id, audience)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS envelope (
-    id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, prev TEXT, jti TEXT NOT NULL, received_at INTEGER NOT NULL,
-    handed_at INTEGER, body TEXT NOT NULL,
-    UNIQUE (device, log_id, audience, seq),
-    UNIQUE (device, log_id, audience, jti),
-    FOREIGN KEY (device, log_id, audience) REFERENCES stream
-) STRICT;
-CREATE INDEX IF NOT EXISTS to_hand ON envelope (id) WHERE handed_at IS NULL;
-CREATE TABLE IF NOT EXISTS alarm (
-    code TEXT NOT NULL, topic TEXT NOT NULL, device TEXT NOT NULL, log_id TEXT NOT NULL,
-    audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT, evidence TEXT, count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
-    PRIMARY KEY (code, topic, device, log_id, audience, seq)
-) STRICT, WITHOUT ROWID
-"""
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """New, and kept."""
-
-
-class Duplicate(msgspec.Struct, frozen=True):
-    """The very same envelope is kept already: counted, nothing else."""
-
-
-class RefusedAs(msgspec.Struct, frozen=True):
-    """Not kept; an alarm says why."""
-
-    code: str
-
-
-Outcome = Stored | Duplicate | RefusedAs
+__all__ = ["Duplicate", "Missing", "Outcome", "RefusedAs", "Stored"]
 
 
 class Hole(msgspec.Struct, frozen=True):
@@ -114,88 +77,122 @@ class ReceiverLedger(msgspec.Struct, frozen=True):
 class StreamStore:
     """A receiver's database. Synchronous, of one thread; every method may raise `StateError`.
 
-    `place` and `raise_alarm` belong inside `with store.batch():`, which commits all or nothing.
+    `place`, `place_gap` and `raise_alarm` belong inside `with store.batch():`, which commits all or nothing.
+
+    Attributes:
+        connection: for the modules that share the file with this one.
+        new: whether the database was made just now.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, *, new: bool) -> None:
+        self.connection = connection
+        self.new = new
 
     @classmethod
     def open(cls, path: Path) -> StreamStore:
-        """Open or create the database."""
-        return cls(database.connect(path, SCHEMA))
+        """Open or create the database; one of an earlier version is brought up to date."""
+        connection = database.connect(path, "")
+        try:
+            new = stream_schema.prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, new=new)
 
     def close(self) -> None:
         """Close the file."""
         with translated():
-            self._connection.close()
+            self.connection.close()
 
     def batch(self) -> Any:
         """A context manager: everything in it is on the disk when it is left, or nothing is."""
-        return transaction(self._connection)
+        return transaction(self.connection)
 
-    def place(self, opened: OpenedEnvelope, body: str, *, now: datetime, hand: bool = False) -> Outcome:
-        """Give a verified envelope its place. With `hand`, `to_hand` will offer it."""
+    def surroundings(self, entries: Sequence[Entry]) -> Surroundings:
+        """What is kept where `entries` want to be."""
+        around = Surroundings()
+        with translated():
+            for run in wanted(entries):
+                for row in self.connection.execute(
+                    f"SELECT seq, sha256, prev FROM envelope WHERE {OF_STREAM} AND seq BETWEEN ? AND ?",
+                    (*run.stream, run.first, run.last),
+                ):
+                    around.hold(run.stream, row["seq"], row["sha256"], row["prev"])
+            for entry in entries:
+                for _ in self.connection.execute(
+                    f"SELECT 1 FROM envelope WHERE {OF_STREAM} AND jti = ?", (*entry.stream, entry.jti)
+                ):
+                    around.hold_jti(entry.stream, entry.jti)
+        return around
+
+    def place(
+        self,
+        opened: OpenedEnvelope,
+        body: str,
+        *,
+        now: datetime,
+        hand: bool = False,
+        replayed: bool = False,
+        around: Surroundings | None = None,
+    ) -> Outcome:
+        """Give a verified envelope its place; with `hand`, it waits to be handed on, after those not `replayed`.
+
+        `around` is of the whole batch, where there is one. Whoever places calls `settle` once before the end of it.
+        """
+        entry = Entry.of(opened)
+        outcome = (around or self.surroundings([entry])).place(entry)
+        with translated():
+            if isinstance(outcome, Duplicate):
+                self.connection.execute(
+                    f"UPDATE stream SET duplicates = duplicates + 1 WHERE {OF_STREAM}", entry.stream
+                )
+            elif isinstance(outcome, Stored):
+                self._insert(entry, body, to_ms(now), hand, replayed)
+        return outcome
+
+    def _insert(self, entry: Entry, body: str, moment: int, hand: bool, replayed: bool) -> None:
+        self.connection.execute(
+            "INSERT INTO stream (device, log_id, audience, stored, highest) VALUES (?, ?, ?, 1, ?)"
+            " ON CONFLICT DO UPDATE SET stored = stored + 1, highest = max(highest, excluded.highest)",
+            (*entry.stream, entry.seq),
+        )
+        self.connection.execute(
+            "INSERT INTO envelope"
+            " (device, log_id, audience, seq, sha256, prev, jti, received_at, handed_at, body, replayed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *entry.stream,
+                entry.seq,
+                entry.sha256,
+                entry.prev,
+                entry.jti,
+                moment,
+                None if hand else moment,
+                body,
+                replayed,
+            ),
+        )
+
+    def place_gap(self, opened: OpenedGap, body: str, *, now: datetime) -> Outcome:
+        """Keep a verified gap record, to be handed on; what it names is no hole any more, after `settle`."""
         payload = opened.payload
         key = (payload.iss, payload.log_id, payload.audience)
         with translated():
-            code = self._conflict(opened)
-            if code == "":
-                self._connection.execute(
-                    "UPDATE stream SET duplicates = duplicates + 1"
-                    " WHERE device = ? AND log_id = ? AND audience = ?",
-                    key,
-                )
-                return Duplicate()
-            if code is not None:
-                return RefusedAs(code)
-            self._connection.execute(
-                "INSERT INTO stream VALUES (?, ?, ?, 1, ?, 0) ON CONFLICT DO UPDATE"
-                " SET stored = stored + 1, highest = max(highest, excluded.highest)",
-                (*key, payload.seq),
+            # Numbers below an open end exist, too; those from it on exist only if somebody else has them.
+            below = payload.first - 1 if payload.last is None else payload.last
+            stream_holes.extend(self.connection, key, below)
+            kept = self.connection.execute(
+                "INSERT INTO gap (device, log_id, audience, first, last, sha256, received_at, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*key, payload.first, payload.last, opened.sha256, to_ms(now), body),
             )
-            moment = to_ms(now)
-            self._connection.execute(
-                "INSERT INTO envelope"
-                " (device, log_id, audience, seq, sha256, prev, jti, received_at, handed_at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *key,
-                    payload.seq,
-                    opened.sha256,
-                    payload.prev,
-                    payload.jti,
-                    moment,
-                    None if hand else moment,
-                    body,
-                ),
-            )
-        return Stored()
+        return Stored() if kept.rowcount else Duplicate()
 
-    def _conflict(self, opened: OpenedEnvelope) -> str | None:
-        """None when the place is free and fits, "" for a duplicate, else the code of what is wrong."""
-        payload = opened.payload
-        key = (payload.iss, payload.log_id, payload.audience)
-        seq = payload.seq
-        around = {
-            row["seq"]: row
-            for row in self._connection.execute(
-                "SELECT seq, sha256, prev FROM envelope"
-                " WHERE device = ? AND log_id = ? AND audience = ? AND seq BETWEEN ? AND ?",
-                (*key, seq - 1, seq + 1),
-            )
-        }
-        if seq in around:
-            return "" if around[seq]["sha256"] == opened.sha256 else "stream.equivocation"
-        if seq - 1 in around and around[seq - 1]["sha256"] != payload.prev:
-            return "stream.chain_broken"
-        if seq + 1 in around and around[seq + 1]["prev"] != opened.sha256:
-            return "stream.chain_broken"
-        reused = self._connection.execute(
-            "SELECT 1 FROM envelope WHERE device = ? AND log_id = ? AND audience = ? AND jti = ?",
-            (*key, payload.jti),
-        ).fetchone()
-        return "stream.jti_reused" if reused else None
+    def settle(self, streams: set[StreamKey]) -> None:
+        """Move the marks of streams that something was placed in. Belongs inside `batch`."""
+        with translated():
+            for key in sorted(streams):
+                stream_holes.advance(self.connection, key)
 
     def raise_alarm(
         self,
@@ -213,11 +210,11 @@ class StreamStore:
         key: tuple[str | int, ...] = (code, printable(topic), *names)
         with translated():
             device, bound = (payload.iss, MAX_PROVEN) if payload else ("", MAX_ALARMS)
-            rows = self._connection.execute("SELECT count(*) FROM alarm WHERE device = ?", (device,))
+            rows = self.connection.execute("SELECT count(*) FROM alarm WHERE device = ?", (device,))
             if rows.fetchone()[0] >= bound and not self._alarm_known(key):
                 key = (code, "", device, "", "", 0)
             moment = to_ms(now)
-            count = self._connection.execute(
+            count = self.connection.execute(
                 "INSERT INTO alarm VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)"
                 " ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at RETURNING count",
                 (*key, opened.sha256 if opened else sha256, evidence, moment, moment),
@@ -226,7 +223,7 @@ class StreamStore:
 
     def _alarm_known(self, key: tuple[str | int, ...]) -> bool:
         return (
-            self._connection.execute(
+            self.connection.execute(
                 "SELECT 1 FROM alarm WHERE code = ? AND topic = ? AND device = ? AND log_id = ?"
                 " AND audience = ? AND seq = ?",
                 key,
@@ -239,44 +236,41 @@ class StreamStore:
         with translated():
             return [
                 Alarm(*(row[name] for name in Alarm.__struct_fields__))
-                for row in self._connection.execute("SELECT * FROM alarm ORDER BY first_at, code")
+                for row in self.connection.execute("SELECT * FROM alarm ORDER BY first_at, code")
             ]
 
     def holes(self, limit: int = 1000) -> list[Hole]:
-        """What is missing below the highest number of each stream; at most `limit` runs."""
+        """What is missing, for people; at most `limit` runs."""
+        return [
+            Hole(run.device, run.log_id, run.audience, run.first, run.last)
+            for run in self.missing(limit)
+            if not run.lost
+        ]
+
+    def missing(self, limit: int) -> list[Missing]:
+        """What is missing below the highest number each stream is known to have; at most `limit` runs, in order."""
         with translated():
-            return [
-                Hole(row["device"], row["log_id"], row["audience"], row["before"] + 1, row["seq"] - 1)
-                for row in self._connection.execute(
-                    "SELECT * FROM (SELECT e.device, e.log_id, e.audience, e.seq, lag(e.seq, 1, 0) OVER"
-                    " (PARTITION BY e.device, e.log_id, e.audience ORDER BY e.seq) AS before"
-                    " FROM envelope e JOIN stream USING (device, log_id, audience)"
-                    " WHERE stream.stored < stream.highest) WHERE seq > before + 1 LIMIT ?",
-                    (limit,),
-                )
-            ]
+            return stream_holes.missing(self.connection, limit)
+
+    def note(self, name: str) -> str | None:
+        """What was noted under `name`."""
+        with translated():
+            row = self.connection.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def take_note(self, name: str, value: str) -> None:
+        """Note `value` under `name`. Belongs inside `batch`."""
+        with translated():
+            self.connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+    def drop_note(self, name: str) -> None:
+        """Forget what was noted under `name`. Belongs inside `batch`."""
+        with translated():
+            self.connection.execute("DELETE FROM note WHERE name = ?", (name,))
 
     def ledger(self) -> ReceiverLedger:
         """Everything that is kept, by stream."""
-        return _ledger(self._connection)
-
-    def to_hand(self, limit: int) -> list[tuple[int, str]]:
-        """(id, body) of envelopes that were placed with `hand` and not handed on yet, in order of arrival."""
-        with translated():
-            return [
-                (row["id"], row["body"])
-                for row in self._connection.execute(
-                    "SELECT id, body FROM envelope WHERE handed_at IS NULL ORDER BY id LIMIT ?", (limit,)
-                )
-            ]
-
-    def mark_handed(self, ids: list[int], now: datetime) -> None:
-        """Note that these were handed on."""
-        with self.batch():
-            self._connection.executemany(
-                "UPDATE envelope SET handed_at = ? WHERE id = ?",
-                [(to_ms(now), identifier) for identifier in ids],
-            )
+        return _ledger(self.connection)
 
 
 def printable(topic: str) -> str:

@@ -1,7 +1,8 @@
 """A subscription that outlives its connections: what the collector and a partner's subscriber have in common.
 
-The broker keeps the session (stable client id, two weeks), messages come in batches, and a batch is acknowledged by
-whoever has stored it. Killed anywhere, the broker sends again what wasn't acknowledged.
+The broker keeps the session (stable client id), messages come in batches, and a batch is acknowledged by whoever has
+stored it. Killed anywhere, the broker sends again what wasn't acknowledged; and it sends no more than fits into the
+batches that may be in hand, so that a slow disk holds up the broker and never fills memory.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.streams import Alarm, Hole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
 SESSION_EXPIRY_S: Final = 14 * 86_400
 """The broker keeps our session for two weeks: a partner that is away over the holidays comes back to its queue
@@ -69,14 +70,18 @@ class Receiver(Protocol):
         """Before each connection."""
 
     async def on_batch(self, connection: Connection, messages: list[Received]) -> None:
-        """Store `messages`, then acknowledge them."""
+        """Store `messages`, then acknowledge them. Runs beside itself where a subscription has several in hand."""
 
     async def holes(self) -> Sequence[Hole]:
         """What is missing by now; asked when it has been quiet for `QUIET_S` after something came."""
 
 
 class Subscription:
-    """Keeps topic filters subscribed. `run` is a task; `stop` ends it after the batch in hand."""
+    """Keeps topic filters subscribed. `run` is a task; `stop` ends it after what is in hand.
+
+    `session_expiry_s`: how long the broker keeps the session of one that is away; `in_hand`: batches that are given to
+    the receiver at once, so that one is verified while another is stored; `on_ready` gets each connection that is made.
+    """
 
     def __init__(
         self,
@@ -86,9 +91,14 @@ class Subscription:
         topic_filters: Sequence[str],
         backoff_s: tuple[float, float],
         on_event: Callable[[SubscriptionEvent], None],
+        session_expiry_s: int = SESSION_EXPIRY_S,
+        in_hand: int = 1,
+        on_ready: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self._endpoint = endpoint
-        self._session = Session(client_id, expiry_s=SESSION_EXPIRY_S, receive_maximum=2 * BATCH)
+        self._session = Session(client_id, expiry_s=session_expiry_s, receive_maximum=2 * BATCH)
+        self._in_hand = in_hand
+        self._on_ready = on_ready
         self._filters = topic_filters
         self._backoff = Backoff(*backoff_s, random.Random())  # noqa: S311  # no secret, only different
         self._on_event = on_event
@@ -124,6 +134,7 @@ class Subscription:
             resumed = connection.session_present
             self._log.info("ready", client=self._session.client_id, resumed=resumed)
             self._on_event(Ready(self._session.client_id, resumed))
+            self._on_ready(connection)
             began = asyncio.get_running_loop().time()
             try:
                 await self._receive(connection, receiver)
@@ -131,13 +142,36 @@ class Subscription:
                 self._backoff.lasted(asyncio.get_running_loop().time() - began)
 
     async def _receive(self, connection: Connection, receiver: Receiver) -> None:
+        batches: set[asyncio.Task[None]] = set()
+        try:
+            await self._hand_over(connection, receiver, batches)
+            # Stopping: what is in hand is stored and acknowledged before we say goodbye.
+            await asyncio.gather(*batches)
+        except asyncio.CancelledError:
+            for batch in batches:
+                batch.cancel()
+            raise
+        finally:
+            # What was begun is finished (a commit can't be called back) before another connection is made.
+            await asyncio.gather(*batches, return_exceptions=True)
+
+    async def _hand_over(
+        self, connection: Connection, receiver: Receiver, batches: set[asyncio.Task[None]]
+    ) -> None:
         news = True
         while not self._stopping.is_set():
-            await within(first_to_end(connection.readable(), self._stopping.wait()), QUIET_S)
-            if messages := connection.take(BATCH):
-                await receiver.on_batch(connection, messages)
+            waited: list[Coroutine[None, None, object]] = [_first(batches)] if batches else []
+            if len(batches) < self._in_hand:
+                waited += [connection.readable(), self._stopping.wait()]
+            await within(first_to_end(*waited), QUIET_S)
+            if done := {batch for batch in batches if batch.done()}:
+                batches -= done
+                for batch in done:
+                    batch.result()
+            elif len(batches) < self._in_hand and (messages := connection.take(BATCH)):
+                batches.add(asyncio.create_task(receiver.on_batch(connection, messages), name="batch"))
                 news = True
-            elif news:
+            elif news and not batches:
                 self._report(tuple(await receiver.holes()))
                 news = False
 
@@ -153,3 +187,8 @@ class Subscription:
             self._holes = holes
             self._log.warning("holes", count=len(holes))
             self._on_event(Holes(holes))
+
+
+async def _first(batches: set[asyncio.Task[None]]) -> None:
+    """Wait until one of them has ended, whatever it raised."""
+    await asyncio.wait(batches, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,63 @@
+"""What the delivery benchmarks share: a fleet with a broker, tables, and what the kernel says of a process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.central.mosquitto import Access
+from edged.demo.broker import DemoBroker
+from tests.broker import FLEET, Town
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def town_with(directory: Path, *, collectors: Sequence[str]) -> Town:
+    """A fleet whose broker lets these collectors in; any number of devices may come."""
+    place = Town(directory)
+    access = Access(FLEET, collectors=tuple(collectors), audiences=("bank", "hotel"))
+    place.broker = DemoBroker(directory / "broker-of-many", place.fleet, access)
+    return place
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The `share`-th percentile of what is sorted already; 0 of nothing."""
+    return ordered[min(int(len(ordered) * share / 100), len(ordered) - 1)] if ordered else 0.0
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time that a process has used; 0 for one that has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that a process holds; 0 for one that has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Table:
+    """Rows of name, value, unit, and what the value is measured against."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, str]] = []
+
+    def row(self, name: str, value: float, unit: str, against: str = "") -> None:
+        """Add a row."""
+        shown = f"{value:12,.0f}" if float(value).is_integer() or value >= 1000 else f"{value:12,.2f}"
+        self._rows.append((name, f"{shown} {unit:6}{against}".rstrip()))
+
+    def print(self) -> None:
+        """Print it as a table."""
+        width = max(len(name) for name, _ in self._rows) + 2
+        for name, shown in self._rows:
+            print(f"{name:{width}}{shown}", flush=True)

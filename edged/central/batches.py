@@ -1,0 +1,192 @@
+"""What a collector does with each batch: verify, commit, receipt, acknowledge, in this order.
+
+Killed anywhere in between, the broker sends again what wasn't acknowledged, the archive recognises it, and the receipt
+is signed again. Junk and forgeries are acknowledged, too, once their alarm is on the disk: otherwise they would come
+for ever. Arithmetic is done in threads of its own, the disk in the archive's; the event loop only waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from edged import log
+from edged.central.events import Batch, ReceiptRefused
+from edged.central.replay_service import Asked, Refusals, open_requests
+from edged.errors import DecodeError, StateError, UplinkError
+from edged.uplink import intake, topics
+from edged.uplink.intake import Incoming
+from edged.uplink.mqtt import PublishRefusedError
+from edged.uplink.receipts import seal_receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from edged.central.archive import Answer, Archive, Archived
+    from edged.central.meter import Meter
+    from edged.central.replay_service import ReplayService
+    from edged.central.signing_clock import SigningClock
+    from edged.uplink.database import DatabaseThread
+    from edged.uplink.mqtt import Connection, Received
+    from edged.uplink.roles import TrustAnchor
+    from edged.uplink.sign import Signer
+    from edged.uplink.streams import Alarm, Hole
+
+T = TypeVar("T")
+
+IN_HAND: Final = 2
+"""Batches at once: one is verified while another is stored. With a third there would only be more to lose."""
+
+THREADS: Final = 2
+"""For verifying and signing: one batch each."""
+
+
+class Batches:
+    """The receiver of a collector's subscription (`edged.uplink.subscription.Receiver`)."""
+
+    def __init__(
+        self,
+        archive: DatabaseThread[Archive],
+        *,
+        anchor: TrustAnchor,
+        signer: Signer,
+        clock: SigningClock,
+        replays: ReplayService,
+        meter: Meter,
+        on_event: Callable[[Batch | ReceiptRefused], None],
+        on_alarms: Callable[[Sequence[Alarm]], None],
+    ) -> None:
+        self._archive = archive
+        self._anchor = anchor
+        self._signer = signer
+        self._clock = clock
+        self._replays = replays
+        self._meter = meter
+        self._on_event = on_event
+        self._on_alarms = on_alarms
+        self._refusals = Refusals()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
+        self._log = log.get("collector")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False)
+
+    async def on_connect(self) -> None:
+        """See `Receiver`. Raises `StateError` while this machine's clock can't be right."""
+        self._clock.now()
+
+    async def on_batch(self, connection: Connection, messages: list[Received]) -> None:
+        """See `Receiver`."""
+        self._meter.in_hand(len(messages))
+        try:
+            await self._take(connection, messages)
+        except StateError:
+            self._meter.archive_failed()
+            raise
+        finally:
+            self._meter.in_hand(-len(messages))
+
+    async def holes(self) -> Sequence[Hole]:
+        """See `Receiver`."""
+        holes = await self._archive.run(lambda archive: archive.holes())
+        self._meter.holes(len(holes))
+        return holes
+
+    async def _take(self, connection: Connection, messages: list[Received]) -> None:
+        now = self._clock.now()
+        stream, requests = self._sorted(messages)
+        if requests:
+            await self._hand_on(connection, requests, now)
+        archived = await self._store(stream, now) if stream else None
+        if archived is not None:
+            await self._receipt(connection, archived.answers)
+        for message in messages:
+            connection.acknowledge(message)
+        if archived is not None:
+            self._on_event(Batch(archived.stored, archived.duplicates, archived.refused, archived.gaps))
+            self._tell(archived.alarms)
+
+    def _sorted(self, messages: Sequence[Received]) -> tuple[list[Incoming], list[Incoming]]:
+        """What belongs into the archive (junk as well, for its alarm), and requests for a replay."""
+        stream, requests = [], []
+        for message in messages:
+            incoming = Incoming(message.topic, message.payload, message.user_properties.get("lane"))
+            try:
+                topics.parse_replay_request(message.topic, self._anchor.fleet)
+            except DecodeError:
+                stream.append(incoming)
+            else:
+                requests.append(incoming)
+        return stream, requests
+
+    async def _hand_on(self, connection: Connection, requests: list[Incoming], now: datetime) -> None:
+        opened = await self._in_thread(lambda: open_requests(requests, anchor=self._anchor, now=now))
+        for asked in opened:
+            if isinstance(asked, Asked):
+                self._replays.offer(connection, asked)
+            elif asked[0] == "replay.stale":
+                # Signed by the audience itself, so nobody lies; only its clock is wrong, or the message old.
+                self._meter.replay_failed(asked[0])
+                self._log.info("replay request refused", code=asked[0], topic=asked[1].topic)
+            else:
+                audience = topics.parse_replay_request(asked[1].topic, self._anchor.fleet)
+                self._tell([self._refusals.alarm(asked[0], asked[1].topic, audience)])
+
+    async def _store(self, stream: list[Incoming], now: datetime) -> Archived:
+        began = time.perf_counter()
+        checked = await self._in_thread(lambda: intake.check(stream, anchor=self._anchor, now=now))
+        self._meter.verified(checked, now, time.perf_counter() - began)
+
+        def store(archive: Archive) -> tuple[Archived, float]:
+            began = time.perf_counter()
+            return archive.store(checked, now), time.perf_counter() - began
+
+        archived, seconds = await self._archive.run(store)
+        self._meter.archived(archived, len(stream), seconds)
+        return archived
+
+    async def _receipt(self, connection: Connection, answers: Sequence[Answer]) -> None:
+        iat = int(self._clock.now().timestamp())
+        receipts = await self._in_thread(lambda: [self._sealed(answer, iat) for answer in answers])
+        await asyncio.gather(
+            *(
+                self._send(connection, answer.device, receipt)
+                for answer, receipt in zip(answers, receipts, strict=True)
+            )
+        )
+
+    def _sealed(self, answer: Answer, iat: int) -> bytes:
+        return seal_receipt(
+            answer.device,
+            answer.ranges,
+            gaps=answer.gaps,
+            refused=answer.refused,
+            iat=iat,
+            signer=self._signer,
+        ).encode()
+
+    async def _send(self, connection: Connection, device: str, receipt: bytes) -> None:
+        try:
+            await connection.publish(topics.receipt(self._anchor.fleet, device), receipt)
+        except PublishRefusedError as error:
+            # The archive has it, so it may be acknowledged; the device will send it again, and hear again.
+            self._log.error("receipt refused by the broker", device=device, code=error.code)
+            self._on_event(ReceiptRefused(device, error.code))
+        except UplinkError as error:
+            # The same, and nothing to shout about. What else has arrived is archived before we reconnect.
+            self._log.info("receipt not sent", device=device, code=error.code)
+        else:
+            self._meter.receipt(sent=True)
+            return
+        self._meter.receipt(sent=False)
+
+    def _tell(self, alarms: Sequence[Alarm]) -> None:
+        self._meter.alarms(alarms)
+        self._on_alarms(alarms)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)

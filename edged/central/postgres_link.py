@@ -1,0 +1,196 @@
+"""A connection to PostgreSQL that comes back by itself, waits for nothing without end, and fails in our words.
+
+Nothing of what the server says reaches an error's text: it may quote rows, and the location may hold a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from edged import log
+from edged.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+T = TypeVar("T")
+
+# Its warnings are about roll-backs on connections that are gone, in the server's words.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+
+CONNECT_S: Final = 5
+"""To be connected and let in. libpq takes whole seconds."""
+
+STATEMENT_S: Final = 20
+"""Longest statement of a batch, by the server's clock: a checkpoint on a slow disk takes some."""
+
+LOCK_S: Final = 10
+"""Longest wait for another worker's batch."""
+
+READ_S: Final = 600
+"""Longest statement of a reader: a ledger over everything."""
+
+GRACE_S: Final = 5
+"""After the server should have ended a statement itself, the connection is given up."""
+
+ATTEMPTS: Final = 4
+"""How often a batch is tried that another worker's got in the way of."""
+
+_DEFAULTS: Final[dict[str, str | int]] = {
+    "connect_timeout": CONNECT_S,
+    "application_name": "edged",
+    # A server whose machine is gone doesn't say so: noticed by the kernel, idle or not.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 1000 * (STATEMENT_S + GRACE_S),
+}
+
+_AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+
+_CODES: Final = {
+    "57014": "archive.too_slow",  # query_canceled, by our limit or an operator
+    "55P03": "archive.too_slow",  # lock_not_available
+    "42501": "archive.not_allowed",
+    "25006": "archive.read_only",  # a standby, or default_transaction_read_only
+    "53100": "archive.disk_full",
+    "53200": "archive.no_room",
+    "53300": "archive.no_room",
+    "58030": "archive.disk_error",
+    "XX001": "state.corrupt",
+    "XX002": "state.corrupt",
+    "42P07": "archive.not_an_archive",  # a table of another program has the name of one of ours
+    "42P01": "archive.not_an_archive",
+    "42703": "archive.not_an_archive",
+}
+
+
+class _StalledError(Exception):
+    """The server took longer than it may."""
+
+
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection on which nothing waits longer than `limit_s`, whatever the server and the network do."""
+
+    limit_s: float = STATEMENT_S + GRACE_S
+
+    def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
+        """See psycopg: consume a generator that talks to the server."""
+        return super().wait(_bounded(gen, self.limit_s), *arguments, **options)
+
+
+def _bounded(gen: Generator[Any, Any, T], limit_s: float) -> Generator[Any, Any, T]:
+    """`gen`, ended by `_StalledError` after `limit_s`. psycopg asks ten times a second while nothing happens."""
+    end = time.monotonic() + limit_s
+    try:
+        want = next(gen)
+        while True:
+            ready = yield want
+            if time.monotonic() > end:
+                raise _StalledError
+            want = gen.send(ready)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return] # a generator's value has no type where it is caught
+
+
+class Link:
+    """The connection of one archive object; made when it is needed. Of one thread."""
+
+    def __init__(self, location: str, *, read_only: bool) -> None:
+        """Take libpq's connection string or URL. Raises `StateError` (`archive.bad_location`)."""
+        try:
+            # Later ones win: what the location says of these is what somebody wants.
+            self._conninfo = make_conninfo(make_conninfo("", **_DEFAULTS), **conninfo_to_dict(location))
+        except psycopg.Error:
+            raise StateError("archive.bad_location") from None
+        self._read_only = read_only
+        self._connection: _Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[_Connection]:
+        """The connection, to be used inside. What goes wrong with it is a `StateError`, and then it is given up."""
+        with self._translated():
+            if self._connection is None:
+                self._connection = self._connect()
+            yield self._connection
+
+    def transact(self, work: Callable[[_Connection], T]) -> T:
+        """`work` in a transaction that is on the disk when this returns; done again when others got in its way.
+
+        Raises `StateError`.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.connection() as connection, connection.transaction():
+                    return work(connection)
+            except _AgainError:
+                # Whoever won is done now or soon; a deadlock's loser has waited a second already.
+                time.sleep(0.01 * 2**attempt)
+        raise StateError("archive.busy")
+
+    def _connect(self) -> _Connection:
+        try:
+            connection = _Connection.connect(self._conninfo, autocommit=True)
+        except psycopg.Error:
+            # Wrong address, wrong password, no such database: libpq says which in the server's language only.
+            raise StateError("archive.unreachable") from None
+        limit = READ_S if self._read_only else STATEMENT_S
+        connection.limit_s = limit + GRACE_S
+        try:
+            for name, value in (
+                ("statement_timeout", f"{limit}s"),
+                ("lock_timeout", f"{LOCK_S}s"),
+                ("idle_in_transaction_session_timeout", f"{STATEMENT_S}s"),
+                ("default_transaction_read_only", "on" if self._read_only else "off"),
+            ):
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            # On the disk means on the disk; whoever waits for standbys as well goes on doing so.
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+            )
+            if connection.execute("SHOW fsync").fetchone() != ("on",):
+                log.get("archive").warning(
+                    "the database server runs without fsync: a power cut loses envelopes"
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            state = error.sqlstate or ""
+            if self._connection is not None and self._connection.closed:
+                self.close()
+                raise StateError("archive.connection_lost", state) from None
+            if state in _AGAIN:
+                raise _AgainError from None
+            if state in _CODES:
+                raise StateError(_CODES[state], state) from None
+            if isinstance(error, psycopg.OperationalError):
+                self.close()
+                raise StateError("archive.connection_lost", state) from None
+            raise  # a broken rule of a table is our bug
+        except _StalledError:
+            self.close()
+            raise StateError("archive.stalled") from None
+
+
+class _AgainError(Exception):
+    """Another worker's transaction got in the way."""

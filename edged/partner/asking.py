@@ -1,0 +1,147 @@
+"""Asking the centre: sends what `catching_up` decides, signed, over whatever connection there is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from edged import log
+from edged.errors import StateError, UplinkError
+from edged.partner.catching_up import Ask, Catcher, CatchingUpEvent, Patience
+from edged.uplink import topics
+from edged.uplink.mqtt import PublishRefusedError
+from edged.uplink.reconnect import within
+from edged.uplink.replay import MAX_PAGE, ReplayEnd, ReplayRequest, seal_request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from edged.partner.answers import Answered
+    from edged.partner.store import Inbox
+    from edged.uplink.database import DatabaseThread
+    from edged.uplink.mqtt import Connection
+    from edged.uplink.sign import Signer
+
+DISK_WAIT_S: Final = 5.0
+"""Before the inbox is looked into again that couldn't be read."""
+
+LONGEST_S: Final = 3600.0
+"""Between two looks at the clock."""
+
+
+class Asker:
+    """Asks for what `inbox` lacks. `run` is a task; `use` gives it each connection, None when there is none.
+
+    `may_ask` says whether another page has room.
+    """
+
+    def __init__(
+        self,
+        inbox: DatabaseThread[Inbox],
+        signer: Signer,
+        *,
+        on_event: Callable[[CatchingUpEvent], None],
+        clock: Callable[[], datetime],
+        may_ask: Callable[[], Awaitable[bool]],
+        patience: Patience,
+    ) -> None:
+        self._inbox = inbox
+        self._signer = signer
+        self._clock = clock
+        self._may_ask = may_ask
+        self._catcher = Catcher(
+            name=lambda: f"r-{secrets.token_hex(8)}", on_event=on_event, patience=patience
+        )
+        self._connection: Connection | None = None
+        self._used: Connection | None = None
+        self._news = asyncio.Event()
+        self._log = log.get("asking")
+
+    def use(self, connection: Connection | None) -> None:
+        """Ask over this connection from now on."""
+        self._connection = connection
+        self._news.set()
+
+    def wake(self) -> None:
+        """There may be room for another page."""
+        self._news.set()
+
+    async def heard(self, answers: tuple[Answered, ...], fetched: int) -> None:
+        """These messages are in the inbox, `fetched` of them new. Raises `StateError`."""
+        now = asyncio.get_running_loop().time()
+        for answer in answers:
+            if not isinstance(answer.found, ReplayEnd):
+                # Refused ones count as well: they were not lost on their way.
+                self._catcher.came(answer.request, answer.sha256, now)
+                continue
+            if (listed := self._catcher.end(answer.found, now)) is not None:
+                await self._inbox.run(
+                    lambda inbox, found=listed: inbox.take_list(found.streams, last=found.last)  # type: ignore[misc]
+                )
+                self._catcher.listed(listed, now)
+        self._catcher.news(now, fetched)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            try:
+                await self._round()
+            except StateError as error:
+                self._log.warning("inbox unreadable", code=error.code, detail=str(error))
+                await asyncio.sleep(DISK_WAIT_S)
+
+    async def _round(self) -> None:
+        self._news.clear()
+        connection = self._connection
+        if connection is not self._used:
+            await self._change(connection)
+        now = asyncio.get_running_loop().time()
+        wait = min(self._catcher.due() - now, LONGEST_S)
+        if connection is None or wait > 0:
+            await within(self._news.wait(), wait if connection else LONGEST_S)
+            return
+        if not await self._may_ask():
+            await within(self._news.wait(), LONGEST_S)
+            return
+        answers = self._catcher.answers
+        missing = await self._inbox.run(lambda inbox: inbox.missing())
+        if answers != self._catcher.answers or connection is not self._connection:
+            return  # an answer ended meanwhile: what we looked at is of before it
+        ask = self._catcher.turn(missing, asyncio.get_running_loop().time())
+        if ask is not None:
+            await self._send(connection, ask)
+
+    async def _change(self, connection: Connection | None) -> None:
+        self._catcher.disconnected()
+        if connection is not None:
+            if not connection.session_present:
+                await self._inbox.run(lambda inbox: inbox.want_list())
+            due = await self._inbox.run(lambda inbox: inbox.list_due())
+            self._catcher.connected(asyncio.get_running_loop().time(), list_due=due)
+        self._used = connection
+
+    async def _send(self, connection: Connection, ask: Ask) -> None:
+        principal = self._signer.principal
+        request = ReplayRequest(
+            iss=principal.name,
+            fleet=principal.fleet,
+            request=ask.request,
+            iat=int(self._clock().timestamp()),
+            spans=ask.spans,
+            after=ask.after,
+            limit=MAX_PAGE,
+        )
+        compact = seal_request(request, signer=self._signer).encode()
+        self._catcher.signed(ask, hashlib.sha256(compact).hexdigest())
+        self._log.info("asking", request=ask.request, spans=len(ask.spans))
+        try:
+            await connection.publish(topics.replay_request(principal.fleet, principal.name), compact)
+        except PublishRefusedError as error:
+            self._catcher.not_sent(ask, error.code, asyncio.get_running_loop().time())
+        except UplinkError as error:
+            # The subscription hears of a lost connection as well, says so, and makes another.
+            self._log.info("request not sent", code=error.code)
