@@ -50,7 +50,7 @@ def make_ext4(device: str) -> None:
 
 def copy(source: str, target: str) -> None:
     """Everything that isn't zero; the target is blank."""
-    with open(source, "rb") as reading, open(target, "r+b") as writing:
+    with Path(source).open("rb") as reading, Path(target).open("r+b") as writing:
         while block := reading.read(1 << 16):
             if block.count(0) != len(block):
                 writing.seek(reading.tell() - len(block))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _DIRECTORY, _FILE, _LINK = 0o40755, 0o100755, 0o120777
 
+_DIRECTORIES = ("busybox", "dev", "etc", "modules", "proc", "root", "run", "sys", "tmp")
+
 _INIT = """#!/busybox/busybox sh
 /busybox/busybox --install -s /busybox
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/busybox HOME=/root LANG=C.UTF-8
@@ -24,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 mount -t devtmpfs dev /dev && mount -t proc proc /proc && mount -t sysfs sys /sys
 mkdir -p /dev/shm && mount -t tmpfs tmp /tmp && mount -t tmpfs tmp /run && mount -t tmpfs tmp /dev/shm
 for module in /modules/*; do
-    case $module in *brd.ko) settings="rd_nr=2 rd_size=65536" ;; *) settings= ;; esac
+    case $module in *brd.ko) settings="rd_nr=4 rd_size=65536" ;; *) settings= ;; esac
     insmod $module $settings || echo "init: no $module"
 done
 {mounts}
@@ -54,9 +56,7 @@ poweroff -f
 def build(shares: Sequence[Path], directory: Path) -> bytes:
     """An initramfs (cpio, newc, not compressed) that mounts `shares` (9p tags share0, share1, …) and starts in
     `directory`."""
-    tree: dict[str, tuple[int, bytes]] = {
-        name: (_DIRECTORY, b"") for name in ("busybox", "dev", "etc", "modules", "proc", "root", "run", "sys", "tmp")
-    }
+    tree: dict[str, tuple[int, bytes]] = dict.fromkeys(_DIRECTORIES, (_DIRECTORY, b""))
     for share in shares:
         for parent in (*reversed(share.parents), share):
             if parent != Path("/"):
@@ -70,7 +70,8 @@ def build(shares: Sequence[Path], directory: Path) -> bytes:
         tree[f"etc/{name}"] = (_FILE, (Path("/etc") / name).read_bytes())
     options = "trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro"
     mounts = "\n".join(
-        f"mount -t 9p -o {options} share{index} {shlex.quote(str(share))}" for index, share in enumerate(shares)
+        f"mount -t 9p -o {options} share{index} {shlex.quote(str(share))}"
+        for index, share in enumerate(shares)
     )
     tree["init"] = (_FILE, _INIT.format(mounts=mounts, directory=shlex.quote(str(directory))).encode())
     return archive(tree)

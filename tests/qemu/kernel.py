@@ -136,9 +136,9 @@ def fetch() -> str:
 def main() -> int:
     try:
         there = version()
-        print(f"setup: Debian's kernel {there or fetch()} is in {CACHE}", file=sys.stderr)  # noqa: T201
+        print(f"setup: Debian's kernel {there or fetch()} is in {CACHE}", file=sys.stderr)
     except (FetchError, OSError) as error:
-        print(f"setup: no kernel for the virtual machine: {error}", file=sys.stderr)  # noqa: T201
+        print(f"setup: no kernel for the virtual machine: {error}", file=sys.stderr)
         return 1
     return 0
 

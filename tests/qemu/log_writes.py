@@ -1,9 +1,10 @@
 """What dm-log-writes recorded, and every disk that a power cut could have left behind.
 
 The kernel's target writes every completed write to a second device, in an order in which they may have reached the
-medium: a write stands in the log before a flush only if that flush made it durable (Linux, Documentation/admin-guide/
-device-mapper/log-writes.rst). What follows the last flush is in the drive's volatile cache: a cut may keep any part of it,
-except that a write with FUA was on the medium when it was reported. Pure: takes bytes, gives writes.
+medium: a write stands in the log before a flush only if that flush made it durable (Linux,
+Documentation/admin-guide/device-mapper/log-writes.rst). What follows the last flush is in the drive's volatile cache: a
+cut may keep any part of it, except that a write with FUA was on the medium when it was reported. Pure: takes bytes,
+gives writes.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def entries(log: BinaryIO) -> Iterator[Entry]:
             return
         write = None
         if sectors and flags & _DISCARD:
-            write = Write(at * sector, bytes(sectors * sector))  # zeroes are what such a disk answers afterwards
+            write = Write(
+                at * sector, bytes(sectors * sector)
+            )  # zeroes are what such a disk answers afterwards
         elif sectors:
             write = Write(at * sector, log.read(sectors * sector), bool(flags & _FUA))
             position += sectors * sector

@@ -1,7 +1,7 @@
 """A virtual machine under Debian's kernel, and the one line of conversation with it.
 
 Emulated (TCG), so that it runs wherever QEMU does, and slowly: about three seconds to the first command on an idle
-machine, and programs at a tenth of their speed. It sees directories of the host read-only and its disks, and no network.
+machine, and programs at a tenth of their speed. It sees directories of the host read-only, its disks, and no network.
 Every wait has its bound: a guest that panics, hangs or is silent ends in a `GuestError` with the end of its console.
 """
 

@@ -1,8 +1,9 @@
 """Inside the virtual machine: let a database work on a recorded disk, then cut the power all along the record.
 
-    python -m tests.qemu.power_cuts WORKLOAD --steps 100 --share 0.2 --seed 1 [--synchronous NORMAL]
+    python -m tests.qemu.power_cuts WORKLOAD --steps 60 --share 0.2 --seed 1 [--synchronous NORMAL]
 
-/dev/vda is the disk, /dev/vdb the record, /dev/ram0 the disk as the cuts leave it, /dev/ram1 what a look at it changes.
+/dev/vda is the disk, /dev/vdb the record. Two processes look at every other cut: each has a RAM disk as the cuts leave
+the disk, and another for what a look at it changes.
 Prints one line of JSON.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import sqlite3
 import sys
@@ -20,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from edged.errors import StateError
 from tests.qemu import guest, log_writes, mapper
-from tests.qemu.workloads import WORKLOADS, Picture, Workload, left_behind, picture
+from tests.qemu.workloads import WORKLOADS, Picture, RepairedError, Workload, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DISK, RECORD, REPLAYED, SCRATCH = "/dev/vda", "/dev/vdb", "/dev/ram0", "/dev/ram1"
+DISK, RECORD = "/dev/vda", "/dev/vdb"
+REPLAYED, SCRATCH = ("/dev/ram0", "/dev/ram1"), ("/dev/ram2", "/dev/ram3")
 POINT = Path("/run/disk")
 EXAMPLES = 5
 
@@ -35,7 +38,8 @@ def record(workload: Workload, steps: int, chance: random.Random, synchronous: s
     guest.make_ext4(DISK)
     with guest.mounted(DISK, POINT):
         (POINT / "state").mkdir()
-    guest.copy(DISK, REPLAYED)
+    for replayed in REPLAYED:
+        guest.copy(DISK, replayed)
     promised: list[Picture] = []
     recorded = mapper.mapped("recorded", guest.size(DISK), "log-writes", f"{DISK} {RECORD}")
     with recorded as device, guest.mounted(device, POINT):
@@ -71,14 +75,10 @@ class Findings:
 
     def look(self, cut: log_writes.Cut, directory: Path) -> None:
         self.kinds[cut.kind] += 1
-        path = directory / self.make().FILE
         last = -1 if cut.mark is None else int(cut.mark)
         try:
-            if last >= 0 and not path.exists():
-                raise FileNotFoundError(path.name)
-            found = left_behind(path) if path.exists() else {}
-            self._goes_on(directory)
-        except (sqlite3.Error, StateError, OSError) as error:
+            found = self._look(directory)
+        except (sqlite3.Error, StateError, RepairedError, OSError) as error:
             self.unusable += 1
             self._example(cut, f"unusable: {error!r}")
             return
@@ -93,35 +93,44 @@ class Findings:
             self.torn += 1
             self._example(cut, "is as it was after no step")
 
-    def _goes_on(self, directory: Path) -> None:
-        """The product opens what is left, and works."""
+    def _look(self, directory: Path) -> Picture:
+        """The product opens what is left, and works on."""
         workload = self.make()
         workload.open(directory)
         try:
+            found = picture(workload.connection())
             work = workload.steps(random.Random(1))
             for _ in range(2):
                 next(work)()
         finally:
             workload.close()
+        return found
 
     def _example(self, cut: log_writes.Cut, what: str) -> None:
         if len(self.examples) < EXAMPLES:
             self.examples.append(f"{cut.kind}, after step {cut.mark}: {what}")
 
 
-def replay(findings: Findings, chance: random.Random, share: float) -> int:
-    """Look at the disk of every cut; how many entries the record has."""
-    sectors = guest.size(REPLAYED)
-    with open(RECORD, "rb") as log:
-        count = sum(1 for _ in log_writes.entries(log))
-        log.seek(0)
-        for cut in log_writes.cuts(log_writes.entries(log), chance, share):
-            guest.put(REPLAYED, cut.lasting)
-            with mapper.mapped("cut", sectors, "snapshot", f"{REPLAYED} {SCRATCH} N 8") as device:
+def entries() -> int:
+    with Path(RECORD).open("rb") as log:
+        return sum(1 for _ in log_writes.entries(log))
+
+
+def replay(findings: Findings, worker: int, chance: random.Random, share: float) -> Findings:
+    """Look at the disks that this worker's cuts leave behind."""
+    replayed, scratch = REPLAYED[worker], SCRATCH[worker]
+    sectors = guest.size(replayed)
+    point = Path(f"{POINT}-{worker}")
+    with Path(RECORD).open("rb") as log:
+        for number, cut in enumerate(log_writes.cuts(log_writes.entries(log), chance, share)):
+            guest.put(replayed, cut.lasting)
+            if number % len(REPLAYED) != worker:
+                continue
+            with mapper.mapped(f"cut-{worker}", sectors, "snapshot", f"{replayed} {scratch} N 8") as device:
                 guest.put(device, cut.kept)
-                with guest.mounted(device, POINT):
-                    findings.look(cut, POINT / "state")
-    return count
+                with guest.mounted(device, point):
+                    findings.look(cut, point / "state")
+    return findings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,18 +147,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     promised = record(make(), chosen.steps, chance, chosen.synchronous)
     recorded = time.monotonic()
-    findings = Findings(promised, make)
-    count = replay(findings, chance, chosen.share)
+    with multiprocessing.get_context("fork").Pool(len(REPLAYED)) as pool:
+        found = pool.starmap(
+            replay,
+            [
+                (Findings(promised, make), worker, random.Random(chosen.seed), chosen.share)
+                for worker in range(len(REPLAYED))
+            ],
+        )
     result: dict[str, Any] = {
         "steps": len(promised) - 1,
-        "entries": count,
-        "cuts": findings.kinds.total(),
-        "kinds": findings.kinds,
-        "in_flight": findings.in_flight,
-        "lost": findings.lost,
-        "torn": findings.torn,
-        "unusable": findings.unusable,
-        "examples": findings.examples,
+        "entries": entries(),
+        "cuts": sum(one.kinds.total() for one in found),
+        "kinds": sum((one.kinds for one in found), Counter()),
+        **{
+            name: sum(getattr(one, name) for one in found)
+            for name in ("in_flight", "lost", "torn", "unusable")
+        },
+        "examples": [example for one in found for example in one.examples],
         "record_s": round(recorded - began, 1),
         "replay_s": round(time.monotonic() - recorded, 1),
     }
