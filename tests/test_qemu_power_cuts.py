@@ -54,6 +54,12 @@ def test_of_the_test_without_syncing_promises_are_broken(tmp_path: Path) -> None
     assert found["unusable"] == 0, "SQLite promises that much even so"
 
 
+def test_of_the_test_half_an_inspection_is_found(tmp_path: Path) -> None:
+    found = cuts(tmp_path, "outbox-in-halves", 4, "--share", "0")
+    assert found["torn"] > 0
+    assert (found["lost"], found["unusable"]) == (0, 0)
+
+
 def pull_the_plug(directory: Path, kills: int, *more: str) -> int:
     """Work, kill, start again, see what is there, work on; how many promised facts were missing."""
     chance = random.Random(7)

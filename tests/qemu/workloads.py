@@ -184,6 +184,19 @@ class Outbox:
         assert not outcome.refused
 
 
+class OutboxInHalves(Outbox):
+    """What a test of the test must find: the envelopes of one inspection, each in a transaction of its own."""
+
+    def steps(self, chance: random.Random) -> Iterator[Callable[[], object]]:
+        while True:
+            self.time += timedelta(seconds=1)
+            yield self.halves
+
+    def halves(self) -> None:
+        for audience in self.AUDIENCES:
+            self.state.commit_inspection(f"i{self.time.timestamp()}", [draft(audience)], _seal, self.time)
+
+
 def _seal(draft: EnvelopeDraft, position: StreamPosition) -> Envelope:
     """Without cryptography: the outbox doesn't look, and an emulated machine signs slowly."""
     jws = f"e30.{draft.audience}-{position.seq}-{position.prev}-{PADDING}.sig"
@@ -269,4 +282,9 @@ class PartnerInbox:
         self.inbox.mark_handed(self.inbox.waiting(5), NOW)
 
 
-WORKLOADS: dict[str, Callable[[], Workload]] = {"outbox": Outbox, "archive": Archive, "inbox": PartnerInbox}
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "outbox": Outbox,
+    "outbox-in-halves": OutboxInHalves,
+    "archive": Archive,
+    "inbox": PartnerInbox,
+}
