@@ -2,6 +2,7 @@
 # Set up edged in this checkout: Debian packages, a virtual environment in .venv/, the Cython kernels.
 #
 #   tools/setup.sh demo|tests    what that purpose needs
+#   tools/setup.sh all           tests, and a virtual machine with Debian's kernel (90 MB to download)
 #   tools/setup.sh check         say whether it is up to date, change nothing
 #
 # Idempotent: when nothing that matters has changed since the last time it says so in one line and is done in well
@@ -23,8 +24,9 @@ stop() {
 }
 
 case $purpose in
-demo | tests | check) ;;
-*) stop "unknown purpose '$purpose': say demo, tests or check." ;;
+demo | tests | check) machine= ;;
+all) purpose=tests machine=yes ;;
+*) stop "unknown purpose '$purpose': say demo, tests, all or check." ;;
 esac
 
 # Two of these at once (run-demo and run-tests) would build into the same place: the second one waits.
@@ -171,6 +173,21 @@ if [ "$purpose" = tests ]; then
     fi
 fi
 
+# The virtual machine of the tests that are marked qemu. Without it those are skipped, so no failure here stops anything.
+missing_machine() {
+    command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
+    command -v ip >/dev/null && command -v tc >/dev/null || echo iproute2
+    command -v mkfs.ext4 >/dev/null || echo e2fsprogs
+}
+
+if [ -n "$machine" ]; then
+    needed=$(missing_machine | tr '\n' ' ')
+    # shellcheck disable=SC2086 # a list of package names
+    if [ -n "$needed" ] && ! (install_packages $needed); then
+        say "going on without $needed: the tests that are marked qemu will be skipped"
+    fi
+fi
+
 packages=$(missing_packages | tr '\n' ' ')
 if [ -n "$packages" ] && [ "$purpose" != check ]; then
     # shellcheck disable=SC2086 # a list of package names
@@ -219,8 +236,16 @@ if [ "$purpose" != check ]; then
     fi
 fi
 
+# Into .cache/qemu, nothing of it on this system. Once it is there it stays as it is: remove the directory for a newer one.
+fetch_kernel() {
+    [ -n "$machine" ] || return 0
+    (cd "$root" && "$venv/bin/python" -m tests.qemu.kernel) ||
+        say "going on without a kernel for the virtual machine: the tests that are marked qemu will be skipped"
+}
+
 wanted=$(fingerprint)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/edged" ] && kernels_built; then
+    fetch_kernel
     say "up to date ($venv)"
     exit 0
 fi
@@ -254,4 +279,5 @@ kernels_built || stop "the installation left no compiled kernels in edged/core: 
 "$venv/bin/python" -c 'import edged.core.mrz, edged.core.ocr' || stop "the compiled kernels can't be loaded: see above."
 
 printf '%s\n' "$wanted" >"$stamp"
+fetch_kernel
 say "done"

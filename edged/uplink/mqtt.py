@@ -88,6 +88,7 @@ class Connection:
         """Publish with QoS 1; returns when the broker has taken it (which doesn't mean: stored).
 
         The reason code: 0, or `reason_codes.NO_SUBSCRIBERS` from a broker that says when nobody listens.
+
         Raises `PublishRefusedError` when the broker (or its announced packet size) says no, any other
         `UplinkError` when the connection ends first: then nobody knows, and it must be published again.
         """
