@@ -13,8 +13,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,8 +92,8 @@ def kill_loop(
     workers: int = 3,
     boxes: int = 1,
     archive: str | None = None,
-    gap_s: tuple[float, float] = (0.1, 2.6),
-    rate: float = 12.0,
+    gap_s: tuple[float, float] = (0.1, 2.4),
+    rate: float = 16.0,
     burst: int = 12,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -114,6 +114,7 @@ def kill_loop(
         began = time.monotonic()
         down: list[tuple[float, Process | Broker]] = []
         heard = (0, began)
+        bag: list[Process | Broker] = []  # everybody in turn, in an order drawn anew each time
         while sum(outcome.kills.values()) < kills or len(place.said) < envelopes:
             time.sleep(chance.uniform(*gap_s))
             for moment, party in [one for one in down if one[0] <= time.monotonic()]:
@@ -123,8 +124,10 @@ def kill_loop(
             for party in up:
                 party.look()
             if sum(outcome.kills.values()) < kills and up:
-                # Drawn evenly; half of the time it is back before the next one dies.
-                victim = chance.choice(up)
+                if not bag:
+                    bag = chance.sample(parties, len(parties))
+                if (victim := bag.pop()) not in up:
+                    continue
                 victim.kill()
                 outcome.kills[victim.name] += 1
                 down.append((time.monotonic() + chance.choice((0.0, 0.0, 0.5, 3.0)), victim))
@@ -251,6 +254,15 @@ def _compare(
         outcome.wrong.append(f"{len(changed)} with another hash: {sorted(changed)[:5]}")
 
 
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """An empty archive on a server of its own, which syncs as it would in earnest."""
+    from tests.postgres import cluster
+
+    with cluster() as server:
+        yield server.database()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300)
@@ -273,7 +285,7 @@ def main() -> int:
         directory = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         archive = None
         if options.archive == "postgresql":
-            archive = stack.enter_context(postgresql(directory))
+            archive = stack.enter_context(postgresql())
         outcome = kill_loop(
             directory,
             kills=options.kills,

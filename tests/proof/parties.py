@@ -84,8 +84,8 @@ class Process:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to stop; its exit code must be 0."""
-        if code := self._end(signal.SIGTERM):
+        """Ask it to stop. Anything but an orderly end is remembered; one that had only begun to start may just die."""
+        if (code := self._end(signal.SIGTERM)) not in (0, -signal.SIGTERM):
             self.died.append(code)
 
     def look(self) -> None:
