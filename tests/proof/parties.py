@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -146,6 +146,7 @@ class Place:
         self.twice: list[tuple[str, str, int]] = []
         self.handed: dict[str, int] = {}
         self.events: dict[str, dict[str, int]] = {}
+        self.host = HOST
         self._lock = threading.Lock()
 
     def _home(self, name: str) -> Path:
@@ -153,24 +154,20 @@ class Place:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return home
 
-    def endpoint(self, role: Role, name: str, *, port: int | None = None, host: str = HOST) -> Endpoint:
+    def endpoint(self, role: Role, name: str, **settings: Any) -> Endpoint:
         files = self.fleet.issue(role, name, Usage.TLS)
-        return Endpoint(
-            host=host,
-            port=port or self.broker.port,
-            ca=self.fleet.ca,
-            certificate=files.certificate,
-            key=files.key,
-            answer_timeout_s=5.0,
-        )
+        chosen = {"host": self.host, "port": self.broker.port, "answer_timeout_s": 5.0} | settings
+        return Endpoint(ca=self.fleet.ca, certificate=files.certificate, key=files.key, **chosen)
 
     # --- parties ---
 
     def state(self, name: str) -> Path:
         return self._home(name) / "state.sqlite"
 
-    def box(self, name: str, *, endpoint: Endpoint | None = None, **settings: Any) -> Process:
-        """A box; `settings` are `tests.proof.box.BoxConfig`'s."""
+    def box(
+        self, name: str, *, endpoint: Endpoint | None = None, prefix: Sequence[str] = (), **settings: Any
+    ) -> Process:
+        """A box, run by `prefix`; `settings` are `tests.proof.box.BoxConfig`'s."""
         home = self._home(name)
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
         config = {
@@ -183,7 +180,7 @@ class Place:
         } | settings
         path = home / "box.json"
         path.write_bytes(msgspec.json.encode(config, enc_hook=str))
-        return self._process(name, [sys.executable, "-m", "tests.proof.box", str(path)])
+        return self._process(name, [*prefix, sys.executable, "-m", "tests.proof.box", str(path)])
 
     def worker(self, name: str, *, endpoint: Endpoint | None = None, **settings: Any) -> Process:
         """A collector."""
