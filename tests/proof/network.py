@@ -211,6 +211,20 @@ def lossy(percent: int, envelopes: int) -> None:
         here.settled(240)
 
 
+def blink() -> None:
+    """A cut that is shorter than anybody's patience: TCP mends it, nothing comes twice."""
+    with world() as here:
+        box = here.start(here.box(first=5))
+        until(lambda: len(here.place.said) >= 5 and not here.place.pending(), 30, "the first")
+        here.net.cut()
+        os.kill(box.pid or 0, signal.SIGUSR1)
+        until(lambda: len(here.place.said) >= 6, 10, "one more")
+        here.net.heal()
+        here.settled(60)
+        assert not here.heard("Disconnected")
+        assert not sum(kept.duplicates for kept in here.place.archived().streams.values())
+
+
 def partitions(times: int, *chains: str) -> None:
     """The line is cut again and again, both ways or one way, while the box drains and commits."""
     with world() as here:
@@ -230,6 +244,7 @@ def partitions(times: int, *chains: str) -> None:
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
+    "blink": blink,
     "narrow": lambda: narrow(400, 120),
     "narrow-16": lambda: narrow(16, 60),
     "lossy": lambda: lossy(5, 60),
@@ -239,8 +254,8 @@ SCENARIOS: dict[str, Callable[[], None]] = {
     "deaf": lambda: partitions(3, "down"),
     "mute": lambda: partitions(3, "up"),
 }
-FAST = ("narrow", "lossy", "partition")
-SLOW = ("narrow-16", "lossy-25", "partitions", "deaf", "mute")
+FAST = ("blink",)
+SLOW = ("partition", "narrow", "lossy", "narrow-16", "lossy-25", "partitions", "deaf", "mute")
 
 
 def main() -> int:
