@@ -74,13 +74,9 @@ def bad_client(place: Town, tmp_path: Path, what: str) -> Endpoint:
     good = place.endpoint(Role.DEVICE, "box-1", answer_timeout_s=2.0)
     match what:
         case "expired":
-            files = issued(
-                place, Role.DEVICE, "box-1", Usage.TLS, now=NOW - timedelta(days=30), days=1
-            )
+            files = issued(place, Role.DEVICE, "box-1", Usage.TLS, now=NOW - timedelta(days=30), days=1)
         case "not yet valid":
-            files = issued(
-                place, Role.DEVICE, "box-1", Usage.TLS, now=NOW + timedelta(days=30), days=9
-            )
+            files = issued(place, Role.DEVICE, "box-1", Usage.TLS, now=NOW + timedelta(days=30), days=9)
         case "another authority's":
             other = DemoFleet(tmp_path / "other", fleet=FLEET, now=NOW)
             files = other.issue(Role.DEVICE, "box-1", Usage.TLS)

@@ -1,4 +1,4 @@
-"""The tests of the tests: one line of the product changed, and the proof of it must fail. (`tests/proof/mutations.py`)"""
+"""One line of the product changed, and the proof of it must fail. (`tests/proof/mutations.py`)"""
 
 from __future__ import annotations
 
@@ -62,8 +62,12 @@ def test_a_stale_change_is_named() -> None:
 def test_an_overlay_changes_its_own_file_and_nothing_of_the_checkout(tmp_path: Path) -> None:
     file = "edged/uplink/database.py"
     before = (overlay.ROOT / file).read_text()
-    place = overlay.overlay(tmp_path / "checkout", Change(file, "BUSY_TIMEOUT_S = 5.0", "BUSY_TIMEOUT_S = 7.0"))
-    script = "import edged.uplink.database as d, edged.uplink.outbox as o; print(d.BUSY_TIMEOUT_S, o.__file__)"
+    place = overlay.overlay(
+        tmp_path / "checkout", Change(file, "BUSY_TIMEOUT_S = 5.0", "BUSY_TIMEOUT_S = 7.0")
+    )
+    script = (
+        "import edged.uplink.database as d, edged.uplink.outbox as o; print(d.BUSY_TIMEOUT_S, o.__file__)"
+    )
     done = overlay.run(place, "-c", script)
     assert done.stdout.split() == ["7.0", str(place / "edged/uplink/outbox.py")], done.stderr
     assert (overlay.ROOT / file).read_text() == before

@@ -54,7 +54,9 @@ async def line(place: Town, role: Role, name: str, **settings: Any) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def through(proxy_endpoint: Endpoint, place: Town, tmp_path: Path, **settings: Any) -> AsyncIterator[Box]:
+async def through(
+    proxy_endpoint: Endpoint, place: Town, tmp_path: Path, **settings: Any
+) -> AsyncIterator[Box]:
     async with box(place, tmp_path / "box", endpoint=proxy_endpoint, spread_s=0.0, **settings) as device:
         yield device
 
@@ -244,9 +246,7 @@ async def test_days_offline_beyond_the_bounds_are_told_to_centre_and_partner(
     """What is pushed out is named, number by number, by a record that the device has signed."""
     async with line(place, Role.DEVICE, "box-1") as (proxy, endpoint):
         proxy.black_hole()
-        async with through(
-            endpoint, place, tmp_path, outbox={"bounds": Bounds(max_bytes=30_000)}
-        ) as device:
+        async with through(endpoint, place, tmp_path, outbox={"bounds": Bounds(max_bytes=30_000)}) as device:
             for _ in range(40):
                 await device.commit("bank")
             lost = (await device.counts()).lost

@@ -88,7 +88,9 @@ def recorded(
         },
     )
     found = list(records(log.read_bytes()))
-    assert b"".join(one.data for one in found if one.kind == "P") == marks.read_bytes(), "promises went unnoted"
+    assert b"".join(one.data for one in found if one.kind == "P") == marks.read_bytes(), (
+        "promises went unnoted"
+    )
     return found
 
 

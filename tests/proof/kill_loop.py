@@ -47,9 +47,9 @@ class Outcome:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         return "\n".join(
             [
-                f"{sum(self.kills.values())} kills in {self.seconds:.0f} s ({kills}); drained in {self.drained_s:.1f} s",
-                f"{self.committed} envelopes committed, {self.said} of them said; {self.archived} archived"
-                f" ({self.duplicates} came more than once and were recognised)",
+                f"{sum(self.kills.values())} kills in {self.seconds:.0f} s ({kills})",
+                f"{self.committed} envelopes committed, {self.said} of them said; drained in {self.drained_s:.1f} s",
+                f"{self.archived} archived; {self.duplicates} came more than once and were recognised",
                 f"partner: {self.partner} kept and handed on, {self.handed_again} of them again after a kill",
                 f"lost {self.lost}, doubled {self.doubled}, other faults {len(self.wrong)}",
                 *(f"  WRONG: {line}" for line in self.wrong[:20]),
@@ -184,7 +184,9 @@ def _missing(place: Place) -> str:
     """What isn't where it belongs yet, in words; "" when nothing is missing."""
     if pending := place.pending():
         return f"{pending} pending"
-    wanted = {h for key, hashes in place.committed().items() if key[2] == place.partner for h in hashes.values()}
+    wanted = {
+        h for key, hashes in place.committed().items() if key[2] == place.partner for h in hashes.values()
+    }
     have = {h for kept in place.received().streams.values() for h in kept.hashes.values()}
     if wanted - have:
         return f"{len(wanted - have)} missing at the partner"
@@ -198,9 +200,7 @@ def count(place: Place, outcome: Outcome) -> None:
     committed = place.committed()
     archive = place.archived()
     own = {(key[1], key[2], seq): h for key, hashes in committed.items() for seq, h in hashes.items()}
-    kept = {
-        (key[1], key[2], seq): h for key, one in archive.streams.items() for seq, h in one.hashes.items()
-    }
+    kept = {(key[1], key[2], seq): h for key, one in archive.streams.items() for seq, h in one.hashes.items()}
     outcome.committed, outcome.said, outcome.archived = len(own), len(place.said), len(kept)
     outcome.duplicates = sum(one.duplicates for one in archive.streams.values())
     _compare("said, and not in the box's own ledger", place.said, own, outcome)
@@ -221,9 +221,7 @@ def count(place: Place, outcome: Outcome) -> None:
     _partner(place, committed, outcome)
 
 
-def _partner(
-    place: Place, committed: dict[tuple[str, str, str], dict[int, str]], outcome: Outcome
-) -> None:
+def _partner(place: Place, committed: dict[tuple[str, str, str], dict[int, str]], outcome: Outcome) -> None:
     received = place.received()
     for key, hashes in committed.items():
         if key[2] != place.partner:
@@ -242,7 +240,10 @@ def _partner(
 
 
 def _compare(
-    what: str, ours: dict[tuple[str, str, int], str], theirs: dict[tuple[str, str, int], str], outcome: Outcome
+    what: str,
+    ours: dict[tuple[str, str, int], str],
+    theirs: dict[tuple[str, str, int], str],
+    outcome: Outcome,
 ) -> None:
     missing = [key for key in ours if key not in theirs]
     if missing:
@@ -264,7 +265,9 @@ def postgresql() -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--envelopes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)

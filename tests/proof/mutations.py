@@ -93,16 +93,16 @@ MUTATIONS = (
     _m(
         "only a receipt whose hash agrees forgets",
         "uplink/outbox_receipts.py",
-        "if range_sha256(row[\"sha256\"] for row in rows) != claimed.sha256:",
+        'if range_sha256(row["sha256"] for row in rows) != claimed.sha256:',
         "if False:",
         TEST + "test_outbox_database.py -k receipts_that_lie",
     ),
     _m(
         "the ledger forgets only what is settled",
         "uplink/outbox_bounds.py",
-        "    if row[\"state\"] not in (\"receipted\", \"lost\") or (row[\"gap\"] is not None and row[\"told\"] is None):\n"
+        '    if row["state"] not in ("receipted", "lost") or (row["gap"] is not None and row["told"] is None):\n'
         "        return False",
-        "    if row[\"receipted_at\"] is None:\n        return True",
+        '    if row["receipted_at"] is None:\n        return True',
         TEST + "test_proof_outbox.py",
     ),
     # --- between box and broker ---

@@ -27,7 +27,12 @@ _INSIDE = "EDGED_PROOF_NAMESPACE"
 
 def missing() -> str | None:
     """Why there can be no namespaces here; None when there can."""
-    for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nft", "nftables"), ("nsenter", "util-linux")):
+    for tool, package in (
+        ("ip", "iproute2"),
+        ("tc", "iproute2"),
+        ("nft", "nftables"),
+        ("nsenter", "util-linux"),
+    ):
         if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
             return f"{tool} is not installed (Debian: {package})"
     probe = "ip link add probe0 type veth peer name probe1 && nft add table inet probe"
@@ -62,9 +67,21 @@ class Net:
     def __init__(self) -> None:
         sh("ip", "link", "set", "lo", "up")
         self._holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
-        until(lambda: self._other() != os.readlink("/proc/self/ns/net"), 5, "a namespace")
+        until(lambda: self._other() != Path("/proc/self/ns/net").readlink(), 5, "a namespace")
         self.inside = ["nsenter", "-t", str(self._holder.pid), "-n"]
-        sh("ip", "link", "add", "centre0", "type", "veth", "peer", "name", "box0", "netns", str(self._holder.pid))
+        sh(
+            "ip",
+            "link",
+            "add",
+            "centre0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "box0",
+            "netns",
+            str(self._holder.pid),
+        )
         sh("ip", "addr", "add", f"{CENTRE}/24", "dev", "centre0")
         sh("ip", "link", "set", "centre0", "up")
         for command in (
@@ -77,10 +94,10 @@ class Net:
         for chain, hook in (("up", "input"), ("down", "output")):
             sh("nft", f"add chain inet fault {chain} {{ type filter hook {hook} priority 0; }}")
 
-    def _other(self) -> str:
+    def _other(self) -> Path:
         with contextlib.suppress(OSError):
-            return os.readlink(f"/proc/{self._holder.pid}/ns/net")
-        return os.readlink("/proc/self/ns/net")
+            return Path(f"/proc/{self._holder.pid}/ns/net").readlink()
+        return Path("/proc/self/ns/net").readlink()
 
     def close(self) -> None:
         self._holder.kill()
@@ -181,8 +198,10 @@ def narrow(kbit: int, backlog: int) -> None:
         fresh = max(seq for _, _, seq in here.place.said)
         until(lambda: fresh in _numbers(here), 240, "the fresh verdict")
         overtaken = backlog - (len(_numbers(here)) - 1)
-        print(f"at {kbit} kbit/s: {before} of {backlog} were there when a verdict was committed; {overtaken}"
-              " were still to come when it arrived")
+        print(
+            f"at {kbit} kbit/s: {before} of {backlog} were there when a verdict was committed; {overtaken}"
+            " were still to come when it arrived"
+        )
         assert overtaken > (backlog - before) / 2, "the fresh verdict waited behind the backlog"
         here.net.rate(20_000)
         here.settled(240)
@@ -260,8 +279,11 @@ SLOW = ("partition", "narrow", "lossy", "narrow-16", "lossy-25", "partitions", "
 
 def main() -> int:
     if os.environ.get(_INSIDE) != "1":
-        os.execvpe("unshare", ["unshare", "-rn", sys.executable, "-m", "tests.proof.network", *sys.argv[1:]],
-                   {**_paths(), _INSIDE: "1"})
+        os.execvpe(
+            "unshare",
+            ["unshare", "-rn", sys.executable, "-m", "tests.proof.network", *sys.argv[1:]],
+            {**_paths(), _INSIDE: "1"},
+        )
     for scenario in sys.argv[1:] or SCENARIOS:
         began = time.monotonic()
         SCENARIOS[scenario]()

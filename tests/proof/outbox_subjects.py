@@ -180,7 +180,9 @@ class Outbox:
             if log_ids := [one["log_id"] for one in promises if "log_id" in one]:
                 assert database.log_id == log_ids[0], "another log: the old one was given up"
             rows = accounted(home / "state.sqlite", promises)
-            assert len(rows) <= len(committed(promises)) + len(AUDIENCES), "more than one commit was under way"
+            assert len(rows) <= len(committed(promises)) + len(AUDIENCES), (
+                "more than one commit was under way"
+            )
             numbers = [sorted(seq for _, name, seq in rows if name == audience) for audience in AUDIENCES]
             assert numbers[0] == numbers[1] == list(range(1, len(numbers[0]) + 1)), "half an inspection"
             self._goes_on(database, len(numbers[0]), now)

@@ -215,7 +215,9 @@ class Place:
         } | settings
         path = self._home(self.partner) / "partner.toml"
         write_toml(path, config, broker=endpoint or self.endpoint(Role.AUDIENCE, self.partner))
-        return self._process(self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json"))
+        return self._process(
+            self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json")
+        )
 
     def _process(self, name: str, command: list[str]) -> Process:
         return Process(name, command, self._home(name) / "log", lambda line: self._hear(name, line))
@@ -297,4 +299,4 @@ def resources(pid: int) -> tuple[int, int]:
     """Resident bytes and open descriptors of a process."""
     with Path(f"/proc/{pid}/statm").open() as file:
         pages = int(file.read().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir(f"/proc/{pid}/fd"))
+    return pages * os.sysconf("SC_PAGESIZE"), len(list(Path(f"/proc/{pid}/fd").iterdir()))

@@ -104,7 +104,9 @@ def main() -> int:
     parser.add_argument("--subject", choices=SUBJECTS, action="append")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--drawn", type=int, default=2, help="disks drawn at every write, beside the strictest")
+    parser.add_argument(
+        "--drawn", type=int, default=2, help="disks drawn at every write, beside the strictest"
+    )
     options = parser.parse_args()
     failed = False
     for subject in options.subject or SUBJECTS:

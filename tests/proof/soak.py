@@ -98,7 +98,8 @@ class Series:
 
 
 HEAD = (
-    f"{'process':12} {'MiB':>8} {'at end':>8} {'most':>8} {'MiB/h':>9} {'fds':>6} {'end':>6} {'most':>6} {'fds/h':>8}"
+    f"{'process':12} {'MiB':>8} {'at end':>8} {'most':>8} {'MiB/h':>9}"
+    f" {'fds':>6} {'end':>6} {'most':>6} {'fds/h':>8}"
 )
 
 
@@ -145,7 +146,9 @@ class Soak(Show):
                     self.series.setdefault(name, Series(name)).samples.append(
                         (time.monotonic(), rss, descriptors)
                     )
-            told = "  ".join(f"{one.name} {one.samples[-1][1] / MEBIBYTE:.0f}" for one in self.series.values())
+            told = "  ".join(
+                f"{one.name} {one.samples[-1][1] / MEBIBYTE:.0f}" for one in self.series.values()
+            )
             self._tell(f"{self.scans} scans; MiB: {told}")
             await asyncio.sleep(self._every_s)
 
@@ -168,7 +171,9 @@ def soak(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--pause", type=float, default=0.2, help="seconds between two scans")
     options = parser.parse_args()
@@ -184,7 +189,9 @@ def main() -> int:
         made, balanced = soak(
             Path(directory), seconds=options.minutes * 60, pause_s=options.pause, every_s=5.0, tell=tell
         )
-    print(f"{made.scans} scans in {options.minutes:g} minutes; ledger {'balanced' if balanced else 'NOT balanced'}")
+    print(
+        f"{made.scans} scans in {options.minutes:g} minutes; ledger {'balanced' if balanced else 'NOT balanced'}"
+    )
     print(HEAD)
     for series in made.series.values():
         print(series)
