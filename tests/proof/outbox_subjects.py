@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edged.demo.fleet import DemoFleet, KeyFiles
+from edged.uplink import outbox_aside
 from edged.uplink.database import to_ms
 from edged.uplink.envelope import Envelope
 from edged.uplink.gaps import Gap, seal_gap
@@ -199,6 +200,8 @@ class Outbox:
 class Repair(Outbox):
     """A broken database is set aside, salvaged and replaced; the power goes meanwhile."""
 
+    noted = False
+
     def prepare(self, home: Path) -> Promises:
         """A database with some of its pages overwritten, and what an undisturbed repair makes of it."""
         promises: Promises = []
@@ -223,6 +226,8 @@ class Repair(Outbox):
             page = chance.randrange(1, len(content) // 4096)
             content[page * 4096 : page * 4096 + 600] = chance.randbytes(600)
         path.write_bytes(content)
+        if self.noted:
+            outbox_aside.note_corrupt(path)
         copy = home.with_name("undisturbed")
         shutil.copytree(home, copy)
         state, recovered = open_state(copy / path.name, device=DEVICE, now=BEGIN, audiences=AUDIENCES)
@@ -259,6 +264,12 @@ class Repair(Outbox):
             assert salvaged <= rows.keys(), "less was salvaged than can be read"
         finally:
             database.close()
+
+
+class NotedRepair(Repair):
+    """The same, found broken by the daemon while it ran: nobody opens it before the repair, its log is as it was."""
+
+    noted = True
 
 
 class Migration(Outbox):

@@ -21,7 +21,17 @@ from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.intake import Incoming, check
 from tests.broker import FLEET, stream
-from tests.proof.outbox_subjects import BEGIN, DEVICE, Keys, Migration, Outbox, Repair, make_fleet, sound
+from tests.proof.outbox_subjects import (
+    BEGIN,
+    DEVICE,
+    Keys,
+    Migration,
+    NotedRepair,
+    Outbox,
+    Repair,
+    make_fleet,
+    sound,
+)
 
 __all__ = ["SUBJECTS", "Keys", "Subject", "make_fleet"]
 
@@ -136,6 +146,7 @@ class PartnerInbox(_Received):
 SUBJECTS: dict[str, Callable[[Keys], Subject]] = {
     "outbox": Outbox,
     "repair": Repair,
+    "noted-repair": NotedRepair,
     "migration": Migration,
     "archive": CentralArchive,
     "inbox": PartnerInbox,
