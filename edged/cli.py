@@ -46,6 +46,7 @@ COMMANDS = {
     "cancel": Command("edged.commands.cancel", "help.cancel"),
     "complete": Command("edged.commands.complete", "help.complete"),
     "status": Command("edged.commands.status", "help.status"),
+    "outbox": Command("edged.commands.outbox", "help.outbox"),
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
