@@ -99,12 +99,14 @@ async def box(
     run: bool = True,
     retry: RetryPolicy = RETRY,
     clock: Callable[[], datetime] = now,
+    outbox: dict[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Box]:
+    """A box; `outbox` are further arguments of `StateDatabase.open`, `settings` the uplink's."""
     directory.mkdir(exist_ok=True)  # noqa: ASYNC240
     path = directory / "state.sqlite"
     state = await DatabaseThread.open(
-        "state", lambda: StateDatabase.open(path, device=name, now=NOW, retry=retry)
+        "state", lambda: StateDatabase.open(path, device=name, now=NOW, retry=retry, **outbox or {})
     )
     made = Box(place, name, state, await state.run(lambda database: database.log_id))
     endpoint = settings.pop("endpoint", None) or place.endpoint(Role.DEVICE, name)
