@@ -74,6 +74,12 @@ def all_there(tmp_path: Path, committed: int) -> int:
     return sum(kept.duplicates for kept in archive.streams.values())
 
 
+def stored(tmp_path: Path) -> int:
+    """Envelopes in the archive by now."""
+    archive = archive_ledger(tmp_path / "centre" / "archive.sqlite")
+    return sum(len(kept.hashes) for kept in archive.streams.values())
+
+
 async def test_one_byte_at_a_time(place: Town, tmp_path: Path) -> None:
     async with collector(place, tmp_path / "centre"), line(place, Role.DEVICE, "box-1") as (proxy, endpoint):
         proxy.both(piece=1)
@@ -166,7 +172,7 @@ async def test_a_collector_whose_words_are_lost(place: Town, tmp_path: Path) -> 
             proxy.up.set(swallow=True)
             for _ in range(5):
                 await device.commit("bank")
-            await device.events.until(lambda found: len(found.of(Published)) >= 5)
+            await device.events.until(lambda _: stored(tmp_path) == 5)
             assert (await device.counts()).pending == 5, "nothing is forgotten without a receipt"
             proxy.heal()
             await device.settled()
