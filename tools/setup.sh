@@ -82,7 +82,8 @@ missing_packages() {
 
 # For the emulated passport: a PC/SC service, a virtual reader, what pyscard is built with; for the tests also somebody
 # else's card side of PACE, a database server for the archive, of which they start one of their own, and nftables for bad
-# networks in namespaces of their own. Without them the demo lays the passport on a simulated reader, and says so; tests are skipped.
+# networks in namespaces of their own. Without them the demo lays the passport on a simulated reader, and says so; tests
+# are skipped.
 missing_reader() {
     command -v pcscd >/dev/null || echo pcscd
     [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
