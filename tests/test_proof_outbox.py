@@ -40,6 +40,7 @@ async def test_a_group_of_commits_is_told_when_it_is_on_the_disk(
     """The disk fails at the COMMIT of the group: nobody in it may have heard that all is well."""
     state = await DatabaseThread.open("state", lambda: open_state(tmp_path / "state.sqlite"))
     transaction, outermost = StateDatabase.transaction, True
+    loop = asyncio.get_running_loop()
 
     @contextlib.contextmanager
     def full(self: StateDatabase) -> Iterator[None]:
@@ -52,6 +53,8 @@ async def test_a_group_of_commits_is_told_when_it_is_on_the_disk(
         try:
             with transaction(self):
                 yield
+                # Whoever is told too early hears it now: the loop does what it was asked for, in order.
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
                 raise StateError("state.disk_full")
         finally:
             outermost = True
