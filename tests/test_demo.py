@@ -268,7 +268,10 @@ def ledger_of(directory: Path) -> Ledger:
             "INSERT INTO alarm VALUES ('x', 't', 'd', 'l', 'a', 1, NULL, NULL, 1, 0, 0)",
         ),
         ("box/state/state.sqlite", "UPDATE envelope SET published_at = NULL WHERE seq = 1"),
-        ("box/state/state.sqlite", "UPDATE envelope SET receipted_at = NULL, jws = 'x' WHERE seq = 1"),
+        (
+            "box/state/state.sqlite",
+            "UPDATE envelope SET state = 'pending', receipted_at = NULL, jws = 'x' WHERE seq = 1",
+        ),
     ],
 )
 def test_the_ledger_sees_what_is_lost_changed_or_alarming(
