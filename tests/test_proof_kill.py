@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edged.demo.show import Plan, Show
+from edged.specimens import FIXED_TODAY, shipped
 from tests import postgres
 from tests.proof.kill_loop import Outcome, count, kill_loop, postgresql
 from tests.proof.parties import Place
+from tests.proof.soak import Quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +48,15 @@ def test_three_hundred_kills_before_postgresql(tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_two_boxes_and_two_workers_are_killed(tmp_path: Path) -> None:
     check(kill_loop(tmp_path, kills=80, envelopes=1000, seed=3, workers=2, boxes=2), 80, 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_whole_daemon_is_killed_between_and_under_its_scans(tmp_path: Path) -> None:
+    """The demo: documents, the real `edged run`, two partners; its own ledger says whether it balances."""
+    everybody = ("box", "broker", "box", "collector", "box", "bank")
+    plan = Plan(shipped() * 4, FIXED_TODAY, "en", kill=everybody * 4, practice=False)
+    assert asyncio.run(Show(plan, tmp_path, Quiet()).run())
 
 
 def test_the_count_sees_what_is_lost_changed_or_made_up(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def all_there(tmp_path: Path, committed: int) -> int:
     return sum(kept.duplicates for kept in archive.streams.values())
 
 
+def stored(tmp_path: Path) -> int:
+    """Envelopes in the archive by now."""
+    archive = archive_ledger(tmp_path / "centre" / "archive.sqlite")
+    return sum(len(kept.hashes) for kept in archive.streams.values())
+
+
 async def test_one_byte_at_a_time(place: Town, tmp_path: Path) -> None:
     async with collector(place, tmp_path / "centre"), line(place, Role.DEVICE, "box-1") as (proxy, endpoint):
         proxy.both(piece=1)
@@ -85,13 +91,13 @@ async def test_one_byte_at_a_time(place: Town, tmp_path: Path) -> None:
 
 
 async def test_a_slow_line_is_no_dead_line(place: Town, tmp_path: Path) -> None:
-    """A tenth of a second each way: nobody hangs up, nothing is sent twice."""
+    """A tenth of a second there and back: nobody hangs up, nothing is sent twice."""
     async with (
         collector(place, tmp_path / "centre") as centre,
         line(place, Role.DEVICE, "box-1", answer_timeout_s=5.0, keepalive_s=30) as (proxy, endpoint),
     ):
         await centre.first(Ready)
-        proxy.both(delay_s=0.1)
+        proxy.both(delay_s=0.06)
         async with through(endpoint, place, tmp_path) as device:
             for _ in range(5):
                 await device.commit("bank")
@@ -101,7 +107,15 @@ async def test_a_slow_line_is_no_dead_line(place: Town, tmp_path: Path) -> None:
     all_there(tmp_path, 5)
 
 
-@pytest.mark.parametrize("fault", ["stall", "black hole", "reset", "half close", "up only", "down only"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "stall",
+        "reset",
+        "up only",
+        *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("black hole", "half close", "down only")),
+    ],
+)
 async def test_a_line_that_fails_in_the_middle_of_a_drain(place: Town, tmp_path: Path, fault: str) -> None:
     """The box notices, says so, and goes on when the line is there again."""
     async with (
@@ -135,21 +149,20 @@ async def test_a_line_that_fails_in_the_middle_of_a_drain(place: Town, tmp_path:
 
 
 async def test_lost_acknowledgements_make_duplicates_and_nothing_else(place: Town, tmp_path: Path) -> None:
-    """The broker gets and passes on what we publish, and its PUBACKs never come: twice in a row."""
+    """The broker gets and passes on what we publish, and its PUBACKs never come."""
     async with (
         collector(place, tmp_path / "centre") as centre,
         line(place, Role.DEVICE, "box-1") as (proxy, endpoint),
         through(endpoint, place, tmp_path) as device,
     ):
         await centre.first(Ready)
-        for turn in range(2):
-            await device.events.until(lambda events, turn=turn: len(events.of(Connected)) > turn)
-            proxy.down.set(swallow=True)
-            await device.commit("bank", "hotel")
-            await device.events.until(lambda events, turn=turn: len(events.of(Disconnected)) > turn)
-            proxy.heal()
+        await device.events.first(Connected)
+        proxy.down.set(swallow=True)
+        await device.commit("bank", "hotel")
+        await device.events.first(Disconnected)
+        proxy.heal()
         await device.settled()
-    assert all_there(tmp_path, 4) > 0
+    assert all_there(tmp_path, 2) > 0
 
 
 async def test_a_collector_whose_words_are_lost(place: Town, tmp_path: Path) -> None:
@@ -166,7 +179,7 @@ async def test_a_collector_whose_words_are_lost(place: Town, tmp_path: Path) -> 
             proxy.up.set(swallow=True)
             for _ in range(5):
                 await device.commit("bank")
-            await device.events.until(lambda found: len(found.of(Published)) >= 5)
+            await device.events.until(lambda _: stored(tmp_path) == 5)
             assert (await device.counts()).pending == 5, "nothing is forgotten without a receipt"
             proxy.heal()
             await device.settled()

@@ -55,6 +55,17 @@ def test_an_answer_of_which_something_was_lost_is_no_answer(sent: int, came: int
     assert bool(lost) == again
 
 
+def test_retention_keeps_what_is_young(tmp_path: Path) -> None:
+    place = Town(tmp_path / "town")
+    inbox = Inbox.open(tmp_path / "verdicts.sqlite", place.anchor, "bank", tests=True)
+    (one,) = stream(Sealer(place.signer(Role.DEVICE, "box-1"), "log"), "bank", 1)
+    inbox.take([Incoming(topics.verdict(FLEET, "box-1", "bank"), one.jws.encode())], NOW)
+    inbox.mark_handed(inbox.waiting(1), NOW)
+    assert inbox.forget(NOW - timedelta(days=1)) == 0
+    assert inbox.forget(NOW + timedelta(days=1)) == 1
+    inbox.close()
+
+
 def test_retention_keeps_what_was_not_handed_on(tmp_path: Path) -> None:
     place = Town(tmp_path / "town")
     inbox = Inbox.open(tmp_path / "verdicts.sqlite", place.anchor, "bank", tests=True)

@@ -103,9 +103,11 @@ HEAD = (
 )
 
 
-class _Quiet(JsonPresenter):
+class Quiet(JsonPresenter):
+    """Tells nothing."""
+
     def _print(self, **fields: Any) -> None:
-        """A soak says its own lines."""
+        """Nothing: a soak says its own lines."""
 
 
 class Soak(Show):
@@ -116,7 +118,7 @@ class Soak(Show):
     ) -> None:
 
         plan = Plan(shipped(), FIXED_TODAY, "en", practice=False)
-        super().__init__(plan, directory, _Quiet())
+        super().__init__(plan, directory, Quiet())
         self._seconds, self._pause_s, self._every_s, self._tell = seconds, pause_s, every_s, tell
         self.series: dict[str, Series] = {}
         self.scans = 0
