@@ -93,9 +93,8 @@ def _check_broker(broker: BrokerSettings) -> None:
 
 
 def _check_outbox(outbox: OutboxSettings) -> None:
-    _check_range("outbox.max_mib", outbox.max_mib, 1, _MAX_OUTBOX_MIB)
-    _check_range("outbox.max_age_days", outbox.max_age_days, 1, _MAX_DAYS)
-    _check_range("outbox.ledger_days", outbox.ledger_days, 1, _MAX_DAYS)
+    for name, most in (("max_mib", _MAX_OUTBOX_MIB), ("max_age_days", _MAX_DAYS), ("ledger_days", _MAX_DAYS)):
+        _check_range(f"outbox.{name}", getattr(outbox, name), 1, most)
 
 
 def _check_default_scene(settings: BoxSettings) -> None:

@@ -27,10 +27,9 @@ from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.side import ReadSide, Side
 from edged.station import Station
-from edged.uplink.database import DatabaseThread
+from edged.uplink import outbox_retry, outbox_upkeep
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
 from edged.uplink.keys import read_private, write_private
-from edged.uplink.outbox import RetryPolicy, StateDatabase
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from edged.uplink.envelope import Provenance
     from edged.uplink.status import UplinkEvent
 
-DATABASE_FILE = "state.sqlite"
 PSEUDONYM_FILE = "pseudonym-{audience}.key"
 PSEUDONYM_KEY_BYTES = 32
 
@@ -84,7 +82,7 @@ class Daemon:
             self._pseudonyms = {
                 name: self._pseudonymiser(name, audience) for name, audience in settings.audiences.items()
             }
-            self._state = await DatabaseThread.open("state", self._open_state)
+            self._state = await start_up.state(settings, self._signer.principal.name)
             try:
                 await self._serve()
             finally:
@@ -106,14 +104,6 @@ class Daemon:
             and not self._anchor.demo
         ):
             raise ConfigError("chip_reader.driver", "device.demo_only")
-
-    def _open_state(self) -> StateDatabase:
-        return StateDatabase.open(
-            self._settings.state.directory / DATABASE_FILE,
-            device=self._signer.principal.name,
-            now=datetime.now(UTC),
-            retry=RetryPolicy(receipt_s=self._settings.broker.receipt_timeout_s),
-        )
 
     def _pseudonymiser(self, name: str, audience: AudienceSettings) -> Pseudonymiser:
         """The audience's own key: the organisation's, or one drawn on this box that never leaves it."""
@@ -174,6 +164,7 @@ class Daemon:
                 "cancel": self._on_cancel,
                 "complete": self._on_complete,
                 "status": self._on_status,
+                "outbox_retry": self._on_outbox_retry,
             }
             async with ControlServer(settings.control.socket, methods) as self._control:
                 await self._until_stopped()
@@ -181,21 +172,41 @@ class Daemon:
     async def _until_stopped(self) -> None:
         await self._read_clock()
         await asyncio.to_thread(start_up.warm_up, chip=self._chip is not None)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._station.run(), name="station"),
-                group.create_task(self._uplink.run(), name="uplink"),
-                group.create_task(self._watchdog(), name="watchdog"),
-            ]
-            self._log.info("ready", version=__version__, device=self._signer.principal.name)
-            service.notify("READY=1", "STATUS=ready")
-            await self._stop.wait()
-            service.notify("STOPPING=1")
-            self._log.info("stopping")
-            await self._station.stop()
-            await self._uplink.stop()
-            for task in tasks:
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._serve_until_stopped(group)
+        except BaseExceptionGroup as ended:
+            broken, more = ended.split(StateError)
+            if broken is None or more is not None:
+                raise
+            # A broken database: the next start sets it aside and saves what can be read of it.
+            raise StateError("state.corrupt", str(start_up.state_path(self._settings))) from ended
+
+    async def _serve_until_stopped(self, group: asyncio.TaskGroup) -> None:
+        parts = {
+            "station": self._station.run(),
+            "uplink": self._uplink.run(),
+            "upkeep": outbox_upkeep.keep(
+                self._state, start_up.state_path(self._settings), self._time_and_trust
+            ),
+            "watchdog": self._watchdog(),
+        }
+        if (directory := self._settings.metrics.textfile) is not None:
+            parts["textfile"] = self._uplink.textfile(directory).run(self._uplink.refresh)
+        tasks = [group.create_task(part, name=name) for name, part in parts.items()]
+        self._log.info("ready", version=__version__, device=self._signer.principal.name)
+        service.notify("READY=1", "STATUS=ready")
+        await self._stop.wait()
+        service.notify("STOPPING=1")
+        self._log.info("stopping")
+        await self._station.stop()
+        await self._uplink.stop()
+        for task in tasks:
+            task.cancel()
+
+    async def _time_and_trust(self) -> tuple[datetime, bool]:
+        reading = await self._read_clock()
+        return reading.now, reading.trusted
 
     async def _watchdog(self) -> None:
         """Signs of life, only while every part that could hang has just moved."""
@@ -267,7 +278,7 @@ class Daemon:
                 chip=chip,
                 anchors=await self._trust.anchors() if self._trust is not None else None,
             )
-            envelopes = await self._state.run(
+            envelopes = await self._state.write(
                 lambda database: database.commit_inspection(
                     inspection,
                     judgement.drafts,
@@ -325,6 +336,11 @@ class Daemon:
             "trouble": None if trouble is None else trouble.code,
             "authorities": 0 if self._trust is None else len(await self._trust.anchors()),
         }
+
+    async def _on_outbox_retry(self, params: Mapping[str, Any]) -> Any:
+        retried = await outbox_retry.retry(self._state, params, datetime.now(UTC))
+        self._uplink.wake()
+        return retried
 
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         _no_parameters(params)

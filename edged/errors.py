@@ -120,6 +120,10 @@ class StateError(CodedError):
     """The state directory or its database can't be used (in use by another daemon, disk full, corrupt)."""
 
 
+class OutputError(CodedError):
+    """A file that was asked for can't be written; what was there before is as it was."""
+
+
 class UplinkError(CodedError):
     """The broker refused or lost something; the envelope stays in the outbox.
 

@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from edged import log, service
 from edged.errors import ConfigError, DecodeError, StateError
 from edged.events import Frame, Light
 from edged.evidence import gather
 from edged.side import ReadSide
+from edged.uplink import outbox_recovery
+from edged.uplink.database import DatabaseThread
+from edged.uplink.outbox_types import DATABASE_FILE, Bounds, RetryPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config import ChipReaderSettings
+    from edged.config import BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
     from edged.drivers import Chip
     from edged.trust.loading import LiveTrust
+    from edged.uplink.outbox import StateDatabase
+
+
+PATIENCE_S: Final = 10.0
+"""How often the service manager is asked for patience while a broken database is repaired: a minute for a gigabyte."""
+
+
+def state_path(settings: BoxSettings) -> Path:
+    """The state database's file."""
+    return settings.state.directory / DATABASE_FILE
+
+
+async def state(settings: BoxSettings, device: str) -> DatabaseThread[StateDatabase]:
+    """Open the state database in its own thread; a broken one is repaired first, which may take a while.
+
+    Raises `StateError`.
+    """
+    outbox = settings.outbox
+
+    def opened() -> StateDatabase:
+        database, recovered = outbox_recovery.open_state(
+            state_path(settings),
+            device=device,
+            now=datetime.now(UTC),
+            audiences=tuple(settings.audiences),
+            retry=RetryPolicy(receipt_s=settings.broker.receipt_timeout_s),
+            bounds=Bounds(
+                max_bytes=outbox.max_mib << 20,
+                max_age=timedelta(days=outbox.max_age_days),
+                ledger=timedelta(days=outbox.ledger_days),
+            ),
+        )
+        if recovered is not None:
+            log.get("outbox").error(
+                "the state database was broken and has been replaced",
+                aside=recovered.aside,
+                log_id=database.log_id,
+                **msgspec.structs.asdict(recovered.salvaged),
+            )
+        return database
+
+    opening = asyncio.ensure_future(DatabaseThread.open("state", opened))
+    while not (await asyncio.wait((opening,), timeout=PATIENCE_S))[0]:
+        service.notify(
+            f"EXTEND_TIMEOUT_USEC={round(3 * PATIENCE_S * service.MICROSECONDS)}", "STATUS=repairing"
+        )
+    return opening.result()
 
 
 def warm_up(*, chip: bool) -> None:

@@ -171,3 +171,9 @@ def dump(archive: Any) -> dict[str, list[Any]]:
         " ORDER BY 1, 2, 3, 4, 5, 6",
     }
     return {name: list(archive._query(sql)) for name, sql in questions.items()}
+
+
+def empty(archive: Any) -> None:
+    """Make an archive as good as new."""
+    for table in ("envelope", "gap", "alarm", "stream", "audience"):
+        list(archive._query(f"DELETE FROM {table} RETURNING 1"))

@@ -38,9 +38,9 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 class Town:
     """A fleet with a broker, two devices, two collectors, two partners; keys are made when asked for."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, demo: bool = True) -> None:
         self.directory = directory
-        self.fleet = DemoFleet(directory / "fleet", fleet=FLEET, now=NOW)
+        self.fleet = DemoFleet(directory / "fleet", fleet=FLEET, now=NOW, demo=demo)
         self.anchor = TrustAnchor.from_file(self.fleet.ca)
         self.broker = DemoBroker(
             directory / "broker",
@@ -74,8 +74,8 @@ class Town:
 
 
 @contextmanager
-def town(directory: Path) -> Iterator[Town]:
-    place = Town(directory)
+def town(directory: Path, *, demo: bool = True) -> Iterator[Town]:
+    place = Town(directory, demo=demo)
     place.broker.start()
     try:
         yield place

@@ -99,12 +99,14 @@ async def box(
     run: bool = True,
     retry: RetryPolicy = RETRY,
     clock: Callable[[], datetime] = now,
+    outbox: dict[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Box]:
+    """A box; `outbox` are further arguments of `StateDatabase.open`, `settings` the uplink's."""
     directory.mkdir(exist_ok=True)  # noqa: ASYNC240
     path = directory / "state.sqlite"
     state = await DatabaseThread.open(
-        "state", lambda: StateDatabase.open(path, device=name, now=NOW, retry=retry)
+        "state", lambda: StateDatabase.open(path, device=name, now=NOW, retry=retry, **outbox or {})
     )
     made = Box(place, name, state, await state.run(lambda database: database.log_id))
     endpoint = settings.pop("endpoint", None) or place.endpoint(Role.DEVICE, name)
@@ -132,7 +134,7 @@ async def box(
         await state.close()
 
 
-def archive_ledger(path: Path) -> ReceiverLedger:
+def archive_ledger(path: Path | str) -> ReceiverLedger:
     """Everything in an archive, read beside whoever writes into it."""
     with contextlib.closing(open_reader(str(path))) as reader:
         return reader.ledger()
@@ -187,11 +189,19 @@ async def collector(
 
 
 @contextlib.asynccontextmanager
-async def follower(place: Town, directory: Path, name: str = "bank", **changes: Any) -> AsyncIterator[Events]:
+async def follower(
+    place: Town, directory: Path, name: str = "bank", *, options: dict[str, Any] | None = None, **changes: Any
+) -> AsyncIterator[Events]:
     events = Events()
     settings = msgspec.structs.replace(partner_settings(place, directory, name), **changes)
-    async with running(Follower(settings, on_event=events.append)):
+    async with running(Follower(settings, on_event=events.append, **options or {})):
         yield events
+
+
+def signing(place: Town, name: str = "bank") -> dict[str, Path]:
+    """What a partner's configuration needs to ask for anything."""
+    files = place.fleet.issue(Role.AUDIENCE, name, Usage.SIGNING)
+    return {"signing_key": files.key, "signing_certificate": files.certificate}
 
 
 def configuration(settings: Any, path: Path) -> Path:

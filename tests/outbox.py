@@ -112,9 +112,11 @@ def rows(state: StateDatabase, statement: str, *values: Any) -> list[sqlite3.Row
 
 def full_count(state: StateDatabase) -> Counts:
     """`counts` the slow way, from the rows."""
-    of: Callable[[str], int] = lambda what: rows(state, f"SELECT coalesce(sum({what}), 0) FROM envelope")[0][
-        0
-    ]  # noqa: E731
+
+    def of(what: str) -> int:
+        found: int = rows(state, f"SELECT coalesce(sum({what}), 0) FROM envelope")[0][0]
+        return found
+
     refusals = [
         row[0]
         for row in rows(state, "SELECT refused_reason FROM envelope WHERE state = 'pending'")

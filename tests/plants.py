@@ -6,7 +6,6 @@ Run as `python -m tests.plants NAME edged-arguments…`: plants the leak NAME, t
 from __future__ import annotations
 
 import base64
-import sqlite3
 import sys
 from typing import Any
 
@@ -14,6 +13,7 @@ import edged.daemon
 import edged.judging
 import edged.side
 import edged.telling
+import edged.uplink.outbox
 import edged.uplink.publisher
 from edged import log
 from edged.cli import main
@@ -75,16 +75,14 @@ def plant_in_verdict() -> None:
 
 
 def plant_in_database() -> None:
-    commit = edged.daemon.StateDatabase.commit_inspection
+    commit = edged.uplink.outbox.StateDatabase.commit_inspection
 
     def remembering(self: Any, *arguments: Any, **rest: Any) -> Any:
-        with sqlite3.connect(self._connection.execute("PRAGMA database_list").fetchone()[2]) as other:
-            other.execute("CREATE TABLE IF NOT EXISTS visitor (name BLOB)")
-            other.execute("INSERT INTO visitor VALUES (?)", (seen[-1].encode("utf-16-le"),))
-        other.close()
+        self._connection.execute("CREATE TABLE IF NOT EXISTS visitor (name BLOB)")
+        self._connection.execute("INSERT INTO visitor VALUES (?)", (seen[-1].encode("utf-16-le"),))
         return commit(self, *arguments, **rest)
 
-    edged.daemon.StateDatabase.commit_inspection = remembering  # type: ignore[method-assign]
+    edged.uplink.outbox.StateDatabase.commit_inspection = remembering  # type: ignore[method-assign]
 
 
 def plant_in_control_socket() -> None:

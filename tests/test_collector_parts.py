@@ -14,6 +14,7 @@ import pytest
 from edged import RELEASED, messages
 from edged.central import alarm_command
 from edged.central.alarm_command import BURST, AlarmCommand
+from edged.central.collector import Collector
 from edged.central.events import AlarmCommandFailed, Batch, Replayed, ReplayFailed
 from edged.central.progress import EVERY_S, Progress
 from edged.central.replay_queue import LEAST, MAX_WAITING, ReplayQueue
@@ -26,6 +27,7 @@ from edged.uplink.names import Role
 from edged.uplink.replay import MAX_PAGE
 from edged.uplink.streams import Alarm
 from tests.broker import Town
+from tests.delivery import collector_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,6 +224,14 @@ def test_the_password_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -
     assert "host=db" in found
     assert r"password='it\'s secret'" in found
     assert "secret" not in repr(load(path))
+
+
+def test_a_group_that_no_topic_may_carry_is_refused(tmp_path: Path) -> None:
+    place = Town(tmp_path / "town")
+    settings = msgspec.structs.replace(collector_settings(place, tmp_path / "centre"), group="verdict")
+    with pytest.raises(ConfigError) as caught:
+        Collector(settings)
+    assert (caught.value.where, caught.value.code) == ("group", "topic.reserved_name")
 
 
 def test_what_is_neither_file_nor_database_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -22,6 +23,7 @@ import pytest
 
 from edged import messages
 from edged.cli import main
+from edged.commands.status import lines
 from edged.control import ControlClient
 from edged.core.image import decode_image
 from edged.core.reading import read_page
@@ -254,7 +256,7 @@ async def test_a_state_that_cannot_be_read_stops_the_signs_of_life_and_not_the_d
             "import os, sys; from edged.errors import StateError; from edged.uplink.outbox import StateDatabase\n"
             "read = StateDatabase.last_commit\n"
             "def failing(self):\n"
-            f"    if os.path.exists({str(tmp_path / 'broken')!r}): raise StateError('state.corrupt')\n"
+            f"    if os.path.exists({str(tmp_path / 'broken')!r}): raise StateError('state.disk_error')\n"
             "    return read(self)\n"
             "StateDatabase.last_commit = failing\n"
             "from edged.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -274,6 +276,52 @@ async def test_a_state_that_cannot_be_read_stops_the_signs_of_life_and_not_the_d
                 await client.call("status")
         process.kill()
         await process.communicate()
+
+
+async def test_a_broken_state_database_is_repaired_at_the_next_start_and_the_centre_will_know(
+    tmp_path: Path,
+) -> None:
+    async with Box(tmp_path) as box:
+        assert code(await box.scan("passport")) == ("committed", None)
+        before = (await box.control.call("status"))["uplink"]
+    assert before["pending"] == 2
+    assert not before["log_replaced"]
+    with box.database.open("r+b") as file:
+        file.write(b"not a database any more")
+    async with Box(tmp_path, box.fleet) as box:
+        after = (await box.control.call("status"))["uplink"]
+        assert after["log_replaced"]
+        assert after["pending"] == 2, "what could be read is delivered all the same"
+        assert code(await box.scan("passport")) == ("committed", None)
+        shown = lines(await box.control.call("status"), "en")
+        await box.stop()
+    assert any("set aside" in line for line in shown), shown
+    told = [line for line in box.log if line.get("logger") == "outbox" or "aside" in line]
+    assert told
+    assert (tmp_path / "state" / told[0]["aside"]).exists()
+
+
+async def test_a_database_that_breaks_under_the_daemon_ends_it_and_the_next_start_mends_it(
+    tmp_path: Path,
+) -> None:
+    async with Box(tmp_path) as box:
+        assert code(await box.scan("passport")) == ("committed", None)
+        await box.stop(signal.SIGKILL)
+    async with Box(tmp_path, box.fleet) as box:
+        size = box.database.stat().st_size
+        with box.database.open("r+b") as file:
+            file.write(b"\xff" * size)
+        with contextlib.suppress(ControlError, TimeoutError, OSError):
+            async with asyncio.timeout(20):
+                while box.process.returncode is None:
+                    await box.control.call("status")
+                    await box.scan("passport")
+        await box.process.wait()
+    assert box.process.returncode == os.EX_CANTCREAT
+    assert "Traceback" not in box.errors.decode()
+    async with Box(tmp_path, box.fleet) as box:
+        assert (await box.control.call("status"))["uplink"]["log_replaced"]
+        assert code(await box.scan("passport")) == ("committed", None)
 
 
 async def test_a_certificate_of_the_wrong_role_is_refused_at_start(tmp_path: Path) -> None:

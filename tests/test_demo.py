@@ -257,15 +257,21 @@ def ledger_of(directory: Path) -> Ledger:
 @pytest.mark.parametrize(
     ("store", "statement"),
     [
-        ("central/archive.sqlite", "DELETE FROM envelope WHERE audience = 'central' AND seq = 2"),
-        ("central/archive.sqlite", "UPDATE envelope SET sha256 = replace(sha256, substr(sha256, 1, 1), 'z')"),
+        (
+            "central/archive.sqlite",
+            "DELETE FROM envelope WHERE (stream, seq) = (SELECT id, 2 FROM stream WHERE audience = 'central')",
+        ),
+        ("central/archive.sqlite", "UPDATE envelope SET sha256 = zeroblob(32)"),
         ("hotel/verdicts.sqlite", "DELETE FROM envelope WHERE seq = 1"),
         (
             "central/archive.sqlite",
             "INSERT INTO alarm VALUES ('x', 't', 'd', 'l', 'a', 1, NULL, NULL, 1, 0, 0)",
         ),
         ("box/state/state.sqlite", "UPDATE envelope SET published_at = NULL WHERE seq = 1"),
-        ("box/state/state.sqlite", "UPDATE envelope SET receipted_at = NULL, jws = 'x' WHERE seq = 1"),
+        (
+            "box/state/state.sqlite",
+            "UPDATE envelope SET state = 'pending', receipted_at = NULL, jws = 'x' WHERE seq = 1",
+        ),
     ],
 )
 def test_the_ledger_sees_what_is_lost_changed_or_alarming(

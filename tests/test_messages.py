@@ -39,6 +39,7 @@ CODE_ARGUMENT = {
     "SignatureRefusedError": 0,
     "StateError": 0,
     "ControlError": 0,
+    "OutputError": 0,
     "UplinkError": 0,
     "text": 0,
 }

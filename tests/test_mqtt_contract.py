@@ -17,7 +17,7 @@ import pytest
 from edged.errors import CertificateError, UplinkError
 from edged.uplink import topics
 from edged.uplink.mqtt import Connection, PublishRefusedError, Will, connect
-from edged.uplink.mqtt_client import MAX_PACKET
+from edged.uplink.mqtt_types import MAX_PACKET
 from edged.uplink.names import Role
 from tests.broker import FLEET, NOW, Town, ended, session, town
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import pathlib
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.errors import StateError
-from edged.uplink import outbox_aside, outbox_recovery, outbox_salvage
+from edged.uplink import outbox_aside, outbox_recovery, outbox_salvage, outbox_upkeep
 from edged.uplink.database import DatabaseThread
 from edged.uplink.outbox import Bounds, StateDatabase
 from edged.uplink.outbox_pages import Pages
@@ -36,6 +37,7 @@ from tests.outbox import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
 PAGE = 4096
@@ -244,6 +246,8 @@ def test_what_only_the_log_held_comes_over(path: Path) -> None:
         range(1, 31)
     )
     assert told(state) == []
+    assert state.log_id != log_id, "the old log was laid over the new database"
+    assert commit(state, "bank", name="new")[0].seq == 1
     state.close()
 
 
@@ -354,13 +358,8 @@ class PowerCutError(Exception):
     """Stands for the end of everything between two system calls."""
 
 
-@pytest.mark.parametrize("step", range(40))
-def test_a_power_cut_at_any_step_loses_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """Cut before every single call that changes a name; the next start does the rest."""
-    log_id, committed = fill(path, 12)
-    damage(path, 0, b"\xff" * 100)
+def cut_off(path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Recover until the power goes before the call number `step` that changes or syncs a name; whether it went."""
     left = step
 
     def counting(function: Callable[..., object]) -> Callable[..., object]:
@@ -381,17 +380,27 @@ def test_a_power_cut_at_any_step_loses_nothing(
         try:
             recover(path)[0].close()
         except PowerCutError:
-            cut = True
-        else:
-            cut = False
-    if not cut:
-        assert step > 10, "the steps were counted"
+            return True
+    return False
+
+
+@pytest.mark.parametrize("step", range(21))
+def test_a_power_cut_at_any_step_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Everything that was committed is in the write-ahead log alone; the next start does the rest."""
+    path, log_id = crashed(path)
+    damage(path, 0, b"\xff" * 100)
+    assert cut_off(path, step, monkeypatch) == (step < 19), "the steps were counted"
     state, _ = recover(path)
-    assert check_accounted(state, log_id, committed) == set(committed)
-    assert state.counts().pending == len(committed) - 10
+    assert state.log_id != log_id
+    kept = rows(state, "SELECT seq, state FROM envelope WHERE log_id = ? ORDER BY seq", log_id)
+    assert [tuple(row) for row in kept] == [(seq, "pending") for seq in range(1, 31)]
     assert told(state) == []
+    assert commit(state, "bank", name="new")[0].seq == 1
     state.close()
     assert not outbox_aside.note_path(path).exists()
+    assert len(outbox_aside.kept(path)) == 1
 
 
 def test_only_a_few_are_kept(path: Path) -> None:
@@ -449,7 +458,7 @@ def test_the_weekly_check_finds_what_no_start_looks_at(path: Path, monkeypatch: 
     recovered(path)[0].close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_damage_ends_in_a_working_box(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -496,3 +505,75 @@ def test_a_bit_within_a_body_is_noticed_before_it_is_sent(path: Path) -> None:
     assert check_accounted(state, log_id, committed) == set(committed) - {("hotel", 5)}
     assert told(state) == [(log_id, "hotel", 5, 5, "unreadable")]
     state.close()
+
+
+class Ticking:
+    """A clock for the upkeep; every reading of it is another hour."""
+
+    def __init__(self) -> None:
+        self.hours = 0
+        self.read = asyncio.Event()
+
+    async def __call__(self) -> tuple[datetime, bool]:
+        self.hours += 1
+        if self.hours > 3:
+            self.read.set()
+        return later(self.hours * 3600), True
+
+
+async def test_the_upkeep_tidies_checks_and_ends_when_the_database_is_broken(path: Path) -> None:
+    """The daemon's task group ends with it; the next start repairs."""
+    log_id, committed = fill(path)
+    bounds = Bounds(max_bytes=60_000)
+    thread = await DatabaseThread.open("state", lambda: open_state(path, bounds=bounds))
+    clock = Ticking()
+    upkeep = asyncio.create_task(outbox_upkeep.keep(thread, path, clock, tidy_s=0.001))
+    await asyncio.wait_for(clock.read.wait(), 10)
+    counts = await thread.run(lambda state: state.counts())
+    assert 0 < counts.bytes_pending <= 60_000
+    assert counts.lost > 0
+    assert not await thread.run(lambda state: state.check_due(later(7200)))
+    assert await thread.run(lambda state: state.check_due(later(8 * 86_400)))
+    assert await thread.run(lambda state: state.check_due(later(-86_400))), "the clock was wrong then"
+    damage(path, leaves(path, committed["hotel", 55].encode())[0], b"\xff" * PAGE)
+    await thread.run(lambda state: rows(state, "PRAGMA shrink_memory"))
+    with pytest.raises(StateError):
+        await thread.run(lambda state: state.ledger())
+    with pytest.raises(StateError) as caught:
+        await asyncio.wait_for(upkeep, 10)
+    assert caught.value.code == "state.corrupt"
+    await thread.close()
+    state, _ = recovered(path)
+    check_accounted(state, log_id, committed)
+    state.close()
+
+
+async def test_the_upkeeps_own_check_ends_it_as_well(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, committed = fill(path, 120)
+    monkeypatch.setattr(outbox_recovery, "CHECKED_AT_START", 0)
+    damage(path, leaves(path, committed["bank", 60].encode())[0], b"\xff" * PAGE)
+    thread = await DatabaseThread.open("state", lambda: recover(path)[0])
+    with pytest.raises(StateError) as caught:
+        await asyncio.wait_for(outbox_upkeep.keep(thread, path, Ticking()), 10)
+    assert caught.value.code == "state.corrupt"
+    await thread.close()
+    recovered(path)[0].close()
+
+
+async def test_a_disk_that_fails_the_upkeep_does_not_end_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path, 2)
+    thread = await DatabaseThread.open("state", lambda: open_state(path))
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise StateError("state.disk_full")
+
+    monkeypatch.setattr(StateDatabase, "tidy", full)
+    clock = Ticking()
+    upkeep = asyncio.create_task(outbox_upkeep.keep(thread, path, clock, tidy_s=0.001))
+    await asyncio.wait_for(clock.read.wait(), 10)
+    assert not upkeep.done()
+    upkeep.cancel()
+    await asyncio.wait((upkeep,))
+    await thread.close()

@@ -88,10 +88,10 @@ def test_a_directory_takes_what_is_trust_data_and_names_the_rest(tmp_path: Path)
     [
         (b"", "trustfile.unknown"),
         (b"hello", "trustfile.unknown"),
-        (CSCA.der[:100], "trustfile.unknown"),
+        pytest.param(CSCA.der[:100], "trustfile.unknown", id="half a certificate"),
         (b"\x30\x03\x02\x01\x00", "trustfile.unknown"),
         (archive({"a.txt": b"hello"}), "trustfile.unknown"),
-        (archive({"a.ml": LIST})[:-40], "trustfile.bad_archive"),
+        pytest.param(archive({"a.ml": LIST})[:-40], "trustfile.bad_archive", id="half an archive"),
         (b"-----BEGIN CERTIFICATE-----\nMIIB", "trustfile.bad_pem"),
         (b"-----BEGIN CERTIFICATE-----\nMII*\n-----END CERTIFICATE-----\n", "trustfile.bad_pem"),
         (b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "trustfile.unknown"),

@@ -93,7 +93,7 @@ def test_a_write_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pyt
     [
         (b"", "key.malformed"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "key.malformed"),
-        (private_pem(generate_key())[:100], "key.malformed"),
+        pytest.param(private_pem(generate_key())[:100], "key.malformed", id="half a key"),
     ],
 )
 def test_a_broken_key_is_refused_without_being_quoted(pem: bytes, code: str) -> None:

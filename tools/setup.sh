@@ -74,11 +74,16 @@ missing_packages() {
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
         command -v strace >/dev/null || echo strace
+        # What docs/central.md tells people to use.
+        command -v sqlite3 >/dev/null || echo sqlite3
+        command -v curl >/dev/null || echo curl
     fi
 }
 
 # For the emulated passport: a PC/SC service, a virtual reader, what pyscard is built with; for the tests also somebody
-# else's card side of PACE. Without them the demo lays it on a simulated reader, and says so.
+# else's card side of PACE, a database server for the archive, of which they start one of their own, and nftables for bad
+# networks in namespaces of their own. Without them the demo lays the passport on a simulated reader, and says so; tests
+# are skipped.
 missing_reader() {
     command -v pcscd >/dev/null || echo pcscd
     [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
@@ -87,6 +92,8 @@ missing_reader() {
     [ -e /usr/include/PCSC/winscard.h ] || echo libpcsclite-dev
     if [ "$purpose" = tests ]; then
         ldconfig -p | grep -q libeac.so.3 || echo libeac3
+        command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+        command -v nft >/dev/null || echo nftables
     fi
 }
 
@@ -126,6 +133,16 @@ install_packages() {
         # The package starts a broker for the whole machine on port 1883. edged starts its own, on its own port.
         if command -v systemctl >/dev/null && $sudo systemctl disable --now --quiet mosquitto.service 2>/dev/null; then
             say "switched off the system-wide mosquitto service that came with the package: edged runs its own broker (to have it back: systemctl enable --now mosquitto)"
+        fi
+        ;;
+    esac
+    case " $* " in
+    *" postgresql "*)
+        # The same: the package makes a database server for the whole machine and starts it.
+        if command -v systemctl >/dev/null && $sudo systemctl disable --now --quiet postgresql.service 2>/dev/null; then
+            say "switched off the system-wide PostgreSQL that came with the package: the tests run their own (to have it back: systemctl enable --now postgresql)"
+        elif command -v pg_ctlcluster >/dev/null; then
+            $sudo service postgresql stop >/dev/null 2>&1 || true
         fi
         ;;
     esac
@@ -216,7 +233,7 @@ if [ "$purpose" != check ]; then
         # shellcheck disable=SC2086 # a list of package names
         (install_packages $reader) || for package in $(missing_reader); do
             (install_packages "$package") ||
-                say "going on without $package: the demo's chips may lie on a simulated reader, and tests that need it are skipped"
+                say "going on without $package: tests that need it are skipped, and the demo's chips may lie on a simulated reader"
         done
     fi
 fi

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -19,13 +19,16 @@ from edged.uplink.receipts import MAX_ENTRIES, ReceiptRange, Refusal, range_sha2
 from edged.uplink.sign import unverified_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
 OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.not_yet_valid", "cert.revoked"})
 """Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them."""
+
+
+T = TypeVar("T")
 
 
 class _Issuer(msgspec.Struct):
@@ -80,16 +83,21 @@ class Answers:
         return tuple(answer for device in devices for answer in self._split(device, ranges[device]))
 
     def _split(self, device: str, ranges: list[ReceiptRange]) -> Iterator[Answer]:
-        refusals = [Refusal(sha256, code) for sha256, code in self._refused[device].items()]
-        entries: list[ReceiptRange | str | Refusal] = [*ranges, *self._gaps[device], *refusals]
-        for start in range(0, len(entries), MAX_ENTRIES):
-            some = entries[start : start + MAX_ENTRIES]
+        gaps = tuple(self._gaps[device])
+        refused = tuple(Refusal(sha256, code) for sha256, code in self._refused[device].items())
+        for start in range(0, len(ranges) + len(gaps) + len(refused), MAX_ENTRIES):
+            # Counted on through the three lists, one behind the other.
             yield Answer(
                 device,
-                tuple(one for one in some if isinstance(one, ReceiptRange)),
-                tuple(one for one in some if isinstance(one, str)),
-                tuple(one for one in some if isinstance(one, Refusal)),
+                _from(ranges, start),
+                _from(gaps, start - len(ranges)),
+                _from(refused, start - len(ranges) - len(gaps)),
             )
+
+
+def _from(entries: Sequence[T], first: int) -> tuple[T, ...]:
+    """What of `entries` is in a receipt that begins with the `first`, which may lie before or behind them."""
+    return tuple(entries[max(0, first) : max(0, first + MAX_ENTRIES)])
 
 
 def _ranges(log_id: str, audience: str, hashes: dict[int, str]) -> Iterable[ReceiptRange]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from edged.central.survey import Survey
 from edged.errors import StateError
 from edged.uplink.receipts import ReceiptRange, Refusal
 from edged.uplink.replay import Span
@@ -103,7 +104,7 @@ class AudienceCount(msgspec.Struct, frozen=True):
     """When the oldest body that is still there was received."""
 
 
-class ArchiveReader(Protocol):
+class ArchiveReader(Survey, Protocol):
     """What can be asked of an archive."""
 
     def holes(self, limit: int = 1000) -> list[Hole]:
@@ -157,6 +158,12 @@ class Archive(ArchiveReader, Protocol):
         Number, hashes and `jti` stay: the ledger, the chain and the alarm for a second story don't end. SQLite
         overwrites what it drops and folds its log; PostgreSQL does so when it vacuums, and its backups and
         write-ahead log keep bodies for as long as they are kept.
+        """
+
+    def forget_evidence(self, before: datetime, limit: int) -> int:
+        """Retention: drop what at most `limit` alarms rest on that were last raised before then; how many.
+
+        The alarms stay, with their counts and the hash of the first refused message.
         """
 
 

@@ -88,8 +88,15 @@ class PostgresArchive(PostgresReader, SqlArchive):
     def _insert(
         self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], more: str = ""
     ) -> None:
-        source, values = self._table(columns, rows)
         names = ", ".join(columns)
+        if not more:
+            # The fastest way in: psycopg puts arrays of long texts together in Python.
+            statement = f"COPY {table} ({names}) FROM STDIN"
+            with self._link.connection() as connection, connection.cursor().copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        source, values = self._table(columns, rows)
         self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}{more}", values)
 
     def _update_streams(self, rows: Sequence[Sequence[int]]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged.central.archive import AudienceCount, GapRow, Page, Row
 from edged.central.paging import GapAt, cut, gaps_of_span
+from edged.central.survey_sql import SqlSurvey
 from edged.uplink.database import StreamKey, from_ms, to_ms
 from edged.uplink.fields import MAX_SEQ
 from edged.uplink.placing import Span as Numbers
@@ -31,7 +32,7 @@ PORTION: Final = 500
 ALL_TIME: Final = 2**63 - 1
 
 
-class SqlReader:
+class SqlReader(SqlSurvey):
     """What every reader of an archive can be asked; subclasses run the SQL and translate its errors."""
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[Any]:
@@ -177,18 +178,18 @@ class SqlReader:
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
         """See `edged.central.archive.ArchiveReader`."""
         end = ALL_TIME if until is None else to_ms(until)
-        place = (-ALL_TIME if since is None else to_ms(since), 0, 0)
+        place = (-ALL_TIME if since is None else to_ms(since), 0, 0, 0)
         chosen = "" if audience is None else " AND e.audience = (SELECT id FROM audience WHERE name = ?)"
         sql = (
-            "SELECT e.received_at, e.audience, e.id, s.device, s.log_id, s.audience, e.seq, e.sha256, e.body"
+            "SELECT e.received_at, e.audience, e.stream, e.seq, s.device, s.log_id, s.audience, e.sha256, e.body"
             " FROM envelope e JOIN stream s ON s.id = e.stream"
-            f" WHERE (e.received_at, e.audience, e.id) > (?, ?, ?) AND e.received_at < ?{chosen}"
-            f" ORDER BY e.received_at, e.audience, e.id LIMIT {PORTION}"
+            f" WHERE (e.received_at, e.audience, e.stream, e.seq) > (?, ?, ?, ?) AND e.received_at < ?{chosen}"
+            f" ORDER BY e.received_at, e.audience, e.stream, e.seq LIMIT {PORTION}"
         )
         while portion := self._all(sql, (*place, end, *([] if audience is None else [audience]))):
-            for moment, _, _, device, log_id, name, seq, sha256, body in portion:
+            for moment, _, _, seq, device, log_id, name, sha256, body in portion:
                 yield Row(device, log_id, name, seq, sha256.hex(), from_ms(moment), body)
-            place = portion[-1][:3]
+            place = portion[-1][:4]
 
     def gap_rows(self, *, audience: str | None) -> Iterator[GapRow]:
         """See `edged.central.archive.ArchiveReader`."""

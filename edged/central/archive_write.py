@@ -114,6 +114,10 @@ class SqlArchive(SqlReader):
         wants = Wants(checked)
         return self._transact(lambda: self._store(checked, wants, to_ms(now)))
 
+    def forget_evidence(self, before: datetime, limit: int) -> int:
+        """See `edged.central.archive.Archive`."""
+        return self._transact(lambda: self._forget_evidence(before, limit))
+
     def _store(self, checked: Sequence[Checked], wants: Wants, moment: int) -> Archived:
         known = self._known(wants)
         plan = Plan.of(checked, wants, known)
@@ -143,22 +147,20 @@ class SqlArchive(SqlReader):
         keys = {state.id: key for key, state in states.items()}
         around = Surroundings()
         if wants.runs:
-            rows = [(states[run.stream].id, run.first, run.last) for run in wants.runs]
-            table, parameters = self._table({"stream": "bigint", "first": "bigint", "last": "bigint"}, rows)
-            for stream, seq, sha256, prev in self._query(
-                f"SELECT e.stream, e.seq, e.sha256, e.prev FROM {table} CROSS JOIN envelope e"
-                " WHERE e.stream = w.stream AND e.seq BETWEEN w.first AND w.last",
-                parameters,
-            ):
-                around.hold(keys[stream], seq, sha256.hex(), prev and prev.hex())
+            runs = [(states[run.stream].id, run.first, run.last) for run in wants.runs]
+            table, parameters = self._table({"stream": "bigint", "first": "bigint", "last": "bigint"}, runs)
             jtis = [(states[stream].id, jti) for stream, jti in wants.jtis]
-            table, parameters = self._table({"stream": "bigint", "jti": "text"}, jtis)
-            for stream, jti in self._query(
-                f"SELECT e.stream, e.jti FROM {table} CROSS JOIN envelope e"
+            others, more = self._table({"stream": "bigint", "jti": "text"}, jtis)
+            for stream, seq, sha256, prev, jti in self._query(
+                f"SELECT e.stream, e.seq, e.sha256, e.prev, e.jti FROM {table} CROSS JOIN envelope e"
+                " WHERE e.stream = w.stream AND e.seq BETWEEN w.first AND w.last UNION ALL"
+                f" SELECT e.stream, 0, e.sha256, e.prev, e.jti FROM {others} CROSS JOIN envelope e"
                 " WHERE e.stream = w.stream AND e.jti = w.jti",
-                parameters,
+                [*parameters, *more],
             ):
                 around.hold_jti(keys[stream], jti)
+                if seq:
+                    around.hold(keys[stream], seq, sha256.hex(), prev and prev.hex())
         return Known(
             self.fleet, states, around, self._known_gaps(wants.gaps), self._gap_counts(wants.gap_devices)
         )
@@ -324,18 +326,18 @@ class SqlArchive(SqlReader):
     def _forget(self, audience: str, before: int, limit: int, moment: int) -> int:
         """See `edged.central.archive.Archive.forget`; inside a transaction."""
         chosen = self._all(
-            "SELECT id, stream FROM envelope WHERE audience = (SELECT id FROM audience WHERE name = ?)"
+            "SELECT stream, seq FROM envelope WHERE audience = (SELECT id FROM audience WHERE name = ?)"
             " AND received_at < ? AND body IS NOT NULL ORDER BY received_at LIMIT ?",
             (audience, before, limit),
         )
         if chosen:
-            self._lock(sorted({stream for _, stream in chosen}))
-            table, parameters = self._table({"id": "bigint"}, [(identifier,) for identifier, _ in chosen])
+            self._lock(sorted({stream for stream, _ in chosen}))
+            table, parameters = self._table({"stream": "bigint", "seq": "bigint"}, chosen)
             # Somebody else may have been as fast: what is without a body already isn't counted twice.
             dropped = Counter(
                 stream
                 for (stream,) in self._query(
-                    f"UPDATE envelope SET body = NULL WHERE id IN (SELECT w.id FROM {table})"
+                    f"UPDATE envelope SET body = NULL WHERE (stream, seq) IN (SELECT w.stream, w.seq FROM {table})"
                     " AND body IS NOT NULL RETURNING stream",
                     parameters,
                 )

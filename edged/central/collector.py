@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from edged.central.alarm_command import AlarmCommand
 from edged.central.archive import Archive, open_archive, open_reader
-from edged.central.batches import IN_HAND, Batches
 from edged.central.events import Batch, CollectorEvent, ReceiptRefused
 from edged.central.meter import Meter
+from edged.central.pipeline import IN_HAND, Pipeline
 from edged.central.replay_service import ReplayService
+from edged.central.retention import retain
 from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, location
 from edged.central.signing_clock import SigningClock
 from edged.errors import ConfigError
@@ -55,6 +56,8 @@ class Collector:
             raise ConfigError("signing_certificate", "cert.wrong_role")
         if principal.fleet != self._anchor.fleet:
             raise ConfigError("signing_certificate", "cert.wrong_fleet")
+        if not topics.usable(settings.group):
+            raise ConfigError("group", "topic.reserved_name", name=settings.group)
         self._clock = SigningClock(clock, self._signer)
         self._meter = Meter()
         self._subscription = Subscription(
@@ -84,7 +87,7 @@ class Collector:
         Raises `StateError` when the archive can't be opened at the start, `ConfigError` when the address for metrics
         can't be used.
         """
-        archive = await DatabaseThread.open("archive", lambda: open_archive(self._location, self._anchor))
+        archive = await DatabaseThread.open("archive", self._open)
         try:
             stop_metrics = self._serve_metrics()
             try:
@@ -93,6 +96,9 @@ class Collector:
                 await asyncio.to_thread(stop_metrics)
         finally:
             await archive.close()
+
+    def _open(self) -> Archive:
+        return open_archive(self._location, self._anchor)
 
     async def _collect(self, archive: DatabaseThread[Archive]) -> None:
         replays = ReplayService(
@@ -104,7 +110,7 @@ class Collector:
             meter=self._meter,
             on_event=self._on_event,
         )
-        batches = Batches(
+        pipeline = Pipeline(
             archive,
             anchor=self._anchor,
             signer=self._signer,
@@ -117,13 +123,15 @@ class Collector:
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(replays.run(), name="replays")]
+                keeping = retain(self._open, self._settings.retention, self._on_event, clock=self._clock.now)
+                beside.append(group.create_task(keeping, name="retention"))
                 if self._settings.alarm_command:
                     beside.append(group.create_task(self._alarm_command.run(), name="alarm command"))
-                await self._subscription.run(batches)
+                await self._subscription.run(pipeline)
                 for task in beside:
                     task.cancel()
         finally:
-            batches.close()
+            pipeline.close()
 
     def _serve_metrics(self) -> Callable[[], None]:
         if self._settings.metrics is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from edged.central.retention import RetentionEvent
 from edged.uplink.subscription import SubscriptionEvent
 
 
@@ -48,4 +49,6 @@ class AlarmCommandFailed(msgspec.Struct, frozen=True, tag="alarm_command_failed"
     """Its exit status, where it had one."""
 
 
-CollectorEvent = SubscriptionEvent | Batch | ReceiptRefused | Replayed | ReplayFailed | AlarmCommandFailed
+CollectorEvent = (
+    SubscriptionEvent | Batch | ReceiptRefused | Replayed | ReplayFailed | AlarmCommandFailed | RetentionEvent
+)

@@ -163,8 +163,8 @@ class PrometheusMeter(Meter):
 def serve(meter: PrometheusMeter, settings: MetricsSettings) -> Callable[[], None]:
     """Answer Prometheus on a thread of its own; returns what ends that. Raises `ConfigError`."""
     host, _, port = settings.listen.rpartition(":")
-    if int(port) > _MAX_PORT:
-        raise ConfigError("metrics.listen", "central.metrics_address", error="port")
+    if not 1 <= int(port) <= _MAX_PORT:
+        raise ConfigError("metrics.listen", "central.metrics_address", error=f"port {port}")
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), meter.registry)
     except OSError as error:

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from edged.uplink.mqtt_client import MAX_PACKET
+from edged.uplink.mqtt_types import MAX_PACKET
 from edged.uplink.subscription import SESSION_EXPIRY_S
 from edged.uplink.topics import PREFIX, RESERVED, usable
 

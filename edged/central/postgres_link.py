@@ -1,6 +1,7 @@
 """A connection to PostgreSQL that comes back by itself, waits for nothing without end, and fails in our words.
 
 Nothing of what the server says reaches an error's text: it may quote rows, and the location may hold a password.
+Settings are the session's, so a pooler in between has to pool sessions, not transactions.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ ATTEMPTS: Final = 4
 _DEFAULTS: Final[dict[str, str | int]] = {
     "connect_timeout": CONNECT_S,
     "application_name": "edged",
+    "client_encoding": "utf8",
     # A server whose machine is gone doesn't say so: noticed by the kernel, idle or not.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -52,12 +54,17 @@ _DEFAULTS: Final[dict[str, str | int]] = {
     "tcp_user_timeout": 1000 * (STATEMENT_S + GRACE_S),
 }
 
+_PLANS: Final = tuple((f"enable_{way}", "off") for way in ("seqscan", "hashjoin", "mergejoin"))
+"""A batch looks up a few hundred rows by index. Before the server has gathered statistics of a growing table it may
+think that reading all of it is as good."""
+
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 _CODES: Final = {
     "57014": "archive.too_slow",  # query_canceled, by our limit or an operator
     "55P03": "archive.too_slow",  # lock_not_available
     "42501": "archive.not_allowed",
+    "3F000": "archive.not_allowed",  # no schema in the search path that this user may look into
     "25006": "archive.read_only",  # a standby, or default_transaction_read_only
     "53100": "archive.disk_full",
     "53200": "archive.no_room",
@@ -154,6 +161,11 @@ class Link:
                 ("lock_timeout", f"{LOCK_S}s"),
                 ("idle_in_transaction_session_timeout", f"{STATEMENT_S}s"),
                 ("default_transaction_read_only", "on" if self._read_only else "off"),
+                # Under another level a batch that waited for a lock would fail instead of seeing what it waited for.
+                ("default_transaction_isolation", "read committed"),
+                # Compiling a statement takes longer than most of ours run.
+                ("jit", "off"),
+                *(() if self._read_only else _PLANS),
             ):
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
             # On the disk means on the disk; whoever waits for standbys as well goes on doing so.

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from edged.central.archive import sqlite_path
+from edged.central.retention import Retention
 from edged.config import load_toml
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.uplink.fields import Name
@@ -59,6 +60,7 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Program and arguments that get each reported alarm as JSON on standard input."""
     replay: ReplaySettings = ReplaySettings()
     metrics: MetricsSettings | None = None
+    retention: Retention = Retention()
     reconnect_min_s: RetryWait = 0.5
     reconnect_max_s: RetryWait = 30.0
 

@@ -36,13 +36,12 @@ CREATE TABLE stream (
 CREATE INDEX stream_by_audience ON stream (audience, device, log_id);
 CREATE INDEX stream_with_holes ON stream (device, log_id, audience) WHERE holed = 1;
 CREATE TABLE envelope (
-    id INTEGER PRIMARY KEY,
     stream INTEGER NOT NULL REFERENCES stream, seq INTEGER NOT NULL, audience INTEGER NOT NULL,
     sha256 BLOB NOT NULL, prev BLOB, jti TEXT NOT NULL, received_at INTEGER NOT NULL, body TEXT,
     UNIQUE (stream, seq),
     UNIQUE (stream, jti)
 ) STRICT;
-CREATE INDEX envelope_by_arrival ON envelope (received_at, audience);
+CREATE INDEX envelope_by_arrival ON envelope (received_at, audience, stream, seq);
 CREATE INDEX envelope_to_forget ON envelope (audience, received_at) WHERE body IS NOT NULL;
 CREATE TABLE gap (
     sha256 BLOB PRIMARY KEY,
@@ -66,8 +65,8 @@ INSERT INTO audience (name) SELECT DISTINCT audience FROM old_stream ORDER BY au
 INSERT INTO stream (device, log_id, audience, audience_id, stored, highest, duplicates)
     SELECT device, log_id, audience, id, stored, highest, duplicates
     FROM old_stream JOIN audience ON name = audience ORDER BY device, log_id, audience;
-INSERT INTO envelope (id, stream, seq, audience, sha256, prev, jti, received_at, body)
-    SELECT e.id, s.id, e.seq, s.audience_id, raw(e.sha256), raw(e.prev), e.jti, e.received_at, e.body
+INSERT INTO envelope (stream, seq, audience, sha256, prev, jti, received_at, body)
+    SELECT s.id, e.seq, s.audience_id, raw(e.sha256), raw(e.prev), e.jti, e.received_at, e.body
     FROM old_envelope e JOIN stream s USING (device, log_id, audience) ORDER BY e.id;
 INSERT INTO alarm SELECT code, topic, device, log_id, audience, seq, raw(sha256), evidence, count, first_at, last_at
     FROM old_alarm;

@@ -34,5 +34,14 @@ def in_words(event: Mapping[str, Any], lang: str) -> str:
             )
         case "alarm_command_failed":
             return say(event["code"], status="–" if event["status"] is None else event["status"])
+        case "pruned":
+            lines = [
+                f"{name}: {say('retention.took', count=count)}" for name, count in event["bodies"].items()
+            ]
+            if event["evidence"]:
+                lines.append(say("retention.took_evidence", count=event["evidence"]))
+            return "\n".join(map(_delivery.printable, lines))
+        case "pruning_failed":
+            return say("retention.failed", reason=event["code"])
         case _:
             return _delivery.in_words(event, lang)

@@ -120,4 +120,7 @@ def _gap(gap: Mapping[str, Any], lang: str) -> str:
     )
     why = messages.text(f"partner.gap_{gap['reason']}", lang)
     said = f"{gap['iss']} ({gap['log_id']}): {numbers} {why}"
-    return f"{said} {messages.text(gap['code'], lang)}" if gap["code"] else said
+    if gap["code"] is None:
+        return said
+    # A newer box may know more codes than we do.
+    return f"{said} {messages.text(gap['code'], lang) if messages.known(gap['code']) else gap['code']}"

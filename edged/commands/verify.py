@@ -8,57 +8,42 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edged import messages
+from edged.commands import _message_file
 from edged.commands._delivery import printable
-from edged.commands._moments import moment
-from edged.errors import CertificateError, SignatureRefusedError
+from edged.errors import SignatureRefusedError
 from edged.privacy.policy import WITHHELD
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
-from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import MAX_COMPACT
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from edged.uplink.roles import TrustAnchor
+
 _ROOM: Final = 64  # for white space around the envelope, so that only a message that is too large says so
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged verify`."""
-    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="help.verify.file")
-    parser.add_argument("--ca", required=True, type=Path, metavar="CA.pem", help="help.verify.ca")
-    parser.add_argument("--audience", metavar="NAME", help="help.verify.audience")
+    _message_file.add_arguments(parser)
     parser.add_argument("--device", metavar="NAME", help="help.verify.device")
-    parser.add_argument(
-        "--at",
-        type=moment,
-        metavar="DATE",
-        help="help.verify.at",
-    )
-    parser.add_argument("--json", action="store_true", help="help.json")
 
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK when verified, EX_DATAERR when refused (and why), EX_NOINPUT when a file can't be read."""
-    try:
-        anchor = TrustAnchor.from_file(args.ca)
-    except CertificateError as error:
-        _complain(args, error.code)
-        return os.EX_NOINPUT if error.code == "cert.unreadable" else os.EX_CONFIG
-    try:
-        compact = _read(args.file)
-    except OSError:
-        _complain(args, "verify.unreadable")
-        return os.EX_NOINPUT
+    loaded = _message_file.load(args, MAX_COMPACT + _ROOM, _complain)
+    if isinstance(loaded, int):
+        return loaded
+    anchor, compact = loaded
     try:
         opened = open_envelope(
-            compact,
+            compact.strip(),
             anchor=anchor,
             at=args.at or datetime.now(UTC),
             audience=args.audience,
@@ -73,14 +58,6 @@ def run(args: argparse.Namespace) -> int:
         for line in _lines(opened, anchor, args.lang):
             print(printable(line))
     return os.EX_OK
-
-
-def _read(name: str) -> bytes:
-    limit = MAX_COMPACT + _ROOM
-    if name == "-":
-        return sys.stdin.buffer.read(limit).strip()
-    with Path(name).open("rb") as file:
-        return file.read(limit).strip()
 
 
 def _complain(args: argparse.Namespace, code: str) -> None:

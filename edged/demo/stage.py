@@ -111,6 +111,8 @@ reconnect_max_s = 1.0
 
 _PARTNER_CONFIG = """\
 fleet_ca = "{ca}"
+signing_key = "{sign.key}"
+signing_certificate = "{sign.certificate}"
 inbox = "verdicts.sqlite"
 tests = true
 reconnect_min_s = 0.1
@@ -336,8 +338,9 @@ class Stage:
         home = self._home(name)
         config = home / "partner.toml"
         tls = fleet.issue(Role.AUDIENCE, audience, Usage.TLS)
+        sign = fleet.issue(Role.AUDIENCE, audience, Usage.SIGNING)
         config.write_text(
-            _PARTNER_CONFIG.format(ca=fleet.ca)
+            _PARTNER_CONFIG.format(ca=fleet.ca, sign=sign)
             + _ENDPOINT.format(host=HOST, port=self._broker.port, ca=fleet.ca, tls=tls)
         )
 

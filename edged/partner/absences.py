@@ -11,7 +11,7 @@ from edged.uplink.fields import MAX_SEQ
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.uplink.streams import Missing
+    from edged.uplink.stream_holes import Missing
 
 Stream = tuple[str, str]
 """(device, log_id): the audience is always the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edged import log
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 DISK_WAIT_S: Final = 5.0
 """Before the inbox is looked into again that couldn't be read."""
+
+LIST_EVERY: Final = timedelta(days=1)
+"""How often the centre is asked which streams there are, at least: a broker that ran out of room drops the newest, and
+of a stream that then falls silent nothing else shows it."""
 
 LONGEST_S: Final = 3600.0
 """Between two looks at the clock."""
@@ -57,6 +62,7 @@ class Asker:
         )
         self._connection: Connection | None = None
         self._used: Connection | None = None
+        self._list_at = 0.0
         self._news = asyncio.Event()
         self._log = log.get("asking")
 
@@ -79,7 +85,9 @@ class Asker:
                 continue
             if (listed := self._catcher.end(answer.found, now)) is not None:
                 await self._inbox.run(
-                    lambda inbox, found=listed: inbox.take_list(found.streams, last=found.last)  # type: ignore[misc]
+                    lambda inbox, found=listed: inbox.take_list(  # type: ignore[misc]
+                        found.streams, last=found.last, now=self._clock()
+                    )
                 )
                 self._catcher.listed(listed, now)
         self._catcher.news(now, fetched)
@@ -100,7 +108,9 @@ class Asker:
         if connection is not self._used:
             await self._change(connection)
         now = asyncio.get_running_loop().time()
-        wait = min(self._catcher.due() - now, LONGEST_S)
+        if connection is not None and now >= self._list_at:
+            await self._want_list(now)
+        wait = min(min(self._catcher.due(), self._list_at) - now, LONGEST_S)
         if connection is None or wait > 0:
             await within(self._news.wait(), wait if connection else LONGEST_S)
             return
@@ -118,19 +128,32 @@ class Asker:
     async def _change(self, connection: Connection | None) -> None:
         self._catcher.disconnected()
         if connection is not None:
-            if not connection.session_present:
-                await self._inbox.run(lambda inbox: inbox.want_list())
+            now = asyncio.get_running_loop().time()
             due = await self._inbox.run(lambda inbox: inbox.list_due())
-            self._catcher.connected(asyncio.get_running_loop().time(), list_due=due)
+            self._catcher.connected(now, list_due=due)
+            listed = await self._inbox.run(lambda inbox: inbox.listed_at())
+            since = self._clock() - listed if listed is not None else LIST_EVERY
+            self._list_at = now + max(0.0, (LIST_EVERY - since).total_seconds())
+            if not connection.session_present:
+                await self._want_list(now)
         self._used = connection
+
+    async def _want_list(self, now: float) -> None:
+        await self._inbox.run(lambda inbox: inbox.want_list())
+        self._list_at = now + LIST_EVERY.total_seconds()
+        self._catcher.want_list(now)
 
     async def _send(self, connection: Connection, ask: Ask) -> None:
         principal = self._signer.principal
+        now = self._clock()
+        if now > self._signer.not_after:  # nobody would answer, and nobody would say why
+            self._catcher.not_sent(ask, "partner.signer_expired", asyncio.get_running_loop().time())
+            return
         request = ReplayRequest(
             iss=principal.name,
             fleet=principal.fleet,
             request=ask.request,
-            iat=int(self._clock().timestamp()),
+            iat=int(now.timestamp()),
             spans=ask.spans,
             after=ask.after,
             limit=MAX_PAGE,

@@ -14,13 +14,13 @@ import msgspec
 from edged.partner.absences import Absences, Stream, Wanted
 from edged.partner.intervals import Interval, subtract
 from edged.uplink.replay import MAX_PAGE, MAX_SPANS, Place, Span
-from edged.uplink.streams import Hole
+from edged.uplink.stream_holes import Hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edged.uplink.replay import ReplayEnd, StreamExtent
-    from edged.uplink.streams import Missing
+    from edged.uplink.stream_holes import Missing
 
 _NEVER: Final = float("inf")
 
@@ -137,6 +137,12 @@ class Catcher:
         self._online = True
         self._list_due, self._list_after = list_due, None
         self._look_at = self._not_before = now
+
+    def want_list(self, now: float) -> None:
+        """The centre is to be asked which streams there are, from the first on."""
+        self._list_due, self._list_after = True, None
+        if self._online:
+            self._look_at = min(self._look_at, now)
 
     def disconnected(self) -> None:
         """Requests can't be sent; what was under way is asked for again."""

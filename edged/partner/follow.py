@@ -100,13 +100,13 @@ class Follower:
             raise ConfigError("signing_key", "partner.no_signing_key")
         self._asker: Asker | None = None
         self._handing: Handing | None = None
+        topic_filters = list(topics.every_stream(self._anchor.fleet, self._audience))
+        if self._signer is not None:
+            topic_filters.append(topics.every_replay_answer(self._anchor.fleet, self._audience))
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filters=[
-                *topics.every_stream(self._anchor.fleet, self._audience),
-                topics.every_replay_answer(self._anchor.fleet, self._audience),
-            ],
+            topic_filters=topic_filters,
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
             on_event=self._heard,
             on_ready=self._connected,
@@ -184,6 +184,7 @@ class Follower:
                 try:
                     while await self._inbox.run(lambda inbox, until=before: inbox.forget(until)):  # type: ignore[misc]
                         pass
+                    await self._inbox.run(lambda inbox: inbox.fold())
                 except StateError as error:
                     self._log.warning("nothing forgotten", code=error.code, detail=str(error))
             await asyncio.sleep(FORGET_EVERY_S)

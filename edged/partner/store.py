@@ -9,8 +9,8 @@ import msgspec
 
 from edged.partner import waiting
 from edged.partner.answers import Answered, is_answer, open_answer
-from edged.partner.waiting import Waiting
-from edged.uplink import intake, stream_holes, streams
+from edged.partner.waiting import REPLAYED, TOO_OLD, Waiting
+from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edged.uplink.placing import Outcome, Surroundings
     from edged.uplink.replay import StreamExtent
     from edged.uplink.roles import TrustAnchor
+    from edged.uplink.streams import ReceiverLedger
 
 __all__ = ["Alarm", "History", "Hole", "Inbox", "KeptStream", "Received", "Waiting", "ledger"]
 
@@ -37,6 +38,7 @@ FORGET_AT_ONCE: Final = 500
 
 _HISTORY: Final = "history"
 _LIST_DUE: Final = "list_due"
+_LISTED_AT: Final = "listed_at"
 
 History = Literal["none", "all"] | datetime
 """What of the time before an inbox was made is wanted: nothing, everything, or what was committed since then."""
@@ -55,11 +57,12 @@ class Received(msgspec.Struct, frozen=True):
     """Messages of answers, in order: what was refused among them is an alarm, too."""
 
 
-class Inbox(intake.ReceivingStore):
+class Inbox:
     """A partner's database. Synchronous, of one thread; every method may raise `StateError`."""
 
     def __init__(self, store: StreamStore, anchor: TrustAnchor, audience: str, *, tests: bool) -> None:
-        super().__init__(store, anchor)
+        self._store = store
+        self._anchor = anchor
         self._audience = audience
         self._tests = tests
         self._since: datetime | None = None
@@ -71,6 +74,10 @@ class Inbox(intake.ReceivingStore):
     def open(cls, path: Path, anchor: TrustAnchor, audience: str, *, tests: bool) -> Inbox:
         """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too."""
         return cls(StreamStore.open(path), anchor, audience, tests=tests)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
 
     def take(self, messages: Sequence[Incoming], now: datetime) -> Received:
         """Verify and keep a batch; on the disk when this returns."""
@@ -108,13 +115,13 @@ class Inbox(intake.ReceivingStore):
         found, lane = one.found, "replay" if isinstance(one, Answered) else one.incoming.lane
         if isinstance(found, OpenedEnvelope):
             body = {"verdict": found.payload, "sha256": found.sha256, "lane": lane}
-            replayed = isinstance(one, Answered)
+            old = isinstance(one, Answered) and self._is_too_old(found)
             return self._store.place(
                 found,
                 msgspec.json.encode(body).decode(),
                 now=now,
-                hand=self._wanted(found, replayed=replayed),
-                replayed=replayed,
+                hand=not old and (self._tests or found.payload.kind is Kind.LIVE),
+                replayed=(TOO_OLD if old else REPLAYED) if isinstance(one, Answered) else 0,
                 around=around,
             )
         if isinstance(found, OpenedGap):
@@ -130,11 +137,8 @@ class Inbox(intake.ReceivingStore):
         evidence = one.incoming.payload.decode("ascii")
         return self._store.raise_alarm(refused.code, topic, now=now, opened=one.found, evidence=evidence)
 
-    def _wanted(self, opened: OpenedEnvelope, *, replayed: bool) -> bool:
-        payload = opened.payload
-        if not self._tests and payload.kind is not Kind.LIVE:
-            return False
-        return not replayed or self._since is None or payload.iat >= self._since.timestamp()
+    def _is_too_old(self, opened: OpenedEnvelope) -> bool:
+        return self._since is not None and opened.payload.iat < self._since.timestamp()
 
     # --- handing on ---
 
@@ -157,7 +161,23 @@ class Inbox(intake.ReceivingStore):
         """Drop the contents of some verdicts that were handed on before then; 0 when there are none left."""
         return waiting.forget(self._store.connection, before, FORGET_AT_ONCE)
 
+    def fold(self) -> None:
+        """Make what was forgotten gone from the write-ahead log as well."""
+        database.fold(self._store.connection)
+
     # --- what there should be ---
+
+    def holes(self) -> list[Hole]:
+        """What is missing, for people."""
+        return self._store.holes()
+
+    def alarms(self) -> list[Alarm]:
+        """Everything that was refused, oldest first."""
+        return self._store.alarms()
+
+    def ledger(self) -> ReceiverLedger:
+        """Every stream, number by number."""
+        return self._store.ledger()
 
     def missing(self) -> list[Missing]:
         """What there should be and isn't; at most `MAX_MISSING` runs."""
@@ -167,6 +187,8 @@ class Inbox(intake.ReceivingStore):
         """What of the time before this inbox is wanted from now on; asks for the list of streams as well."""
         self._decide(history)
         self._read_history()
+        if history != "none":
+            waiting.want_again(self._store.connection, self._since)
 
     def _decide(self, history: History) -> None:
         with self._store.batch():
@@ -189,7 +211,12 @@ class Inbox(intake.ReceivingStore):
         with self._store.batch():
             self._store.take_note(_LIST_DUE, "yes")
 
-    def take_list(self, extents: Sequence[StreamExtent], *, last: bool) -> None:
+    def listed_at(self) -> datetime | None:
+        """When the last list of streams ended; None when there was none yet."""
+        noted = self._store.note(_LISTED_AT)
+        return None if noted is None else datetime.fromisoformat(noted)
+
+    def take_list(self, extents: Sequence[StreamExtent], *, last: bool, now: datetime) -> None:
         """Note which streams there are, and how far they reach; `last` ends the list.
 
         An inbox that was made without history begins each stream of its first list where that stands by then. A
@@ -205,6 +232,7 @@ class Inbox(intake.ReceivingStore):
                     stream_holes.begin_after(connection, key, extent.highest)
             if last:
                 self._store.drop_note(_LIST_DUE)
+                self._store.take_note(_LISTED_AT, now.isoformat())
                 if from_here:
                     self._store.take_note(_HISTORY, "all")
 

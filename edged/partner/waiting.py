@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 Table = Literal["envelope", "gap"]
 
+REPLAYED: Final = 1
+"""Mark of a verdict that came out of the archive, in the column `replayed`."""
+
+TOO_OLD: Final = 2
+"""The same, from before the history that was wanted when it came: kept for the chain, and not handed on."""
+
 
 class Waiting(msgspec.Struct, frozen=True):
     """A verdict or gap record that is kept and not handed on yet; `body` is JSON."""
@@ -66,6 +72,16 @@ def mark(connection: sqlite3.Connection, handed: Sequence[Waiting], now: datetim
     with transaction(connection):
         for one in handed:
             connection.execute(f"UPDATE {one.table} SET handed_at = ? WHERE id = ?", (to_ms(now), one.id))
+
+
+def want_again(connection: sqlite3.Connection, since: datetime | None) -> None:
+    """Offer what was too old for an earlier wish and isn't for this one, where its contents are still here."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE envelope SET handed_at = NULL, replayed = ?"
+            " WHERE replayed = ? AND body <> '' AND json_extract(body, '$.verdict.iat') >= ?",
+            (REPLAYED, TOO_OLD, 0 if since is None else since.timestamp()),
+        )
 
 
 def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:

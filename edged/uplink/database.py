@@ -111,9 +111,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             yield
             connection.execute("RELEASE part" if nested else "COMMIT")
         except BaseException:
-            if (
-                connection.in_transaction
-            ):  # SQLite rolls back by itself, and everything, when the disk is full
+            # Unless SQLite has rolled back by itself, and everything: when the disk is full, for one.
+            if connection.in_transaction:
                 if nested:
                     connection.execute("ROLLBACK TO part")
                 connection.execute("RELEASE part" if nested else "ROLLBACK")

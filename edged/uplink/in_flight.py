@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SKIPPED: Final = 3
 """A publication that others overtake is given so many times the patience: acknowledgements come in order (MQTT 5
@@ -32,6 +35,8 @@ class InFlight:
         self._reserved = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._heard_at = 0.0
+        self.on_free: Callable[[], None] = lambda: None
+        """Called when a slot is free that nobody queues for."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -100,6 +105,8 @@ class InFlight:
     def _next(self) -> None:
         while self._queue and len(self._waiting) + self._reserved < self.limit:
             self._hand(self._queue.popleft())
+        if self.free:
+            self.on_free()
 
     def _hand(self, turn: asyncio.Future[None]) -> None:
         if not turn.done():

@@ -42,8 +42,9 @@ PREFETCH: Final = 64
 RESERVE: Final = 4
 """Slots of the window that backlog leaves free for fresh verdicts and the status, where the broker allows so many."""
 
-IDLE_LOOK_S: Final = 3600.0
-"""With nothing to come the outbox is looked at this often anyway; `wake` is what normally does it."""
+IDLE_LOOK_S: Final = 60.0
+"""With nothing to come the outbox is looked at this often anyway: another process may bring dead letters back. `wake`
+is what normally does it."""
 
 Lane = Literal["live", "backlog"]
 
@@ -121,13 +122,13 @@ class Lanes:
 
     async def run(self) -> None:
         """Publish. Raises `UplinkError` when the connection ends, `StateError` when the disk fails."""
+        self._connection.when_free(self._wake.set)
         try:
             await first_to_end(self._send(), self._note())
         finally:
+            # What the broker took is known, even if the connection ended in the same breath.
             try:
-                await (
-                    self._note_results()
-                )  # what the broker took is known even if the connection ended meanwhile
+                await self._note_results()
             except StateError as error:
                 self._log.warning("not noted", code=error.code)
 

@@ -17,12 +17,13 @@ from paho.mqtt.packettypes import PacketTypes
 
 from edged.errors import UplinkError
 from edged.uplink.in_flight import Answer
-from edged.uplink.mqtt_client import Client, Endpoint, Received, Session, Will, new_properties
+from edged.uplink.mqtt_client import Client, new_properties
+from edged.uplink.mqtt_types import Endpoint, Received, Session, Will
 from edged.uplink.reason_codes import FAILURE, PACKET_TOO_LARGE, reason_code
 from edged.uplink.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from paho.mqtt.properties import Properties
 
@@ -71,6 +72,10 @@ class Connection:
     def free(self) -> int:
         """How many may be begun now."""
         return self._client.in_flight.free
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Call this whenever a publication may be begun again; one caller a connection."""
+        self._client.in_flight.on_free = call
 
     async def publish(
         self,
@@ -193,7 +198,7 @@ class Connection:
     def acknowledge(self, message: Received) -> None:
         """Tell the broker that `message` (of this connection) is stored, so that it may forget it."""
         if not self._client.lost.done():
-            self._client.acknowledge(message.mid)
+            self._client.acknowledge(message)
 
     def error(self) -> UplinkError:
         """Why the connection ended."""
@@ -254,7 +259,7 @@ def _connect_error(client: Client, error: aiomqtt.MqttError) -> UplinkError:
         case OSError() as cause, _:
             return UplinkError("uplink.unreachable", cause.strerror or "")
         case None, aiomqtt.MqttCodeError(rc=code) if code is not None:
-            value = code if isinstance(code, int) else code.value
+            value = client.refused_because
             return UplinkError(reason_code(value), client.connack_said or "CONNACK", value)
         case _:
             closed = "closed" in str(error)  # our own word, set in Client._on_disconnect

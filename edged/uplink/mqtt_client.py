@@ -13,85 +13,42 @@ import logging
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
-import msgspec
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.uplink.announced import Announced, announced, said
 from edged.uplink.in_flight import Answer, InFlight
-from edged.uplink.reason_codes import KEEP_ALIVE_TIMEOUT, PROTOCOL_ERROR, reason_code
-from edged.uplink.sign import MAX_COMPACT
+from edged.uplink.mqtt_types import MAX_PACKET, Endpoint, Received, Session
+from edged.uplink.reason_codes import (
+    KEEP_ALIVE_TIMEOUT,
+    PROTOCOL_ERROR,
+    REASONS,
+    UNSPECIFIED_ERROR,
+    reason_code,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edged.uplink.tls import Context
 
-MAX_PACKET: Final = MAX_COMPACT + 2048
-"""Largest packet a peer may send us: a signed message, its topic and properties."""
+FLOOD: Final = 4
+"""A broker that sends so many times our receive maximum is hung up on."""
 
-DEFAULT_WINDOW: Final = 128
-"""Publications in flight, unless the broker allows fewer: 200 a second over a satellite, and few to repeat."""
+KEPT_FLOOD_BYTES: Final = 512 << 20
+"""The same for a session that the broker keeps. mosquitto 2.0.11 sends a whole window for every PUBACK while it empties
+the queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
+connection. What holds it back is the broker's own `max_queued_messages`."""
 
 TICK_S: Final = 1.0
 """Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
-
-
-class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a broker listens and as whom we come. The key file must have mode 0600."""
-
-    host: str
-    ca: Path
-    """Certificates that the broker's own certificate must chain to."""
-    certificate: Path
-    key: Path
-    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8883
-    keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
-    """A silent connection is noticed within twice this. Never 0: that would switch noticing off."""
-    connect_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
-    answer_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
-    """A broker that takes longer for a CONNACK, SUBACK or PUBACK is treated as gone; so is a peer whose kernel
-    acknowledges nothing for so long."""
-
-
-class Will(msgspec.Struct, frozen=True):
-    """What the broker publishes, retained, when we vanish without a word."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-    """Only a broker that keeps no retained messages at all is asked not to."""
-
-
-class Session(msgspec.Struct, frozen=True):
-    """What the broker keeps for us. `expiry_s` 0 means a clean start: nothing is kept, nothing comes late."""
-
-    client_id: str
-    expiry_s: int = 0
-    receive_maximum: int = 100
-    """Messages the broker may send before we acknowledge any: our bound on memory."""
-    will: Will | None = None
-    window: int = DEFAULT_WINDOW
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of QoS 1, to be given to `Connection.acknowledge` once it is stored."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    user_properties: Mapping[str, str]
-    mid: int = field(repr=False)
 
 
 class Client(aiomqtt.Client):
@@ -104,6 +61,7 @@ class Client(aiomqtt.Client):
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
         announced: what the broker said of itself in its CONNACK.
+        refused_because: the reason code of its CONNACK.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -132,6 +90,12 @@ class Client(aiomqtt.Client):
         self._client.connect_timeout = endpoint.connect_timeout_s
         self._client.manual_ack_set(True)
         self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
+        self._left_because = 0
+        self.refused_because = 0
+        self._paho_connack = self._client._handle_connack
+        self._client._handle_connack = self._handle_connack  # type: ignore[method-assign]
+        self._paho_disconnect = self._client._handle_disconnect
+        self._client._handle_disconnect = self._handle_disconnect  # type: ignore[method-assign]
         self.connect_error: OSError | ValueError | None = None
         self.connack_said = ""
         self.session_present = False
@@ -140,7 +104,7 @@ class Client(aiomqtt.Client):
         self._writing: int | None = None
         self.in_flight = InFlight(session.window, endpoint.answer_timeout_s)
         self._stall: asyncio.TimerHandle | None = None
-        self._unacknowledged = 0
+        self._unacknowledged = self._waiting_bytes = 0
         self.inbox: deque[Received] = deque()
         self.arrived = asyncio.Event()
         self.ignored = 0
@@ -171,15 +135,36 @@ class Client(aiomqtt.Client):
         if not self._connected.done():
             # The base would wait for its time-out: a broker that dislikes our certificate just hangs up here.
             self._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
-        if flags.is_disconnect_packet_from_server and code.value == 0:
-            self.set_lost("uplink.broker_left", said=said(properties))
-        elif flags.is_disconnect_packet_from_server or code.value == KEEP_ALIVE_TIMEOUT:
-            self.set_lost(reason_code(code.value), code.value, said(properties))
+        if flags.is_disconnect_packet_from_server:
+            value = self._left_because
+            self.set_lost(
+                reason_code(value) if value else "uplink.broker_left", value or None, said(properties)
+            )
+        elif code.value == KEEP_ALIVE_TIMEOUT:
+            self.set_lost(reason_code(code.value), code.value)
         else:  # paho's own words for what it couldn't read and for a socket that has ended
             self.set_lost("uplink.garbage" if code.value == PROTOCOL_ERROR else "uplink.connection_lost")
         super()._on_disconnect(client, userdata, flags, code, properties)
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
+
+    # paho refuses to read a reason that it doesn't find listed for its packet; brokers send others, and mean them.
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        self.refused_because = self._reason_at(1)
+        return self._paho_connack()
+
+    def _handle_disconnect(self) -> None:
+        self._left_because = self._reason_at(0)
+        self._paho_disconnect()
+
+    def _reason_at(self, place: int) -> int:
+        """The reason code of the packet in hand; in its place stays one that paho can read."""
+        packet = self._client._in_packet["packet"]
+        value = packet[place] if len(packet) > place else 0
+        if value in REASONS:
+            packet[place] = UNSPECIFIED_ERROR
+        return value
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
@@ -198,10 +183,9 @@ class Client(aiomqtt.Client):
             self.ignored += 1
             return
         self._unacknowledged += 1
-        if self._unacknowledged > self._session.receive_maximum or message.qos != 1:
-            raise aiomqtt.MqttError(
-                "more than we allow"
-            )  # memory is bounded by what we announced; see `_read`
+        self._waiting_bytes += len(message.payload)
+        if self._floods() or message.qos != 1:
+            raise aiomqtt.MqttError("more at once than we allow")  # handled where it was read, see `_read`
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -209,6 +193,11 @@ class Client(aiomqtt.Client):
         pairs = getattr(message.properties, "UserProperty", None) or []
         self.inbox.append(Received(topic, bytes(message.payload), message.retain, dict(pairs), message.mid))
         self.arrived.set()
+
+    def _floods(self) -> bool:
+        if self._session.expiry_s:
+            return self._waiting_bytes > KEPT_FLOOD_BYTES
+        return self._unacknowledged > FLOOD * self._session.receive_maximum
 
     # aiomqtt has its sockets watched from whichever thread paho is in: a writer that was removed before its late
     # addition ran stays, and spins; one added after the close is an error, or watches somebody else's descriptor.
@@ -327,10 +316,11 @@ class Client(aiomqtt.Client):
         self.set_lost("uplink.no_answer")
         self.drop()
 
-    def acknowledge(self, mid: int) -> None:
+    def acknowledge(self, message: Received) -> None:
         """Send the PUBACK of a message that has arrived."""
         self._unacknowledged -= 1
-        self._client.ack(mid, 1)
+        self._waiting_bytes -= len(message.payload)
+        self._client.ack(message.mid, 1)
 
     def drop(self) -> None:
         """Close the socket at once, whatever state it is in, and take it out of the loop."""

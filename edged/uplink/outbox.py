@@ -10,17 +10,17 @@ record of the same transaction. Synchronous and of one thread: see `edged.uplink
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from edged import RELEASED
 from edged.errors import StateError
 from edged.uplink import (
     database,
     outbox_aside,
     outbox_bounds,
+    outbox_commit,
+    outbox_floor,
     outbox_gaps,
     outbox_lanes,
     outbox_receipts,
@@ -28,8 +28,7 @@ from edged.uplink import (
     outbox_report,
     outbox_schema,
 )
-from edged.uplink.database import StreamKey, from_ms, to_ms, transaction, translated
-from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
+from edged.uplink.database import StreamKey, to_ms, transaction, translated
 from edged.uplink.outbox_receipts import MAX_RANGE
 from edged.uplink.outbox_report import ledger
 from edged.uplink.outbox_types import (
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
     from edged.uplink.gaps import Gap
     from edged.uplink.receipts import Receipt
 
@@ -75,11 +75,10 @@ __all__ = [
     "ledger",
 ]
 
-SETTLING: Final = timedelta(seconds=5)
-"""A time service may step a good clock back by this much; as far below the floor it isn't taken for lost."""
-
 UNTRIED_SHARE: Final = 4
 """One in so many of a batch of `due` is for the newest envelopes that were never tried."""
+
+CHECK_EVERY: Final = timedelta(days=7)
 
 NOTHING: Final[frozenset[int]] = frozenset()
 
@@ -155,6 +154,18 @@ class StateDatabase:
             with contextlib.suppress(OSError):  # then the next start has to find out by itself
                 outbox_aside.note_corrupt(self._path)
 
+    def check_due(self, now: datetime) -> bool:
+        """Whether every page should be read again (`edged.uplink.outbox_recovery.check`): a week has passed."""
+        last = self._moment("checked_at")
+        return last is None or not last <= now < last + CHECK_EVERY
+
+    def note_checked(self, now: datetime) -> None:
+        """Every page was just read, and all is well."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('checked_at', ?)", (str(to_ms(now)),)
+            )
+
     # --- transactions ---
 
     @property
@@ -207,52 +218,22 @@ class StateDatabase:
         with self._writing():
             before = self.last_id()
             envelopes = tuple(
-                self._append(inspection, draft, seal, moment, clock_trusted) for draft in drafts
+                outbox_commit.append(
+                    self._connection,
+                    self.log_id,
+                    inspection,
+                    draft,
+                    seal,
+                    moment,
+                    clock_trusted=clock_trusted,
+                )
+                for draft in drafts
             )
             if clock_trusted:
-                self._raise_meta("last_commit", moment)
+                self._raise_meta(outbox_floor.LAST_COMMIT, moment)
             if outbox_bounds.make_room(self._connection, self._bounds, before + 1, now):
                 self._to_fold = True
         return envelopes
-
-    def _append(
-        self,
-        inspection: str,
-        draft: EnvelopeDraft,
-        seal: Callable[[EnvelopeDraft, StreamPosition], Envelope],
-        moment: int,
-        clock_trusted: bool,
-    ) -> Envelope:
-        key = (self.log_id, draft.audience)
-        row = self._connection.execute(
-            "SELECT next_seq, prev FROM stream WHERE log_id = ? AND audience = ?", key
-        ).fetchone()
-        position = StreamPosition(row["next_seq"], row["prev"]) if row else StreamPosition(1, None)
-        envelope = seal(draft, position)
-        assert (envelope.audience, envelope.seq) == (draft.audience, position.seq)
-        assert envelope.sha256 == hashlib.sha256(envelope.jws.encode()).hexdigest()
-        self._connection.execute(
-            "INSERT INTO stream (log_id, audience, next_seq, prev) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (log_id, audience) DO UPDATE SET next_seq = excluded.next_seq, prev = excluded.prev",
-            (*key, position.seq + 1, envelope.sha256),
-        )
-        self._connection.execute(
-            "INSERT INTO envelope (inspection, log_id, audience, seq, sha256, kind, size, committed_at, aged_from,"
-            " next_try, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                inspection,
-                *key,
-                position.seq,
-                envelope.sha256,
-                draft.kind.value,
-                len(envelope.jws),
-                moment,
-                moment if clock_trusted else None,
-                moment,
-                envelope.jws,
-            ),
-        )
-        return envelope
 
     # --- publishing ---
 
@@ -346,28 +327,15 @@ class StateDatabase:
         `receipt.other_log`, `receipt.too_long`, `receipt.unknown_envelope` or `receipt.hash_mismatch`. Numbers that
         the ledger has pruned, and hashes it doesn't know, are nothing.
 
-        A receipt also tells the time, for `last_receipt`: see `_learn`.
+        A receipt also tells the time, for `last_receipt`: see `edged.uplink.outbox_floor`.
         """
         with self._writing():
             outcome = outbox_receipts.apply(self._connection, self._retry, self._finality, receipt, now)
             if len(outcome.refused) < len(receipt.ranges) or outcome.gaps or outcome.refusals:
-                self._learn(receipt.iat * 1000, now)
+                outbox_floor.learn(self._connection, receipt.iat * 1000, now)
             if outcome.receipted:
                 self._to_fold = True
         return outcome
-
-    def _learn(self, iat: int, now: datetime) -> None:
-        """Raise `last_receipt` to a receipt's time (in milliseconds), without letting its signer set our clock.
-
-        A clock that is not below its floor may be right, and then no receipt is from later than now: one that
-        says so was signed by a wrong clock, and a floor that high would make ours look wrong for good. A clock
-        below its floor (1970 after a power cut) is certainly wrong: it learns whatever the receipt says, which
-        `open_receipt` has bounded by the validity of the signer's certificate.
-        """
-        floors = (RELEASED, self.last_commit(), self.last_receipt())
-        floor = max(moment for moment in floors if moment is not None)
-        lost = now < floor - SETTLING
-        self._raise_meta("last_receipt", iat if lost else min(iat, to_ms(now)))
 
     def tidy(self, now: datetime, *, clock_trusted: bool) -> Tidied:
         """Enforce the bounds and prune the ledger, a bounded part of it at a time; at start and every hour or so.
@@ -417,21 +385,19 @@ class StateDatabase:
 
     def last_commit(self) -> datetime | None:
         """The latest time at which anything was committed: part of the clock's floor."""
-        return self._moment("last_commit")
+        return self._moment(outbox_floor.LAST_COMMIT)
 
     def last_receipt(self) -> datetime | None:
-        """The latest time that an accepted receipt was signed at, by the collector's clock; see `_learn`."""
-        return self._moment("last_receipt")
+        """The latest time that an accepted receipt was signed at, by the collector's clock: see `outbox_floor`."""
+        return self._moment(outbox_floor.LAST_RECEIPT)
+
+    def recovered_at(self) -> datetime | None:
+        """When this database replaced a broken one; None when it is the box's first."""
+        return self._moment("recovered_at")
 
     def _moment(self, key: str) -> datetime | None:
         with translated():
-            value = outbox_report.meta(self._connection).get(key)
-        return None if value is None else from_ms(int(value))
+            return outbox_floor.moment(self._connection, key)
 
-    def _raise_meta(self, key: str, moment: int) -> None:
-        """Keep the latest time: a clock that jumped back doesn't lower the floor."""
-        self._connection.execute(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE"
-            " SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
-            (key, str(moment)),
-        )
+    def _raise_meta(self, key: str, milliseconds: int) -> None:
+        outbox_floor.raise_to(self._connection, key, milliseconds)

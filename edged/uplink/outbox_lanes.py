@@ -137,7 +137,7 @@ def _order(row: Any) -> tuple[int, int]:
 
 
 def _due(row: sqlite3.Row) -> Due:
-    _check_body(row)
+    check_body(row)
     return Due(
         row["id"],
         row["inspection"],
@@ -152,14 +152,15 @@ def _due(row: sqlite3.Row) -> Due:
 
 
 def _due_gap(row: sqlite3.Row) -> DueGap:
-    _check_body(row)
+    check_body(row)
     return DueGap(*(row[name] for name in DueGap.__struct_fields__))
 
 
-def _check_body(row: sqlite3.Row) -> None:
-    """SQLite doesn't notice a bit that fell over within a text. Nobody would take the body, and it'd be sent for ever.
+def check_body(row: sqlite3.Row) -> None:
+    """Raises `StateError` (`state.corrupt`) for a body that doesn't have its hash.
 
-    The repair after it carries over what agrees with its hash and tells the centre of what doesn't.
+    SQLite doesn't notice a bit that fell over within a text; nobody would take the body, and it'd be sent for ever. The
+    repair after it carries over what agrees with its hash and tells the centre of what doesn't.
     """
     if hashlib.sha256(row["jws"].encode()).hexdigest() != row["sha256"]:
         raise StateError("state.corrupt", "a body doesn't have its hash")

@@ -55,8 +55,9 @@ def by_broker(
     row = connection.execute(_PENDING, (identifier,)).fetchone()
     if row is None:
         return False
-    attempts, refusals = row["attempts"] + 1, row["broker_refusals"] + 1
-    since = row["refused_since"] if row["refused_by"] == "broker" else to_ms(now)
+    attempts, before = row["attempts"] + 1, row["broker_refusals"]
+    refusals = before + (code not in PASSING_CODES)
+    since = row["refused_since"] if before and row["refused_by"] == "broker" else to_ms(now)
     connection.execute(
         "UPDATE envelope SET attempts = ?, next_try = ?, refused_by = 'broker', refused_reason = ?,"
         " refused_since = ?, broker_refusals = ? WHERE id = ?",

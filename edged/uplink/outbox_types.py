@@ -7,6 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
+DATABASE_FILE: Final = "state.sqlite"
+"""The state database's name within the state directory."""
+
 
 class RetryPolicy(msgspec.Struct, frozen=True):
     """How long an envelope waits before it is published again, in seconds; every wait doubles the last."""
@@ -173,3 +176,34 @@ class Tidied(msgspec.Struct, frozen=True):
     """Rows of the ledger forgotten."""
     more: bool
     """Whether there is more to be done: call again."""
+
+
+class GapLine(msgspec.Struct, frozen=True):
+    """A gap record that no receipt has named yet."""
+
+    log_id: str
+    audience: str
+    first: int
+    last: int | None
+    reason: str
+    code: str | None
+    made_at: datetime
+    stage: Literal["draft", "signed", "published"]
+
+
+class OutboxReport(msgspec.Struct, frozen=True):
+    """How the outbox stands, for whoever looks from outside."""
+
+    device: str
+    log_id: str
+    counts: Counts
+    file_bytes: int
+    """Of the database and its write-ahead log."""
+    gaps: tuple[GapLine, ...]
+    """Oldest first, at most `outbox_report.MAX_GAP_LINES`."""
+    recovered_at: datetime | None
+    """When a broken database was replaced by this one."""
+    recovered_from: str | None
+    """Name of the file that was set aside then."""
+    set_aside: tuple[str, ...]
+    """Names of the broken databases that are still kept."""

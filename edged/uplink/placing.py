@@ -122,7 +122,7 @@ def wanted(entries: Iterable[Entry]) -> list[Run]:
 
 def accounted_to(whole: int, highest: int, present: Container[int], spans: Sequence[Span]) -> int:
     """The last number up to which nothing is missing, from `whole` on, when `present` and `spans` are there."""
-    ordered = sorted(spans)
+    ordered = sorted(spans, key=lambda span: span.first)
     index = 0
     while True:
         reach = whole

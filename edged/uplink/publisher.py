@@ -27,7 +27,7 @@ from edged.uplink.gaps import Gap, seal_gap
 from edged.uplink.known import Known
 from edged.uplink.lanes import Lanes, Place
 from edged.uplink.mqtt import Connection, Endpoint, Session, Will, connect
-from edged.uplink.mqtt_client import DEFAULT_WINDOW
+from edged.uplink.mqtt_types import DEFAULT_WINDOW
 from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
 from edged.uplink.receipt_taker import ReceiptTaker
 from edged.uplink.reconnect import Backoff, first_to_end, within
@@ -160,7 +160,7 @@ class Uplink:
 
         def look(database: StateDatabase) -> tuple[Counts, str, bool, bool | None]:
             trusted = None if judge is None else judge(database.last_commit(), database.last_receipt())
-            return database.counts(), database.log_id, False, trusted
+            return database.counts(), database.log_id, database.recovered_at() is not None, trusted
 
         known.counts, known.log_id, known.log_replaced, known.clock_trusted = await self._state.run(look)
 

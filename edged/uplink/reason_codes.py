@@ -8,6 +8,7 @@ FAILURE: Final = 0x80
 """Codes from here on are failures; 0x10, "no matching subscribers", is success."""
 
 NO_SUBSCRIBERS: Final = 0x10
+UNSPECIFIED_ERROR: Final = 0x80
 PROTOCOL_ERROR: Final = 0x82
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 SESSION_TAKEN_OVER: Final = 0x8E
@@ -16,9 +17,9 @@ MESSAGE_RATE_TOO_HIGH: Final = 0x96
 QUOTA_EXCEEDED: Final = 0x97
 RETAIN_NOT_SUPPORTED: Final = 0x9A
 
-PATIENT: Final = frozenset({0x8A, SESSION_TAKEN_OVER, 0x9F})
+PATIENT: Final = frozenset({0x8A, SESSION_TAKEN_OVER, MESSAGE_RATE_TOO_HIGH, QUOTA_EXCEEDED, 0x9F})
 """Ends of a connection after which the next attempt waits as long as any: banned; somebody else under our name, whom
-our coming back would throw out in turn; and connecting too often."""
+our coming back would throw out in turn; too fast, too much, too often."""
 
 REASONS: Final[dict[int, str]] = {
     0x80: "mqtt.unspecified_error",

@@ -8,6 +8,7 @@ whatever is outside the profile is refused, not interpreted.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -52,6 +53,9 @@ MAX_CHAIN: Final = 1 + MAX_INTERMEDIATES
 MAX_ANCHORS: Final = 4
 """Roots trusted at once: one; two while a root is replaced; and room for a replacement gone wrong."""
 
+KNOWN_CHAINS: Final = 4096
+"""Chains that are remembered as good, of about 2 KiB each: the boxes that one collector hears within minutes."""
+
 MAX_PEM: Final = 64 * 1024
 """A chain of certificates is under 8 KiB as PEM; anything much larger is the wrong file."""
 
@@ -93,6 +97,7 @@ class TrustAnchor:
             raise CertificateError("cert.wrong_fleet", "the roots are of several fleets")
         self.fleet, self.demo = marks.pop()
         self._roots = tuple(roots)
+        self._path = lru_cache(maxsize=KNOWN_CHAINS)(self._checked_path)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> TrustAnchor:
@@ -125,21 +130,32 @@ class TrustAnchor:
             raise CertificateError("cert.malformed") from error
 
     def _verify(self, chain: Sequence[x509.Certificate], usage: Usage, at: datetime) -> Principal:
-        path = [*chain, self._root_of(chain[-1])]
+        path, principal = self._path(tuple(chain), usage)
+        for certificate in path:
+            _check_validity(certificate, at)
+        return principal
+
+    def _checked_path(
+        self, chain: tuple[x509.Certificate, ...], usage: Usage
+    ) -> tuple[tuple[x509.Certificate, ...], Principal]:
+        """The chain with its root, and its holder: all that is true of these very bytes at any time.
+
+        A device signs a thousand messages with one certificate, so this is remembered. What may change is checked
+        for every message: times, and whatever else is to end a certificate's life before its time.
+        """
+        path = (*chain, self._root_of(chain[-1]))
         for depth, issuer in enumerate(path[1:]):
             _check_authority(issuer, below=depth, usage=usage)
             if _authority_marks(issuer) != (self.fleet, self.demo):
                 raise CertificateError("cert.wrong_fleet", "an issuer is of another fleet")
         for certificate, issuer in pairwise(chain):
             _check_issued(certificate, issuer)
-        for certificate in path:
-            _check_validity(certificate, at)
         principal = principal_of(path[0], usage=usage)
         if principal.fleet != self.fleet:
             raise CertificateError("cert.wrong_fleet")
         if is_demo(path[0]) != self.demo:
             raise CertificateError("cert.demo_mismatch")
-        return principal
+        return path, principal
 
     def _root_of(self, last: x509.Certificate) -> x509.Certificate:
         """The root that issued `last`; between roots of one name (a renewed one), the signature decides."""

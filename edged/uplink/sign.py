@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,6 +25,7 @@ from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.roles import (
+    KNOWN_CHAINS,
     MALFORMED,
     MAX_CHAIN,
     Principal,
@@ -149,7 +151,7 @@ def verify(
     data = _ascii(compact)
     header_segment, payload_segment, signature_segment = _segments(data)
     header = _header(header_segment, typ)
-    chain = _chain(header.x5c)
+    chain, key = _presented(header.x5c)
     try:
         principal = _holder(chain, anchor, at, late)
     except CertificateError as error:
@@ -159,11 +161,10 @@ def verify(
     _decode(payload_segment)  # joserfc's own decoder forgives slack bits
     if int.from_bytes(_decode(signature_segment)[32:]) > _ORDER // 2:
         raise SignatureRefusedError("jws.signature_wrong", "s in the upper half")
-    key = chain[0].public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    if key is None:
         raise SignatureRefusedError("jws.wrong_algorithm", "the key is not on P-256")
     try:
-        signed = jws.deserialize_compact(data, ECKey.import_key(key), registry=_REGISTRY)
+        signed = jws.deserialize_compact(data, key, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
         raise SignatureRefusedError("jws.signature_wrong") from error
     return Verified(
@@ -191,7 +192,9 @@ def unverified_payload(compact: bytes) -> bytes:
     return _decode(_segments(_ascii(compact))[1])
 
 
-def _holder(chain: list[x509.Certificate], anchor: TrustAnchor, at: datetime, late: timedelta) -> Principal:
+def _holder(
+    chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, at: datetime, late: timedelta
+) -> Principal:
     try:
         return anchor.verify(chain, usage=Usage.SIGNING, at=at)
     except CertificateError as error:
@@ -250,16 +253,24 @@ def _header(segment: bytes, typ: str) -> _Header:
     return header
 
 
-def _chain(x5c: tuple[str, ...]) -> list[x509.Certificate]:
-    """RFC 7515 §4.1.6: DER in standard base64, leaf first."""
+@lru_cache(maxsize=KNOWN_CHAINS)
+def _presented(x5c: tuple[str, ...]) -> tuple[tuple[x509.Certificate, ...], ECKey | None]:
+    """RFC 7515 §4.1.6: DER in standard base64, leaf first; and the leaf's key, None when it isn't on P-256.
+
+    The same bytes are the same certificates, so they are remembered: nobody is believed by it.
+    """
     if not x5c:
         raise SignatureRefusedError("jws.no_certificate")
     if len(x5c) > MAX_CHAIN:
         raise SignatureRefusedError("jws.too_many_certificates")
     try:
-        return [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c]
+        chain = tuple(x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c)
+        key = chain[0].public_key()
     except MALFORMED:
         raise SignatureRefusedError("cert.malformed") from None
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return chain, ECKey.import_key(key)
+    return chain, None
 
 
 def _low_s(compact: str) -> str:

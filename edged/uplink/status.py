@@ -116,7 +116,7 @@ class DeadLettered(msgspec.Struct, frozen=True, tag="dead_lettered", tag_field="
 
 
 class GapMade(msgspec.Struct, frozen=True, tag="gap_made", tag_field="change"):
-    """A gap record went to the broker: a run of a stream will not come. `last` is None when nobody can tell."""
+    """A gap record was signed: a run of a stream will not come. `last` is None when nobody can tell where it ends."""
 
     audience: str
     first: int

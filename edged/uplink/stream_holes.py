@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 OF_STREAM: Final = "device = ? AND log_id = ? AND audience = ?"
 
 
+class Hole(msgspec.Struct, frozen=True):
+    """Numbers missing from a stream, `first` to `last`."""
+
+    device: str
+    log_id: str
+    audience: str
+    first: int
+    last: int
+
+
 class Missing(msgspec.Struct, frozen=True):
     """A run of a stream that there should be and that no gap record accounts for, `first` to `last`."""
 
@@ -45,9 +55,14 @@ def extend(connection: sqlite3.Connection, key: StreamKey, highest: int) -> None
 
 
 def begin_after(connection: sqlite3.Connection, key: StreamKey, highest: int) -> None:
-    """Numbers up to `highest` aren't wanted, where nothing was said of the stream before this `highest`."""
+    """Numbers up to `highest`, or up to the first that is here, aren't wanted, where nothing was said before.
+
+    What is missing after the first that is here was missed while we followed.
+    """
+    (lowest,) = connection.execute(f"SELECT min(seq) FROM envelope WHERE {OF_STREAM}", key).fetchone()
+    begin = highest if lowest is None else min(highest, lowest - 1)
     connection.execute(
-        f"UPDATE stream SET whole = ? WHERE {OF_STREAM} AND whole = 0 AND known = ?", (highest, *key, highest)
+        f"UPDATE stream SET whole = ? WHERE {OF_STREAM} AND whole = 0 AND known = ?", (begin, *key, highest)
     )
     advance(connection, key)
 

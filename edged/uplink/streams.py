@@ -13,7 +13,7 @@ import msgspec
 from edged.uplink import database, stream_holes, stream_schema
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
 from edged.uplink.placing import Duplicate, Entry, Outcome, RefusedAs, Stored, Surroundings, wanted
-from edged.uplink.stream_holes import OF_STREAM, Missing
+from edged.uplink.stream_holes import OF_STREAM, Hole, Missing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,17 +35,7 @@ that no stranger's junk and no other device crowds the proof out."""
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
 
-__all__ = ["Duplicate", "Missing", "Outcome", "RefusedAs", "Stored"]
-
-
-class Hole(msgspec.Struct, frozen=True):
-    """Numbers missing from a stream, `first` to `last`; later ones are there."""
-
-    device: str
-    log_id: str
-    audience: str
-    first: int
-    last: int
+__all__ = ["Duplicate", "Hole", "Missing", "Outcome", "RefusedAs", "Stored"]
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -132,11 +122,12 @@ class StreamStore:
         *,
         now: datetime,
         hand: bool = False,
-        replayed: bool = False,
+        replayed: int = 0,
         around: Surroundings | None = None,
     ) -> Outcome:
         """Give a verified envelope its place; with `hand`, it waits to be handed on, after those not `replayed`.
 
+        `replayed`: 0 for what its box sent, otherwise the caller's own mark.
         `around` is of the whole batch, where there is one. Whoever places calls `settle` once before the end of it.
         """
         entry = Entry.of(opened)
@@ -150,7 +141,7 @@ class StreamStore:
                 self._insert(entry, body, to_ms(now), hand, replayed)
         return outcome
 
-    def _insert(self, entry: Entry, body: str, moment: int, hand: bool, replayed: bool) -> None:
+    def _insert(self, entry: Entry, body: str, moment: int, hand: bool, replayed: int) -> None:
         self.connection.execute(
             "INSERT INTO stream (device, log_id, audience, stored, highest) VALUES (?, ?, ?, 1, ?)"
             " ON CONFLICT DO UPDATE SET stored = stored + 1, highest = max(highest, excluded.highest)",

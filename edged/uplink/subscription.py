@@ -17,6 +17,7 @@ from edged import log
 from edged.errors import CertificateError, StateError, UplinkError
 from edged.uplink.intake import BATCH
 from edged.uplink.mqtt import Connection, Endpoint, Received, Session, connect
+from edged.uplink.reason_codes import PATIENT
 from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.streams import Alarm, Hole
 
@@ -122,7 +123,8 @@ class Subscription:
             return
         except (UplinkError, CertificateError, StateError) as error:
             code, detail = error.code, str(error)
-        wait = round(self._backoff.next(), 3)
+            patient = isinstance(error, UplinkError) and error.mqtt_reason in PATIENT
+        wait = round(self._backoff.longest() if patient else self._backoff.next(), 3)
         self._log.warning("down", code=code, detail=detail, retry_s=wait)
         self._on_event(Down(code, wait))
         await within(self._stopping.wait(), wait)

@@ -12,10 +12,11 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from edged import __version__, log
+from edged.errors import StateError
 from edged.uplink.reconnect import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -132,7 +133,7 @@ class Textfile:
         self._failed = False
         self._log = log.get("textfile")
 
-    async def run(self, refresh: Callable[[], object]) -> None:
+    async def run(self, refresh: Callable[[], Awaitable[None]]) -> None:
         """Write every `EVERY_S` seconds and when the connection changes, after awaiting `refresh()`.
 
         A directory that can't be written is logged once and stops nothing.
@@ -140,8 +141,11 @@ class Textfile:
         try:
             while True:
                 self._changed.clear()
-                await refresh()  # type: ignore[misc]
-                await asyncio.to_thread(self.write)
+                try:
+                    await refresh()
+                    await asyncio.to_thread(self.write)
+                except StateError as error:  # nothing new to tell; the file's age does
+                    self._log.warning("metrics not written", problem=error.code)
                 await asyncio.sleep(PAUSE_S)
                 await within(self._changed.wait(), EVERY_S - PAUSE_S)
         finally:

@@ -9,7 +9,7 @@ from edged.errors import CertificateError
 from edged.uplink.keys import read_private
 
 if TYPE_CHECKING:
-    from edged.uplink.mqtt_client import Endpoint
+    from edged.uplink.mqtt_types import Endpoint
 
 
 class Context(ssl.SSLContext):

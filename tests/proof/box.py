@@ -8,12 +8,15 @@ Standard input closed, SIGTERM: stop in order. `kill -9`: whatever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+import signal
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,8 @@ class BoxConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Commits a second, in the mean; 0 only drains."""
     burst: int = 1
     """Commits at once, at most."""
+    first: int = 0
+    """Commits at the very start, whatever the rate. SIGUSR1 is one more at any time."""
     receipt_s: float = 3.0
     bound_s: float = 15.0
     uplink: dict[str, Any] = {}
@@ -68,7 +73,7 @@ async def main(config: BoxConfig) -> None:
         UplinkSettings(
             endpoint=config.broker,
             config_version="1",
-            **({"reconnect_min_s": 0.05, "reconnect_max_s": 0.5} | config.uplink),
+            **({"reconnect_min_s": 0.05, "reconnect_max_s": 0.5, "spread_s": 0.2} | config.uplink),
         ),
         state=state,
         signer=signer,
@@ -79,7 +84,9 @@ async def main(config: BoxConfig) -> None:
     stop_on_signals(stopping.set)
     running = asyncio.create_task(uplink.run())
     say(up=log_id)
-    committing = asyncio.create_task(commit(config, state, signer, log_id, uplink))
+    commits = Commits(config, state, signer, log_id, uplink)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, commits.asked.set)
+    committing = asyncio.create_task(commits.run())
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), running}, return_when="FIRST_COMPLETED")
     committing.cancel()
     await asyncio.gather(committing, return_exceptions=True)
@@ -99,28 +106,49 @@ async def open_state(
     )
 
 
-async def commit(
-    config: BoxConfig, state: DatabaseThread[StateDatabase], signer: Signer, log_id: str, uplink: Uplink
-) -> None:
-    """Commit at random moments, `rate` a second in the mean, now and then several at once."""
-    if not config.rate:
-        return
-    chance = random.Random(time.time_ns())  # when is part of what is tried; the killer is seeded
-    mean = (config.burst + 1) / 2
-    while True:
-        await asyncio.sleep(chance.expovariate(config.rate / mean))
-        for number in range(chance.randint(1, config.burst)):
+class Commits:
+    """Commits at random moments, `rate` a second in the mean, now and then several at once."""
+
+    def __init__(
+        self,
+        config: BoxConfig,
+        state: DatabaseThread[StateDatabase],
+        signer: Signer,
+        log_id: str,
+        uplink: Uplink,
+    ) -> None:
+        self.asked = asyncio.Event()
+        self._config, self._state, self._signer = config, state, signer
+        self._log_id, self._uplink = log_id, uplink
+        self._chance = random.Random(time.time_ns())  # when is part of what is tried; the killer is seeded
+
+    async def run(self) -> None:
+        await self._commit(self._config.first)
+        mean = (self._config.burst + 1) / 2
+        while True:
+            wait = self._chance.expovariate(self._config.rate / mean) if self._config.rate else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self.asked.wait()
+            asked = self.asked.is_set()
+            self.asked.clear()
+            await self._commit(1 if asked else self._chance.randint(1, self._config.burst))
+
+    async def _commit(self, count: int) -> None:
+        for number in range(count):
             now = datetime.now(UTC)
-            sealer = Sealer(signer, log_id, now)
+            sealer = Sealer(self._signer, self._log_id, now)
             name = f"{time.monotonic_ns()}-{number}"
-            drafts = [draft(audience) for audience in config.audiences]
-            envelopes = await state.write(
-                lambda database, name=name, drafts=drafts, sealer=sealer, now=now: database.commit_inspection(
-                    name, drafts, sealer, now
-                )
+            drafts = [draft(audience) for audience in self._config.audiences]
+            envelopes = await self._state.write(
+                partial(_commit, name=name, drafts=drafts, sealer=sealer, now=now)
             )
-            say(log_id=log_id, committed=[[one.audience, one.seq, one.sha256] for one in envelopes])
-            uplink.wake()
+            say(log_id=self._log_id, committed=[[one.audience, one.seq, one.sha256] for one in envelopes])
+            self._uplink.wake()
+
+
+def _commit(database: StateDatabase, *, name: str, drafts: Any, sealer: Sealer, now: datetime) -> Any:
+    return database.commit_inspection(name, drafts, sealer, now)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
  * EDGED_JOURNAL_MARKS  a file outside of it: what is written there is a promise, noted in the same order
  *
  * A record is one write(2) under one lock, made after the call it tells of and before that call returns. What can't be
- * told (shared writable mappings, O_SYNC, links) is noted as such, and the reader refuses the whole journal.
+ * told (shared writable mappings, O_SYNC, symbolic links) is noted as such, and the reader refuses the whole journal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,7 +28,7 @@
 #define FDS 4096
 enum { OTHER, DATA, MARKS };
 enum { CREATE = 'C', WRITE = 'W', TRUNCATE = 'T', SYNC = 'S', DIRECTORY_SYNC = 'D', RENAME = 'R', UNLINK = 'U',
-       MAKE_DIRECTORY = 'M', PROMISE = 'P', UNTOLD = '!' };
+       MAKE_DIRECTORY = 'M', LINK = 'L', PROMISE = 'P', UNTOLD = '!' };
 
 struct header { uint8_t kind; uint8_t pad[3]; uint32_t first, second, data; uint64_t inode, offset; } __attribute__((packed));
 
@@ -290,7 +290,17 @@ static int untold(long result, int at, const char *path, const char *what)
     if (!result && below(at, path, full)) note(UNTOLD, 0, 0, what, NULL, NULL, 0);
     return result;
 }
-int link(const char *from, const char *to) { return untold(syscall(SYS_link, from, to), AT_FDCWD, to, "a link"); }
+static int linked(int from_at, const char *from, int to_at, const char *to, int flags)
+{
+    char first[PATH_MAX], second[PATH_MAX];
+    LOCKED(int, syscall(SYS_linkat, from_at, from, to_at, to, flags));
+    const char *source = result ? NULL : below(from_at, from, first), *target = result ? NULL : below(to_at, to, second);
+    if (source && target) note(LINK, 0, 0, source, target, NULL, 0);
+    else if (source || target) note(UNTOLD, 0, 0, "a link across the edge", NULL, NULL, 0);
+    UNLOCKED;
+}
+int link(const char *from, const char *to) { return linked(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int linkat(int a, const char *from, int b, const char *to, int flags) { return linked(a, from, b, to, flags); }
 int symlink(const char *from, const char *to)
 {
     return untold(syscall(SYS_symlink, from, to), AT_FDCWD, to, "a symbolic link");

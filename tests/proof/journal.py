@@ -88,7 +88,9 @@ def recorded(
         },
     )
     found = list(records(log.read_bytes()))
-    assert b"".join(one.data for one in found if one.kind == "P") == marks.read_bytes(), "promises went unnoted"
+    assert b"".join(one.data for one in found if one.kind == "P") == marks.read_bytes(), (
+        "promises went unnoted"
+    )
     return found
 
 
@@ -169,6 +171,9 @@ class Disk:
                 number = self._names.pop(record.first)
                 self._names[record.second] = number
                 self._pending.append((_parent(record.second), record, number))
+            case "L":
+                number = self._names[record.second] = self._names[record.first]
+                self._pending.append((_parent(record.second), record, number))
             case "U":
                 self._names.pop(record.first, None)
                 self._pending.append((_parent(record.first), record, 0))
@@ -220,6 +225,8 @@ def _rename(names: dict[str, int], pending: tuple[str, Record, int]) -> None:
     match record.kind:
         case "C":
             names[record.first] = number
+        case "L":
+            names[record.second] = number
         case "R":
             names.pop(record.first, None)
             names[record.second] = number
@@ -288,7 +295,7 @@ def cuts(
     promises = b""
     seen: set[tuple[int, int]] = set()
     for at, record in enumerate([*journal, None]):
-        if record is None or record.kind in "WTSDRUC":
+        if record is None or record.kind in "WTSDRUCL":
             for names in range(disk.names_pending + 1):
                 image = disk.synced(names)
                 key = (hash(frozenset(image.items())), len(promises))

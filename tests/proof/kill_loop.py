@@ -13,8 +13,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +47,9 @@ class Outcome:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         return "\n".join(
             [
-                f"{sum(self.kills.values())} kills in {self.seconds:.0f} s ({kills}); drained in {self.drained_s:.1f} s",
-                f"{self.committed} envelopes committed, {self.said} of them said; {self.archived} archived"
-                f" ({self.duplicates} came more than once and were recognised)",
+                f"{sum(self.kills.values())} kills in {self.seconds:.0f} s ({kills})",
+                f"{self.committed} envelopes committed, {self.said} of them said; drained in {self.drained_s:.1f} s",
+                f"{self.archived} archived; {self.duplicates} came more than once and were recognised",
                 f"partner: {self.partner} kept and handed on, {self.handed_again} of them again after a kill",
                 f"lost {self.lost}, doubled {self.doubled}, other faults {len(self.wrong)}",
                 *(f"  WRONG: {line}" for line in self.wrong[:20]),
@@ -92,8 +92,8 @@ def kill_loop(
     workers: int = 3,
     boxes: int = 1,
     archive: str | None = None,
-    gap_s: tuple[float, float] = (0.1, 2.6),
-    rate: float = 12.0,
+    gap_s: tuple[float, float] = (0.1, 2.4),
+    rate: float = 16.0,
     burst: int = 12,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -114,6 +114,7 @@ def kill_loop(
         began = time.monotonic()
         down: list[tuple[float, Process | Broker]] = []
         heard = (0, began)
+        bag: list[Process | Broker] = []  # everybody in turn, in an order drawn anew each time
         while sum(outcome.kills.values()) < kills or len(place.said) < envelopes:
             time.sleep(chance.uniform(*gap_s))
             for moment, party in [one for one in down if one[0] <= time.monotonic()]:
@@ -123,8 +124,10 @@ def kill_loop(
             for party in up:
                 party.look()
             if sum(outcome.kills.values()) < kills and up:
-                # Drawn evenly; half of the time it is back before the next one dies.
-                victim = chance.choice(up)
+                if not bag:
+                    bag = chance.sample(parties, len(parties))
+                if (victim := bag.pop()) not in up:
+                    continue
                 victim.kill()
                 outcome.kills[victim.name] += 1
                 down.append((time.monotonic() + chance.choice((0.0, 0.0, 0.5, 3.0)), victim))
@@ -181,7 +184,9 @@ def _missing(place: Place) -> str:
     """What isn't where it belongs yet, in words; "" when nothing is missing."""
     if pending := place.pending():
         return f"{pending} pending"
-    wanted = {h for key, hashes in place.committed().items() if key[2] == place.partner for h in hashes.values()}
+    wanted = {
+        h for key, hashes in place.committed().items() if key[2] == place.partner for h in hashes.values()
+    }
     have = {h for kept in place.received().streams.values() for h in kept.hashes.values()}
     if wanted - have:
         return f"{len(wanted - have)} missing at the partner"
@@ -195,9 +200,7 @@ def count(place: Place, outcome: Outcome) -> None:
     committed = place.committed()
     archive = place.archived()
     own = {(key[1], key[2], seq): h for key, hashes in committed.items() for seq, h in hashes.items()}
-    kept = {
-        (key[1], key[2], seq): h for key, one in archive.streams.items() for seq, h in one.hashes.items()
-    }
+    kept = {(key[1], key[2], seq): h for key, one in archive.streams.items() for seq, h in one.hashes.items()}
     outcome.committed, outcome.said, outcome.archived = len(own), len(place.said), len(kept)
     outcome.duplicates = sum(one.duplicates for one in archive.streams.values())
     _compare("said, and not in the box's own ledger", place.said, own, outcome)
@@ -218,9 +221,7 @@ def count(place: Place, outcome: Outcome) -> None:
     _partner(place, committed, outcome)
 
 
-def _partner(
-    place: Place, committed: dict[tuple[str, str, str], dict[int, str]], outcome: Outcome
-) -> None:
+def _partner(place: Place, committed: dict[tuple[str, str, str], dict[int, str]], outcome: Outcome) -> None:
     received = place.received()
     for key, hashes in committed.items():
         if key[2] != place.partner:
@@ -239,7 +240,10 @@ def _partner(
 
 
 def _compare(
-    what: str, ours: dict[tuple[str, str, int], str], theirs: dict[tuple[str, str, int], str], outcome: Outcome
+    what: str,
+    ours: dict[tuple[str, str, int], str],
+    theirs: dict[tuple[str, str, int], str],
+    outcome: Outcome,
 ) -> None:
     missing = [key for key in ours if key not in theirs]
     if missing:
@@ -251,8 +255,19 @@ def _compare(
         outcome.wrong.append(f"{len(changed)} with another hash: {sorted(changed)[:5]}")
 
 
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """An empty archive on a server of its own, which syncs as it would in earnest."""
+    from tests.postgres import cluster
+
+    with cluster() as server:
+        yield server.database()
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--envelopes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
@@ -273,7 +288,7 @@ def main() -> int:
         directory = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         archive = None
         if options.archive == "postgresql":
-            archive = stack.enter_context(postgresql(directory))
+            archive = stack.enter_context(postgresql())
         outcome = kill_loop(
             directory,
             kills=options.kills,

@@ -63,7 +63,7 @@ def _link(source: Path, target: Path, real: set[Path]) -> None:
             _link(entry, target / entry.name, below)
 
 
-def run(directory: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(directory: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """`python arguments…` in an overlay, as one would in a checkout."""
     return subprocess.run(
         [sys.executable, *arguments],

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -84,8 +84,8 @@ class Process:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to stop; its exit code must be 0."""
-        if code := self._end(signal.SIGTERM):
+        """Ask it to stop. Anything but an orderly end is remembered; one that had only begun to start may just die."""
+        if (code := self._end(signal.SIGTERM)) not in (0, -signal.SIGTERM):
             self.died.append(code)
 
     def look(self) -> None:
@@ -146,6 +146,7 @@ class Place:
         self.twice: list[tuple[str, str, int]] = []
         self.handed: dict[str, int] = {}
         self.events: dict[str, dict[str, int]] = {}
+        self.host = HOST
         self._lock = threading.Lock()
 
     def _home(self, name: str) -> Path:
@@ -153,24 +154,20 @@ class Place:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return home
 
-    def endpoint(self, role: Role, name: str, *, port: int | None = None, host: str = HOST) -> Endpoint:
+    def endpoint(self, role: Role, name: str, **settings: Any) -> Endpoint:
         files = self.fleet.issue(role, name, Usage.TLS)
-        return Endpoint(
-            host=host,
-            port=port or self.broker.port,
-            ca=self.fleet.ca,
-            certificate=files.certificate,
-            key=files.key,
-            answer_timeout_s=5.0,
-        )
+        chosen = {"host": self.host, "port": self.broker.port, "answer_timeout_s": 5.0} | settings
+        return Endpoint(ca=self.fleet.ca, certificate=files.certificate, key=files.key, **chosen)
 
     # --- parties ---
 
     def state(self, name: str) -> Path:
         return self._home(name) / "state.sqlite"
 
-    def box(self, name: str, *, endpoint: Endpoint | None = None, **settings: Any) -> Process:
-        """A box; `settings` are `tests.proof.box.BoxConfig`'s."""
+    def box(
+        self, name: str, *, endpoint: Endpoint | None = None, prefix: Sequence[str] = (), **settings: Any
+    ) -> Process:
+        """A box, run by `prefix`; `settings` are `tests.proof.box.BoxConfig`'s."""
         home = self._home(name)
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
         config = {
@@ -183,7 +180,7 @@ class Place:
         } | settings
         path = home / "box.json"
         path.write_bytes(msgspec.json.encode(config, enc_hook=str))
-        return self._process(name, [sys.executable, "-m", "tests.proof.box", str(path)])
+        return self._process(name, [*prefix, sys.executable, "-m", "tests.proof.box", str(path)])
 
     def worker(self, name: str, *, endpoint: Endpoint | None = None, **settings: Any) -> Process:
         """A collector."""
@@ -218,7 +215,9 @@ class Place:
         } | settings
         path = self._home(self.partner) / "partner.toml"
         write_toml(path, config, broker=endpoint or self.endpoint(Role.AUDIENCE, self.partner))
-        return self._process(self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json"))
+        return self._process(
+            self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json")
+        )
 
     def _process(self, name: str, command: list[str]) -> Process:
         return Process(name, command, self._home(name) / "log", lambda line: self._hear(name, line))
@@ -300,4 +299,4 @@ def resources(pid: int) -> tuple[int, int]:
     """Resident bytes and open descriptors of a process."""
     with Path(f"/proc/{pid}/statm").open() as file:
         pages = int(file.read().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir(f"/proc/{pid}/fd"))
+    return pages * os.sysconf("SC_PAGESIZE"), len(list(Path(f"/proc/{pid}/fd").iterdir()))

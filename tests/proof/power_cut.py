@@ -55,21 +55,22 @@ def try_out(
         make_fleet(place / "fleet")
         home = place / "live"
         home.mkdir()
-        disk = journal.Disk()
-        disk.learn(home)
+        tester = SUBJECTS[subject](Keys(place / "fleet"))
+        before = tester.prepare(home)
+        disk = _beginning(home)
+        faithful = _beginning(home)
         arguments = (subject, str(seed), str(place / "fleet"))
         found = journal.recorded(
             journal.build(place), home, "tests.proof.subjects", *arguments, environment=environment
         )
-        _faithful(found, home)
+        _faithful(found, faithful, home)
         report.records = len(found)
-        tester = SUBJECTS[subject](Keys(place / "fleet"))
         for cut in journal.cuts(found, disk, chance, drawn=drawn, every=every):
             if cut.how.startswith("only") and chance.random() >= sample:
                 continue
             image = place / "image"
             journal.write_image(cut.image, image)
-            promises = [json.loads(line) for line in cut.promises.splitlines()]
+            promises = before + [json.loads(line) for line in cut.promises.splitlines()]
             report.cuts += 1
             report.promises = max(report.promises, len(promises))
             try:
@@ -83,10 +84,14 @@ def try_out(
     return report
 
 
-def _faithful(found: list[journal.Record], home: Path) -> None:
-    """The journal followed to its end gives exactly the files that are there: nothing escaped the shim."""
-    disk = journal.Disk()
+def _beginning(home: Path) -> journal.Disk:
+    disk = journal.Disk(journal.read_image(home))
     disk.learn(home)
+    return disk
+
+
+def _faithful(found: list[journal.Record], disk: journal.Disk, home: Path) -> None:
+    """The journal followed to its end gives exactly the files that are there: nothing escaped the shim."""
     for record in found:
         disk.follow(record)
     kept = {name: content for name, content in disk.now().items() if not name.endswith("-shm")}
@@ -99,7 +104,9 @@ def main() -> int:
     parser.add_argument("--subject", choices=SUBJECTS, action="append")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--drawn", type=int, default=2, help="disks drawn at every write, beside the strictest")
+    parser.add_argument(
+        "--drawn", type=int, default=2, help="disks drawn at every write, beside the strictest"
+    )
     options = parser.parse_args()
     failed = False
     for subject in options.subject or SUBJECTS:

@@ -6,149 +6,47 @@ promise: something the rest of the system relies on from that moment.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import random
-import sqlite3
 import sys
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from edged.central.archive import Archive, open_archive
-from edged.demo.fleet import DemoFleet, KeyFiles
 from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.intake import Incoming, check
-from edged.uplink.names import Role, Usage
-from edged.uplink.outbox import RetryPolicy, StateDatabase
-from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
-from edged.uplink.roles import TrustAnchor
-from edged.uplink.sign import Signer
-from tests.broker import FLEET, Sealer, draft
+from tests.broker import FLEET, stream
+from tests.proof.outbox_subjects import (
+    BEGIN,
+    DEVICE,
+    Keys,
+    Migration,
+    NotedRepair,
+    Outbox,
+    Repair,
+    make_fleet,
+    sound,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-BEGIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
-DEVICE = "box-1"
-AUDIENCES = ("bank", "hotel")
-RETRY = RetryPolicy(receipt_s=1.0, refused_s=1.0, bound_s=10.0)
-
-Promise = "Callable[..., None]"
+__all__ = ["SUBJECTS", "Keys", "Subject", "make_fleet"]
 
 
 class Subject(Protocol):
     """Something durable."""
 
-    def work(self, directory: Path, promise: Callable[..., None], chance: random.Random) -> None:
+    def prepare(self, home: Path) -> list[dict[str, Any]]:
+        """Make what is there before, durably; what was promised of it."""
+
+    def work(self, home: Path, promise: Callable[..., None], chance: random.Random) -> None:
         """Use it, promising."""
 
-    def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
+    def check(self, home: Path, promises: list[dict[str, Any]]) -> None:
         """Open what a power cut left, as the product would, and see that every promise is kept."""
-
-
-def make_fleet(directory: Path) -> None:
-    """Keys for workload and check, made once: both only read them."""
-    fleet = DemoFleet(directory, fleet=FLEET, now=BEGIN - timedelta(days=1))
-    for name in (DEVICE, "box-2"):
-        fleet.issue(Role.DEVICE, name, Usage.SIGNING)
-
-
-class Keys:
-    """What `make_fleet` made."""
-
-    def __init__(self, directory: Path) -> None:
-        self.anchor = TrustAnchor.from_file(directory / "fleet-ca.pem")
-        self._directory = directory
-
-    def sealer(self, name: str, log_id: str, now: datetime) -> Sealer:
-        files = KeyFiles(*(self._directory / f"{name}-{Usage.SIGNING}.{end}" for end in ("key", "pem")))
-        return Sealer(Signer.from_files(files.key, files.certificate), log_id, now)
-
-
-class Outbox:
-    """The box's state database: commits, marks, receipts, a restart."""
-
-    def __init__(self, keys: Keys, steps: int = 30) -> None:
-        self._keys = keys
-        self._steps = steps
-
-    def _open(self, directory: Path, now: datetime) -> StateDatabase:
-        return StateDatabase.open(directory / "state.sqlite", device=DEVICE, now=now, retry=RETRY)
-
-    def work(self, directory: Path, promise: Callable[..., None], chance: random.Random) -> None:
-        now = BEGIN
-        database = self._open(directory, now)
-        promise(log_id=database.log_id)
-        sealer = self._keys.sealer(DEVICE, database.log_id, now)
-        hashes: dict[str, dict[int, str]] = {name: {} for name in AUDIENCES}
-        for step in range(self._steps):
-            now += timedelta(seconds=chance.choice((0, 1, 20)))
-            what = chance.choices(("commit", "mark", "receipt", "restart"), (6, 2, 2, 0.3))[0]
-            if what == "commit":
-                drafts = [draft(name) for name in AUDIENCES]
-                envelopes = database.commit_inspection(f"i-{step}", drafts, sealer, now)
-                promise(committed=[[one.audience, one.seq, one.sha256] for one in envelopes])
-                for one in envelopes:
-                    hashes[one.audience][one.seq] = one.sha256
-            elif what == "mark":
-                due = database.due(6, now)
-                refused = {one.id: "mqtt.quota_exceeded" for one in due if chance.random() < 0.3}
-                database.mark([one.id for one in due if one.id not in refused], refused, now)
-            elif what == "receipt":
-                run = _run(hashes, chance)
-                if run is not None:
-                    claimed = _range(database.log_id, hashes, *run)
-                    promise(receipting=list(run))
-                    outcome = database.apply_receipt(_receipt(claimed, now), now)
-                    assert not outcome.refused
-                    promise(receipted=list(run))
-            else:
-                database.close()
-                database = self._open(directory, now)
-        database.close()
-
-    def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
-        now = BEGIN + timedelta(days=1)
-        database = self._open(directory, now)
-        try:
-            _sound(directory / "state.sqlite")
-            self._check(database, promises, now)
-        finally:
-            database.close()
-
-    def _check(self, database: StateDatabase, promises: list[dict[str, Any]], now: datetime) -> None:
-        ledger = {key[2]: sent for key, sent in database.ledger().items()}
-        if log_ids := [one["log_id"] for one in promises if "log_id" in one]:
-            assert database.log_id == log_ids[0], "another log: the old one was given up"
-        promised = {(a, s): h for one in promises for a, s, h in one.get("committed", ())}
-        stored = {(name, one.seq): one for name, sent in ledger.items() for one in sent}
-        for place, sha256 in promised.items():
-            assert place in stored, f"{place} was promised and is lost"
-            assert stored[place].sha256 == sha256, f"{place} changed"
-        numbers = [[one.seq for one in ledger.get(name, ())] for name in AUDIENCES]
-        assert numbers[0] == numbers[1] == list(range(1, len(numbers[0]) + 1)), "half an inspection, or a hole"
-        assert len(stored) <= len(promised) + len(AUDIENCES), "more than one commit was under way"
-        begun = _places(promises, "receipting")
-        for place in _places(promises, "receipted"):
-            assert stored[place].receipted, f"{place}: the receipt was taken and is forgotten"
-        bodies = {
-            (one.audience, one.seq): one.jws for one in database.due(10 * len(stored) + 10, now)
-        }
-        for place, one in stored.items():
-            if one.receipted:
-                assert place in begun, f"{place} is receipted, and nobody did that"
-            else:
-                assert place in bodies, f"{place} will never be sent"
-                assert hashlib.sha256(bodies[place].encode()).hexdigest() == one.sha256
-        counts = database.counts()
-        assert (counts.committed, counts.pending) == (len(stored), len(bodies))
-        sealer = self._keys.sealer(DEVICE, database.log_id, now)
-        (envelope, _) = database.commit_inspection("next", [draft(name) for name in AUDIENCES], sealer, now)
-        assert envelope.seq == len(numbers[0]) + 1, "a number is used again or left out"
 
 
 class _Received:
@@ -158,6 +56,10 @@ class _Received:
         self._keys = keys
         self._batches = batches
 
+    def prepare(self, home: Path) -> list[dict[str, Any]]:
+        """Nothing is there before."""
+        return []
+
     def _batch(self, made: dict[str, list[Incoming]], chance: random.Random) -> list[Incoming]:
         every = [message for messages in made.values() for message in messages]
         return [every[chance.randrange(len(every))] for _ in range(chance.randint(1, 9))]
@@ -166,8 +68,6 @@ class _Received:
         made = {}
         for name in (DEVICE, "box-2"):
             sealer = self._keys.sealer(name, f"log-{name}", BEGIN)
-            from tests.broker import stream
-
             made[name] = [
                 Incoming(topics.verdict(FLEET, name, "bank"), one.jws.encode())
                 for one in stream(sealer, "bank", 20)
@@ -203,7 +103,7 @@ class CentralArchive(_Received):
     def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
         archive = self._open(directory)
         try:
-            _sound(directory / "archive.sqlite")
+            sound(directory / "archive.sqlite")
             ledger = archive.ledger()
             self._kept({h for kept in ledger.streams.values() for h in kept.hashes.values()}, promises)
             assert not ledger.alarms
@@ -233,7 +133,7 @@ class PartnerInbox(_Received):
     def check(self, directory: Path, promises: list[dict[str, Any]]) -> None:
         inbox = Inbox.open(directory / "verdicts.sqlite", self._keys.anchor, "bank", tests=True)
         try:
-            _sound(directory / "verdicts.sqlite")
+            sound(directory / "verdicts.sqlite")
             hashes = {h for kept in inbox.ledger().streams.values() for h in kept.hashes.values()}
             self._kept(hashes, promises)
             handed = {one for promise in promises for one in promise.get("handed", ())}
@@ -243,38 +143,15 @@ class PartnerInbox(_Received):
             inbox.close()
 
 
-SUBJECTS: dict[str, type[Outbox] | type[CentralArchive] | type[PartnerInbox]] = {
+SUBJECTS: dict[str, Callable[[Keys], Subject]] = {
     "outbox": Outbox,
+    "repair": Repair,
+    "noted-repair": NotedRepair,
+    "migration": Migration,
     "archive": CentralArchive,
     "inbox": PartnerInbox,
 }
-
-
-def _sound(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-
-
-def _run(hashes: dict[str, dict[int, str]], chance: random.Random) -> tuple[str, int, int] | None:
-    audience = chance.choice(AUDIENCES)
-    if not hashes[audience]:
-        return None
-    first = chance.randint(1, len(hashes[audience]))
-    return audience, first, chance.randint(first, len(hashes[audience]))
-
-
-def _range(log_id: str, hashes: dict[str, dict[int, str]], audience: str, first: int, last: int) -> ReceiptRange:
-    digest = range_sha256(hashes[audience][number] for number in range(first, last + 1))
-    return ReceiptRange(log_id, audience, first, last, digest)
-
-
-def _receipt(claimed: ReceiptRange, now: datetime) -> Receipt:
-    return Receipt("centre", FLEET, DEVICE, int(now.timestamp()), (claimed,), (), ())
-
-
-def _places(promises: list[dict[str, Any]], kind: str) -> set[tuple[str, int]]:
-    runs = [promise[kind] for promise in promises if kind in promise]
-    return {(audience, number) for audience, first, last in runs for number in range(first, last + 1)}
+"""By the name that `--subject` takes."""
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ THREADS: Final = 2
 """For verifying and signing: one batch each."""
 
 
-class Batches:
+class Pipeline:
     """The receiver of a collector's subscription (`edged.uplink.subscription.Receiver`)."""
 
     def __init__(
@@ -84,9 +84,6 @@ class Batches:
         self._meter.in_hand(len(messages))
         try:
             await self._take(connection, messages)
-        except StateError:
-            self._meter.archive_failed()
-            raise
         finally:
             self._meter.in_hand(-len(messages))
 
@@ -145,7 +142,11 @@ class Batches:
             began = time.perf_counter()
             return archive.store(checked, now), time.perf_counter() - began
 
-        archived, seconds = await self._archive.run(store)
+        try:
+            archived, seconds = await self._archive.run(store)
+        except StateError:
+            self._meter.archive_failed()
+            raise
         self._meter.archived(archived, len(stream), seconds)
         return archived
 

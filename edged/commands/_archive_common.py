@@ -1,0 +1,157 @@
+"""What the actions of `edged central` that read the archive share: opening it, progress, tables for people."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import unicodedata
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from edged import log, messages
+from edged.central.archive import open_archive, open_reader
+from edged.central.settings import CollectorSettings, load, location
+from edged.commands._delivery import printable
+from edged.commands._moments import moment
+from edged.uplink.roles import TrustAnchor
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from edged.central.archive import Archive, ArchiveReader
+
+_LOOKED_AT: Final = 200
+"""Rows that decide how wide a table's columns are; it may have millions."""
+
+_TERMINAL_S: Final = 0.2
+_LOG_S: Final = 30.0  # a line of progress in a log file is read by nobody any sooner
+
+
+def add_stream(parser: argparse.ArgumentParser) -> None:
+    """`--device`, `--audience`: which streams."""
+    parser.add_argument("--device", metavar="NAME", help="help.central.device")
+    parser.add_argument("--audience", metavar="NAME", help="help.central.audience")
+
+
+def say(args: argparse.Namespace, code: str, **params: object) -> str:
+    """A sentence of the catalogue in the language asked for."""
+    return messages.text(code, args.lang, **params)
+
+
+def show(line: str) -> None:
+    """Print a line; topics and names may be a stranger's text, and may not steer the terminal."""
+    print(printable(line))
+
+
+def show_json(found: object) -> None:
+    """Print one JSON object on a line."""
+    print(msgspec.json.encode(found).decode())
+
+
+def minute(when: datetime | None) -> str:
+    """A date and time, UTC; a dash for none."""
+    return "–" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def since(text: str) -> datetime:
+    """A date (its beginning, UTC) or an ISO 8601 date and time, for argparse."""
+    if len(text) == len("2026-11-21"):
+        with contextlib.suppress(ValueError):
+            return datetime.combine(date.fromisoformat(text), clock_time.min, UTC)
+    return moment(text)
+
+
+class Progress:
+    """How far something long is, on standard error: one line on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, args: argparse.Namespace, code: str) -> None:
+        self._args = args
+        self._code = code
+        self._terminal = sys.stderr.isatty()
+        self._every = _TERMINAL_S if self._terminal else _LOG_S
+        self._last = time.monotonic()
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """So many more are done."""
+        self.show(self._count + count)
+
+    def show(self, count: int) -> None:
+        """So many are done."""
+        self._count = count
+        if time.monotonic() - self._last < self._every:
+            return
+        self._last = time.monotonic()
+        said = say(self._args, self._code, count=f"{count:,}")
+        sys.stderr.write(f"\r\033[K{said}" if self._terminal else f"{said}\n")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """Print rows under a header, aligned by the first of them; how many there were. Nothing for none."""
+    found = iter(rows)
+    first = list(islice(found, _LOOKED_AT))
+    if not first:
+        return 0
+    widths = [max(map(_width, column)) for column in zip(header, *first, strict=True)]
+    count = -1
+    for cells in chain([header], first, found):
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
+        show("  ".join(padded).rstrip())
+        count += 1
+    return count
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+class Reading(NamedTuple):
+    """An archive to read, its fleet's authority, and the configuration that names both."""
+
+    settings: CollectorSettings
+    anchor: TrustAnchor
+    archive: ArchiveReader
+
+
+class Writing(NamedTuple):
+    """The same, to change something in it."""
+
+    settings: CollectorSettings
+    anchor: TrustAnchor
+    archive: Archive
+
+
+@contextlib.contextmanager
+def reading(args: argparse.Namespace) -> Iterator[Reading]:
+    """The archive that `--config` names, beside whoever writes into it.
+
+    Raises `ConfigError`, `CertificateError`, `StateError`.
+    """
+    log.configure("warning")
+    settings = load(args.config)
+    anchor = TrustAnchor.from_file(settings.fleet_ca)
+    with contextlib.closing(open_reader(location(settings))) as archive:
+        yield Reading(settings, anchor, archive)
+
+
+@contextlib.contextmanager
+def writing(args: argparse.Namespace) -> Iterator[Writing]:
+    """The same, to change something in it."""
+    log.configure("warning")
+    settings = load(args.config)
+    anchor = TrustAnchor.from_file(settings.fleet_ca)
+    with contextlib.closing(open_archive(location(settings), anchor)) as archive:
+        yield Writing(settings, anchor, archive)
