@@ -15,6 +15,7 @@ import msgspec
 from edged.central.archive import Answer
 from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink import topics
+from edged.uplink.fields import decoder
 from edged.uplink.receipts import MAX_ENTRIES, ReceiptRange, Refusal, range_sha256
 from edged.uplink.sign import unverified_payload
 
@@ -48,7 +49,7 @@ def refusable(checked: Checked, code: str, fleet: str) -> str | None:
     try:
         place = topics.parse_stream(checked.incoming.topic, fleet)
         payload = unverified_payload(checked.incoming.payload)
-        issuer = msgspec.json.decode(payload, type=_Issuer).iss
+        issuer = decoder(_Issuer).decode(payload).iss
     except (DecodeError, SignatureRefusedError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return issuer if issuer == place.device else None

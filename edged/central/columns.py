@@ -13,6 +13,7 @@ import msgspec
 
 from edged.errors import DecodeError
 from edged.uplink.envelope import EnvelopePayload
+from edged.uplink.fields import decoder
 from edged.verdict import CHECKS
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def payload_of(row: Row) -> EnvelopePayload:
     try:
         segment = row.jws.split(".")[1]
         data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        return msgspec.json.decode(data, type=EnvelopePayload)
+        return decoder(EnvelopePayload).decode(data)
     except (IndexError, ValueError, msgspec.DecodeError, RecursionError):
         # From None: a library's text may quote the payload.
         raise DecodeError("envelope", "archive.unreadable") from None

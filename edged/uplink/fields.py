@@ -5,7 +5,8 @@ Takes bytes, gives bytes; does no I/O.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+import threading
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -46,10 +47,27 @@ def parse(data: bytes, model: type[P], code: str) -> P:
     ways by two readers.
     """
     try:
-        payload = msgspec.json.decode(data, type=model)
+        payload = decoder(model).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # From None: the library's text may quote the payload.
         raise SignatureRefusedError(code) from None
     if encode(payload) != data:
         raise SignatureRefusedError(code, "not in canonical form")
     return payload
+
+
+_decoders: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
+_building: Final = threading.Lock()
+
+
+def decoder(model: type[P]) -> msgspec.json.Decoder[P]:
+    """What reads `model`, made once and by one thread.
+
+    msgspec finds out what a struct is made of when it first meets it, and a second thread that decodes with what the
+    first has half found out crashes the process. Verifying threads of a collector all start with the same model.
+    """
+    found = _decoders.get(model)
+    if found is None:
+        with _building:
+            found = _decoders.setdefault(model, msgspec.json.Decoder(model))
+    return found

@@ -24,6 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
+from edged.uplink.fields import decoder
 from edged.uplink.roles import (
     KNOWN_CHAINS,
     MALFORMED,
@@ -239,7 +240,7 @@ def _decode(segment: bytes) -> bytes:
 
 def _parsed_header(segment: bytes) -> _Header:
     try:
-        return msgspec.json.decode(_decode(segment), type=_Header)
+        return decoder(_Header).decode(_decode(segment))
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SignatureRefusedError("jws.header_refused") from None
 

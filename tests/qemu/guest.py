@@ -70,6 +70,11 @@ def put(device: str, writes: Iterable[Write]) -> None:
         os.close(descriptor)
 
 
+def write_back_never() -> None:
+    """Nothing reaches the disk before somebody syncs it: the worst that a kernel may do."""
+    Path("/proc/sys/vm/dirty_writeback_centisecs").write_text("0")
+
+
 def write_back_soon() -> None:
     """Let the kernel write dirty pages when it likes, not after half a minute: more orders to go wrong in."""
     for name in ("dirty_writeback_centisecs", "dirty_expire_centisecs"):

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import random
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DISK = "/dev/vda"
 POINT = Path("/run/disk")
+PIPE = 4096
 EXT4_MAGIC = b"\x53\xef"
 
 
@@ -44,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--synchronous")
     chosen = parser.parse_args(arguments)
     chance = random.Random(chosen.seed)
+    guest.write_back_never()
+    # What is said and not heard yet lies in this pipe: a small one keeps the work from running far ahead of it.
+    fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE)
     if not is_ext4(DISK):
         guest.make_ext4(DISK)
     workload = WORKLOADS[chosen.workload]()
