@@ -293,6 +293,8 @@ def test_a_box_hears_that_its_certificate_ran_out_and_nobody_elses_box_does(
     assert (answer.device, answer.ranges) == ("box-1", ())
     assert answer.refused == (Refusal(envelope.sha256, "cert.expired"),)
     assert store(archive, sent(envelope, "box-2"), now=late).answers == (), "not what the payload says"
+    early = store(archive, sent(envelope), now=NOW - timedelta(days=30))
+    assert (summary(early), early.answers) == ((0, 0, ["cert.not_yet_valid"]), ()), "our clock's fault, and it passes"
     assert seal_receipt(
         answer.device, (), refused=answer.refused, iat=0, signer=place.signer(Role.COLLECTOR, "centre")
     )

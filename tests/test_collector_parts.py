@@ -104,10 +104,12 @@ def test_even_nothing_costs_something_and_what_is_paid_is_forgotten() -> None:
 
 def test_a_collector_with_an_absurd_clock_signs_nothing(tmp_path: Path) -> None:
     signer = Town(tmp_path).signer(Role.COLLECTOR, "centre")
-    assert SigningClock(lambda: RELEASED, signer).now() == RELEASED
+    for moment in (signer.not_before, signer.not_after):
+        assert SigningClock(lambda moment=moment: moment, signer).now() == moment
     for moment, code in (
         (datetime(1970, 1, 1, tzinfo=UTC), "central.clock_before_release"),
         (RELEASED - timedelta(seconds=1), "central.clock_before_release"),
+        (signer.not_before - timedelta(seconds=1), "central.certificate_not_begun"),
         (signer.not_after + timedelta(seconds=1), "central.certificate_ended"),
     ):
         with pytest.raises(StateError) as caught:

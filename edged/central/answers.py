@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
-OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.not_yet_valid", "cert.revoked"})
-"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them."""
+OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.revoked"})
+"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't valid
+yet will be: a collector whose clock is behind must not make a new box's verdicts dead letters.
+"""
 
 
 T = TypeVar("T")

@@ -79,7 +79,8 @@ class Signer:
     Attributes:
         principal: whom the certificate names.
         demo: whether the certificate is of a demo fleet.
-        not_after: when the certificate expires.
+        not_before: when the certificate begins to hold.
+        not_after: when it expires.
     """
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, chain: tuple[x509.Certificate, ...]) -> None:
@@ -90,6 +91,7 @@ class Signer:
         if chain[0].public_key() != key.public_key():
             raise CertificateError("cert.key_mismatch")
         self.demo: bool = is_demo(chain[0])
+        self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
         self._key = ECKey.import_key(key)
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
