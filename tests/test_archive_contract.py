@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged import log
 from edged.errors import SignatureRefusedError
-from edged.uplink import streams
+from edged.uplink import sign, streams
 from edged.uplink.envelope import Envelope, StreamPosition
 from edged.uplink.intake import Incoming
 from edged.uplink.names import Role, Usage
@@ -18,6 +19,7 @@ from edged.uplink.receipts import MAX_ENTRIES, Refusal, range_sha256, seal_recei
 from edged.uplink.sign import Signer
 from edged.uplink.streams import Alarm, Hole
 from edged.verdict import Kind, Result
+from tests import logging_state
 from tests.archives import BACKENDS, hurry, location, opened, sent, summary
 from tests.archives import store as store_into
 from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
@@ -224,6 +226,31 @@ def test_forgeries_are_refused_and_reported_without_their_contents(
     assert "UTO" not in str(rows)
 
 
+def test_a_message_over_which_the_check_stumbles_is_an_alarm_like_any_other(
+    archive: Any, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = stream(sealer, "bank", 3)
+    good = sign.verify
+
+    def verify(compact: Any, **options: Any) -> Any:
+        if compact == second.jws.encode():
+            raise KeyError("SECRET")
+        return good(compact, **options)
+
+    monkeypatch.setattr(sign, "verify", verify)
+    with logging_state.restored():
+        log.configure("info")
+        archived = store(archive, sent(first), sent(second), sent(third))
+    assert summary(archived) == (2, 0, ["intake.defect"])
+    (answer,) = archived.answers
+    assert ([(run.first, run.last) for run in answer.ranges], answer.refused) == ([(1, 1), (3, 3)], ())
+    line = capfd.readouterr().err
+    assert "KeyError" in line
+    assert "SECRET" not in line
+    monkeypatch.undo()
+    assert summary(store(archive, sent(second))) == (1, 0, []), "its box has kept it"
+
+
 def test_a_demo_fleet_never_says_live(archive: Any, place: Town, sealer: Sealer) -> None:
     with pytest.raises(SignatureRefusedError):
         sealer(draft("bank", kind=Kind.LIVE, provenance={}), StreamPosition(1, None))
@@ -294,7 +321,9 @@ def test_a_box_hears_that_its_certificate_ran_out_and_nobody_elses_box_does(
     assert answer.refused == (Refusal(envelope.sha256, "cert.expired"),)
     assert store(archive, sent(envelope, "box-2"), now=late).answers == (), "not what the payload says"
     early = store(archive, sent(envelope), now=NOW - timedelta(days=30))
-    assert (summary(early), early.answers) == ((0, 0, ["cert.not_yet_valid"]), ()), "our clock's fault, and it passes"
+    assert (summary(early), early.answers) == ((0, 0, ["cert.not_yet_valid"]), ()), (
+        "our clock's fault, and it passes"
+    )
     assert seal_receipt(
         answer.device, (), refused=answer.refused, iat=0, signer=place.signer(Role.COLLECTOR, "centre")
     )

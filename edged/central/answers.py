@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from edged.uplink.intake import Checked
 
 OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.revoked"})
-"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't valid
-yet will be: a collector whose clock is behind must not make a new box's verdicts dead letters.
+"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't
+valid yet will be: a collector whose clock is behind must not make a new box's verdicts dead letters.
 """
 
 

@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.central import sqlite_schema
+from edged.central.archive import ROW_REFUSED
 from edged.central.archive_read import SqlReader
 from edged.central.archive_write import SqlArchive
 from edged.central.batch import StreamState
+from edged.errors import StateError
 from edged.uplink import database
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from typing import TypeVar
 
@@ -71,7 +74,7 @@ class SqliteArchive(SqliteReader, SqlArchive):
         return cls(connection, fleet)
 
     def _transact(self, work: Callable[[], T]) -> T:
-        with transaction(self._connection):
+        with _told_apart(), transaction(self._connection):
             return work()
 
     def _table(self, columns: dict[str, str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
@@ -140,3 +143,13 @@ class SqliteArchive(SqliteReader, SqlArchive):
         if count:
             database.fold(self._connection)
         return count
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell what SQLite won't have in a row from what is wrong with the disk."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
+        # Its name alone: a trigger's text is whose wrote it.
+        raise StateError(ROW_REFUSED, getattr(error, "sqlite_errorname", type(error).__name__)) from None

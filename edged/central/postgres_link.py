@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from edged import log
+from edged.central.archive import ROW_REFUSED
 from edged.errors import StateError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ _PLANS: Final = tuple((f"enable_{way}", "off") for way in ("seqscan", "hashjoin"
 think that reading all of it is as good."""
 
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+
+_RAISED: Final = "P0"  # by a trigger that somebody has added
 
 _CODES: Final = {
     "57014": "archive.too_slow",  # query_canceled, by our limit or an operator
@@ -198,7 +201,12 @@ class Link:
             if isinstance(error, psycopg.OperationalError):
                 self.close()
                 raise StateError("archive.connection_lost", state) from None
-            raise  # a broken rule of a table is our bug
+            if isinstance(error, psycopg.IntegrityError | psycopg.DataError) or state.startswith(_RAISED):
+                raise StateError(ROW_REFUSED, state) from None
+            # Something that no archive of ours does to a server of ours. What the server says of it stays there.
+            raise StateError("archive.server_error", state) from None
+        except UnicodeEncodeError:
+            raise StateError(ROW_REFUSED) from None
         except _StalledError:
             self.close()
             raise StateError("archive.stalled") from None

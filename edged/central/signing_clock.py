@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SigningClock:
-    """A clock that is refused when it can't be right: before this release, or outside the signing certificate's time."""
+    """A clock that is refused when it can't be right: before this release, or outside its certificate's time."""
 
     def __init__(self, clock: Callable[[], datetime], signer: Signer) -> None:
         self._clock = clock
