@@ -86,8 +86,11 @@ class Answers:
         return tuple(answer for device in devices for answer in self._split(device, ranges[device]))
 
     def _split(self, device: str, ranges: list[ReceiptRange]) -> Iterator[Answer]:
-        gaps = tuple(self._gaps[device])
-        refused = tuple(Refusal(sha256, code) for sha256, code in self._refused[device].items())
+        gaps = tuple(self._gaps.get(device, ()))
+        refused = tuple(Refusal(sha256, code) for sha256, code in self._refused.get(device, {}).items())
+        if len(ranges) + len(gaps) + len(refused) <= MAX_ENTRIES:  # nearly always
+            yield Answer(device, tuple(ranges), gaps, refused)
+            return
         for start in range(0, len(ranges) + len(gaps) + len(refused), MAX_ENTRIES):
             # Counted on through the three lists, one behind the other.
             yield Answer(
