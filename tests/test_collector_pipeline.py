@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -340,3 +344,22 @@ async def test_leaving_is_a_command(place: Town, tmp_path: Path, capsys: pytest.
         "name": "collector.centre",
         "had_session": False,
     }
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_word(place: Town, tmp_path: Path) -> None:
+    """`edged central collect … | head -1`"""
+    path = configuration(collector_settings(place, tmp_path / "centre"), tmp_path / "central.toml")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "edged", "central", "collect", "--json", "--config", str(path)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == os.EX_OK, done.stderr
+    assert {line["level"] for line in said} == {"info"}
