@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged import log
+from edged.central import archive_read
 from edged.errors import SignatureRefusedError
 from edged.uplink import sign, streams
 from edged.uplink.envelope import Envelope, StreamPosition
@@ -20,7 +21,7 @@ from edged.uplink.sign import Signer
 from edged.uplink.streams import Alarm, Hole
 from edged.verdict import Kind, Result
 from tests import logging_state
-from tests.archives import BACKENDS, hurry, location, opened, sent, summary
+from tests.archives import BACKENDS, forged, forged_gap, hurry, location, opened, sent, summary
 from tests.archives import store as store_into
 from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
 
@@ -149,6 +150,16 @@ def test_holes_open_and_close(archive: Any, sealer: Sealer) -> None:
     ]
     store(archive, *map(sent, envelopes))
     assert archive.holes() == []
+
+
+def test_holes_are_read_in_portions(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box with as many holes as numbers fills nobody's memory, and those a gap record accounts for hide no other."""
+    monkeypatch.setattr(archive_read, "PORTION", 2)
+    even = [forged(number, "00" * 32) for number in range(2, 18, 2)]
+    archive.store([*even, forged_gap(1, 8), forged_gap(20, 20)], NOW)
+    missing = [(hole.first, hole.last) for hole in archive.holes()]
+    assert missing == [(9, 9), (11, 11), (13, 13), (15, 15), (17, 19)]
+    assert len(archive.holes(3)) == 3
 
 
 def test_any_order_any_repetition_adds_up(archive: Any, sealer: Sealer) -> None:

@@ -60,6 +60,8 @@ class SqliteArchive(SqliteReader, SqlArchive):
     def __init__(self, connection: sqlite3.Connection, fleet: str) -> None:
         super().__init__(connection)
         self.fleet = fleet
+        self._path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+        self._file = _identity(self._path)
 
     @classmethod
     def open(cls, path: str, fleet: str = "") -> SqliteArchive:
@@ -74,8 +76,16 @@ class SqliteArchive(SqliteReader, SqlArchive):
         return cls(connection, fleet)
 
     def _transact(self, work: Callable[[], T]) -> T:
+        self._see_that_it_is_there()
         with _told_apart(), transaction(self._connection):
-            return work()
+            done = work()
+        self._see_that_it_is_there()
+        return done
+
+    def _see_that_it_is_there(self) -> None:
+        """Somebody may have moved it, or put a backup in its place: what is in a file without a name isn't kept."""
+        if _identity(self._path) != self._file:
+            raise StateError("archive.moved")
 
     def _table(self, columns: dict[str, str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
         fields = ", ".join(
@@ -153,3 +163,12 @@ def _told_apart() -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
         # Its name alone: a trigger's text is whose wrote it.
         raise StateError(ROW_REFUSED, getattr(error, "sqlite_errorname", type(error).__name__)) from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name; None: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
