@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.revoked"})
 """Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't
-valid yet will be: a collector whose clock is behind must not make a new box's verdicts dead letters.
+valid yet will be, and an authority's certificate can be renewed: a collector whose clock is behind, or whose file of
+roots is old, must not make a fleet's verdicts dead letters.
 """
 
 

@@ -149,7 +149,8 @@ def verify(
 
     Raises `SignatureRefusedError` and nothing else, whatever the bytes: `jws.too_large`, `jws.malformed`,
     `jws.header_refused`, `jws.wrong_algorithm`, `jws.wrong_type`, `jws.no_certificate`,
-    `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role` or a code of `TrustAnchor.verify`.
+    `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role`, `cert.authority_expired` or a code of
+    `TrustAnchor.verify`.
     """
     data = _ascii(compact)
     header_segment, payload_segment, signature_segment = _segments(data)
@@ -198,15 +199,23 @@ def unverified_payload(compact: bytes) -> bytes:
 def _holder(
     chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, at: datetime, late: timedelta
 ) -> Principal:
+    """Raises `CertificateError`; `cert.expired` means the signer's own, which nothing mends."""
     try:
         return anchor.verify(chain, usage=Usage.SIGNING, at=at)
     except CertificateError as error:
         if error.code != "cert.expired":
             raise
         end = chain[0].not_valid_after_utc
-        if not end < at <= end + late:
+        if at <= end:
+            raise CertificateError("cert.authority_expired") from None
+        if at > end + late:
             raise
-    return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+    try:
+        return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+    except CertificateError as error:
+        if error.code == "cert.expired":
+            raise CertificateError("cert.authority_expired") from None
+        raise
 
 
 def _ascii(compact: str | bytes) -> bytes:
