@@ -7,6 +7,7 @@ Settings are the session's, so a pooler in between has to pool sessions, not tra
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -180,6 +181,10 @@ class Link:
                 log.get("archive").warning(
                     "the database server runs without fsync: a power cut loses envelopes"
                 )
+            if exposed(connection.info):
+                log.get("archive").warning(
+                    "the database server is across a network, without sslmode=verify-full: anybody could be it"
+                )
         except BaseException:
             connection.close()
             raise
@@ -210,6 +215,16 @@ class Link:
         except _StalledError:
             self.close()
             raise StateError("archive.stalled") from None
+
+
+def exposed(info: psycopg.ConnectionInfo) -> bool:
+    """Whether envelopes, and a password, go to whoever answers at an address that isn't this machine's."""
+    if info.get_parameters().get("sslmode") in ("verify-full", "verify-ca"):
+        return False
+    try:
+        return not ipaddress.ip_address(info.hostaddr).is_loopback
+    except ValueError:  # none: a socket
+        return False
 
 
 class _AgainError(Exception):
