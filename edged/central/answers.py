@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
-OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.revoked"})
+OUT_OF_TIME: Final = frozenset({"cert.expired"})
 """Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't
 valid yet will be, and an authority's certificate can be renewed: a collector whose clock is behind, or whose file of
 roots is old, must not make a fleet's verdicts dead letters.
