@@ -91,10 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); nothing is left to be said to them.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return os.EX_OK
+        return _unheard()
     except EdgedError as error:
         return _fail(error, options.lang)
     except OSError as error:
@@ -105,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edged: {said}", file=sys.stderr)
         return os.EX_OSERR
     except ExceptionGroup as group:
+        if group.split(BrokenPipeError)[1] is None:
+            return _unheard()
         ours, rest = group.split(EdgedError)
         if ours is None:
             raise
@@ -112,6 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.excepthook(type(rest), rest, rest.__traceback__)
         return _fail(_first(ours), options.lang)
     return code
+
+
+def _unheard() -> int:
+    """Whoever read our output has gone (`| head`); nothing is left to be said to them."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return os.EX_OK
 
 
 def _first(group: ExceptionGroup[EdgedError]) -> EdgedError:

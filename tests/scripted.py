@@ -53,8 +53,9 @@ def disconnect(reason: int, raw: bytes = b"") -> bytes:
     return packet(DISCONNECT, bytes([reason]) + properties(raw))
 
 
-def publish(topic: str, payload: bytes, mid: int, qos: int = 1) -> bytes:
-    return packet(PUBLISH, text(topic) + mid.to_bytes(2) + properties() + payload, qos << 1)
+def publish(topic: str, payload: bytes, mid: int, qos: int = 1, raw: bytes = b"") -> bytes:
+    """`raw`: its properties."""
+    return packet(PUBLISH, text(topic) + mid.to_bytes(2) + properties(raw) + payload, qos << 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged.central import batch
+from edged.errors import StateError
 from edged.uplink.placing import Entry, Run, Span, accounted_to, unaccounted, wanted
 from edged.uplink.streams import Hole
 from tests.archives import (
@@ -247,3 +248,62 @@ def test_an_answer_fits_into_a_receipt_whatever_is_in_it(place: Town, tmp_path: 
         assert sizes == [150, 150, 150, 49]
         names: set[Any] = {run for one in answers for run in (*one.ranges, *one.gaps, *one.refused)}
         assert len(names) == 499
+
+
+RULES = {
+    "sqlite": "CREATE TRIGGER rule_{0} BEFORE INSERT ON {0} WHEN new.{1} LIKE '%poison%'"
+    " BEGIN SELECT RAISE(ABORT, 'poison SECRET'); END",
+    "postgres": "ALTER TABLE {0} ADD CHECK ({1} NOT LIKE '%%poison%%')",
+}
+"""Somebody's rule on one of our tables."""
+
+
+def forbid(archive: Any, backend: str, table: str, column: str) -> None:
+    execute = archive._connection.execute if backend == "sqlite" else archive._run
+    execute(RULES[backend].format(table, column), ())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_message_that_the_database_will_not_have_holds_up_no_other(
+    place: Town, tmp_path: Path, backend: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chain: list[Checked] = []
+    for seq in range(1, 8):
+        chain.append(forged(seq, chain[-1].sha256 if chain else None, "poison" if seq == 4 else ""))
+    gaps = [forged_gap(9, 9, text="poison"), forged_gap(20, 20)]
+    mixed = [*chain[:5], *gaps, *chain[5:], forged(1, None, iss="box-2")]
+    with opened(location(backend, tmp_path), place.anchor) as archive:
+        hurry(archive)
+        forbid(archive, backend, "envelope", "jti")
+        forbid(archive, backend, "gap", "body")
+        first = archive.store(mixed, NOW)
+        again = archive.store(mixed, NOW)
+        assert (first.stored, first.gaps, first.refused) == (7, 1, 2)
+        assert {alarm.code for alarm in first.alarms} == {"archive.row_refused"}
+        assert (again.stored, again.duplicates, again.refused) == (0, 7, 2)
+        told = {run.first: run.last for one in first.answers if one.device == "box-1" for run in one.ranges}
+        assert {seq for first, last in told.items() for seq in range(first, last + 1)} == {1, 2, 3, 5, 6, 7}
+        assert not any(one.refused for one in first.answers), "its box keeps it, and sends it again"
+        assert list(
+            archive._query("SELECT sum(count) FROM alarm WHERE device = '' AND evidence IS NULL")
+        ) == [(4,)]
+        assert [hole.first for hole in archive.holes()][:1] == [4], "it is missing, and that shows"
+    said = "".join(capfd.readouterr())
+    assert "a row was refused" in said
+    assert "SECRET" not in said
+    assert "log-1" not in said, "nothing of the message but its topic"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_database_that_will_have_nothing_is_an_error_in_our_words(
+    place: Town, tmp_path: Path, backend: str
+) -> None:
+    with opened(location(backend, tmp_path), place.anchor) as archive:
+        hurry(archive)
+        for table, column in (("envelope", "jti"), ("alarm", "topic")):
+            forbid(archive, backend, table, column)
+        with pytest.raises(StateError) as caught:
+            archive.store([forged(1, None, "poison", audience="poison")], NOW)
+        assert caught.value.code == "archive.row_refused"
+        assert "box-1" not in str(caught.value)
+        assert archive.store([forged(1, None)], NOW).stored == 1, "and the object is still of use"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged import log
+from edged.central import archive_read
 from edged.errors import SignatureRefusedError
-from edged.uplink import streams
+from edged.uplink import sign, streams
 from edged.uplink.envelope import Envelope, StreamPosition
 from edged.uplink.intake import Incoming
 from edged.uplink.names import Role, Usage
@@ -18,7 +20,8 @@ from edged.uplink.receipts import MAX_ENTRIES, Refusal, range_sha256, seal_recei
 from edged.uplink.sign import Signer
 from edged.uplink.streams import Alarm, Hole
 from edged.verdict import Kind, Result
-from tests.archives import BACKENDS, hurry, location, opened, sent, summary
+from tests import logging_state
+from tests.archives import BACKENDS, forged, forged_gap, hurry, location, opened, sent, summary
 from tests.archives import store as store_into
 from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
 
@@ -149,6 +152,16 @@ def test_holes_open_and_close(archive: Any, sealer: Sealer) -> None:
     assert archive.holes() == []
 
 
+def test_holes_are_read_in_portions(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box with as many holes as numbers fills nobody's memory, and those a gap record accounts for hide no other."""
+    monkeypatch.setattr(archive_read, "PORTION", 2)
+    even = [forged(number, "00" * 32) for number in range(2, 18, 2)]
+    archive.store([*even, forged_gap(1, 8), forged_gap(20, 20)], NOW)
+    missing = [(hole.first, hole.last) for hole in archive.holes()]
+    assert missing == [(9, 9), (11, 11), (13, 13), (15, 15), (17, 19)]
+    assert len(archive.holes(3)) == 3
+
+
 def test_any_order_any_repetition_adds_up(archive: Any, sealer: Sealer) -> None:
     chance = random.Random(7)
     messages = [sent(envelope) for audience in ("bank", "hotel") for envelope in stream(sealer, audience, 40)]
@@ -224,6 +237,31 @@ def test_forgeries_are_refused_and_reported_without_their_contents(
     assert "UTO" not in str(rows)
 
 
+def test_a_message_over_which_the_check_stumbles_is_an_alarm_like_any_other(
+    archive: Any, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = stream(sealer, "bank", 3)
+    good = sign.verify
+
+    def verify(compact: Any, **options: Any) -> Any:
+        if compact == second.jws.encode():
+            raise KeyError("SECRET")
+        return good(compact, **options)
+
+    monkeypatch.setattr(sign, "verify", verify)
+    with logging_state.restored():
+        log.configure("info")
+        archived = store(archive, sent(first), sent(second), sent(third))
+    assert summary(archived) == (2, 0, ["intake.defect"])
+    (answer,) = archived.answers
+    assert ([(run.first, run.last) for run in answer.ranges], answer.refused) == ([(1, 1), (3, 3)], ())
+    line = capfd.readouterr().err
+    assert "KeyError" in line
+    assert "SECRET" not in line
+    monkeypatch.undo()
+    assert summary(store(archive, sent(second))) == (1, 0, []), "its box has kept it"
+
+
 def test_a_demo_fleet_never_says_live(archive: Any, place: Town, sealer: Sealer) -> None:
     with pytest.raises(SignatureRefusedError):
         sealer(draft("bank", kind=Kind.LIVE, provenance={}), StreamPosition(1, None))
@@ -293,6 +331,10 @@ def test_a_box_hears_that_its_certificate_ran_out_and_nobody_elses_box_does(
     assert (answer.device, answer.ranges) == ("box-1", ())
     assert answer.refused == (Refusal(envelope.sha256, "cert.expired"),)
     assert store(archive, sent(envelope, "box-2"), now=late).answers == (), "not what the payload says"
+    early = store(archive, sent(envelope), now=NOW - timedelta(days=30))
+    assert (summary(early), early.answers) == ((0, 0, ["cert.not_yet_valid"]), ()), (
+        "our clock's fault, and it passes"
+    )
     assert seal_receipt(
         answer.device, (), refused=answer.refused, iat=0, signer=place.signer(Role.COLLECTOR, "centre")
     )

@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -319,3 +320,30 @@ def test_the_box_without_psycopg_says_so() -> None:
         [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True
     )
     assert done.stdout == "archive.no_driver\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("hostaddr", "sslmode", "expected"),
+    [
+        ("", None, False),
+        ("127.0.0.1", None, False),
+        ("::1", "prefer", False),
+        ("192.0.2.7", None, True),
+        ("192.0.2.7", "require", True),
+        ("2001:db8::7", "prefer", True),
+        ("192.0.2.7", "verify-full", False),
+        ("fe80::1%eth0", None, True),
+    ],
+)
+def test_a_server_across_a_network_that_could_be_anybody_is_warned_of(
+    hostaddr: str, sslmode: str | None, expected: bool
+) -> None:
+    parameters = {} if sslmode is None else {"sslmode": sslmode}
+    info = SimpleNamespace(hostaddr=hostaddr, get_parameters=lambda: parameters)
+    assert postgres_link.exposed(info) is expected  # type: ignore[arg-type]
+
+
+def test_a_socket_is_not_warned_of(url: str, place: Town) -> None:
+    with opened(url, place.anchor) as archive, archive._link.connection() as connection:
+        assert connection.info.hostaddr == ""
+        assert not postgres_link.exposed(connection.info)

@@ -204,6 +204,28 @@ def test_no_question_but_the_ledgers_looks_at_every_envelope(
         assert scans == []
 
 
+@pytest.mark.parametrize("done", ["deleted", "moved", "replaced"])
+def test_nothing_is_signed_for_in_a_file_that_has_lost_its_name(
+    place: Town, tmp_path: Path, done: str
+) -> None:
+    """A restore under a running collector: SQLite goes on writing into what nobody will ever open again."""
+    path = tmp_path / "archive.sqlite"
+    with opened(str(path), place.anchor) as archive:
+        assert archive.store(forged_chain(1), NOW).stored == 1
+        if done == "deleted":
+            path.unlink()
+        else:
+            path.rename(tmp_path / "elsewhere.sqlite")
+        if done == "replaced":
+            with opened(str(path), place.anchor):
+                pass
+        with pytest.raises(StateError) as caught:
+            archive.store(forged_chain(2), NOW)
+        assert caught.value.code == "archive.moved"
+    with opened(str(path), place.anchor) as again:
+        assert again.store(forged_chain(2), NOW).stored == 2
+
+
 def test_a_batch_is_all_or_nothing(place: Town, tmp_path: Path) -> None:
     chain = forged_chain(60, "x" * 1500)
     with opened(str(tmp_path / "full.sqlite"), place.anchor) as archive:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,14 +24,12 @@ from edged.central.signing_clock import SigningClock
 from edged.central.token_bucket import TokenBucket
 from edged.commands._central_words import in_words
 from edged.errors import ConfigError, StateError
+from edged.uplink.mqtt_client import KEPT_FLOOD_BYTES
 from edged.uplink.names import Role
 from edged.uplink.replay import MAX_PAGE
 from edged.uplink.streams import Alarm
 from tests.broker import Town
 from tests.delivery import collector_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALARM = Alarm("stream.equivocation", "t", "box-1", "log", "bank", 7, 1)
 
@@ -104,10 +103,12 @@ def test_even_nothing_costs_something_and_what_is_paid_is_forgotten() -> None:
 
 def test_a_collector_with_an_absurd_clock_signs_nothing(tmp_path: Path) -> None:
     signer = Town(tmp_path).signer(Role.COLLECTOR, "centre")
-    assert SigningClock(lambda: RELEASED, signer).now() == RELEASED
+    for moment in (signer.not_before, signer.not_after):
+        assert SigningClock(lambda moment=moment: moment, signer).now() == moment
     for moment, code in (
         (datetime(1970, 1, 1, tzinfo=UTC), "central.clock_before_release"),
         (RELEASED - timedelta(seconds=1), "central.clock_before_release"),
+        (signer.not_before - timedelta(seconds=1), "central.certificate_not_begun"),
         (signer.not_after + timedelta(seconds=1), "central.certificate_ended"),
     ):
         with pytest.raises(StateError) as caught:
@@ -331,6 +332,35 @@ async def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
     await heard.end()
 
 
+async def test_a_command_that_may_not_be_killed_ends_no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo page-me` is another user's process."""
+
+    def not_allowed(pid: int, number: int) -> None:
+        os.kill(pid, number)  # so that none is left behind; ours is told otherwise
+        raise PermissionError
+
+    heard = Heard("exec sleep 600", timeout_s=0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "killpg", not_allowed)
+        for _ in range(2):
+            heard.command.tell(ALARM)
+            failed = await asyncio.wait_for(heard.failures.get(), 10)
+            assert failed.code == "central.alarm_command_slow"
+    await heard.end()
+
+
 def test_the_commands_bounds_are_a_pagers() -> None:
     assert 1 / alarm_command.PER_S >= 10
     assert alarm_command.TIMEOUT_S <= 60
+
+
+# --- the unit ------------------------------------------------------------------------------------------------------
+
+
+def test_the_unit_outlasts_a_database_that_comes_late_and_has_room_for_its_own_bound() -> None:
+    text = (Path(__file__).parents[1] / "systemd" / "edged-collector@.service").read_text(encoding="utf-8")
+    said = dict(line.split("=", 1) for line in text.splitlines() if line[:1].isalpha() and "=" in line)
+    assert said["StartLimitIntervalSec"] == "0", "ten failed starts would be the last"
+    assert said["Restart"] == "always"
+    assert said["MemoryMax"] == "1G"
+    assert 2 * KEPT_FLOOD_BYTES <= 1 << 30, "the kernel must not be faster than our own words"

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -340,3 +345,51 @@ async def test_leaving_is_a_command(place: Town, tmp_path: Path, capsys: pytest.
         "name": "collector.centre",
         "had_session": False,
     }
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_word(place: Town, tmp_path: Path) -> None:
+    """`edged central collect … | head -1`"""
+    path = configuration(collector_settings(place, tmp_path / "centre"), tmp_path / "central.toml")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "edged", "central", "collect", "--json", "--config", str(path)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == os.EX_OK, done.stderr
+    assert {line["level"] for line in said} == {"info"}
+
+
+async def test_a_row_that_the_archive_will_not_have_stops_nobody_and_comes_when_it_may(
+    place: Town, tmp_path: Path
+) -> None:
+    impatient = RetryPolicy(receipt_s=0.2, refused_s=0.2, bound_s=0.3)
+    async with (
+        collector(place, tmp_path / "centre") as centre,
+        box(place, tmp_path / "box", retry=impatient) as device,
+    ):
+        await centre.first(Ready)
+        with sqlite3.connect(tmp_path / "centre" / "archive.sqlite") as other:
+            other.execute(
+                "CREATE TRIGGER rule BEFORE INSERT ON envelope WHEN new.seq = 3 BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        for _ in range(6):
+            await device.commit("bank")
+        alarmed = await centre.first(Alarmed)
+        assert alarmed.alarm.code == "archive.row_refused"
+        async with asyncio.timeout(20):
+            while (await device.counts()).pending != 1:
+                await asyncio.sleep(0.01)
+        with sqlite3.connect(tmp_path / "centre" / "archive.sqlite") as other:
+            other.execute("DROP TRIGGER rule")
+        await device.settled()
+        assert not centre.of(Down)
+        assert (await device.counts()).dead == 0
+    (kept,) = archive_ledger(tmp_path / "centre" / "archive.sqlite").streams.values()
+    assert sorted(kept.hashes) == [1, 2, 3, 4, 5, 6]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edged import messages
 from edged.errors import UplinkError
-from edged.uplink import topics
+from edged.uplink import mqtt_client, topics
 from edged.uplink.announced import MAX_SAID, printable
 from edged.uplink.mqtt import Endpoint, PublishRefusedError, Session, Will, connect
-from edged.uplink.mqtt_client import FLOOD
+from edged.uplink.mqtt_client import FLOOD, MESSAGE_BYTES
 from edged.uplink.mqtt_types import MAX_PACKET
 from tests.broker import FLEET, Town, ended, session
 from tests.scripted import Scripted, connack, disconnect, packet, puback, publish, scripted_broker, text
@@ -213,6 +214,29 @@ async def test_what_arrives_is_bounded_though_nobody_acknowledges(place: Town) -
             broker.send(publish("t", b"x", mid))
         assert (await ended(box)).code == "uplink.garbage"
         assert len(box.take(100)) == FLOOD * 5
+
+
+async def test_what_a_kept_session_pours_out_is_weighed_whatever_it_consists_of(
+    place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mosquitto's queue is bounded by bytes of payload alone: topics and properties may be 60 KB each."""
+    monkeypatch.setattr(mqtt_client, "KEPT_FLOOD_BYTES", 1 << 20)
+    pair = b"\x26" + text("lane") + text("live")
+    long = b"\x26" + text("n") + text("v" * 30_000)
+    async with scripted_broker(place) as (broker, endpoint):
+        async with connect(endpoint, Session("box-1", 60)) as box:
+            broker.send(publish("t", b"", 1, raw=pair + long + pair * 1000))
+            (message,) = await box.receive()
+            assert message.user_properties == {"lane": "live"}
+            assert sys.getsizeof(message.user_properties) < MESSAGE_BYTES
+            assert box._client._waiting_bytes == MESSAGE_BYTES + len("t")
+            box.acknowledge(message)
+            assert box._client._waiting_bytes == 0
+        async with connect(endpoint, Session("box-1", 60)) as box:
+            for mid in range(1, 40):
+                broker.send(publish("t" * 60_000, b"", mid))
+            assert (await ended(box)).code == "uplink.garbage"
+            assert len(box.take(100)) == (1 << 20) // (MESSAGE_BYTES + 60_000)
 
 
 async def test_the_will_is_not_retained_where_that_is_not_possible(place: Town) -> None:

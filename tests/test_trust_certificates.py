@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from edged.errors import CertificateError
+from edged.central.answers import OUT_OF_TIME
+from edged.errors import CertificateError, SignatureRefusedError
+from edged.uplink import sign
 from edged.uplink.authority import DOCUMENT_SIGNING, FleetAuthority
 from edged.uplink.keys import generate_key, load_private, private_pem
 from edged.uplink.names import Principal, Role, Usage
@@ -182,6 +184,40 @@ def test_an_expired_authority_ends_everything_under_it() -> None:
     trusted = TrustAnchor.from_pem(short.certificate_pem)
     late = NOW + timedelta(days=11)
     assert refusal(leaf, at=late, against=trusted) == "cert.expired"
+
+
+def renewed(short: FleetAuthority, days: int) -> x509.Certificate:
+    """The same authority, name and key, until later."""
+    old = x509.load_pem_x509_certificate(short.certificate_pem)
+    builder = x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.subject)
+    builder = builder.public_key(old.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=days))
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(load_private(short.key_pem), hashes.SHA256())
+
+
+def test_an_authority_that_is_renewed_with_its_key_holds_as_long_as_either() -> None:
+    short = FleetAuthority.create("brief", demo=False, now=NOW, days=10)
+    own = key()
+    leaf = short.issue(Principal("brief", Role.DEVICE, "b"), Usage.SIGNING, own.public_key(), now=NOW)
+    old, new = x509.load_pem_x509_certificate(short.certificate_pem), renewed(short, 300)
+    late = NOW + timedelta(days=11)
+    for roots in ([old, new], [new, old]):
+        assert TrustAnchor(roots).verify(chain(leaf), usage=Usage.SIGNING, at=late).name == "b"
+    message = sign.Signer(own, chain(leaf)).sign("test+jws", b"{}")
+    for at, code in ((late, "cert.authority_expired"), (NOW + timedelta(days=400), "cert.authority_expired")):
+        with pytest.raises(SignatureRefusedError) as caught:
+            sign.verify(
+                message,
+                typ="test+jws",
+                anchor=TrustAnchor([old]),
+                role=Role.DEVICE,
+                at=at,
+                late=timedelta(days=90),
+            )
+        assert caught.value.code == code, "not the signer's fault, and it can be mended"
+        assert code not in OUT_OF_TIME
 
 
 def test_a_time_without_zone_is_our_own_mistake() -> None:

@@ -104,9 +104,11 @@ class AlarmCommand:
             return AlarmCommandFailed("central.alarm_command_slow", None)
         finally:
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                with contextlib.suppress(TimeoutError):  # what has become another user (sudo) can't be killed
+                    async with asyncio.timeout(self._timeout_s):
+                        await process.wait()
         if process.returncode:
             return AlarmCommandFailed("central.alarm_command_failed", process.returncode)
         return None

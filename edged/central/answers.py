@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
-OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.not_yet_valid", "cert.revoked"})
-"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them."""
+OUT_OF_TIME: Final = frozenset({"cert.expired"})
+"""Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them. What isn't
+valid yet will be, and an authority's certificate can be renewed: a collector whose clock is behind, or whose file of
+roots is old, must not make a fleet's verdicts dead letters.
+"""
 
 
 T = TypeVar("T")
@@ -84,8 +87,11 @@ class Answers:
         return tuple(answer for device in devices for answer in self._split(device, ranges[device]))
 
     def _split(self, device: str, ranges: list[ReceiptRange]) -> Iterator[Answer]:
-        gaps = tuple(self._gaps[device])
-        refused = tuple(Refusal(sha256, code) for sha256, code in self._refused[device].items())
+        gaps = tuple(self._gaps.get(device, ()))
+        refused = tuple(Refusal(sha256, code) for sha256, code in self._refused.get(device, {}).items())
+        if len(ranges) + len(gaps) + len(refused) <= MAX_ENTRIES:  # nearly always
+            yield Answer(device, tuple(ranges), gaps, refused)
+            return
         for start in range(0, len(ranges) + len(gaps) + len(refused), MAX_ENTRIES):
             # Counted on through the three lists, one behind the other.
             yield Answer(

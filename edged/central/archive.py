@@ -7,7 +7,7 @@ after one the same object may be used again: a batch that failed has left nothin
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,10 @@ from edged.errors import StateError
 from edged.uplink.receipts import ReceiptRange, Refusal
 from edged.uplink.replay import Span
 from edged.uplink.streams import Alarm
+
+ROW_REFUSED: Final = "archive.row_refused"
+"""The `StateError` of a database that won't have a row: a rule that somebody has added, or a defect of ours. Trying
+again doesn't help."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +154,11 @@ class Archive(ArchiveReader, Protocol):
     """One connection to the archive of one fleet."""
 
     def store(self, checked: Sequence[Checked], now: datetime) -> Archived:
-        """Place a batch that `edged.uplink.intake.check` has looked at; all on the disk when this returns."""
+        """Place a batch that `edged.uplink.intake.check` has looked at; all on the disk when this returns.
+
+        A message whose row the database won't have holds up no other: it is an alarm, and its box is told nothing, so
+        it keeps it and sends it again.
+        """
 
     def forget(self, audience: str, before: datetime, limit: int, now: datetime) -> int:
         """Retention: drop the bodies of at most `limit` envelopes of `audience` received before then; how many.

@@ -58,12 +58,17 @@ class SqlReader(SqlSurvey):
     def _missing(self, stream: int, whole: int, highest: int) -> Iterator[tuple[int, int]]:
         """Runs of numbers above `whole` that aren't stored."""
         reached = whole
-        for before, seq in self._query(
-            "SELECT before, seq FROM (SELECT seq, lag(seq, 1, CAST(? AS BIGINT)) OVER (ORDER BY seq) AS before"
-            " FROM envelope WHERE stream = ? AND seq > ?) AS pairs WHERE seq > before + 1 ORDER BY seq",
-            (whole, stream, whole),
-        ):
-            yield before + 1, seq - 1
+        more = True
+        while more:  # a broken box has as many holes as numbers
+            portion = self._all(
+                "SELECT before, seq FROM (SELECT seq, lag(seq, 1, CAST(? AS BIGINT)) OVER (ORDER BY seq) AS before"
+                " FROM envelope WHERE stream = ? AND seq > ?) AS pairs WHERE seq > before + 1 ORDER BY seq"
+                f" LIMIT {PORTION}",
+                (reached, stream, reached),
+            )
+            for before, reached in portion:
+                yield before + 1, reached - 1
+            more = len(portion) == PORTION
         for (last,) in self._all("SELECT max(seq) FROM envelope WHERE stream = ?", (stream,)):
             reached = max(whole, last or 0)
         if reached < highest:

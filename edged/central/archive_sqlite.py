@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.central import sqlite_schema
+from edged.central.archive import ROW_REFUSED
 from edged.central.archive_read import SqlReader
 from edged.central.archive_write import SqlArchive
 from edged.central.batch import StreamState
+from edged.errors import StateError
 from edged.uplink import database
 from edged.uplink.database import StreamKey, to_ms, transaction, translated
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from typing import TypeVar
 
@@ -57,6 +60,8 @@ class SqliteArchive(SqliteReader, SqlArchive):
     def __init__(self, connection: sqlite3.Connection, fleet: str) -> None:
         super().__init__(connection)
         self.fleet = fleet
+        self._path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+        self._file = _identity(self._path)
 
     @classmethod
     def open(cls, path: str, fleet: str = "") -> SqliteArchive:
@@ -71,8 +76,16 @@ class SqliteArchive(SqliteReader, SqlArchive):
         return cls(connection, fleet)
 
     def _transact(self, work: Callable[[], T]) -> T:
-        with transaction(self._connection):
-            return work()
+        self._see_that_it_is_there()
+        with _told_apart(), transaction(self._connection):
+            done = work()
+        self._see_that_it_is_there()
+        return done
+
+    def _see_that_it_is_there(self) -> None:
+        """Somebody may have moved it, or put a backup in its place: what is in a file without a name isn't kept."""
+        if _identity(self._path) != self._file:
+            raise StateError("archive.moved")
 
     def _table(self, columns: dict[str, str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
         fields = ", ".join(
@@ -140,3 +153,22 @@ class SqliteArchive(SqliteReader, SqlArchive):
         if count:
             database.fold(self._connection)
         return count
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell what SQLite won't have in a row from what is wrong with the disk."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
+        # Its name alone: a trigger's text is whose wrote it.
+        raise StateError(ROW_REFUSED, getattr(error, "sqlite_errorname", type(error).__name__)) from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name; None: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

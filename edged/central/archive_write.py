@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from edged.central.archive import Archived
+from msgspec.structs import astuple
+
+from edged import log
+from edged.central.archive import ROW_REFUSED, Archived
 from edged.central.archive_read import SqlReader
 from edged.central.batch import (
     Known,
@@ -23,11 +26,12 @@ from edged.central.batch import (
     contradiction,
     to_compare,
 )
+from edged.errors import StateError
 from edged.uplink import streams
 from edged.uplink.database import StreamKey, to_ms
 from edged.uplink.placing import Span, Surroundings, accounted_to
 from edged.uplink.receipts import range_sha256
-from edged.uplink.streams import Alarm
+from edged.uplink.streams import Alarm, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,6 +86,7 @@ class SqlArchive(SqlReader):
     """What every archive does; see `edged.central.archive.Archive`."""
 
     fleet: str
+    _log = log.get("archive")
 
     def _transact(self, work: Callable[[], T]) -> T:
         """All of `work` on the disk when this returns, or nothing of it. Raises `StateError`."""
@@ -111,8 +116,30 @@ class SqlArchive(SqlReader):
 
     def store(self, checked: Sequence[Checked], now: datetime) -> Archived:
         """See `edged.central.archive.Archive`."""
+        return self._whole_or_halves(checked, to_ms(now))
+
+    def _whole_or_halves(self, checked: Sequence[Checked], moment: int) -> Archived:
+        """One transaction; or, where the database won't have a row of it, two, until what it won't have is alone."""
         wants = Wants(checked)
-        return self._transact(lambda: self._store(checked, wants, to_ms(now)))
+        try:
+            return self._transact(lambda: self._store(checked, wants, moment))
+        except StateError as error:
+            if error.code != ROW_REFUSED:
+                raise
+            if len(checked) == 1:
+                self._log.error(
+                    "a row was refused", topic=printable(checked[0].incoming.topic), said=error.detail
+                )
+                return self._transact(lambda: self._unkept(checked[0], moment))
+        half = len(checked) // 2
+        first, second = (self._whole_or_halves(part, moment) for part in (checked[:half], checked[half:]))
+        return Archived(*(ours + more for ours, more in zip(astuple(first), astuple(second), strict=True)))
+
+    def _unkept(self, checked: Checked, moment: int) -> Archived:
+        """The alarm for what the database won't have. One row a topic: what a device has proven is not crowded out."""
+        names = (ROW_REFUSED, printable(checked.incoming.topic), "", "", "", 0)
+        alarms = self._raise([RaisedAlarm(names, checked.sha256, None)], moment)
+        return Archived(stored=0, duplicates=0, gaps=0, refused=1, alarms=tuple(alarms), answers=())
 
     def forget_evidence(self, before: datetime, limit: int) -> int:
         """See `edged.central.archive.Archive`."""

@@ -20,6 +20,7 @@ from edged.uplink import intake, topics
 from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.receipts import seal_receipt
+from edged.uplink.subscription import worth_telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,13 +126,18 @@ class Pipeline:
         for asked in opened:
             if isinstance(asked, Asked):
                 self._replays.offer(connection, asked)
-            elif asked[0] == "replay.stale":
-                # Signed by the audience itself, so nobody lies; only its clock is wrong, or the message old.
-                self._meter.replay_failed(asked[0])
-                self._log.info("replay request refused", code=asked[0], topic=asked[1].topic)
-            else:
-                audience = topics.parse_replay_request(asked[1].topic, self._anchor.fleet)
-                self._tell([self._refusals.alarm(asked[0], asked[1].topic, audience)])
+                continue
+            code, topic = asked[0], asked[1].topic
+            refused = self._refusals.alarm(
+                code, topic, topics.parse_replay_request(topic, self._anchor.fleet)
+            )
+            if code != "replay.stale":
+                self._tell([refused])
+                continue
+            # Signed by the audience itself, so nobody lies; only its clock is wrong, or the message old.
+            self._meter.replay_failed(code)
+            if worth_telling(refused.count):
+                self._log.info("replay request refused", code=code, topic=topic, count=refused.count)
 
     async def _store(self, stream: list[Incoming], now: datetime) -> Archived:
         began = time.perf_counter()

@@ -7,6 +7,7 @@ Settings are the session's, so a pooler in between has to pool sessions, not tra
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from edged import log
+from edged.central.archive import ROW_REFUSED
 from edged.errors import StateError
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ _PLANS: Final = tuple((f"enable_{way}", "off") for way in ("seqscan", "hashjoin"
 think that reading all of it is as good."""
 
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+
+_RAISED: Final = "P0"  # by a trigger that somebody has added
 
 _CODES: Final = {
     "57014": "archive.too_slow",  # query_canceled, by our limit or an operator
@@ -177,6 +181,10 @@ class Link:
                 log.get("archive").warning(
                     "the database server runs without fsync: a power cut loses envelopes"
                 )
+            if exposed(connection.info):
+                log.get("archive").warning(
+                    "the database server is across a network, without sslmode=verify-full: anybody could be it"
+                )
         except BaseException:
             connection.close()
             raise
@@ -198,10 +206,25 @@ class Link:
             if isinstance(error, psycopg.OperationalError):
                 self.close()
                 raise StateError("archive.connection_lost", state) from None
-            raise  # a broken rule of a table is our bug
+            if isinstance(error, psycopg.IntegrityError | psycopg.DataError) or state.startswith(_RAISED):
+                raise StateError(ROW_REFUSED, state) from None
+            # Something that no archive of ours does to a server of ours. What the server says of it stays there.
+            raise StateError("archive.server_error", state) from None
+        except UnicodeEncodeError:
+            raise StateError(ROW_REFUSED) from None
         except _StalledError:
             self.close()
             raise StateError("archive.stalled") from None
+
+
+def exposed(info: psycopg.ConnectionInfo) -> bool:
+    """Whether envelopes, and a password, go to whoever answers at an address that isn't this machine's."""
+    if info.get_parameters().get("sslmode") in ("verify-full", "verify-ca"):
+        return False
+    try:
+        return not ipaddress.ip_address(info.hostaddr).is_loopback
+    except ValueError:  # none: a socket
+        return False
 
 
 class _AgainError(Exception):

@@ -11,6 +11,7 @@ that is too old gets none either: its asker would not be waiting any more, and w
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from edged.central.replay_queue import ReplayQueue
 from edged.errors import SignatureRefusedError, StateError, UplinkError
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
+from edged.uplink.intake import DEFECT
 from edged.uplink.reason_codes import NO_SUBSCRIBERS
 from edged.uplink.replay import (
     MAX_LISTED,
@@ -33,6 +35,7 @@ from edged.uplink.replay import (
     seal_end,
 )
 from edged.uplink.streams import Alarm
+from edged.uplink.subscription import worth_telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 8
 """Publications of an answer in flight: a quarter of the connection's window, so that no receipt waits behind them."""
+
+TOO_MANY: Final = "central.replay_too_many"
 
 MAX_KINDS: Final = 1000
 """Kinds of refused requests that are counted apart; a stranger can make up names without end."""
@@ -74,7 +79,7 @@ class Refusals:
         self._counts: dict[tuple[str, str], int] = {}
 
     def alarm(self, code: str, topic: str, audience: str) -> Alarm:
-        """The alarm for one more."""
+        """The alarm for one more, and how many of its kind there were."""
         kind = (code, audience) if len(self._counts) < MAX_KINDS else (code, "")
         self._counts[kind] = count = self._counts.get(kind, 0) + 1
         return Alarm(code, topic, "", "", audience, 0, count)
@@ -91,6 +96,10 @@ def open_requests(
             found = open_request(message.payload, anchor=anchor, at=now, audience=audience)
         except SignatureRefusedError as error:
             opened.append((error.code, message))
+            continue
+        except Exception as error:  # noqa: BLE001 - see `intake.check`
+            log.get("replay").error("a check failed; please report this", exc_info=error)
+            opened.append((DEFECT, message))
             continue
         # The name becomes a level of the answer's topic, and some words may not stand there.
         good = topics.usable(found.request.request)
@@ -119,6 +128,7 @@ class ReplayService:
         self._meter = meter
         self._on_event = on_event
         self._queue: ReplayQueue[tuple[Connection, Asked]] = ReplayQueue(messages_per_s)
+        self._dropped: Counter[str] = Counter()
         self._news = asyncio.Event()
         self._log = log.get("replay")
 
@@ -126,8 +136,12 @@ class ReplayService:
         """Answer `asked` on `connection` when it is its turn; too many of one audience are dropped."""
         if self._queue.offer(asked.audience, (connection, asked)):
             self._news.set()
+            return
+        self._dropped[asked.audience] += 1
+        if worth_telling(self._dropped[asked.audience]):
+            self._failed(asked.audience, TOO_MANY)
         else:
-            self._failed(asked.audience, "central.replay_too_many")
+            self._meter.replay_failed(TOO_MANY)
 
     async def run(self) -> None:
         """Answer until cancelled."""

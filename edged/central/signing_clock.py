@@ -1,7 +1,7 @@
 """The collector's own clock: whoever signs the time for a whole fleet must know it.
 
 A receipt's time raises the floor of every box's clock, and a collector that thinks it is last year, or next, would
-refuse good envelopes because of their certificates. So with an absurd clock nothing is verified, stored or signed: it
+not take good envelopes because of their certificates. So with an absurd clock nothing is verified, stored or signed: it
 all waits at the broker and in the boxes.
 """
 
@@ -20,17 +20,23 @@ if TYPE_CHECKING:
 
 
 class SigningClock:
-    """A clock that is refused when it can't be right: before this release, or after the signing certificate's end."""
+    """A clock that is refused when it can't be right: before this release, or outside its certificate's time."""
 
     def __init__(self, clock: Callable[[], datetime], signer: Signer) -> None:
         self._clock = clock
-        self._not_after = signer.not_after
+        self._not_before, self._not_after = signer.not_before, signer.not_after
 
     def now(self) -> datetime:
-        """The time (UTC). Raises `StateError` (`central.clock_before_release`, `central.certificate_ended`)."""
+        """The time (UTC).
+
+        Raises `StateError` (`central.clock_before_release`, `central.certificate_not_begun`,
+        `central.certificate_ended`).
+        """
         now = self._clock()
         if now < RELEASED:
             raise StateError("central.clock_before_release")
+        if now < self._not_before:
+            raise StateError("central.certificate_not_begun")
         if now > self._not_after:
             raise StateError("central.certificate_ended")
         return now

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from edged.commands import _central_words, _delivery
 
@@ -41,14 +38,7 @@ async def _collect(settings: CollectorSettings, args: argparse.Namespace) -> Non
 
     progress = Progress(time.monotonic())
 
-    def show(event: CollectorEvent) -> None:
-        line = (
-            msgspec.json.encode(event).decode()
-            if args.json
-            else _central_words.in_words(msgspec.to_builtins(event), args.lang)
-        )
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    show = _delivery.teller(args, _central_words.in_words)
 
     def tell(event: CollectorEvent) -> None:
         if not isinstance(event, Batch):

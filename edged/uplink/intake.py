@@ -1,6 +1,6 @@
 """Taking messages in: verified against the fleet's authority and their topic, before any database is held.
 
-What collector and partner do alike; takes time as an argument, does no I/O.
+What collector and partner do alike; takes time as an argument, does no I/O but to log a defect.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edged import log
 from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink import topics
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
@@ -31,6 +32,10 @@ LATE: Final = timedelta(days=90)
 A box may be offline for weeks while its certificate is replaced, and what it said until then was true when it
 said it. Not for ever: whoever gets hold of an old key could sign with old dates.
 """
+
+
+DEFECT: Final = "intake.defect"
+"""The code of a message over which our own check stumbled."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -81,6 +86,9 @@ def _check(message: Incoming, anchor: TrustAnchor, now: datetime, audience: str 
         )
     except (DecodeError, SignatureRefusedError) as error:
         return Checked(message, None, error.code)
+    except Exception as error:  # noqa: BLE001 - one message would end every worker it comes to, one after the other
+        log.get("intake").error("a check failed; please report this", exc_info=error)
+        return Checked(message, None, DEFECT)
     return Checked(message, opened)
 
 

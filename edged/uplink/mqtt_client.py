@@ -47,6 +47,14 @@ KEPT_FLOOD_BYTES: Final = 512 << 20
 the queue of a resumed session, and all of it again at the next attempt: a bound below its queue would end every
 connection. What holds it back is the broker's own `max_queued_messages`."""
 
+MESSAGE_BYTES: Final = 2048
+"""What a message that waits costs beside its topic and payload, its user properties included."""
+
+MAX_PROPERTIES: Final = 8
+MAX_PROPERTY: Final = 64
+"""User properties that are kept, and characters of name and value together: ours is `lane`. A stranger may send any
+number, which the broker's bound on bytes doesn't count."""
+
 TICK_S: Final = 1.0
 """Keep-alive is looked after this often, and four times within a shorter one: brokers hang up after 1.5 of it."""
 
@@ -182,16 +190,16 @@ class Client(aiomqtt.Client):
         if message.qos == 0:  # nothing of the contract comes so, and no receive maximum would bound it
             self.ignored += 1
             return
-        self._unacknowledged += 1
-        self._waiting_bytes += len(message.payload)
-        if self._floods() or message.qos != 1:
-            raise aiomqtt.MqttError("more at once than we allow")  # handled where it was read, see `_read`
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # nobody's topic: refused further up like any other
-        pairs = getattr(message.properties, "UserProperty", None) or []
-        self.inbox.append(Received(topic, bytes(message.payload), message.retain, dict(pairs), message.mid))
+        received = Received(topic, bytes(message.payload), message.retain, _kept(message), message.mid)
+        self._unacknowledged += 1
+        self._waiting_bytes += _weight(received)
+        if self._floods() or message.qos != 1:
+            raise aiomqtt.MqttError("more at once than we allow")  # handled where it was read, see `_read`
+        self.inbox.append(received)
         self.arrived.set()
 
     def _floods(self) -> bool:
@@ -319,7 +327,7 @@ class Client(aiomqtt.Client):
     def acknowledge(self, message: Received) -> None:
         """Send the PUBACK of a message that has arrived."""
         self._unacknowledged -= 1
-        self._waiting_bytes -= len(message.payload)
+        self._waiting_bytes -= _weight(message)
         self._client.ack(message.mid, 1)
 
     def drop(self) -> None:
@@ -331,6 +339,17 @@ class Client(aiomqtt.Client):
 def new_properties(packet: int) -> Properties:
     """An empty set of MQTT 5 properties for one type of packet."""
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho's own annotation is missing
+
+
+def _kept(message: paho.MQTTMessage) -> dict[str, str]:
+    """The user properties of a message, as far as they are few and short."""
+    pairs: list[tuple[str, str]] = getattr(message.properties, "UserProperty", None) or []
+    return {name: value for name, value in pairs[:MAX_PROPERTIES] if len(name) + len(value) <= MAX_PROPERTY}
+
+
+def _weight(message: Received) -> int:
+    """What a message that waits costs, in bytes."""
+    return MESSAGE_BYTES + len(message.topic) + len(message.payload)
 
 
 def _connect_properties(session: Session) -> Properties:

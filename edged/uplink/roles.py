@@ -96,7 +96,8 @@ class TrustAnchor:
         if len(marks) != 1:
             raise CertificateError("cert.wrong_fleet", "the roots are of several fleets")
         self.fleet, self.demo = marks.pop()
-        self._roots = tuple(roots)
+        # Of a root and its renewal with the same key, both fit: the one that holds longer.
+        self._roots = tuple(sorted(roots, key=lambda root: root.not_valid_after_utc, reverse=True))
         self._path = lru_cache(maxsize=KNOWN_CHAINS)(self._checked_path)
 
     @classmethod

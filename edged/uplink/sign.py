@@ -79,7 +79,8 @@ class Signer:
     Attributes:
         principal: whom the certificate names.
         demo: whether the certificate is of a demo fleet.
-        not_after: when the certificate expires.
+        not_before: when the certificate begins to hold.
+        not_after: when it expires.
     """
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, chain: tuple[x509.Certificate, ...]) -> None:
@@ -90,6 +91,7 @@ class Signer:
         if chain[0].public_key() != key.public_key():
             raise CertificateError("cert.key_mismatch")
         self.demo: bool = is_demo(chain[0])
+        self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
         self._key = ECKey.import_key(key)
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
@@ -147,7 +149,8 @@ def verify(
 
     Raises `SignatureRefusedError` and nothing else, whatever the bytes: `jws.too_large`, `jws.malformed`,
     `jws.header_refused`, `jws.wrong_algorithm`, `jws.wrong_type`, `jws.no_certificate`,
-    `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role` or a code of `TrustAnchor.verify`.
+    `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role`, `cert.authority_expired` or a code of
+    `TrustAnchor.verify`.
     """
     data = _ascii(compact)
     header_segment, payload_segment, signature_segment = _segments(data)
@@ -196,15 +199,23 @@ def unverified_payload(compact: bytes) -> bytes:
 def _holder(
     chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, at: datetime, late: timedelta
 ) -> Principal:
+    """Raises `CertificateError`; `cert.expired` means the signer's own, which nothing mends."""
     try:
         return anchor.verify(chain, usage=Usage.SIGNING, at=at)
     except CertificateError as error:
         if error.code != "cert.expired":
             raise
         end = chain[0].not_valid_after_utc
-        if not end < at <= end + late:
+        if at <= end:
+            raise CertificateError("cert.authority_expired") from None
+        if at > end + late:
             raise
-    return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+    try:
+        return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+    except CertificateError as error:
+        if error.code == "cert.expired":
+            raise CertificateError("cert.authority_expired") from None
+        raise
 
 
 def _ascii(compact: str | bytes) -> bytes:

@@ -178,9 +178,9 @@ class Subscription:
                 news = False
 
     def alarm(self, alarms: Sequence[Alarm]) -> None:
-        """Report what was refused: the 1st, 2nd, 4th, 8th, … of a kind, so that who shouts can't drown the rest."""
+        """Report what was refused, as far as it is `worth_telling`."""
         for alarm in alarms:
-            if alarm.count & (alarm.count - 1) == 0:
+            if worth_telling(alarm.count):
                 self._log.error("alarm", **msgspec.structs.asdict(alarm))
                 self._on_event(Alarmed(alarm))
 
@@ -189,6 +189,11 @@ class Subscription:
             self._holes = holes
             self._log.warning("holes", count=len(holes))
             self._on_event(Holes(holes))
+
+
+def worth_telling(count: int) -> bool:
+    """Whether the `count`th of a kind is told: the 1st, 2nd, 4th, 8th, …, so that who shouts can't drown the rest."""
+    return count & (count - 1) == 0
 
 
 async def _first(batches: set[asyncio.Task[None]]) -> None:

@@ -153,9 +153,9 @@ MUTATIONS = (
     _m(
         "nothing is signed for that isn't committed",
         "central/archive_sqlite.py",
-        "        with transaction(self._connection):\n            return work()",
-        '        self._connection.execute("BEGIN")\n        try:\n            return work()\n'
-        '        finally:\n            self._connection.execute("ROLLBACK")',
+        "        with _told_apart(), transaction(self._connection):\n            done = work()\n",
+        '        self._connection.execute("BEGIN")\n        try:\n            done = work()\n'
+        '        finally:\n            self._connection.execute("ROLLBACK")\n',
         CUT + "archive",
     ),
     _m(
