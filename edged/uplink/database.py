@@ -50,11 +50,17 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None and isinstance(error, sqlite3.OperationalError):
+            # Not SQLite's word but the module's: a text that isn't UTF-8, and we store no such. Its own text quotes it.
+            raise StateError("state.corrupt", "a text that can't be read") from None
+        primary = (sqlite3.SQLITE_ERROR if code is None else code) & _PRIMARY
         if primary not in _CODES:
             raise
         # From SQLite's error to its name alone: the text may quote a statement.
         raise StateError(_CODES[primary], getattr(error, "sqlite_errorname", "")) from error
+    except UnicodeDecodeError:  # SQLite's message quotes what it found in a broken schema
+        raise StateError("state.corrupt", "a schema that can't be read") from None
 
 
 def connect(path: Path, schema: str | Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
@@ -141,8 +147,11 @@ def to_ms(moment: datetime) -> int:
 
 
 def from_ms(value: int) -> datetime:
-    """The inverse of `to_ms`, in UTC."""
-    return _EPOCH + timedelta(milliseconds=value)
+    """The inverse of `to_ms`, in UTC. Raises `StateError` (`state.corrupt`) for what no moment was ever stored as."""
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except (OverflowError, TypeError):
+        raise StateError("state.corrupt", "a time that never was") from None
 
 
 class Closable(Protocol):

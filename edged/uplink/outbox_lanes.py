@@ -162,5 +162,6 @@ def check_body(row: sqlite3.Row) -> None:
     SQLite doesn't notice a bit that fell over within a text; nobody would take the body, and it'd be sent for ever. The
     repair after it carries over what agrees with its hash and tells the centre of what doesn't.
     """
-    if hashlib.sha256(row["jws"].encode()).hexdigest() != row["sha256"]:
+    body = row["jws"]
+    if not isinstance(body, str) or hashlib.sha256(body.encode()).hexdigest() != row["sha256"]:
         raise StateError("state.corrupt", "a body doesn't have its hash")
