@@ -71,16 +71,6 @@ def look(
     )
 
 
-def due(
-    connection: sqlite3.Connection, retry: RetryPolicy, limit: int, share: int, now: datetime
-) -> list[Due]:
-    """See `StateDatabase.due`."""
-    newest = connection.execute(LIVE, (0, share)).fetchall()
-    found = {row["id"] for row in newest}
-    oldest = _backlog(connection, retry, now, since=_NEVER, skip=found, limit=limit - len(newest))
-    return [_due(row) for row in sorted([*oldest, *newest], key=_order)]
-
-
 def _backlog(
     connection: sqlite3.Connection,
     retry: RetryPolicy,
@@ -118,14 +108,6 @@ def _wait(
         for row in _first(connection.execute(statement, (moment, horizon, 1 + len(flying))), flying, 1)
     ]
     return min(waits) / 1000 if waits else None
-
-
-def next_due(connection: sqlite3.Connection, retry: RetryPolicy, now: datetime) -> float | None:
-    """See `StateDatabase.next_due`."""
-    tried = connection.execute(RETRIES, (_EVER, _NEVER, 1)).fetchone()
-    untried = connection.execute(UNTRIED, (_NEVER, 1)).fetchone()
-    times = [row["next_try"] for row in (tried, untried) if row is not None]
-    return min((min(times) - to_ms(now)) / 1000, retry.bound_s) if times else None
 
 
 def _first(rows: sqlite3.Cursor, skip: AbstractSet[int], limit: int) -> list[sqlite3.Row]:
