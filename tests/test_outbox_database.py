@@ -336,6 +336,22 @@ def test_a_receipt_proves_the_publication_that_a_crash_swallowed(state: StateDat
     assert waiting(state, 9, later(10_000)) == []
 
 
+def test_what_a_reader_kept_in_the_log_is_folded_out_by_the_next_write(
+    path: Path, state: StateDatabase
+) -> None:
+    """Somebody looks at the outbox while a receipt comes: the body it forgets mustn't stay in the log till another."""
+    (envelope,) = commit(state, "bank")
+    reader = connect_reader(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM envelope").fetchone()
+    state.apply_receipt(receipt(covering(state, (envelope,))), NOW)
+    log = path.with_name(f"{path.name}-wal")
+    assert envelope.jws.encode() in log.read_bytes()
+    reader.close()
+    state.note_checked(NOW)
+    assert envelope.jws.encode() not in log.read_bytes() + path.read_bytes()
+
+
 def test_the_clock_floor_never_sinks(state: StateDatabase) -> None:
     assert (state.last_commit(), state.last_receipt()) == (None, None)
     commit(state, "bank", at=100)

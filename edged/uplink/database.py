@@ -125,15 +125,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             raise
 
 
-def fold(connection: sqlite3.Connection) -> None:
+def fold(connection: sqlite3.Connection) -> bool:
     """Fold the write-ahead log into the database and cut it to nothing, so that what was deleted is gone from both.
 
-    Doesn't wait for a reader of another process: then the next call does it. Raises `StateError`.
+    Doesn't wait for a reader of another process: False when one was in the way, and it is to be done again. Raises
+    `StateError`.
     """
     with translated():
         connection.execute("PRAGMA busy_timeout=0")
         try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
             connection.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT_S * 1000)}")
 

@@ -183,8 +183,7 @@ class StateDatabase:
         with contextlib.suppress(
             StateError
         ):  # the transaction itself is safe; a bad disk shows at the next one
-            database.fold(self._connection)
-            self._to_fold = False
+            self._to_fold = not database.fold(self._connection)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
