@@ -213,8 +213,11 @@ async def test_a_broker_that_has_enough_is_left_alone(
         assert device.uplink.health.paused is None
 
 
-async def test_what_waits_for_a_broker_that_is_full_waits_on_the_disk(place: Town, tmp_path: Path) -> None:
+async def test_what_waits_for_a_broker_that_is_full_waits_on_the_disk(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Days of fresh verdicts while the quota is used up: memory holds a window of them, and the newest goes first."""
+    monkeypatch.setattr("edged.uplink.pause.FIRST_S", 0.3)
     async with pair(place, tmp_path / "box", window=4) as (broker, device):
         full = True
         broker.script.puback = lambda one: 0x97 if full and "/verdict/" in one.topic else 0
