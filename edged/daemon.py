@@ -180,7 +180,7 @@ class Daemon:
             if broken is None or more is not None:
                 raise
             # A broken database: the next start sets it aside and saves what can be read of it.
-            raise StateError("state.corrupt", str(start_up.state_path(self._settings))) from ended
+            raise _first_of(broken) from ended
 
     async def _serve_until_stopped(self, group: asyncio.TaskGroup) -> None:
         parts = {
@@ -359,6 +359,14 @@ class Daemon:
             "chip": await self._chip_status(),
             "uplink": msgspec.to_builtins(self._uplink.health),
         }
+
+
+def _first_of(group: BaseExceptionGroup[StateError]) -> StateError:
+    """The first error in a group, however deep it lies."""
+    error: StateError | BaseExceptionGroup[StateError] = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _no_parameters(params: Mapping[str, Any]) -> None:

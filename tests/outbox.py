@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition
 from edged.uplink.gaps import Gap
-from edged.uplink.outbox import Counts, RetryPolicy, StateDatabase
+from edged.uplink.outbox import Counts, Due, RetryPolicy, StateDatabase
 from edged.uplink.receipts import Receipt, ReceiptRange, Refusal, range_sha256
 from tests.broker import FLEET, NOW, draft
 
@@ -104,6 +104,16 @@ def receipt(
 def seal_all(state: StateDatabase) -> None:
     while state.seal_gaps(fake_gap_seal):
         pass
+
+
+def waiting(state: StateDatabase, limit: int, now: datetime) -> list[Due]:
+    """At most `limit` of what is due, for a connection that was made after everything in it: in order."""
+    return state.look(now, since=state.last_id(), live=0, backlog=limit).backlog
+
+
+def wait_s(state: StateDatabase, now: datetime) -> float | None:
+    """Seconds until something is due that isn't yet."""
+    return state.look(now, since=state.last_id(), live=0, backlog=0).wait_s
 
 
 def rows(state: StateDatabase, statement: str, *values: Any) -> list[sqlite3.Row]:

@@ -17,6 +17,7 @@ import pytest
 from edged.errors import CertificateError, UplinkError
 from edged.uplink import topics
 from edged.uplink.mqtt import Connection, PublishRefusedError, Will, connect
+from edged.uplink.mqtt_client import MAX_PROPERTIES
 from edged.uplink.mqtt_types import MAX_PACKET
 from edged.uplink.names import Role
 from tests.broker import FLEET, NOW, Town, ended, session, town
@@ -306,6 +307,18 @@ async def test_a_message_nobody_can_acknowledge_is_dropped_and_counted(place: To
         (message,) = await centre.receive(9)
         assert (message.payload, message.user_properties) == (b"q1", {"lane": "live"})
         assert centre._client.ignored == 1
+
+
+async def test_a_flood_of_user_properties_is_not_kept(place: Town) -> None:
+    """Thousands fit into a packet, and megabytes of them would wait with every message of a receive window."""
+    many = {f"{number:04}": "" for number in range(5000)}
+    async with device(place) as box, collector(place, "flooded") as centre:
+        await centre.subscribe(topics.every_stream(FLEET)[0])
+        topic = topics.verdict(FLEET, "box-1", "bank")
+        await box.publish(topic, b"x", user_properties={"lane": "live", **many})
+        (message,) = await centre.receive(9)
+        assert message.user_properties["lane"] == "live"
+        assert len(message.user_properties) == MAX_PROPERTIES
 
 
 async def test_the_will_speaks_when_the_box_vanishes_and_not_when_it_leaves(place: Town) -> None:

@@ -27,6 +27,7 @@ from edged.uplink.outbox import RetryPolicy, StateDatabase
 from edged.uplink.receipts import Receipt, ReceiptRange, range_sha256
 from edged.uplink.state_lock import StateLock
 from tests.broker import FLEET, NOW, draft
+from tests.outbox import wait_s, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,20 +193,22 @@ state.close()
 def test_due_follows_the_retry_policy(path: Path) -> None:
     state = open_state(path, receipt_s=10, refused_s=60, bound_s=100)
     commit(state, "bank", "hotel", at=0)
-    one, two = state.due(9, later(0))
+    one, two = waiting(state, 9, later(0))
     assert (one.audience, one.seq, one.attempts, one.committed_at) == ("bank", 1, 0, NOW)
     state.mark([one.id], {}, later(0))
     state.mark([], {two.id: "mqtt.not_authorized"}, later(0))
-    assert state.due(9, later(9)) == []
-    assert state.next_due(later(9)) == pytest.approx(1)
-    assert [due.id for due in state.due(9, later(10))] == [one.id]
+    assert waiting(state, 9, later(9)) == []
+    assert wait_s(state, later(9)) == pytest.approx(1)
+    assert [due.id for due in waiting(state, 9, later(10))] == [one.id]
     state.mark([one.id], {}, later(10))
-    assert state.due(9, later(29)) == []  # twice as long
-    assert [due.id for due in state.due(9, later(30))] == [one.id]
-    assert [due.id for due in state.due(9, later(60))] == [one.id, two.id]
+    assert waiting(state, 9, later(29)) == []  # twice as long
+    assert [due.id for due in waiting(state, 9, later(30))] == [one.id]
+    assert [due.id for due in waiting(state, 9, later(60))] == [one.id, two.id]
     for _ in range(70):
         state.mark([one.id], {}, later(60))
-    assert [due.id for due in state.due(9, later(160))] == [two.id, one.id], "the longest wait is bounded"
+    assert [due.id for due in waiting(state, 9, later(160))] == [two.id, one.id], (
+        "the longest wait is bounded"
+    )
     counts = state.counts()
     assert (counts.committed, counts.published, counts.pending, counts.refused) == (2, 1, 2, 1)
     assert counts.last_refusal == "mqtt.not_authorized"
@@ -214,47 +217,41 @@ def test_due_follows_the_retry_policy(path: Path) -> None:
     state.close()
 
 
-def test_due_is_bounded_and_oldest_first(state: StateDatabase) -> None:
+def test_what_is_due_is_bounded_and_oldest_first(state: StateDatabase) -> None:
     for number in range(50):
         commit(state, "bank", name=str(number), at=number)
-    assert [due.seq for due in state.due(50, later(100))] == list(range(1, 51))
-    # Too many for one batch: a part of it is the newest, the rest the oldest.
-    assert [due.seq for due in state.due(8, later(100))] == [1, 2, 3, 4, 5, 6, 49, 50]
-    assert [due.seq for due in state.due(1, later(100))] == [50]
-    state.mark([49, 50], {}, later(100))
-    assert [due.seq for due in state.due(8, later(100))] == [1, 2, 3, 4, 5, 6, 47, 48]
+    assert [due.seq for due in waiting(state, 50, later(100))] == list(range(1, 51))
+    assert [due.seq for due in waiting(state, 8, later(100))] == list(range(1, 9))
     state.mark(range(1, 51), {}, later(100))
-    assert [due.seq for due in state.due(8, later(200))] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [due.seq for due in waiting(state, 8, later(200))] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_backlog_does_not_hold_up_who_stands_at_the_counter(state: StateDatabase) -> None:
-    """Whatever was refused, tried or never tried before: what was committed last is in the next batch."""
+    """Whatever was refused, tried or never tried before: what was committed last is in the next look."""
     for number in range(300):
         commit(state, "bank", name=str(number), at=number)
     state.mark(range(1, 150), {}, later(300))
+    since = state.last_id()
     commit(state, "bank", "hotel", name="fresh", at=5000)
-    batch = state.due(32, later(5000))
-    assert len(batch) == 32
-    assert [due.inspection for due in batch][-2:] == ["fresh", "fresh"]
-    assert [due.seq for due in batch][:24] == list(range(150, 174)), "and the oldest go on as before"
+    look = state.look(later(5000), since=since, live=8, backlog=32)
+    assert [due.inspection for due in look.live] == ["fresh", "fresh"]
+    assert [due.seq for due in look.backlog][:24] == list(range(150, 174)), "and the oldest go on as before"
 
 
 def test_a_clock_set_back_delays_nothing(path: Path) -> None:
     state = open_state(path, bound_s=100)
     commit(state, "bank", at=86_400)
-    (due,) = state.due(9, later(86_400))
+    (due,) = waiting(state, 9, later(86_400))
     state.mark([due.id], {}, later(86_400))
     # A day back: what was noted for tomorrow can't have been meant.
-    assert [found.id for found in state.due(9, later(0))] == [due.id]
-    wait = state.next_due(later(0))
-    assert wait is not None
-    assert wait <= 100
+    assert [found.id for found in waiting(state, 9, later(0))] == [due.id]
+    assert wait_s(state, later(0)) is None, "nothing to wait for: it is due"
     state.close()
 
 
 def test_nothing_pending_is_nothing_due(state: StateDatabase) -> None:
-    assert state.next_due(NOW) is None
-    assert state.due(5, NOW) == []
+    assert wait_s(state, NOW) is None
+    assert waiting(state, 5, NOW) == []
     assert state.counts() == outbox.Counts(0, 0, 0, 0, 0, None)
 
 
@@ -263,13 +260,13 @@ def test_nothing_pending_is_nothing_due(state: StateDatabase) -> None:
 
 def test_only_a_receipt_that_agrees_forgets(state: StateDatabase) -> None:
     envelopes = tuple(commit(state, "bank", name=str(number))[0] for number in range(5))
-    for due in state.due(9, later(1)):
+    for due in waiting(state, 9, later(1)):
         state.mark([due.id], {}, later(1))
     assert state.counts().pending == 5, "a PUBACK forgets nothing"
     good = covering(state, envelopes[1:4])
     outcome = state.apply_receipt(receipt(good), later(2))
     assert outcome == outbox.ReceiptOutcome((2, 3, 4), ())
-    assert [due.seq for due in state.due(9, later(1000))] == [1, 5]
+    assert [due.seq for due in waiting(state, 9, later(1000))] == [1, 5]
     bodies = state._connection.execute("SELECT seq, jws FROM envelope WHERE jws IS NOT NULL").fetchall()
     assert [row["seq"] for row in bodies] == [1, 5]
     assert [sent.sha256 for sent in state.ledger()["box-1", state.log_id, "bank"]] == [
@@ -336,7 +333,23 @@ def test_a_receipt_proves_the_publication_that_a_crash_swallowed(state: StateDat
     counts = state.counts()
     assert (counts.committed, counts.published, counts.receipted, counts.pending) == (1, 1, 1, 0)
     state.mark([1], {}, later(5))  # its PUBACK, late
-    assert state.due(9, later(10_000)) == []
+    assert waiting(state, 9, later(10_000)) == []
+
+
+def test_what_a_reader_kept_in_the_log_is_folded_out_by_the_next_write(
+    path: Path, state: StateDatabase
+) -> None:
+    """Somebody looks at the outbox while a receipt comes: the body it forgets mustn't stay in the log till another."""
+    (envelope,) = commit(state, "bank")
+    reader = connect_reader(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM envelope").fetchone()
+    state.apply_receipt(receipt(covering(state, (envelope,))), NOW)
+    log = path.with_name(f"{path.name}-wal")
+    assert envelope.jws.encode() in log.read_bytes()
+    reader.close()
+    state.note_checked(NOW)
+    assert envelope.jws.encode() not in log.read_bytes() + path.read_bytes()
 
 
 def test_the_clock_floor_never_sinks(state: StateDatabase) -> None:
@@ -383,10 +396,12 @@ def test_any_history_adds_up(data: st.DataObject, tmp_path_factory: pytest.TempP
                 ):
                     committed[envelope.audience].append(envelope)
             case "publish":
-                state.mark([due.id for due in state.due(3, later(clock))], {}, later(clock))
+                state.mark([due.id for due in waiting(state, 3, later(clock))], {}, later(clock))
             case "refuse":
                 state.mark(
-                    [], {due.id: "mqtt.not_authorized" for due in state.due(2, later(clock))}, later(clock)
+                    [],
+                    {due.id: "mqtt.not_authorized" for due in waiting(state, 2, later(clock))},
+                    later(clock),
                 )
             case "receipt":
                 audience = data.draw(st.sampled_from(["bank", "hotel"]))
@@ -407,7 +422,7 @@ def test_any_history_adds_up(data: st.DataObject, tmp_path_factory: pytest.TempP
         len(receipted),
         total - len(receipted),
     )
-    everything = state.due(1000, later(clock + 1000))
+    everything = waiting(state, 1000, later(clock + 1000))
     assert {(due.audience, due.seq) for due in everything} == {
         (audience, envelope.seq) for audience, envelopes in committed.items() for envelope in envelopes
     } - receipted
@@ -545,7 +560,7 @@ def test_a_full_database_is_named_and_nothing_is_half_done(path: Path) -> None:
 def check_whole(state: StateDatabase, done: int) -> None:
     for sent in state.ledger().values():
         assert [one.seq for one in sent] == list(range(1, done + 1))
-    assert len(state.due(10_000, later(1))) == 2 * done
+    assert len(waiting(state, 10_000, later(1))) == 2 * done
 
 
 def test_a_reader_that_holds_the_database_does_not_stop_a_commit(state: StateDatabase, path: Path) -> None:

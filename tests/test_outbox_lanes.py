@@ -149,7 +149,6 @@ def spent_on(path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> dict[st
     spent = {"open": sum(one.hundreds for one in counters)}
     works: dict[str, Callable[[], object]] = {
         "look": lambda: state.look(NOW, since=state.last_id() - 5, live=8, backlog=32),
-        "due": lambda: state.due(32, NOW),
         "counts": state.counts,
         "commit": lambda: commit(state, "bank", name="fresh"),
         "mark": lambda: state.mark([7, 8], {9: "mqtt.not_authorized"}, NOW),

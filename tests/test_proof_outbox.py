@@ -13,7 +13,7 @@ from edged.errors import StateError
 from edged.uplink.database import DatabaseThread
 from edged.uplink.outbox import Bounds, StateDatabase
 from tests.broker import NOW
-from tests.outbox import commit, covering, open_state, receipt
+from tests.outbox import commit, covering, open_state, receipt, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def test_the_ledger_forgets_nothing_that_is_not_settled(tmp_path: Path) -> None:
     state.tidy(NOW + timedelta(days=30), clock_trusted=True)
     (kept,) = state.ledger().values()
     assert {one.seq for one in kept} >= {3, 4, 6}, "what nobody has receipted was forgotten"
-    due = {one.seq for one in state.due(10, NOW + timedelta(days=30))}
+    due = {one.seq for one in waiting(state, 10, NOW + timedelta(days=30))}
     assert due == {3, 4, 6}
     state.close()
 

@@ -78,6 +78,9 @@ def test_unit_is_what_the_daemon_is_written_for() -> None:
     assert 0 < int(service["WatchdogSec"]) <= 60
     assert service["StateDirectoryMode"] == "0700"
     assert service["UMask"] == "0077"
+    # Whatever else ends it (a disk that is full, a database to be repaired) is tried again for ever.
+    assert service["Restart"] == "always"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     # A configuration error (EX_CONFIG) must stay visible instead of becoming a restart loop.
     assert service["RestartPreventExitStatus"] == "78"
 

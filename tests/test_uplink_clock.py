@@ -16,6 +16,7 @@ from edged.uplink.names import Role
 from edged.uplink.receipts import Refusal, seal_receipt
 from tests.broker import Town, draft
 from tests.delivery import Box, box, now
+from tests.outbox import waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ async def lose(device: Box, place: Town) -> str:
         return jws
 
     await device.commit("bank")
-    (due,) = await device.state.run(lambda state: state.due(1, now()))
+    (due,) = await device.state.run(lambda state: waiting(state, 1, now()))
     for _ in range(3):
         await device.state.write(lambda state: state.mark([], {due.id: "mqtt.payload_format_invalid"}, now()))
     await device.state.write(lambda state: state.seal_gaps(sign))
@@ -68,7 +69,7 @@ async def test_a_receipt_of_refusals_alone_tells_the_time(place: Town, tmp_path:
     at = [now()]
     async with box(place, tmp_path / "box", run=False, clock=lambda: at[0]) as device:
         await device.commit("bank")
-        (due,) = await device.state.run(lambda state: state.due(1, now()))
+        (due,) = await device.state.run(lambda state: waiting(state, 1, now()))
         said = (at[0] - timedelta(seconds=2)).replace(microsecond=0)
         refusal = Refusal(due.sha256, "stream.chain_broken")
         assert await device.uplink._receipts.take([signed(place, said, refused=[refusal])])
@@ -90,7 +91,7 @@ async def test_a_clock_in_1970_still_takes_receipts_because_of_the_last_commit(
     at = [EPOCH]
     async with box(place, tmp_path / "box", run=False, clock=lambda: at[0]) as device:
         await device.commit("bank")  # while the clock was right
-        (due,) = await device.state.run(lambda state: state.due(1, now()))
+        (due,) = await device.state.run(lambda state: waiting(state, 1, now()))
         refusal = Refusal(due.sha256, "stream.chain_broken")
         said = now().replace(microsecond=0)
         assert await device.uplink._receipts.take([signed(place, said, refused=[refusal])])

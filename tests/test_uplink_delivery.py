@@ -42,6 +42,7 @@ from tests.delivery import (
     follower,
     signing,
 )
+from tests.outbox import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,7 +241,7 @@ async def test_killed_between_puback_and_the_note_of_it(place: Town, tmp_path: P
     """Published, not noted: it is published again, and the archive has it once."""
     async with box(place, tmp_path / "box", run=False) as device:
         await device.commit("bank")
-        (due,) = await device.state.run(lambda state: state.due(9, NOW.replace(year=2100)))
+        (due,) = await device.state.run(lambda state: waiting(state, 9, NOW.replace(year=2100)))
     async with collector(place, tmp_path / "centre") as centre:
         await centre.first(Ready)
         async with connect(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as raw:
@@ -357,7 +358,7 @@ async def test_a_lost_receipt_heals(place: Town, tmp_path: Path) -> None:
     """Archived, but the receipt never arrived: sent again, recognised, receipted again."""
     async with box(place, tmp_path / "box", run=False) as device:
         await device.commit("bank")
-        (due,) = await device.state.run(lambda state: state.due(9, NOW.replace(year=2100)))
+        (due,) = await device.state.run(lambda state: waiting(state, 9, NOW.replace(year=2100)))
         async with collector(place, tmp_path / "centre") as centre:
             await centre.first(Ready)
             async with connect(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as raw:

@@ -213,6 +213,36 @@ async def test_a_broker_that_has_enough_is_left_alone(
         assert device.uplink.health.paused is None
 
 
+async def test_what_waits_for_a_broker_that_is_full_waits_on_the_disk(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days of fresh verdicts while the quota is used up: memory holds a window of them, and the newest goes first."""
+    monkeypatch.setattr("edged.uplink.pause.FIRST_S", 0.3)
+    async with pair(place, tmp_path / "box", window=4) as (broker, device):
+        full = True
+        broker.script.puback = lambda one: 0x97 if full and "/verdict/" in one.topic else 0
+        start(device)
+        await device.events.first(Connected)
+        lanes = device.uplink._lanes
+        assert lanes is not None
+        fetch, most, next_out = lanes._fetch, 0, 0
+
+        async def watched() -> float:
+            nonlocal most, next_out
+            wait = await fetch()
+            next_out = lanes._live[0].seq if lanes._live else next_out
+            most = max(most, len(lanes._live), len(lanes._held) - lanes._flying)
+            return wait
+
+        lanes._fetch = watched  # type: ignore[method-assign]
+        for _ in range(40):
+            await device.commit("bank")
+        await device.events.until(lambda _: next_out == 40)
+        assert most <= 8
+        full = False
+        await device.events.until(lambda events: len(events.of(Published)) == 40)
+
+
 async def test_every_refusal_of_a_publication_reaches_health_and_words(place: Town, tmp_path: Path) -> None:
     for value in (0x80, 0x83, 0x87, 0x90, 0x91, 0x99):
         async with pair(place, tmp_path / hex(value), waiting=1) as (broker, device):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 import pytest
 
 from edged.uplink.budget import FIRST_BYTES, LOOK_S, MOST_BYTES, TARGET_S, Budget
 from edged.uplink.in_flight import SKIPPED, Answer, InFlight
+from edged.uplink.mqtt_types import Endpoint
 from edged.uplink.pause import FIRST_S, LONGEST_S, Pause
 from edged.uplink.reconnect import Backoff
+from edged.uplink.subscription import Subscription
 
 SIZE = 1500
 TAKEN = Answer(0, "")
@@ -170,6 +173,7 @@ def test_a_pause_holds_everything_and_then_asks_once() -> None:
     assert not pause.refused("mqtt.quota_exceeded", 0.1), "the rest of the same burst"
     assert (pause.room(0, 0.5), pause.wait_s(0.25), pause.code) == (0, FIRST_S - 0.25, "mqtt.quota_exceeded")
     assert (pause.room(0, 1.0), pause.room(1, 1.0)) == (1, 0)
+    assert pause.wait_s(1.0) is None, "the time has come"
     now = 1.0
     for expected in (2, 4, 8, 16, 32, LONGEST_S, LONGEST_S):
         assert pause.refused("mqtt.message_rate_too_high", now)
@@ -199,3 +203,20 @@ def test_waits_after_which_haste_would_do_harm() -> None:
     assert all(30.0 <= backoff.longest() <= 60.0 for _ in range(20))
     assert backoff.after_loss(59.0) >= 30.0, "thrown out again as soon as we were back"
     assert backoff.after_loss(61.0) <= 5.0
+
+
+def test_a_subscriber_comes_back_spread_out_as_boxes_do() -> None:
+    """A broker's restart loses partners and collectors in the same instant as the boxes."""
+    endpoint = Endpoint("broker", Path("ca"), Path("certificate"), Path("key"))
+
+    def wait(lasted_s: float | None) -> float:
+        subscription = Subscription(
+            endpoint, client_id="x", topic_filters=("t",), backoff_s=(0.5, 60.0), on_event=lambda _: None
+        )
+        subscription._lasted_s = lasted_s
+        return subscription._wait(patient=False)
+
+    assert max(wait(None) for _ in range(200)) <= 0.5, "no connection was lost"
+    waits = [wait(3600.0) for _ in range(200)]
+    assert max(waits) <= 5.0
+    assert sum(one > 1 for one in waits) > 100

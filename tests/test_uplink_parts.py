@@ -34,6 +34,7 @@ from edged.uplink.status import Connected, UplinkHealth
 from edged.uplink.subscription import Down, Subscription
 from tests.broker import NOW, Town, session, town
 from tests.delivery import Box, Events, box, collector_settings, configuration, now, partner_settings, running
+from tests.outbox import waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -370,7 +371,7 @@ async def receipted_once(
         await device.commit("bank")
         await device.commit("bank")
         clock[0] = now()
-        due = await device.state.run(lambda state: state.due(9, now()))
+        due = await device.state.run(lambda state: waiting(state, 9, now()))
         hashes = {envelope.seq: envelope.sha256 for envelope in due}
         centre = place.signer(Role.COLLECTOR, "centre")
 

@@ -50,11 +50,17 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None and isinstance(error, sqlite3.OperationalError):
+            # Not SQLite's word but the module's: a text that isn't UTF-8, and we store no such. Its own text quotes it.
+            raise StateError("state.corrupt", "a text that can't be read") from None
+        primary = (sqlite3.SQLITE_ERROR if code is None else code) & _PRIMARY
         if primary not in _CODES:
             raise
         # From SQLite's error to its name alone: the text may quote a statement.
         raise StateError(_CODES[primary], getattr(error, "sqlite_errorname", "")) from error
+    except UnicodeDecodeError:  # SQLite's message quotes what it found in a broken schema
+        raise StateError("state.corrupt", "a schema that can't be read") from None
 
 
 def connect(path: Path, schema: str | Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
@@ -119,15 +125,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             raise
 
 
-def fold(connection: sqlite3.Connection) -> None:
+def fold(connection: sqlite3.Connection) -> bool:
     """Fold the write-ahead log into the database and cut it to nothing, so that what was deleted is gone from both.
 
-    Doesn't wait for a reader of another process: then the next call does it. Raises `StateError`.
+    Doesn't wait for a reader of another process: False when one was in the way, and it is to be done again. Raises
+    `StateError`.
     """
     with translated():
         connection.execute("PRAGMA busy_timeout=0")
         try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
             connection.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT_S * 1000)}")
 
@@ -141,8 +148,11 @@ def to_ms(moment: datetime) -> int:
 
 
 def from_ms(value: int) -> datetime:
-    """The inverse of `to_ms`, in UTC."""
-    return _EPOCH + timedelta(milliseconds=value)
+    """The inverse of `to_ms`, in UTC. Raises `StateError` (`state.corrupt`) for what no moment was ever stored as."""
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except (OverflowError, TypeError):
+        raise StateError("state.corrupt", "a time that never was") from None
 
 
 class Closable(Protocol):

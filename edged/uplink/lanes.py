@@ -19,6 +19,7 @@ from edged.errors import SignatureRefusedError, StateError
 from edged.uplink import topics
 from edged.uplink.budget import Budget
 from edged.uplink.mqtt import PublishRefusedError, packet_size
+from edged.uplink.outbox_lanes import GAPS_AT_ONCE
 from edged.uplink.outbox_types import Due, DueGap
 from edged.uplink.pause import TOO_MUCH, Pause
 from edged.uplink.reason_codes import FAILURE, reason_code
@@ -140,13 +141,14 @@ class Lanes:
             self._wake.clear()
             if self._look_again or self._short():
                 wait = await self._fetch()
+            # Before publishing: a pause that ends in between would otherwise be slept through.
+            pause = self._pause.wait_s(self._steady())
             self._publish()
             if self._draining and self._drained():
                 return
             if self._look_again or (self._short() and self._slots()):
                 continue
-            pause = self._pause.wait_s(self._steady())
-            await within(self._wake.wait(), min(wait, pause or wait))
+            await within(self._wake.wait(), wait if pause is None else min(wait, pause))
             if not self._wake.is_set():
                 self._look_again = True  # the time has come that the last look named, or a pause is over
 
@@ -172,12 +174,17 @@ class Lanes:
             return found, database.counts()
 
         found, self._known.counts = await self._state.run(look)
-        fetched: list[Due | DueGap] = [*found.live, *found.gaps, *found.backlog]
+        waiting = sum(isinstance(item, DueGap) for item in self._backlog)
+        records = found.gaps[: max(GAPS_AT_ONCE - waiting, 0)]  # each answer looks again, for the others
+        fetched: list[Due | DueGap] = [*found.live, *records, *found.backlog]
         self._held.update(map(_key, fetched))
         self._live.extendleft(reversed(found.live))  # the newest of all first
-        self._backlog.extendleft(reversed(found.gaps))
+        self._backlog.extendleft(reversed(records))
         self._backlog.extend(found.backlog)
         self._more_live = len(found.live) == live
+        while len(self._live) > live:  # a broker that is full for days: the outbox keeps them, not this queue
+            self._release(self._live.pop())
+            self._more_live = True
         self._more = len(found.backlog) == backlog and (backlog > 0 or self._more)
         if found.drafts and self._sealing:
             await self._seal()

@@ -154,17 +154,16 @@ class Connection:
         )
         try:
             await self._answer(granted)
-            codes = granted.result()
+            granted.result()
         except aiomqtt.MqttError:
             raise self.error() from None
         finally:
             granted.cancel()
-        for code in codes:
-            value = code if isinstance(code, int) else code.value
-            if value >= FAILURE:
-                raise UplinkError(reason_code(value), "SUBACK", value)
-            if value == 0:
-                raise UplinkError("uplink.subscribed_without_qos", "SUBACK")
+        value = self._client.suback
+        if value >= FAILURE:
+            raise UplinkError(reason_code(value), "SUBACK", value)
+        if value == 0:
+            raise UplinkError("uplink.subscribed_without_qos", "SUBACK")
 
     async def _answer(self, future: asyncio.Future[Any]) -> None:
         """Wait until `future` is done. Raises when the connection ends first or the broker stalls."""

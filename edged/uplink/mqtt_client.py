@@ -13,7 +13,7 @@ import logging
 import socket
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import aiomqtt
 from paho.mqtt.enums import MQTTErrorCode
@@ -24,9 +24,9 @@ from edged.uplink.announced import Announced, announced, said
 from edged.uplink.in_flight import Answer, InFlight
 from edged.uplink.mqtt_types import MAX_PACKET, Endpoint, Received, Session
 from edged.uplink.reason_codes import (
+    FAILURE,
     KEEP_ALIVE_TIMEOUT,
     PROTOCOL_ERROR,
-    REASONS,
     UNSPECIFIED_ERROR,
     reason_code,
 )
@@ -69,7 +69,7 @@ class Client(aiomqtt.Client):
         ignored: messages of QoS 0 that were dropped.
         session_present: whether the broker had kept our session.
         announced: what the broker said of itself in its CONNACK.
-        refused_because: the reason code of its CONNACK.
+        refused_because: the reason code of its CONNACK; `suback` that of its last SUBACK.
     """
 
     def __init__(self, endpoint: Endpoint, session: Session, context: Context) -> None:
@@ -98,8 +98,12 @@ class Client(aiomqtt.Client):
         self._client.connect_timeout = endpoint.connect_timeout_s
         self._client.manual_ack_set(True)
         self.lost: asyncio.Future[tuple[str, int | None, str]] = self._loop.create_future()
-        self._left_because = 0
-        self.refused_because = 0
+        self._left_because = self._puback = 0
+        self.refused_because = self.suback = 0
+        self._paho_puback = self._client._handle_pubackcomp
+        self._client._handle_pubackcomp = self._handle_puback  # type: ignore[method-assign]
+        self._paho_suback = self._client._handle_suback
+        self._client._handle_suback = self._handle_suback  # type: ignore[method-assign]
         self._paho_connack = self._client._handle_connack
         self._client._handle_connack = self._handle_connack  # type: ignore[method-assign]
         self._paho_disconnect = self._client._handle_disconnect
@@ -156,7 +160,18 @@ class Client(aiomqtt.Client):
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # retrieved: what `lost` carries says more, and nobody awaits this
 
-    # paho refuses to read a reason that it doesn't find listed for its packet; brokers send others, and mean them.
+    # paho refuses to read a reason that it doesn't find listed for its packet; brokers send others, and mean them. One
+    # that says so of a single message would end every connection in which that message's turn came.
+
+    def _handle_puback(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        self._puback = self._reason_at(2)
+        return self._paho_puback(cmd)
+
+    def _handle_suback(self) -> None:
+        self.suback = self._reason_at(
+            len(self._client._in_packet["packet"]) - 1
+        )  # we ask for one filter at a time
+        self._paho_suback()
 
     def _handle_connack(self) -> MQTTErrorCode:
         self.refused_because = self._reason_at(1)
@@ -170,14 +185,14 @@ class Client(aiomqtt.Client):
         """The reason code of the packet in hand; in its place stays one that paho can read."""
         packet = self._client._in_packet["packet"]
         value = packet[place] if len(packet) > place else 0
-        if value in REASONS:
+        if value >= FAILURE:
             packet[place] = UNSPECIFIED_ERROR
         return value
 
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
     ) -> None:
-        answer = Answer(code.value, said(properties))
+        answer = Answer(self._puback, said(properties))
         if not self.in_flight.answered(mid, answer, self._loop.time()):
             super()._on_publish(client, userdata, mid, code, properties)
 

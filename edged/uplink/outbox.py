@@ -75,9 +75,6 @@ __all__ = [
     "ledger",
 ]
 
-UNTRIED_SHARE: Final = 4
-"""One in so many of a batch of `due` is for the newest envelopes that were never tried."""
-
 CHECK_EVERY: Final = timedelta(days=7)
 
 NOTHING: Final[frozenset[int]] = frozenset()
@@ -186,8 +183,7 @@ class StateDatabase:
         with contextlib.suppress(
             StateError
         ):  # the transaction itself is safe; a bad disk shows at the next one
-            database.fold(self._connection)
-            self._to_fold = False
+            self._to_fold = not database.fold(self._connection)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -270,21 +266,6 @@ class StateDatabase:
                 live=live,
                 backlog=backlog,
             )
-
-    def due(self, limit: int, now: datetime) -> list[Due]:
-        """At most `limit` envelopes whose time has come, oldest first.
-
-        When more are due than that, `1 / UNTRIED_SHARE` of them (at least one) are the newest that were never
-        tried, however many older ones wait.
-        """
-        with translated():
-            share = max(limit // UNTRIED_SHARE, 1)
-            return outbox_lanes.due(self._connection, self._retry, limit, share, now)
-
-    def next_due(self, now: datetime) -> float | None:
-        """Seconds until something is due (0 or less when it is), or None when nothing is pending."""
-        with translated():
-            return outbox_lanes.next_due(self._connection, self._retry, now)
 
     def mark(self, published: Iterable[int], refused: Mapping[int, str], now: datetime) -> tuple[int, ...]:
         """Note, in one transaction, what the broker took (ids) and what it refused (id to reason code).

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from edged import RELEASED
+from edged.errors import StateError
 from edged.uplink import outbox_report
 from edged.uplink.database import from_ms, to_ms
 
@@ -21,9 +22,12 @@ SETTLING: Final = timedelta(seconds=5)
 
 
 def moment(connection: sqlite3.Connection, key: str) -> datetime | None:
-    """A time that the database keeps."""
+    """A time that the database keeps. Raises `StateError` (`state.corrupt`) for what is none."""
     value = outbox_report.meta(connection).get(key)
-    return None if value is None else from_ms(int(value))
+    try:
+        return None if value is None else from_ms(int(value))
+    except ValueError:
+        raise StateError("state.corrupt", key) from None
 
 
 def raise_to(connection: sqlite3.Connection, key: str, milliseconds: int) -> None:

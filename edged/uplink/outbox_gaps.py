@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from edged.errors import StateError
 from edged.uplink.gaps import Gap
 from edged.uplink.receipts import range_sha256
 
@@ -125,6 +126,14 @@ def _gap(connection: sqlite3.Connection, row: sqlite3.Row) -> Gap:
     )
 
 
+def hash_of_range(hashes: Iterable[str]) -> str:
+    """`range_sha256` of what the ledger says. Raises `StateError` (`state.corrupt`) where that is no hash."""
+    try:
+        return range_sha256(hashes)
+    except (ValueError, TypeError):
+        raise StateError("state.corrupt", "a hash that can't be one") from None
+
+
 def _hash(connection: sqlite3.Connection, row: sqlite3.Row) -> str | None:
     """Of the envelopes, whose hashes the ledger keeps at least until their record is receipted; None without one."""
     count = 0
@@ -138,5 +147,5 @@ def _hash(connection: sqlite3.Connection, row: sqlite3.Row) -> str | None:
             count += 1
             yield found["sha256"]
 
-    digest = range_sha256(hashes())
+    digest = hash_of_range(hashes())
     return digest if count == row["last"] - row["first"] + 1 else None

@@ -71,16 +71,6 @@ def look(
     )
 
 
-def due(
-    connection: sqlite3.Connection, retry: RetryPolicy, limit: int, share: int, now: datetime
-) -> list[Due]:
-    """See `StateDatabase.due`."""
-    newest = connection.execute(LIVE, (0, share)).fetchall()
-    found = {row["id"] for row in newest}
-    oldest = _backlog(connection, retry, now, since=_NEVER, skip=found, limit=limit - len(newest))
-    return [_due(row) for row in sorted([*oldest, *newest], key=_order)]
-
-
 def _backlog(
     connection: sqlite3.Connection,
     retry: RetryPolicy,
@@ -120,14 +110,6 @@ def _wait(
     return min(waits) / 1000 if waits else None
 
 
-def next_due(connection: sqlite3.Connection, retry: RetryPolicy, now: datetime) -> float | None:
-    """See `StateDatabase.next_due`."""
-    tried = connection.execute(RETRIES, (_EVER, _NEVER, 1)).fetchone()
-    untried = connection.execute(UNTRIED, (_NEVER, 1)).fetchone()
-    times = [row["next_try"] for row in (tried, untried) if row is not None]
-    return min((min(times) - to_ms(now)) / 1000, retry.bound_s) if times else None
-
-
 def _first(rows: sqlite3.Cursor, skip: AbstractSet[int], limit: int) -> list[sqlite3.Row]:
     return [row for row in rows if row["id"] not in skip][: max(limit, 0)]
 
@@ -162,5 +144,6 @@ def check_body(row: sqlite3.Row) -> None:
     SQLite doesn't notice a bit that fell over within a text; nobody would take the body, and it'd be sent for ever. The
     repair after it carries over what agrees with its hash and tells the centre of what doesn't.
     """
-    if hashlib.sha256(row["jws"].encode()).hexdigest() != row["sha256"]:
+    body = row["jws"]
+    if not isinstance(body, str) or hashlib.sha256(body.encode()).hexdigest() != row["sha256"]:
         raise StateError("state.corrupt", "a body doesn't have its hash")

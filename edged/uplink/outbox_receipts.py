@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edged.uplink import outbox_refusals
+from edged.uplink import outbox_gaps, outbox_refusals
 from edged.uplink.database import to_ms
 from edged.uplink.outbox_types import ReceiptOutcome
-from edged.uplink.receipts import range_sha256
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,7 +73,7 @@ def _range(
     ).fetchall()
     if len(rows) != length:
         return None if _unreadable(connection, claimed) else "receipt.unknown_envelope"
-    if range_sha256(row["sha256"] for row in rows) != claimed.sha256:
+    if outbox_gaps.hash_of_range(row["sha256"] for row in rows) != claimed.sha256:
         return "receipt.hash_mismatch"
     # Dead and lost ones too: whoever has it, has it. A receipt also proves the publication whose acknowledgement a
     # crash swallowed.

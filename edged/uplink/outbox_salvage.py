@@ -10,13 +10,14 @@ import base64
 import binascii
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from edged.errors import StateError
 from edged.uplink import outbox_gaps
-from edged.uplink.database import transaction
+from edged.uplink.database import to_ms, transaction
 from edged.uplink.fields import Code, Name, Seq, Sha256, Token, Word
 from edged.uplink.outbox_pages import Pages
 from edged.uplink.outbox_schema import ENVELOPE_COLUMNS, FIRST_ENVELOPE_COLUMNS, GAP_COLUMNS, STREAM_COLUMNS
@@ -34,7 +35,10 @@ _PLAUSIBLE: Final = 1 << 53
 """Times in milliseconds and other numbers beyond it were never written by us."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=_PLAUSIBLE)]
-Stamp = Annotated[int, msgspec.Meta(ge=-_PLAUSIBLE, le=_PLAUSIBLE)]
+Stamp = Annotated[
+    int,
+    msgspec.Meta(ge=to_ms(datetime.min.replace(tzinfo=UTC)), le=to_ms(datetime.max.replace(tzinfo=UTC))),
+]
 Id = Annotated[int, msgspec.Meta(ge=1, le=_PLAUSIBLE)]
 
 
@@ -268,8 +272,8 @@ class Salvage:
         floors = {"last_commit": latest, "last_receipt": None}
         for key in floors:
             kept = self._meta.get(key, "")
-            if kept.lstrip("-").isdecimal() and abs(int(kept)) < _PLAUSIBLE:
-                floors[key] = int(kept)
+            if (moment := _moment_of(kept)) is not None:
+                floors[key] = moment
         self._connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
             [(key, str(value)) for key, value in floors.items() if value is not None],
@@ -311,6 +315,13 @@ def _of_first(row: _FirstEnvelope) -> _Envelope:
         gap=None,
         jws=row.jws,
     )
+
+
+def _moment_of(text: str) -> int | None:
+    try:
+        return msgspec.convert(text, Stamp, strict=False)
+    except msgspec.ValidationError:
+        return None
 
 
 def _name_of(jws: str) -> str:

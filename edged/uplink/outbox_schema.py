@@ -193,6 +193,14 @@ _TRIGGERS: Final = (  # names and conditions above, nobody else's text
         UPDATE tally SET gaps_pending = gaps_pending - (OLD.receipted_at IS NULL); END""",
 )
 
+_OURS: Final = frozenset(
+    statement.split()[2] for statement in (*_TABLES, *_INDEXES, *_TRIGGERS) if statement.startswith("CREATE")
+)
+"""Names of everything that a database of this release has."""
+
+_PLAUSIBLE_VERSION: Final = 100
+"""No release will ever have come so far: a higher number is a damaged one."""
+
 _FROM_FIRST: Final = (
     "INSERT INTO meta SELECT key, value FROM old_meta",
     """INSERT INTO stream (log_id, audience, next_seq, prev)
@@ -212,6 +220,18 @@ _FROM_FIRST: Final = (
     "DROP TABLE old_meta",
 )
 """From version 0, the first one: one log, no state column, no gap records."""
+
+
+def is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether version and tables go together, as far as this release can tell: a file that says nonsense is broken.
+
+    Raises `sqlite3.DatabaseError`.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+    if version == VERSION:
+        return names >= _OURS
+    return 0 <= version <= _PLAUSIBLE_VERSION and not (version == 0 and "gap" in names)
 
 
 def set_up(connection: sqlite3.Connection) -> None:

@@ -49,5 +49,5 @@ class Pause:
         return max(1 - in_flight, 0) if self._asking else None
 
     def wait_s(self, now: float) -> float | None:
-        """Seconds until the next question; None when nothing is held back."""
-        return max(self._until - now, 0.0) if self._asking else None
+        """Seconds until the next question may be asked; None when it may be, or nothing is held back."""
+        return self._until - now if self._asking and now < self._until else None

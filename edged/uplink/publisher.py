@@ -30,7 +30,7 @@ from edged.uplink.mqtt import Connection, Endpoint, Session, Will, connect
 from edged.uplink.mqtt_types import DEFAULT_WINDOW
 from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
 from edged.uplink.receipt_taker import ReceiptTaker
-from edged.uplink.reconnect import Backoff, first_to_end, within
+from edged.uplink.reconnect import SPREAD_S, Backoff, first_to_end, within
 from edged.uplink.status import Connected, Disconnected, UplinkEvent, UplinkHealth
 from edged.uplink.textfile import Metrics, Textfile
 
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 
 GOODBYE_S: Final = 2.0
 """A broker that doesn't take our last status in this time may speak our will instead."""
-
-SPREAD_S: Final = 5.0
-"""A fleet whose broker has ended comes back over so many seconds. Nobody at a counter notices: a verdict is
-committed, and shown, without a connection."""
 
 ClockJudge = Callable[[datetime | None, datetime | None], bool]
 """Whether the clock may be believed, given the last commit and the last receipt; called in the database's thread."""

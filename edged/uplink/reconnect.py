@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Coroutine
+
+
+SPREAD_S: Final = 5.0
+"""Whoever a broker loses when it ends comes back over so many seconds. Nobody at a counter notices: a verdict is
+committed, and shown, without a connection."""
 
 
 class Backoff:

@@ -18,7 +18,7 @@ from edged.errors import CertificateError, StateError, UplinkError
 from edged.uplink.intake import BATCH
 from edged.uplink.mqtt import Connection, Endpoint, Received, Session, connect
 from edged.uplink.reason_codes import PATIENT
-from edged.uplink.reconnect import Backoff, first_to_end, within
+from edged.uplink.reconnect import SPREAD_S, Backoff, first_to_end, within
 from edged.uplink.streams import Alarm, Hole
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Subscription:
         self._in_hand = in_hand
         self._on_ready = on_ready
         self._filters = topic_filters
-        self._backoff = Backoff(*backoff_s, random.Random())  # noqa: S311  # no secret, only different
+        self._backoff = Backoff(*backoff_s, random.Random(), SPREAD_S)  # noqa: S311  # no secret, only different
+        self._lasted_s: float | None = None
         self._on_event = on_event
         self._log = log.get("subscription")
         self._stopping = asyncio.Event()
@@ -117,6 +118,7 @@ class Subscription:
             await self._attempt(receiver)
 
     async def _attempt(self, receiver: Receiver) -> None:
+        self._lasted_s = None
         try:
             await receiver.on_connect()
             await self._connected(receiver)
@@ -124,10 +126,15 @@ class Subscription:
         except (UplinkError, CertificateError, StateError) as error:
             code, detail = error.code, str(error)
             patient = isinstance(error, UplinkError) and error.mqtt_reason in PATIENT
-        wait = round(self._backoff.longest() if patient else self._backoff.next(), 3)
+        wait = round(self._wait(patient=patient), 3)
         self._log.warning("down", code=code, detail=detail, retry_s=wait)
         self._on_event(Down(code, wait))
         await within(self._stopping.wait(), wait)
+
+    def _wait(self, *, patient: bool) -> float:
+        if patient:
+            return self._backoff.longest()
+        return self._backoff.next() if self._lasted_s is None else self._backoff.after_loss(self._lasted_s)
 
     async def _connected(self, receiver: Receiver) -> None:
         async with connect(self._endpoint, self._session) as connection:
@@ -141,7 +148,7 @@ class Subscription:
             try:
                 await self._receive(connection, receiver)
             finally:
-                self._backoff.lasted(asyncio.get_running_loop().time() - began)
+                self._lasted_s = asyncio.get_running_loop().time() - began
 
     async def _receive(self, connection: Connection, receiver: Receiver) -> None:
         batches: set[asyncio.Task[None]] = set()

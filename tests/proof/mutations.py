@@ -93,7 +93,7 @@ MUTATIONS = (
     _m(
         "only a receipt whose hash agrees forgets",
         "uplink/outbox_receipts.py",
-        'if range_sha256(row["sha256"] for row in rows) != claimed.sha256:',
+        'if outbox_gaps.hash_of_range(row["sha256"] for row in rows) != claimed.sha256:',
         "if False:",
         TEST + "test_outbox_database.py -k receipts_that_lie",
     ),

@@ -25,7 +25,7 @@ from edged.uplink.receipts import Receipt, ReceiptRange, Refusal, range_sha256
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer
 from tests.broker import FLEET, Sealer, draft
-from tests.outbox import FIRST_SCHEMA
+from tests.outbox import FIRST_SCHEMA, waiting
 
 BEGIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DEVICE = "box-1"
@@ -125,7 +125,7 @@ class Outbox:
                     envelopes = database.commit_inspection(f"i-{step}", drafts, sealer, now)
                     promise(committed=made.add(envelopes))
                 case "mark":
-                    due = database.due(6, now)
+                    due = waiting(database, 6, now)
                     codes = ("mqtt.quota_exceeded", "mqtt.packet_too_large")
                     refused = {one.id: chance.choice(codes) for one in due if chance.random() < 0.3}
                     database.mark([one.id for one in due if one.id not in refused], refused, now)
@@ -147,7 +147,7 @@ class Outbox:
             return
         first = chance.randint(1, len(hashes))
         last = chance.randint(first, min(first + 3, len(hashes)))
-        due = database.due(1, now)
+        due = waiting(database, 1, now)
         refused = [Refusal(one.sha256, "stream.chain_broken") for one in due if chance.random() < 0.3]
         run = [made.log_id, audience, first, last]
         promise(receipting=run)

@@ -23,6 +23,7 @@ from edged.uplink.receipts import Receipt, ReceiptRange, Refusal, range_sha256
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer
 from tests.broker import FLEET, NOW, Sealer, draft, stream
+from tests.outbox import waiting
 
 if TYPE_CHECKING:
     import random
@@ -138,7 +139,7 @@ class Outbox:
                 self.state.commit_inspection(f"i{self.time.timestamp()}-{number}", drafts, _seal, self.time)
 
     def publish(self, chance: random.Random) -> None:
-        due = [one.id for one in self.state.due(20, self.time)]
+        due = [one.id for one in waiting(self.state, 20, self.time)]
         taken, full, never = due[::2], due[1::4], due[3::4]
         codes = dict.fromkeys(full, "mqtt.quota_exceeded") | dict.fromkeys(never, "mqtt.packet_too_large")
         self.state.mark(taken, codes, self.time)
@@ -154,7 +155,7 @@ class Outbox:
             self._apply(ranges=tuple(ranges))
 
     def refusal(self, chance: random.Random) -> None:
-        due = self.state.due(20, self.time)
+        due = waiting(self.state, 20, self.time)
         if due:
             self._apply(refused=(Refusal(chance.choice(due).sha256, "stream.chain_broken"),))
 
