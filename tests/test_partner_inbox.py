@@ -449,3 +449,14 @@ def test_any_order_of_envelopes_and_gap_records_adds_up(place: Town, sealer: Sea
             missing = {seq for first, last in runs(inbox) for seq in range(first, last + 1)}
             assert missing == set(range(1, top + 1)) - there
         inbox.close()
+
+
+def test_an_inbox_is_one_partners_and_nobody_elses_to_read(place: Town, tmp_path: Path) -> None:
+    path = tmp_path / "mine.sqlite"
+    inbox = Inbox.open(path, place.anchor, "bank", tests=True)
+    assert [file.stat().st_mode & 0o077 for file in tmp_path.iterdir()] == [0] * 3
+    inbox.close()
+    with pytest.raises(StateError) as refused:
+        Inbox.open(path, place.anchor, "hotel", tests=True)
+    assert refused.value.code == "partner.other_inbox"
+    Inbox.open(path, place.anchor, "bank", tests=True).close()

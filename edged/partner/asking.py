@@ -133,6 +133,8 @@ class Asker:
             self._catcher.connected(now, list_due=due)
             listed = await self._inbox.run(lambda inbox: inbox.listed_at())
             since = self._clock() - listed if listed is not None else LIST_EVERY
+            if since < timedelta(0):  # noted by a clock that went ahead: it would be asked for in years
+                since = LIST_EVERY
             self._list_at = now + max(0.0, (LIST_EVERY - since).total_seconds())
             if not connection.session_present:
                 await self._want_list(now)

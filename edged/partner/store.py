@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from edged.errors import StateError
 from edged.partner import waiting
 from edged.partner.answers import Answered, is_answer, open_answer
 from edged.partner.waiting import REPLAYED, TOO_OLD, Waiting
@@ -36,6 +37,7 @@ MAX_MISSING: Final = 10_000
 FORGET_AT_ONCE: Final = 500
 """Verdicts whose contents are dropped in one transaction: some milliseconds, so that arrivals don't wait."""
 
+_OWNER: Final = "owner"
 _HISTORY: Final = "history"
 _LIST_DUE: Final = "list_due"
 _LISTED_AT: Final = "listed_at"
@@ -66,14 +68,32 @@ class Inbox:
         self._audience = audience
         self._tests = tests
         self._since: datetime | None = None
+        self._own(f"{anchor.fleet}/{audience}")
         if store.new:
             self._decide("none")
         self._read_history()
 
+    def _own(self, owner: str) -> None:
+        """Note whose inbox this is: another's streams would be asked for, and never be whole."""
+        noted = self._store.note(_OWNER)
+        if noted is None:
+            with self._store.batch():
+                self._store.take_note(_OWNER, owner)
+        elif noted != owner:
+            raise StateError("partner.other_inbox", noted)
+
     @classmethod
     def open(cls, path: Path, anchor: TrustAnchor, audience: str, *, tests: bool) -> Inbox:
-        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too."""
-        return cls(StreamStore.open(path), anchor, audience, tests=tests)
+        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too.
+
+        Raises `StateError` (`partner.other_inbox` for one that was made for another audience or fleet).
+        """
+        store = StreamStore.open(path)
+        try:
+            return cls(store, anchor, audience, tests=tests)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""

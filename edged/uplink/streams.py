@@ -6,6 +6,7 @@ A stream is (device, log_id, audience); its rules are `edged.uplink.placing`'s.
 # ruff: noqa: S608  # only this package's own constants are put into statements; values are bound
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -80,7 +81,9 @@ class StreamStore:
 
     @classmethod
     def open(cls, path: Path) -> StreamStore:
-        """Open or create the database; one of an earlier version is brought up to date."""
+        """Open or create the database, for its owner's eyes; one of an earlier version is brought up to date."""
+        with contextlib.suppress(OSError):  # whatever it is, SQLite says it as well
+            path.touch(mode=0o600)  # its log gets the same
         connection = database.connect(path, "")
         try:
             new = stream_schema.prepare(connection)
