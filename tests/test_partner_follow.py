@@ -564,8 +564,10 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"event": "unanswered", "code": "partner.no_answer", "retry_s": 5.0},
     {"event": "unanswered", "code": "mqtt.not_authorized", "retry_s": 5.0},
-    {"event": "not_taken", "device": "b", "code": "partner.command_failed", "exit": 3, "retry_s": 1.5},
-    {"event": "not_taken", "device": "b", "code": "partner.command_too_slow", "exit": None, "retry_s": 1.5},
+    {"event": "not_taken", "device": "b", "code": "partner.command_failed", "exit": 3, "retry_s": 1.5}
+    | {"sha256": "ab", "times": 1},
+    {"event": "not_taken", "device": "b", "code": "partner.command_too_slow", "exit": None, "retry_s": 1.5}
+    | {"sha256": "ab", "times": 2},
     {"event": "handing_failed", "code": "state.disk_full", "retry_s": 1.5},
     {"event": "ready", "name": "audience.bank", "resumed": True},
 ]

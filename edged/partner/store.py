@@ -15,6 +15,7 @@ from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
+from edged.uplink.replay import MAX_SPANS
 from edged.uplink.streams import Alarm, Hole, KeptStream, Missing, StreamStore
 from edged.verdict import Kind
 
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from edged.uplink.placing import Outcome, Surroundings
     from edged.uplink.replay import StreamExtent
     from edged.uplink.roles import TrustAnchor
+    from edged.uplink.stream_holes import Total
     from edged.uplink.streams import ReceiverLedger
 
 __all__ = ["Alarm", "History", "Hole", "Inbox", "KeptStream", "Received", "Waiting", "ledger"]
 
-MAX_MISSING: Final = 10_000
-"""Runs that are missing and looked at at once, about a megabyte; those behind them have their turn when some are in."""
+LOOK: Final = 10 * MAX_SPANS
+"""Runs that are missing and looked at at once: ten requests' worth, some milliseconds."""
 
 FORGET_AT_ONCE: Final = 500
 """Verdicts whose contents are dropped in one transaction: some milliseconds, so that arrivals don't wait."""
@@ -199,9 +201,13 @@ class Inbox:
         """Every stream, number by number."""
         return self._store.ledger()
 
-    def missing(self) -> list[Missing]:
-        """What there should be and isn't; at most `MAX_MISSING` runs."""
-        return self._store.missing(MAX_MISSING)
+    def missing(self, after: Missing | None = None) -> list[Missing]:
+        """What there should be and isn't, from behind `after` on; at most `LOOK` runs."""
+        return self._store.missing(LOOK, after)
+
+    def total_missing(self) -> Total:
+        """How much that is in all streams."""
+        return self._store.total_missing()
 
     def want(self, history: History) -> None:
         """What of the time before this inbox is wanted from now on; asks for the list of streams as well."""

@@ -1,5 +1,4 @@
-"""One process per state: a second daemon on the same streams would sign the same numbers twice, a second follower of
-the same inbox would hand on everything twice."""
+"""One process per state: two daemons on the same streams would sign the same numbers, two followers hand on twice."""
 
 from __future__ import annotations
 

@@ -241,10 +241,18 @@ class StreamStore:
             if not run.lost
         ]
 
-    def missing(self, limit: int) -> list[Missing]:
-        """What is missing below the highest number each stream is known to have; at most `limit` runs, in order."""
+    def missing(self, limit: int, after: Missing | None = None) -> list[Missing]:
+        """What is missing below the highest number each stream is known to have; at most `limit` runs, in order.
+
+        `after`: only what stands behind this run.
+        """
         with translated():
-            return stream_holes.missing(self.connection, limit)
+            return stream_holes.missing(self.connection, limit, after)
+
+    def total_missing(self) -> stream_holes.Total:
+        """How much is missing, as far as gap records above a hole don't explain it."""
+        with translated():
+            return stream_holes.total(self.connection)
 
     def note(self, name: str) -> str | None:
         """What was noted under `name`."""
