@@ -487,3 +487,14 @@ def test_holes_are_looked_at_part_by_part(
         parts += part
         after = part[-1]
     assert parts == whole
+
+
+def test_a_device_may_sign_only_so_many_gap_records(
+    inbox: Inbox, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.uplink.streams.MAX_GAPS", 2)
+    records = [gap_sent(gap_record(sealer, seq, seq)) for seq in (1, 2, 3)]
+    received = inbox.take([*records, records[0]], NOW)
+    assert (received.stored, received.duplicates) == (2, 1)
+    assert [alarm.code for alarm in received.alarms] == ["gap.too_many"]
+    assert len(inbox.waiting(9)) == 2

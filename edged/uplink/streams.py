@@ -33,6 +33,10 @@ MAX_PROVEN: Final = 1_000
 """Rows of alarms that one device has signed for: each is proof, and a handful convicts. A bound of its own, so
 that no stranger's junk and no other device crowds the proof out."""
 
+MAX_GAPS: Final = 10_000
+"""Gap records of one device, as many as the archive keeps: years of tombstones and bounds. One that signs more would
+otherwise fill this disk, and each of them is handed on."""
+
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
 
@@ -172,15 +176,24 @@ class StreamStore:
         payload = opened.payload
         key = (payload.iss, payload.log_id, payload.audience)
         with translated():
+            known, count = self.connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM gap WHERE sha256 = ?),"
+                " (SELECT count(*) FROM gap WHERE device = ?)",
+                (opened.sha256, payload.iss),
+            ).fetchone()
+            if known:
+                return Duplicate()
+            if count >= MAX_GAPS:
+                return RefusedAs("gap.too_many")
             # Numbers below an open end exist, too; those from it on exist only if somebody else has them.
             below = payload.first - 1 if payload.last is None else payload.last
             stream_holes.extend(self.connection, key, below)
-            kept = self.connection.execute(
+            self.connection.execute(
                 "INSERT INTO gap (device, log_id, audience, first, last, sha256, received_at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*key, payload.first, payload.last, opened.sha256, to_ms(now), body),
             )
-        return Stored() if kept.rowcount else Duplicate()
+        return Stored()
 
     def settle(self, streams: set[StreamKey]) -> None:
         """Move the marks of streams that something was placed in. Belongs inside `batch`."""
