@@ -37,6 +37,8 @@ class Centre:
         self.top = top
         self.explained: dict[str, set[int]] = {}
         self.lost: dict[str, int] = {}
+        self.look = 500
+        self.looks = 0
         self.now = 1000.0
         self.events: list[Any] = []
         self.asked: list[Ask] = []
@@ -62,7 +64,16 @@ class Centre:
         return found
 
     def turn(self) -> Ask | None:
-        ask = self.catcher.turn(self.missing(), self.now)
+        """One look; as many of them as it takes to see everything, where nothing is to be asked for in between."""
+        while True:
+            after = self.catcher.after
+            seen = (after.device, after.last) if after else ("", 0)
+            behind = [run for run in self.missing() if (run.device, run.last) > seen]
+            part = behind[: self.look]
+            self.looks += 1
+            ask = self.catcher.turn(part, self.now, cut=len(part) == self.look)
+            if ask is not None or self.catcher.after in (None, after):
+                break
         if ask is not None:
             self.asked.append(ask)
             self.catcher.signed(ask, sha(ask))
@@ -89,8 +100,8 @@ class Centre:
             fetched += seq not in self.inbox.setdefault(device, set())
             self.inbox[device].add(seq)
             self.catcher.came(ask.request, f"{device} {seq}", self.now)
-        self.finish(ask, sent=len(sent), more=tuple(more), **end)
         self.catcher.news(self.now, fetched)
+        self.finish(ask, sent=len(sent), more=tuple(more), **end)
 
     def finish(self, ask: Ask, **changes: Any) -> None:
         listed = self.catcher.end(ended(ask, **changes), self.now)
@@ -169,16 +180,15 @@ def test_a_long_absence_is_fetched_page_by_page_in_order() -> None:
     centre.finish(ask, streams=(StreamExtent("b", LOG, 40, 40),))
     order = []
     while (ask := centre.turn()) is not None:
-        centre.now += 1.0
+        centre.now += 4.0
         order.append([(span.device, span.first) for span in ask.spans])
         centre.answer(ask)
     assert order == [[("a", 101), ("b", 1)], [("a", 601), ("b", 1)], [("a", 1101), ("b", 1)]]
     assert centre.inbox == centre.archive
     assert centre.of(CatchingUp) == [
         CatchingUp(2, 0, 1174, None),
-        CatchingUp(2, 500, 674, 1.3),
-        CatchingUp(2, 1000, 174, 0.3),
-    ]
+        CatchingUp(2, 1000, 174, 1.4),
+    ], "told every five seconds, not with every request"
     assert centre.of(CaughtUp) == [CaughtUp(1174)]
 
 
@@ -412,6 +422,7 @@ def test_whatever_gets_lost_everything_archived_comes_in(seed: int) -> None:
         archive[device] = {seq for seq in everything if chance.random() < 0.97}
         inbox[device] = {seq for seq in everything if chance.random() < chance.choice([0.0, 0.5, 0.95])}
     centre = Centre(archive, inbox, top)
+    centre.look = chance.choice([10, 60, 500])
     centre.catcher.connected(centre.now, list_due=False)
     for _ in range(300):
         if centre.catcher.due() == NEVER or all(archive[d] <= centre.inbox[d] for d in archive):
@@ -426,6 +437,64 @@ def test_whatever_gets_lost_everything_archived_comes_in(seed: int) -> None:
             continue
         centre.answer(ask, drop=chance.choice([0.0, 0.0, 0.3]), chance=chance)
     assert all(archive[device] <= centre.inbox[device] for device in archive)
+
+
+def test_what_is_not_archived_does_not_stand_before_the_rest() -> None:
+    """More holes for ever than one look takes in: a device that signs every second number makes as many as it likes."""
+    liar = set(range(2, 401, 2))
+    centre = Centre(
+        {"a": liar, "b": numbers((1, 9)), "c": numbers((1, 3))}, {"a": set(liar)}, {"a": 400, "b": 9, "c": 3}
+    )
+    centre.look = 60
+    centre.catcher.connected(centre.now, list_due=False)
+    centre.turn()
+    centre.next()
+    while (ask := centre.turn()) is not None:
+        centre.answer(ask)
+    assert centre.inbox == centre.archive
+    assert sum(len(event.holes) for event in centre.of(NotArchived)) == 200
+    assert len({span for ask in centre.asked for span in ask.spans}) == 202
+    assert sum(len(ask.spans) for ask in centre.asked) == 202, "each once"
+    centre.catcher.news(centre.now)
+    centre.looks = 0
+    centre.next()
+    assert centre.turn() is None
+    assert centre.looks == 4, "all of it is looked at again, and nothing is asked for before its time"
+    centre.top["d"] = 2
+    centre.archive["d"] = numbers((1, 2))
+    centre.catcher.news(centre.now)
+    for _ in range(3):
+        centre.next()
+        if (ask := centre.turn()) is not None:
+            centre.answer(ask)
+    assert centre.inbox["d"] == {1, 2}, "a hole that settles behind them is asked for"
+
+
+def test_a_line_that_loses_something_of_every_answer_gets_on() -> None:
+    centre = Centre({"a": numbers((1, 10_000))}, {}, {"a": 10_000})
+    centre.catcher.connected(centre.now, list_due=False)
+    began = centre.now
+    chance = random.Random(4)
+    while centre.inbox.get("a") != centre.archive["a"]:
+        centre.next()
+        if (ask := centre.turn()) is not None:
+            centre.answer(ask, drop=0.02, chance=chance)
+    assert centre.now - began < 600, "the waits grow only while nothing comes"
+
+
+def test_an_answer_that_lies_at_the_broker_gets_its_time_anew() -> None:
+    centre = Centre({"a": {1, 2}}, {}, {"a": 2})
+    centre.catcher.connected(centre.now, list_due=False)
+    centre.turn()
+    centre.next()
+    ask = centre.turn()
+    assert ask is not None
+    centre.now += 500.0
+    centre.catcher.resumed(centre.now)
+    assert centre.turn() is None
+    centre.answer(ask)
+    assert centre.inbox == centre.archive
+    assert centre.of(Unanswered) == []
 
 
 RUNS = st.lists(st.integers(1, 40), unique=True).map(

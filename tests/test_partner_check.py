@@ -383,6 +383,7 @@ def test_in_words_and_without_what_it_says_about_anybody(
         f"{HEAD}.{BODY}=.{SIGNATURE}",
         "hello",
         unb64(BODY).decode(),
+        json.dumps({"ERIKSSON, ANNA": GOOD}),
     ]
     path = tmp_path / "message"
     for data in everything:

@@ -19,7 +19,7 @@ import pytest
 
 from edged import messages
 from edged.cli import main
-from edged.errors import CertificateError, ConfigError
+from edged.errors import CertificateError, ConfigError, StateError
 from edged.partner.asking import LIST_AGAIN
 from edged.partner.catching_up import CatchingUp, CaughtUp, NotArchived, Patience, Unanswered
 from edged.partner.command import Command
@@ -350,6 +350,29 @@ def listed(tmp_path: Path) -> bool:
         return database.execute("SELECT 1 FROM note WHERE name = 'listed_at'").fetchone() is not None
 
 
+async def test_a_second_follower_of_an_inbox_hands_on_nothing(place: Town, tmp_path: Path) -> None:
+    async with follower(place, tmp_path / "bank") as bank:
+        await bank.first(Ready)
+        with pytest.raises(StateError) as refused:
+            await Follower(partner_settings(place, tmp_path / "bank"), on_event=lambda _: None).run()
+        assert refused.value.code == "partner.inbox_in_use"
+    async with follower(place, tmp_path / "bank") as bank:
+        await bank.first(Ready)
+
+
+async def test_a_list_of_the_future_does_not_put_off_the_next(place: Town, tmp_path: Path) -> None:
+    ahead = {"patience": QUICK, "clock": lambda: now() + timedelta(minutes=5)}
+    asks = signing(place)
+    async with answerer(place) as centre:
+        async with follower(place, tmp_path / "bank", options=ahead, **asks) as bank:
+            await bank.first(Ready)
+            await centre.list()
+            await bank.until(lambda _: listed(tmp_path))
+        async with follower(place, tmp_path / "bank", options={"patience": QUICK}, **asks) as bank:
+            assert (await bank.first(Ready)).resumed
+            await centre.list()
+
+
 async def test_nobody_is_there_to_answer(place: Town, tmp_path: Path) -> None:
     options = {"patience": msgspec.structs.replace(QUICK, answer_s=0.2)}
     async with follower(place, tmp_path / "bank", options=options, **signing(place)) as bank:
@@ -545,8 +568,10 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"event": "unanswered", "code": "partner.no_answer", "retry_s": 5.0},
     {"event": "unanswered", "code": "mqtt.not_authorized", "retry_s": 5.0},
-    {"event": "not_taken", "device": "b", "code": "partner.command_failed", "exit": 3, "retry_s": 1.5},
-    {"event": "not_taken", "device": "b", "code": "partner.command_too_slow", "exit": None, "retry_s": 1.5},
+    {"event": "not_taken", "device": "b", "code": "partner.command_failed", "exit": 3, "retry_s": 1.5}
+    | {"sha256": "ab", "times": 1},
+    {"event": "not_taken", "device": "b", "code": "partner.command_too_slow", "exit": None, "retry_s": 1.5}
+    | {"sha256": "ab", "times": 2},
     {"event": "handing_failed", "code": "state.disk_full", "retry_s": 1.5},
     {"event": "ready", "name": "audience.bank", "resumed": True},
 ]

@@ -225,6 +225,8 @@ async def test_room_is_bounded(inbox: DatabaseThread[Inbox], monkeypatch: pytest
     counts[:] = [MAX_WAITING - 1, MAX_REPLAYED]
     await asyncio.wait_for(made.room(), 5)
     assert not await made.room_for_page()
+    counts[:] = [MAX_WAITING, 0]
+    assert not await made.room_for_page(), "nobody would take the answer from the broker"
     for full in ([MAX_WAITING, 0], [0, MAX_WAITING + MAX_REPLAYED]):
         counts[:] = full
         waits = asyncio.create_task(made.room())

@@ -18,6 +18,7 @@ from edged.uplink.gaps import Gap, GapReason, seal_gap
 from edged.uplink.intake import Incoming
 from edged.uplink.names import Role
 from edged.uplink.replay import StreamExtent
+from edged.uplink.stream_holes import Total
 from edged.uplink.streams import Hole
 from edged.verdict import Kind
 from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
@@ -449,3 +450,51 @@ def test_any_order_of_envelopes_and_gap_records_adds_up(place: Town, sealer: Sea
             missing = {seq for first, last in runs(inbox) for seq in range(first, last + 1)}
             assert missing == set(range(1, top + 1)) - there
         inbox.close()
+
+
+def test_an_inbox_is_one_partners_and_nobody_elses_to_read(place: Town, tmp_path: Path) -> None:
+    path = tmp_path / "mine.sqlite"
+    inbox = Inbox.open(path, place.anchor, "bank", tests=True)
+    assert [file.stat().st_mode & 0o077 for file in tmp_path.iterdir()] == [0] * 3
+    inbox.close()
+    with pytest.raises(StateError) as refused:
+        Inbox.open(path, place.anchor, "hotel", tests=True)
+    assert refused.value.code == "partner.other_inbox"
+    Inbox.open(path, place.anchor, "bank", tests=True).close()
+
+
+def test_holes_are_looked_at_part_by_part(
+    inbox: Inbox, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envelopes = stream(sealer, "bank", 9)
+    inbox.want("all")
+    extents = [StreamExtent(name, "log-1", 4, 4) for name in ("box-0", "box-2")]
+    inbox.take_list([*extents, StreamExtent("box-1", "log-1", 9, 9)], last=True, now=NOW)
+    inbox.take([sent(envelopes[seq - 1]) for seq in (2, 5, 6)], NOW)
+    whole = inbox.missing()
+    assert [(run.device, run.first, run.last) for run in whole] == [
+        ("box-0", 1, 4),
+        ("box-1", 1, 1),
+        ("box-1", 3, 4),
+        ("box-1", 7, 9),
+        ("box-2", 1, 4),
+    ]
+    assert inbox.total_missing() == Total(3, 14)
+    monkeypatch.setattr("edged.partner.store.LOOK", 2)
+    parts, after = [], None
+    while part := inbox.missing(after):
+        assert len(part) <= 2
+        parts += part
+        after = part[-1]
+    assert parts == whole
+
+
+def test_a_device_may_sign_only_so_many_gap_records(
+    inbox: Inbox, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.uplink.streams.MAX_GAPS", 2)
+    records = [gap_sent(gap_record(sealer, seq, seq)) for seq in (1, 2, 3)]
+    received = inbox.take([*records, records[0]], NOW)
+    assert (received.stored, received.duplicates) == (2, 1)
+    assert [alarm.code for alarm in received.alarms] == ["gap.too_many"]
+    assert len(inbox.waiting(9)) == 2

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -34,14 +33,6 @@ class Service(Protocol):
     async def run(self) -> None:
         """Serve until `stop`."""
         ...
-
-
-def add_action(parser: argparse.ArgumentParser, action: str, *, name: str) -> None:
-    """The action (`collect`, `follow`) of the command `name`, with `--config` and `--json`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    added = actions.add_parser(action, help=f"help.{name}.{action}")
-    added.add_argument("--config", type=Path, required=True, metavar="FILE", help=f"help.{name}.config")
-    added.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def serve(

@@ -106,7 +106,8 @@ def _lines(event: Mapping[str, Any], lang: str) -> list[str] | None:
             return [say("partner.handing_failed", reason=event["code"], seconds=event["retry_s"])]
         case "not_taken":
             because = say(event["code"], exit=event["exit"])
-            return [f"{event['device']}: {because} {say('partner.offered_again', seconds=event['retry_s'])}"]
+            again = say("partner.offered_again", seconds=event["retry_s"], times=event["times"])
+            return [f"{event['device']}: {because} {again}", f"  SHA-256 {event['sha256']}"]
         case _:
             return None
 

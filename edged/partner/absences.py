@@ -16,7 +16,29 @@ if TYPE_CHECKING:
 Stream = tuple[str, str]
 """(device, log_id): the audience is always the same."""
 
+Spot = tuple[str, str, int]
+"""(device, log_id, number)"""
+
+MAX_ABSENT: Final = 100_000
+"""Runs that are remembered, about 20 MB. A device that signs every second number makes as many as it likes; beyond
+this it has others wait, but fills no memory."""
+
 _GROWTH: Final = 4
+
+
+class Window(NamedTuple):
+    """The part of all streams that was looked at: behind `after`, up to `upto`; None: from the first, to the last."""
+
+    after: Spot | None = None
+    upto: Spot | None = None
+
+    def holds(self, stream: Stream, number: int) -> bool:
+        """Whether it was looked at."""
+        spot = (*stream, number)
+        return (self.after is None or spot > self.after) and (self.upto is None or spot <= self.upto)
+
+
+EVERYTHING: Final = Window()
 
 
 class Wanted(NamedTuple):
@@ -48,9 +70,12 @@ class Absences:
         self._answered += asked
 
     def sort(
-        self, missing: Sequence[Missing], now: float
+        self, missing: Sequence[Missing], now: float, window: Window = EVERYTHING
     ) -> tuple[list[Wanted], list[Wanted], list[Missing]]:
-        """(never asked for, due again, absent since just now) of what is missing; forgets what isn't any more."""
+        """(never asked for, due again, absent since just now) of what is missing in a window.
+
+        Forgets what in it isn't missing any more.
+        """
         streams: dict[Stream, list[Missing]] = {}
         for run in missing:
             streams.setdefault((run.device, run.log_id), []).append(run)
@@ -58,7 +83,13 @@ class Absences:
         for wanted in self._answered:
             answered.setdefault(wanted.stream, []).append(wanted)
         self._answered = []
-        before, self._absent = self._absent, {}
+        before: dict[Stream, list[_Absent]] = {}
+        elsewhere: dict[Stream, list[_Absent]] = {}
+        for stream, absents in self._absent.items():
+            for one in absents:
+                kept = before if window.holds(stream, one.first) else elsewhere
+                kept.setdefault(stream, []).append(one)
+        self._absent = elsewhere
         fresh: list[Wanted] = []
         due: list[Wanted] = []
         news: list[Missing] = []
@@ -69,7 +100,7 @@ class Absences:
             )
             news += new
             if absent:
-                self._absent[stream] = absent
+                self._absent[stream] = sorted([*elsewhere.get(stream, []), *absent])
             known = [Interval(one.first, one.last) for one in absent]
             fresh += [Wanted(stream, run, 0) for run, _ in subtract(intervals, known)]
             due += [
@@ -104,6 +135,10 @@ class Absences:
             if tries == 1 and not lost:
                 news.append(_missing(runs[0], run))
         return sorted(absent), news
+
+    def full(self) -> bool:
+        """Whether no more can be remembered."""
+        return sum(map(len, self._absent.values())) >= MAX_ABSENT
 
     def next_due(self) -> float:
         """When something is due again; infinite when nothing is absent."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edged import log
 from edged.errors import StateError, UplinkError
 from edged.partner.catching_up import Ask, Catcher, CatchingUpEvent, Patience
+from edged.partner.store import LOOK, Inbox
 from edged.uplink import topics
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.reconnect import within
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edged.partner.answers import Answered
-    from edged.partner.store import Inbox
     from edged.uplink.database import DatabaseThread
     from edged.uplink.mqtt import Connection
     from edged.uplink.sign import Signer
+    from edged.uplink.stream_holes import Missing, Total
 
 DISK_WAIT_S: Final = 5.0
 """Before the inbox is looked into again that couldn't be read."""
@@ -67,6 +68,7 @@ class Asker:
         self._connection: Connection | None = None
         self._used: Connection | None = None
         self._list_at = 0.0
+        self._held_up = False
         self._news = asyncio.Event()
         self._log = log.get("asking")
 
@@ -82,6 +84,7 @@ class Asker:
     async def heard(self, answers: tuple[Answered, ...], fetched: int) -> None:
         """These messages are in the inbox, `fetched` of them new. Raises `StateError`."""
         now = asyncio.get_running_loop().time()
+        self._catcher.news(now, fetched)
         for answer in answers:
             if not isinstance(answer.found, ReplayEnd):
                 # Refused ones count as well: they were not lost on their way.
@@ -94,7 +97,6 @@ class Asker:
                     )
                 )
                 self._catcher.listed(listed, now)
-        self._catcher.news(now, fetched)
         self._news.set()
 
     async def run(self) -> None:
@@ -119,13 +121,20 @@ class Asker:
             await within(self._news.wait(), wait if connection else LONGEST_S)
             return
         if not await self._may_ask():
+            self._held_up = True
             await within(self._news.wait(), LONGEST_S)
             return
-        answers = self._catcher.answers
-        missing = await self._inbox.run(lambda inbox: inbox.missing())
+        if self._held_up:
+            self._held_up = False
+            self._catcher.resumed(asyncio.get_running_loop().time())
+            return
+        answers, after = self._catcher.answers, self._catcher.after
+        tells = self._catcher.tells(now)
+        missing, total = await self._inbox.run(lambda inbox: _look(inbox, after, tells))
         if answers != self._catcher.answers or connection is not self._connection:
             return  # an answer ended meanwhile: what we looked at is of before it
-        ask = self._catcher.turn(missing, asyncio.get_running_loop().time())
+        cut = len(missing) == LOOK
+        ask = self._catcher.turn(missing, asyncio.get_running_loop().time(), cut=cut, total=total)
         if ask is not None:
             await self._send(connection, ask)
 
@@ -137,6 +146,8 @@ class Asker:
             self._catcher.connected(now, list_due=due)
             listed = await self._inbox.run(lambda inbox: inbox.listed_at())
             since = self._clock() - listed if listed is not None else LIST_AGAIN
+            if since < timedelta(0):  # noted by a clock that went ahead: it would be asked for in years
+                since = LIST_AGAIN
             self._list_at = now + max(0.0, (LIST_AGAIN - since).total_seconds())
             if not connection.session_present:
                 await self._want_list(now)
@@ -172,3 +183,10 @@ class Asker:
         except UplinkError as error:
             # The subscription hears of a lost connection as well, says so, and makes another.
             self._log.info("request not sent", code=error.code)
+
+
+def _look(inbox: Inbox, after: Missing | None, tells: bool) -> tuple[list[Missing], Total | None]:
+    """What is missing; and how much in all, where that is to be told and isn't seen at a glance."""
+    missing = inbox.missing(after)
+    part = after is not None or len(missing) == LOOK
+    return missing, inbox.total_missing() if tells and part else None

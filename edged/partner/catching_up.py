@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from edged.partner.absences import Absences, Stream, Wanted
+from edged.partner.absences import EVERYTHING, Absences, Spot, Stream, Wanted, Window
 from edged.partner.intervals import Interval, subtract
+from edged.uplink.fields import MAX_SEQ
 from edged.uplink.replay import MAX_PAGE, MAX_SPANS, Place, Span
 from edged.uplink.stream_holes import Hole
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edged.uplink.replay import ReplayEnd, StreamExtent
-    from edged.uplink.stream_holes import Missing
+    from edged.uplink.stream_holes import Missing, Total
 
 _NEVER: Final = float("inf")
 
@@ -37,6 +38,8 @@ class Patience(msgspec.Struct, frozen=True):
     """Between requests that come to nothing: from, doubling, up to."""
     absent_s: tuple[float, float] = (60.0, 86_400.0)
     """Between requests for what the archive doesn't have: from, growing, up to once a day."""
+    progress_s: float = 5.0
+    """Between two words about how far it is: a long absence takes thousands of requests."""
 
 
 class Ask(NamedTuple):
@@ -95,15 +98,18 @@ class _Flight:
         self.deadline = deadline
         self.sha256: str | None = None
         self.came: set[str] = set()
+        self.fetched = 0
 
 
 class Catcher:
     """Decides about one inbox. `name` makes the name of a request, each another; `on_event` hears what people may hear.
 
-    `turn` is called when `due` says so, with what the inbox lacks at that moment.
+    `turn` is called when `due` says so, with what the inbox lacks at that moment behind `after`: a part at a time, so
+    that a look costs the same however much is missing, and nothing that isn't archived stands before the rest for ever.
 
     Attributes:
         answers: how many have ended: who has looked into the inbox before the last one has to look again.
+        after: behind which run the next look begins; None: at the first.
     """
 
     def __init__(
@@ -127,8 +133,11 @@ class Catcher:
         self._first_seen: dict[tuple[Stream, Interval], float] = {}
         self._eager: set[Stream] = set()
         self._began: float | None = None
+        self._told = 0.0
         self._fetched = 0
+        self._again = False
         self.answers = 0
+        self.after: Missing | None = None
 
     # --- events ---
 
@@ -137,6 +146,7 @@ class Catcher:
         self._online = True
         self._list_due, self._list_after = list_due, None
         self._look_at = self._not_before = now
+        self.after = None
 
     def want_list(self, now: float) -> None:
         """The centre is to be asked which streams there are, from the first on."""
@@ -153,8 +163,16 @@ class Catcher:
     def news(self, now: float, fetched: int = 0) -> None:
         """Something came; `fetched` of it in answers and new."""
         self._fetched += fetched
+        if self._flight is not None:
+            self._flight.fetched += fetched
+        self._again = True
         if self._online:
             self._look_at = min(self._look_at, now + self._patience.settle_s)
+
+    def resumed(self, now: float) -> None:
+        """Nothing was taken from the broker for a while: an answer that is under way gets its time anew."""
+        if self._flight is not None:
+            self._flight.deadline = now + self._patience.answer_s
 
     def signed(self, ask: Ask, sha256: str) -> None:
         """What `turn` asked for goes out under this hash."""
@@ -202,6 +220,7 @@ class Catcher:
                 return
         self._eager |= {(extent.device, extent.log_id) for extent in listed.streams}
         self._list_due, self._list_after = not listed.last, place
+        self._again = True
         self._succeed(now)
 
     def _succeed(self, now: float) -> None:
@@ -212,6 +231,8 @@ class Catcher:
 
     def _fail(self, code: str, now: float) -> None:
         first, bound = self._patience.retry_s
+        if self._flight is not None and self._flight.fetched:
+            self._failures = 0  # it is getting on: a bad line loses something of nearly every answer
         wait = min(first * 2 ** min(self._failures, 30), bound)
         self._flight = None
         self._failures += 1
@@ -228,8 +249,17 @@ class Catcher:
             max(self._not_before, min(self._look_at, self._absences.next_due())) if self._online else _NEVER
         )
 
-    def turn(self, missing: Sequence[Missing], now: float) -> Ask | None:
-        """What to send now, when the inbox lacks `missing`; None when nothing is to be sent."""
+    def tells(self, now: float) -> bool:
+        """Whether the next `turn` would say how far it is, and wants to know how much is missing in all."""
+        return self._began is None or now >= self._told + self._patience.progress_s
+
+    def turn(
+        self, missing: Sequence[Missing], now: float, *, cut: bool = False, total: Total | None = None
+    ) -> Ask | None:
+        """What to send now, when the inbox lacks `missing` behind `after`; None when nothing is to be sent.
+
+        `cut` when there may be more of it, `total` what is missing in all.
+        """
         if self._flight is not None:
             if now >= self._flight.deadline:
                 self._fail("partner.no_answer", now)
@@ -239,18 +269,23 @@ class Catcher:
         self._look_at = _NEVER
         if self._list_due:
             return self._take_off((), self._list_after, [], now)
-        fresh, again, absent = self._absences.sort(missing, now)
+        if self.after is None:
+            self._again = False
+        window = Window(_spot(self.after), _spot(missing[-1])) if cut else EVERYTHING
+        if not cut and self.after is not None:
+            window = Window(_spot(self.after))
+        fresh, again, absent = self._absences.sort(missing, now, window)
         if absent:
             self._on_event(
                 NotArchived(
                     tuple(Hole(run.device, run.log_id, run.audience, run.first, run.last) for run in absent)
                 )
             )
-        ready = [*self._settled(fresh, now), *again][:MAX_SPANS]
+        ready = [*self._settled(fresh, now, window), *again][:MAX_SPANS]
         if not ready:
-            self._done()
+            self._go_on(missing[-1] if cut else None, now)
             return None
-        self._begin(missing, now)
+        self._begin(missing, total, now)
         spans = tuple(Span(*one.stream, one.run.first, one.run.last) for one in ready)
         return self._take_off(spans, None, ready, now)
 
@@ -261,7 +296,17 @@ class Catcher:
         self._flight = _Flight(ask, wanted, now + self._patience.answer_s)
         return ask
 
-    def _settled(self, fresh: Sequence[Wanted], now: float) -> list[Wanted]:
+    def _go_on(self, last: Missing | None, now: float) -> None:
+        """Nothing to ask for here: look behind `last`, or begin anew when something came since the first look."""
+        if last is not None and not self._absences.full():
+            self.after, self._look_at = last, now
+            return
+        self.after = None
+        if self._again:
+            self._look_at = min(self._look_at, now + self._patience.settle_s)
+        self._done()
+
+    def _settled(self, fresh: Sequence[Wanted], now: float, window: Window) -> list[Wanted]:
         """Those that have looked the same for long enough, or of whose stream we are in the middle."""
         settle_s = self._patience.settle_s
         seen = {
@@ -269,22 +314,32 @@ class Catcher:
             for one in fresh
             if one.stream not in self._eager
         }
-        self._first_seen = seen
         ready = [
             one for one in fresh if one.stream in self._eager or now >= seen[one.stream, one.run] + settle_s
         ]
-        self._eager &= {one.stream for one in fresh}
-        waits = [moment + settle_s for moment in seen.values() if moment + settle_s > now]
+        self._first_seen = {
+            key: moment for key, moment in self._first_seen.items() if not window.holds(key[0], key[1].first)
+        } | seen
+        streams = {one.stream for one in fresh}
+        self._eager = {
+            stream
+            for stream in self._eager
+            if stream in streams or not (window.holds(stream, 1) and window.holds(stream, MAX_SEQ))
+        }
+        waits = [moment + settle_s for moment in self._first_seen.values() if moment + settle_s > now]
         self._look_at = min(waits, default=_NEVER)
         return ready
 
     # --- what people hear ---
 
-    def _begin(self, missing: Sequence[Missing], now: float) -> None:
+    def _begin(self, missing: Sequence[Missing], total: Total | None, now: float) -> None:
+        if not self.tells(now):
+            return
         if self._began is None:
             self._began, self._fetched = now, 0
-        count = sum(run.last - run.first + 1 for run in missing)
-        streams = len({(run.device, run.log_id) for run in missing})
+        self._told = now
+        count = total.numbers if total else sum(run.last - run.first + 1 for run in missing)
+        streams = total.streams if total else len({(run.device, run.log_id) for run in missing})
         passed = now - self._began
         estimate = round(count * passed / self._fetched, 1) if self._fetched and passed > 0 else None
         self._on_event(CatchingUp(streams, self._fetched, count, estimate))
@@ -293,6 +348,10 @@ class Catcher:
         if self._began is not None and self._look_at == _NEVER:
             self._on_event(CaughtUp(self._fetched))
             self._began = None
+
+
+def _spot(run: Missing | None) -> Spot | None:
+    return None if run is None else (run.device, run.log_id, run.last)
 
 
 def _answered(wanted: Sequence[Wanted], more: Sequence[Span]) -> list[Wanted]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edged.errors import DecodeError, SignatureRefusedError
-from edged.partner.explaining import Hint, expected_kinds, explain
+from edged.partner.explaining import Hint, expected_kinds, explain, safe
 from edged.partner.unwrapping import Unwrapped, Wrapping, unwrap
 from edged.uplink import sign, topics
 from edged.uplink.envelope import TYP_VERDICT, open_envelope
@@ -108,6 +108,8 @@ def check(
 ) -> Report:
     """Judge what somebody calls a message. `topic`: what it came on, unless that stands beside it in `data`."""
     unwrapped = unwrap(data)
+    named = tuple(Wrapping(one.code, safe(one.field) if one.field else "") for one in unwrapped.wrappings)
+    unwrapped = msgspec.structs.replace(unwrapped, wrappings=named)
     topic = topic or unwrapped.topic
     if unwrapped.message is None:
         return _refused(unwrapped, None, "found", unwrapped.code or "check.no_message", ())

@@ -58,7 +58,7 @@ class Command:
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End what is left of it. A child of it that it left behind keeps running only if it took a group of its own."""
+    """End it and its group, unless it has ended by itself: what it left running in the background is its own."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -28,6 +28,7 @@ from edged.uplink.mqtt import Connection, Endpoint, Received
 from edged.uplink.reconnect import first_to_end
 from edged.uplink.roles import Principal, Role, TrustAnchor, Usage, load_chain, principal_of
 from edged.uplink.sign import Signer
+from edged.uplink.state_lock import StateLock
 from edged.uplink.subscription import Down, RetryWait, Subscription, SubscriptionEvent
 
 if TYPE_CHECKING:
@@ -120,7 +121,12 @@ class Follower:
             self._handing.stop()
 
     async def run(self) -> None:
-        """Follow until `stop`. Raises `StateError` when the inbox can't be opened."""
+        """Follow until `stop`. Raises `StateError` when the inbox can't be opened, or another follower has it."""
+        path = self._settings.inbox.absolute()
+        with StateLock(path.parent, file=f"{path.name}.lock", in_use="partner.inbox_in_use"):
+            await self._run()
+
+    async def _run(self) -> None:
         self._inbox = await DatabaseThread.open("inbox", self._open)
         try:
             handing_on = self._handing = Handing(

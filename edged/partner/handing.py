@@ -63,12 +63,17 @@ class GapEvent(msgspec.Struct, frozen=True, tag="gap", tag_field="event"):
 
 
 class NotTaken(msgspec.Struct, frozen=True, tag="not_taken", tag_field="event"):
-    """The command didn't take something; it is offered again in `retry_s` seconds. `exit` as the command ended."""
+    """The command didn't take something; it is offered again in `retry_s` seconds. `exit` as the command ended.
+
+    `sha256` is that of the verdict or gap record, `times` how often in a row something of its stream wasn't taken.
+    """
 
     device: str
     code: str
     exit: int | None
     retry_s: float
+    sha256: str
+    times: int
 
 
 class HandingFailed(msgspec.Struct, frozen=True, tag="handing_failed", tag_field="event"):
@@ -79,6 +84,15 @@ class HandingFailed(msgspec.Struct, frozen=True, tag="handing_failed", tag_field
 
 
 HandingEvent = VerdictEvent | GapEvent | NotTaken | HandingFailed
+
+
+class _Held:
+    """A stream of which something wasn't taken; `due` when it is offered again."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self.backoff = backoff
+        self.due = 0.0
+        self.times = 0
 
 
 class Handing:
@@ -103,7 +117,7 @@ class Handing:
         self._command = command
         self._on_mark = on_mark
         self._retry_s = retry_s
-        self._held: dict[StreamKey, tuple[Backoff, float]] = {}
+        self._held: dict[StreamKey, _Held] = {}
         self._disk = self._backoff()
         self._news = asyncio.Event()
         self._marked = asyncio.Event()
@@ -132,8 +146,12 @@ class Handing:
             await first_to_end(self._marked.wait(), self._stopping.wait())
 
     async def room_for_page(self) -> bool:
-        """Whether another page may be asked for. Raises `StateError`."""
-        return (await self._inbox.run(lambda inbox: inbox.count_waiting()))[1] < MAX_REPLAYED
+        """Whether another page may be asked for. Raises `StateError`.
+
+        Not when nothing is taken from the broker: the answer would fill our queue there, and push live verdicts out.
+        """
+        first, replayed = await self._inbox.run(lambda inbox: inbox.count_waiting())
+        return first < MAX_WAITING and replayed < MAX_REPLAYED
 
     async def run(self) -> None:
         """Hand on until `stop`."""
@@ -153,8 +171,8 @@ class Handing:
         """Hand on what can be; how long to wait for news, or None when there is more."""
         self._news.clear()
         now = asyncio.get_running_loop().time()
-        held = [stream for stream, (_, due) in self._held.items() if due > now]
-        next_due = min((self._held[stream][1] for stream in held), default=now + 3600.0)
+        held = [stream for stream, one in self._held.items() if one.due > now]
+        next_due = min((self._held[stream].due for stream in held), default=now + 3600.0)
         if len(held) >= MAX_HELD:
             await within(self._stopping.wait(), next_due - now)
             return None
@@ -194,11 +212,11 @@ class Handing:
         untaken = taking.result()
         if untaken is None:
             return True
-        backoff = self._held[one.stream][0] if one.stream in self._held else self._backoff()
-        wait = round(backoff.next(), 3)
-        self._held[one.stream] = (backoff, asyncio.get_running_loop().time() + wait)
-        self._log.warning(
-            "not taken", device=one.stream[0], code=untaken.code, exit=untaken.exit, retry_s=wait
-        )
-        self._on_event(NotTaken(one.stream[0], untaken.code, untaken.exit, wait))
+        held = self._held.setdefault(one.stream, _Held(self._backoff()))
+        wait = round(held.backoff.next(), 3)
+        held.times += 1
+        held.due = asyncio.get_running_loop().time() + wait
+        told = NotTaken(one.stream[0], untaken.code, untaken.exit, wait, event.sha256, held.times)
+        self._log.warning("not taken", **msgspec.structs.asdict(told))
+        self._on_event(told)
         return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from edged.errors import StateError
 from edged.partner import waiting
 from edged.partner.answers import Answered, is_answer, open_answer
 from edged.partner.waiting import REPLAYED, TOO_OLD, Waiting
@@ -14,6 +15,7 @@ from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
+from edged.uplink.replay import MAX_SPANS
 from edged.uplink.streams import Alarm, Hole, KeptStream, Missing, StreamStore
 from edged.verdict import Kind
 
@@ -26,16 +28,18 @@ if TYPE_CHECKING:
     from edged.uplink.placing import Outcome, Surroundings
     from edged.uplink.replay import StreamExtent
     from edged.uplink.roles import TrustAnchor
+    from edged.uplink.stream_holes import Total
     from edged.uplink.streams import ReceiverLedger
 
 __all__ = ["Alarm", "History", "Hole", "Inbox", "KeptStream", "Received", "Waiting", "ledger"]
 
-MAX_MISSING: Final = 10_000
-"""Runs that are missing and looked at at once, about a megabyte; those behind them have their turn when some are in."""
+LOOK: Final = 10 * MAX_SPANS
+"""Runs that are missing and looked at at once: ten requests' worth, some milliseconds."""
 
 FORGET_AT_ONCE: Final = 500
 """Verdicts whose contents are dropped in one transaction: some milliseconds, so that arrivals don't wait."""
 
+_OWNER: Final = "owner"
 _HISTORY: Final = "history"
 _LIST_DUE: Final = "list_due"
 _LISTED_AT: Final = "listed_at"
@@ -66,14 +70,32 @@ class Inbox:
         self._audience = audience
         self._tests = tests
         self._since: datetime | None = None
+        self._own(f"{anchor.fleet}/{audience}")
         if store.new:
             self._decide("none")
         self._read_history()
 
+    def _own(self, owner: str) -> None:
+        """Note whose inbox this is: another's streams would be asked for, and never be whole."""
+        noted = self._store.note(_OWNER)
+        if noted is None:
+            with self._store.batch():
+                self._store.take_note(_OWNER, owner)
+        elif noted != owner:
+            raise StateError("partner.other_inbox", noted)
+
     @classmethod
     def open(cls, path: Path, anchor: TrustAnchor, audience: str, *, tests: bool) -> Inbox:
-        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too."""
-        return cls(StreamStore.open(path), anchor, audience, tests=tests)
+        """Open or create the inbox of `audience`. With `tests`, test and training verdicts are handed on, too.
+
+        Raises `StateError` (`partner.other_inbox` for one that was made for another audience or fleet).
+        """
+        store = StreamStore.open(path)
+        try:
+            return cls(store, anchor, audience, tests=tests)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -179,9 +201,13 @@ class Inbox:
         """Every stream, number by number."""
         return self._store.ledger()
 
-    def missing(self) -> list[Missing]:
-        """What there should be and isn't; at most `MAX_MISSING` runs."""
-        return self._store.missing(MAX_MISSING)
+    def missing(self, after: Missing | None = None) -> list[Missing]:
+        """What there should be and isn't, from behind `after` on; at most `LOOK` runs."""
+        return self._store.missing(LOOK, after)
+
+    def total_missing(self) -> Total:
+        """How much that is in all streams."""
+        return self._store.total_missing()
 
     def want(self, history: History) -> None:
         """What of the time before this inbox is wanted from now on; asks for the list of streams as well."""

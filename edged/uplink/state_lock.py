@@ -1,4 +1,4 @@
-"""One process per state directory: a second daemon on the same streams would sign the same numbers twice."""
+"""One process per state: two daemons on the same streams would sign the same numbers, two followers hand on twice."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LOCK_FILE = "edged.lock"
 class StateLock:
     """An advisory lock (flock) on a directory, held until closed or until the process dies, however it dies.
 
-    Raises `StateError`: `state.in_use` when another process holds it (with the directory and, where known, the
-    other process), `state.unusable` when the directory can't be written.
+    `file` is what is locked in the directory. Raises `StateError`: `in_use` when another process holds it (with the
+    directory and, where known, the other process), `state.unusable` when the directory can't be written.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, file: str = LOCK_FILE, in_use: str = "state.in_use") -> None:
         try:
-            self._descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(directory / file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError("state.unusable", f"{directory}: {error.strerror}") from error
         try:
@@ -33,7 +33,7 @@ class StateLock:
         except OSError:
             holder = _holder(self._descriptor)
             self.close()
-            raise StateError("state.in_use", holder, directory=str(directory)) from None
+            raise StateError(in_use, holder, directory=str(directory)) from None
         # For the person who meets the error above; the lock itself is the flock, never the number.
         with contextlib.suppress(OSError):  # a full disk must not keep a box from starting
             os.ftruncate(self._descriptor, 0)

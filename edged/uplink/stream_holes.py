@@ -45,6 +45,13 @@ class Missing(msgspec.Struct, frozen=True):
     """Whether the device has said that it can't tell any more: what isn't in the archive will not come."""
 
 
+class Total(msgspec.Struct, frozen=True):
+    """Streams that lack something, and how many numbers they lack."""
+
+    streams: int
+    numbers: int
+
+
 def extend(connection: sqlite3.Connection, key: StreamKey, highest: int) -> None:
     """Note that a stream has numbers up to `highest`."""
     connection.execute(
@@ -102,31 +109,48 @@ def _explained(connection: sqlite3.Connection, key: StreamKey, whole: int) -> in
         whole = last
 
 
-def missing(connection: sqlite3.Connection, limit: int) -> list[Missing]:
-    """What is missing, by stream and number; at most `limit` runs."""
+def missing(connection: sqlite3.Connection, limit: int, after: Missing | None = None) -> list[Missing]:
+    """What is missing, by stream and number, from behind `after` on; at most `limit` runs."""
     found: list[Missing] = []
+    begin = ("", "", "") if after is None else (after.device, after.log_id, after.audience)
     for stream in connection.execute(
-        "SELECT * FROM stream WHERE whole < max(highest, known) ORDER BY device, log_id, audience"
+        "SELECT * FROM stream WHERE whole < max(highest, known) AND (device, log_id, audience) >= (?, ?, ?)"
+        " ORDER BY device, log_id, audience",
+        begin,
     ):
-        for run in _missing_in(connection, stream):
+        key = (stream["device"], stream["log_id"], stream["audience"])
+        seen = after.last if after is not None and key == begin else 0
+        for run in _missing_in(connection, stream, max(seen, stream["whole"])):
             if len(found) == limit:
                 return found
             found.append(run)
     return found
 
 
-def _missing_in(connection: sqlite3.Connection, stream: sqlite3.Row) -> Iterator[Missing]:
+def total(connection: sqlite3.Connection) -> Total:
+    """How much is missing; what gap records explain above a hole is counted along."""
+    row = connection.execute(
+        "SELECT count(*), ifnull(sum(max(highest, known) - whole - (SELECT count(*) FROM envelope"
+        " WHERE envelope.device = stream.device AND envelope.log_id = stream.log_id"
+        " AND envelope.audience = stream.audience AND seq > whole)), 0)"
+        " FROM stream WHERE whole < max(highest, known)"
+    ).fetchone()
+    return Total(*row)
+
+
+def _missing_in(connection: sqlite3.Connection, stream: sqlite3.Row, whole: int) -> Iterator[Missing]:
+    """Behind `whole`, up to where the stream is looked through already."""
     key = (stream["device"], stream["log_id"], stream["audience"])
     rows = connection.execute(
         f"SELECT first, last FROM gap WHERE {OF_STREAM} AND (last > ? OR last IS NULL) ORDER BY first",
-        (*key, stream["whole"]),
+        (*key, whole),
     )
     spans = [Span(*row) for row in rows]
     closed = [span for span in spans if span.last is not None]
     open_from = next((span.first for span in spans if span.last is None), None)
     # Sorted firsts and disjoint runs: what lies wholly before a run never matters again.
     done = 0
-    for first, last in chain(_between(connection, key, stream["whole"]), _tail(stream)):
+    for first, last in chain(_between(connection, key, whole), _tail(stream, whole)):
         while done < len(closed) and (closed[done].last or 0) < first:
             done += 1
         for run in unaccounted(first, last, closed[done:]):
@@ -143,8 +167,8 @@ def _between(connection: sqlite3.Connection, key: StreamKey, whole: int) -> Iter
         yield before + 1, seq - 1
 
 
-def _tail(stream: sqlite3.Row) -> Iterator[tuple[int, int]]:
-    seen = max(stream["highest"], stream["whole"])
+def _tail(stream: sqlite3.Row, whole: int) -> Iterator[tuple[int, int]]:
+    seen = max(stream["highest"], whole)
     if stream["known"] > seen:
         yield seen + 1, stream["known"]
 

@@ -6,6 +6,7 @@ A stream is (device, log_id, audience); its rules are `edged.uplink.placing`'s.
 # ruff: noqa: S608  # only this package's own constants are put into statements; values are bound
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -31,6 +32,10 @@ What devices have signed doesn't count here: see `MAX_PROVEN`."""
 MAX_PROVEN: Final = 1_000
 """Rows of alarms that one device has signed for: each is proof, and a handful convicts. A bound of its own, so
 that no stranger's junk and no other device crowds the proof out."""
+
+MAX_GAPS: Final = 10_000
+"""Gap records of one device, as many as the archive keeps: years of tombstones and bounds. One that signs more would
+otherwise fill this disk, and each of them is handed on."""
 
 MAX_TOPIC_KEPT: Final = 200
 """Characters of a strange topic that are kept: enough to find who writes there."""
@@ -80,7 +85,9 @@ class StreamStore:
 
     @classmethod
     def open(cls, path: Path) -> StreamStore:
-        """Open or create the database; one of an earlier version is brought up to date."""
+        """Open or create the database, for its owner's eyes; one of an earlier version is brought up to date."""
+        with contextlib.suppress(OSError):  # whatever it is, SQLite says it as well
+            path.touch(mode=0o600)  # its log gets the same
         connection = database.connect(path, "")
         try:
             new = stream_schema.prepare(connection)
@@ -169,15 +176,24 @@ class StreamStore:
         payload = opened.payload
         key = (payload.iss, payload.log_id, payload.audience)
         with translated():
+            known, count = self.connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM gap WHERE sha256 = ?),"
+                " (SELECT count(*) FROM gap WHERE device = ?)",
+                (opened.sha256, payload.iss),
+            ).fetchone()
+            if known:
+                return Duplicate()
+            if count >= MAX_GAPS:
+                return RefusedAs("gap.too_many")
             # Numbers below an open end exist, too; those from it on exist only if somebody else has them.
             below = payload.first - 1 if payload.last is None else payload.last
             stream_holes.extend(self.connection, key, below)
-            kept = self.connection.execute(
+            self.connection.execute(
                 "INSERT INTO gap (device, log_id, audience, first, last, sha256, received_at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*key, payload.first, payload.last, opened.sha256, to_ms(now), body),
             )
-        return Stored() if kept.rowcount else Duplicate()
+        return Stored()
 
     def settle(self, streams: set[StreamKey]) -> None:
         """Move the marks of streams that something was placed in. Belongs inside `batch`."""
@@ -238,10 +254,18 @@ class StreamStore:
             if not run.lost
         ]
 
-    def missing(self, limit: int) -> list[Missing]:
-        """What is missing below the highest number each stream is known to have; at most `limit` runs, in order."""
+    def missing(self, limit: int, after: Missing | None = None) -> list[Missing]:
+        """What is missing below the highest number each stream is known to have; at most `limit` runs, in order.
+
+        `after`: only what stands behind this run.
+        """
         with translated():
-            return stream_holes.missing(self.connection, limit)
+            return stream_holes.missing(self.connection, limit, after)
+
+    def total_missing(self) -> stream_holes.Total:
+        """How much is missing, as far as gap records above a hole don't explain it."""
+        with translated():
+            return stream_holes.total(self.connection)
 
     def note(self, name: str) -> str | None:
         """What was noted under `name`."""
