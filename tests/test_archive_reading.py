@@ -149,6 +149,20 @@ def test_rows_come_in_order_of_arrival_and_in_portions(archive: Any, monkeypatch
     assert list(archive.rows(audience=None, since=moments[3] + timedelta(1), until=None)) == []
 
 
+def test_rows_end_where_the_archive_ended_when_they_were_asked_for(
+    archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collectors that write faster than an export verifies would keep it going for ever."""
+    monkeypatch.setattr(archive_read, "PORTION", 2)
+    chain = forged_chain(60)
+    archive.store(chain[:6], NOW)
+    found = []
+    for number, row in enumerate(archive.rows(audience=None, since=None, until=None), 1):
+        found.append(row.seq)
+        archive.store(chain[6 + number : 7 + number], NOW + timedelta(seconds=number))
+    assert found == [1, 2, 3, 4, 5, 6]
+
+
 def test_retention_takes_bodies_and_leaves_the_ledger(archive: Any) -> None:
     bank, hotel = forged_chain(8), forged_chain(3, audience="hotel")
     later = NOW + timedelta(days=30)

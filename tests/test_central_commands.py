@@ -7,12 +7,13 @@ import io
 import json
 import os
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edged import cli, messages
+from edged.central import columns
 from edged.central.archive import open_archive
 from edged.demo.fleet import DemoFleet
 from edged.uplink import intake, topics
@@ -68,14 +69,14 @@ key = "{self.signing.key}"
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
         return Signer.from_files(files.key, files.certificate)
 
-    def store(self, *incoming: Incoming) -> None:
+    def store(self, *incoming: Incoming, now: datetime = NOW) -> None:
         self.batches.append(incoming)
-        self._store(self.location, incoming)
+        self._store(self.location, incoming, now)
 
-    def _store(self, location: str, incoming: Sequence[Incoming]) -> None:
+    def _store(self, location: str, incoming: Sequence[Incoming], now: datetime = NOW) -> None:
         archive = open_archive(location, self.anchor)
         try:
-            archive.store(intake.check(incoming, anchor=self.anchor, now=NOW), NOW)
+            archive.store(intake.check(incoming, anchor=self.anchor, now=NOW), now)
         finally:
             archive.close()
 
@@ -356,6 +357,24 @@ def test_export_by_time(centre: Centre, run: Any) -> None:
     assert count("--since", day) == count("--until", day) == count("--since", day, "--until", day) == 6
     assert count("--since", after) == count("--until", before) == 0
     assert run("export", "--config", centre.config, "--output", "-", "--since", "yesterday")[0] == os.EX_USAGE
+
+
+def test_days_that_are_exported_one_by_one_leave_nothing_out(
+    tmp_path: Path, cluster: Cluster | None, run: Any
+) -> None:
+    """What came in a day's last millisecond is in that day's export."""
+    made = Centre(tmp_path, location(tmp_path, cluster))
+    sealer = Sealer(made.signer("box-1"), "log-1", NOW)
+    midnight = datetime.combine(NOW, time.min, UTC) + timedelta(days=1)
+    moments = [midnight - timedelta(milliseconds=1), midnight]
+    for one, moment in zip(stream(sealer, "bank", 2), moments, strict=True):
+        made.store(verdict("box-1", "bank", one), now=moment)
+    for moment in moments:
+        day = f"{moment:%Y-%m-%d}"
+        _, out, _ = run("export", "--config", made.config, "--output", "-", "--since", day, "--until", day)
+        assert [one["received_at"] for one in lines(out)] == [columns.moment_text(moment)]
+    out = run("export", "--config", made.config, "--output", "-", "--until", "9999-12-31")[1]
+    assert len(lines(out)) == 2
 
 
 def test_export_as_parquet(centre: Centre, run: Any, tmp_path: Path) -> None:

@@ -135,8 +135,9 @@ class ArchiveReader(Survey, Protocol):
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
         """Envelopes received in [since, until), in order of arrival, read in portions.
 
-        What is being stored meanwhile may be missing from the last moments: an export that has to be complete
-        ends a minute ago.
+        They end with the newest there is when the first is asked for: whoever reads slower than collectors write comes
+        to an end, too. What is being stored meanwhile may be missing from the last moments: an export that has to be
+        complete ends a minute ago.
         """
 
     def gap_rows(self, *, audience: str | None) -> Iterator[GapRow]:

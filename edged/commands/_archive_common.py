@@ -6,8 +6,7 @@ import contextlib
 import sys
 import time
 import unicodedata
-from datetime import UTC, date, datetime
-from datetime import time as clock_time
+from datetime import UTC
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,12 +16,12 @@ from edged import log, messages
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
 from edged.commands._delivery import printable
-from edged.commands._moments import moment
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from edged.central.archive import Archive, ArchiveReader
 
@@ -57,14 +56,6 @@ def show_json(found: object) -> None:
 def minute(when: datetime | None) -> str:
     """A date and time, UTC; a dash for none."""
     return "–" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def since(text: str) -> datetime:
-    """A date (its beginning, UTC) or an ISO 8601 date and time, for argparse."""
-    if len(text) == len("2026-11-21"):
-        with contextlib.suppress(ValueError):
-            return datetime.combine(date.fromisoformat(text), clock_time.min, UTC)
-    return moment(text)
 
 
 class Progress:

@@ -12,9 +12,9 @@ import msgspec
 
 from edged.central import tables
 from edged.central.export import Exported, Wanted, export, whole_file
-from edged.commands._archive_common import Progress, add_stream, reading, say, since
+from edged.commands._archive_common import Progress, add_stream, reading, say
 from edged.commands._delivery import printable
-from edged.commands._moments import moment
+from edged.commands._moments import beginning, end
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="FILE", help="help.central.export.output")
     parser.add_argument("--format", choices=tables.FORMATS, help="help.central.export.format")
     add_stream(parser)
-    parser.add_argument("--since", type=since, metavar="DATE", help="help.central.export.since")
-    parser.add_argument("--until", type=moment, metavar="DATE", help="help.central.export.until")
+    parser.add_argument("--since", type=beginning, metavar="DATE", help="help.central.export.since")
+    parser.add_argument("--until", type=end, metavar="DATE", help="help.central.export.until")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind], help="help.central.export.kind")
     parser.add_argument("--verify", action="store_true", help="help.central.export.verify")
     parser.add_argument("--ledger", action="store_true", help="help.central.export.ledger")
