@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import signal
 import sqlite3
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -377,6 +379,20 @@ def test_days_that_are_exported_one_by_one_leave_nothing_out(
     assert len(lines(out)) == 2
 
 
+@pytest.mark.parametrize("cluster", ["sqlite"], indirect=True)
+def test_an_export_that_is_told_to_end_leaves_nothing(
+    centre: Centre, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    output = tmp_path / "all.csv"
+    output.write_text("the last one")
+    monkeypatch.setattr(columns, "values", lambda *_: signal.raise_signal(signal.SIGTERM))
+    code, out, _ = run("export", "--config", centre.config, "--output", output)
+    assert (code, out) == (128 + signal.SIGTERM, "")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("all.csv", "the last one")]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_export_as_parquet(centre: Centre, run: Any, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     output = tmp_path / "all.parquet"
@@ -468,4 +484,8 @@ user = ""
         description.write_text(description.read_text().replace('fleet = "north"', wrong))
         assert run("broker", "--config", description, "--output", tmp_path)[0] == os.EX_CONFIG
         description.write_text(description.read_text().replace(wrong, 'fleet = "north"'))
+    for name, value in (("address", "0.0.0.0\\nallow_anonymous true"), ("user", "a b"), ("ca", "x\\ry")):
+        wrong = re.sub(rf"(?m)^{name} = .*$", "", description.read_text())
+        (tmp_path / "wrong.toml").write_text(f'{wrong}\n{name} = "{value}"\n')
+        assert run("broker", "--config", tmp_path / "wrong.toml", "--output", tmp_path)[0] == os.EX_CONFIG
     assert run("broker", "--config", description, "--output", tmp_path / "nowhere")[0] == os.EX_CANTCREAT

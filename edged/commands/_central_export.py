@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 import msgspec
 
 from edged.central import tables
-from edged.central.export import Exported, Wanted, export, whole_file
+from edged.central.export import Exported, Wanted, export
+from edged.central.whole_file import whole_file
 from edged.commands._archive_common import Progress, add_stream, reading, say
 from edged.commands._delivery import printable
 from edged.commands._moments import beginning, end
@@ -63,11 +65,20 @@ def _format(args: argparse.Namespace) -> str:
 @contextlib.contextmanager
 def _output(name: str) -> Iterator[BinaryIO]:
     if name != _STDOUT:
-        with whole_file(Path(name)) as stream:
-            yield stream
+        # Ended from outside, as timers end what takes too long: the part that is written mustn't stay behind.
+        before = signal.signal(signal.SIGTERM, _end)
+        try:
+            with whole_file(Path(name)) as stream:
+                yield stream
+        finally:
+            signal.signal(signal.SIGTERM, before)
         return
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
+
+
+def _end(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)  # what a shell says of whoever a signal has ended
 
 
 def _tell(args: argparse.Namespace, done: Exported) -> None:
