@@ -195,6 +195,26 @@ def test_what_retention_dropped_is_not_in_the_file_any_more(place: Town, tmp_pat
         assert not any(secret[:200].encode() in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_what_a_reader_kept_in_the_log_goes_when_retention_looks_again(place: Town, tmp_path: Path) -> None:
+    secret = "k" * 3000
+    later = NOW + timedelta(1)
+
+    def is_there() -> bool:
+        return any(secret[:200].encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+    with opened(str(tmp_path / "a.sqlite"), place.anchor) as archive:
+        archive.store([forged(1, None, secret, jti="j")], NOW)
+        reader = open_reader(str(tmp_path / "a.sqlite"))
+        half = iter(reader._query("SELECT body FROM envelope UNION ALL SELECT 'more'"))
+        assert next(half)
+        assert archive.forget("bank", later, 100, later) == 1
+        assert is_there(), "an export is reading what was"
+        list(half)
+        reader.close()
+        assert archive.forget("bank", later, 100, later) == 0
+        assert not is_there()
+
+
 def test_a_reader_reads_and_nothing_else(archive: Any) -> None:
     chain = forged_chain(4)
     archive.store([chain[0], chain[3], forged_gap(2, 2)], NOW)
