@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edged.uplink.database import StreamKey
     from edged.uplink.intake import Checked
 
-OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.not_yet_valid", "cert.revoked"})
+OUT_OF_TIME: Final = frozenset({"cert.expired", "cert.not_yet_valid"})
 """Refusals of a certificate that was the device's own once. Of all others nobody knows who signed them."""
 
 
