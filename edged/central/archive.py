@@ -113,9 +113,6 @@ class ArchiveReader(Survey, Protocol):
     def alarms(self) -> list[Alarm]:
         """Everything that was refused and why, oldest first."""
 
-    def alarm_counts(self) -> dict[str, int]:
-        """How often each code was refused."""
-
     def ledger(self) -> ReceiverLedger:
         """Every stream, number by number: for proofs over archives that fit into memory."""
 

@@ -88,12 +88,6 @@ class SqlReader(SqlSurvey):
             )
         ]
 
-    def alarm_counts(self) -> dict[str, int]:
-        """See `edged.central.archive.ArchiveReader`."""
-        return dict(
-            self._all("SELECT code, CAST(sum(count) AS BIGINT) FROM alarm GROUP BY code ORDER BY code")
-        )
-
     def ledger(self) -> ReceiverLedger:
         """See `edged.central.archive.ArchiveReader`."""
         hashes: dict[int, dict[int, str]] = defaultdict(dict)

@@ -6,22 +6,18 @@ import contextlib
 import sys
 import time
 import unicodedata
-from datetime import UTC
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
-
-from edged import log, messages
+from edged import log
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
-from edged.commands._delivery import printable
+from edged.commands._saying import say, show_line
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from edged.central.archive import Archive, ArchiveReader
 
@@ -36,26 +32,6 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
     """`--device`, `--audience`: which streams."""
     parser.add_argument("--device", metavar="NAME", help="help.central.device")
     parser.add_argument("--audience", metavar="NAME", help="help.central.audience")
-
-
-def say(args: argparse.Namespace, code: str, **params: object) -> str:
-    """A sentence of the catalogue in the language asked for."""
-    return messages.text(code, args.lang, **params)
-
-
-def show(line: str) -> None:
-    """Print a line; topics and names may be a stranger's text, and may not steer the terminal."""
-    print(printable(line))
-
-
-def show_json(found: object) -> None:
-    """Print one JSON object on a line."""
-    print(msgspec.json.encode(found).decode())
-
-
-def minute(when: datetime | None) -> str:
-    """A date and time, UTC; a dash for none."""
-    return "–" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 class Progress:
@@ -100,7 +76,7 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     count = -1
     for cells in chain([header], first, found):
         padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
-        show("  ".join(padded).rstrip())
+        show_line("  ".join(padded).rstrip())
         count += 1
     return count
 

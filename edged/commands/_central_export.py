@@ -14,9 +14,9 @@ import msgspec
 from edged.central import tables
 from edged.central.export import Exported, Wanted, export
 from edged.central.whole_file import whole_file
-from edged.commands._archive_common import Progress, add_stream, reading, say
-from edged.commands._delivery import printable
+from edged.commands._archive_common import Progress, add_stream, reading
 from edged.commands._moments import beginning, end
+from edged.commands._saying import printable, say
 from edged.verdict import Kind
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
 from edged import log, messages
+from edged.commands._saying import printable
 from edged.config import load_toml
 
 if TYPE_CHECKING:
@@ -34,14 +34,6 @@ class Service(Protocol):
     async def run(self) -> None:
         """Serve until `stop`."""
         ...
-
-
-def add_action(parser: argparse.ArgumentParser, action: str, *, name: str) -> None:
-    """The action (`collect`, `follow`) of the command `name`, with `--config` and `--json`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    added = actions.add_parser(action, help=f"help.{name}.{action}")
-    added.add_argument("--config", type=Path, required=True, metavar="FILE", help=f"help.{name}.config")
-    added.add_argument("--json", action="store_true", help="help.json_lines")
 
 
 def serve(
@@ -95,13 +87,6 @@ def in_words(event: Mapping[str, Any], lang: str) -> str:
     inside a sentence one that happens to be a code of the catalogue would be translated.
     """
     return "\n".join(map(printable, _lines(event, lang)))
-
-
-def printable(line: str) -> str:
-    """Control characters replaced: a device may be verified and still talk to our terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
-    )
 
 
 def _lines(event: Mapping[str, Any], lang: str) -> list[str]:
