@@ -157,6 +157,13 @@ MUTATIONS = (
         TEST + "test_proof_networks.py -k overtakes",
     ),
     _m(
+        "what nobody answered was not taken",
+        "uplink/lanes.py",
+        "            self._release(flight.item)\n        elif answer.value < FAILURE",
+        "            self._taken(flight, now)\n        elif answer.value < FAILURE",
+        TEST + "test_uplink_lanes.py -k on_its_way",
+    ),
+    _m(
         "only a collector's receipt counts",
         "uplink/receipts.py",
         "verified = sign.verify(compact, typ=TYP_RECEIPT, anchor=anchor, role=Role.COLLECTOR, at=at)",
