@@ -145,6 +145,18 @@ def test_no_cell_is_a_formula(authority: FleetAuthority, start: str) -> None:
     assert all(not value.startswith(tables.FORMULA) for value in row.values())
 
 
+def test_no_cell_is_a_formula_where_semicolons_divide(authority: FleetAuthority) -> None:
+    claims = CLAIMS | {"holder": "a;=1+1"}
+    data, _ = written(
+        "csv", rows_of(authority, count=1, reference="a; =1+1;b", claims=claims), references=True
+    )
+    for cell in data.decode().replace("\r\n", ";").split(";"):
+        assert not cell.lstrip(" ").startswith("="), cell
+    (row,) = csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
+    assert row["reference"] == "a;' =1+1;b"
+    assert json.loads(row["claims"])["holder"] == "a;=1+1"
+
+
 def test_quotes_and_line_breaks_stay_one_cell(authority: FleetAuthority) -> None:
     reference = 'a,"b"\r\nc'
     data, _ = written("csv", rows_of(authority, count=1, reference=reference), references=True)
