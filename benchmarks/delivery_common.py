@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.central.mosquitto import Access
 from edged.demo.broker import DemoBroker
+from edged.demo.party import EDGED
+from edged.uplink.names import Role, Usage
 from tests.broker import FLEET, Town
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def town_with(directory: Path, *, collectors: Sequence[str]) -> Town:
@@ -20,6 +25,34 @@ def town_with(directory: Path, *, collectors: Sequence[str]) -> Town:
     access = Access(FLEET, collectors=tuple(collectors), audiences=("bank", "hotel"))
     place.broker = DemoBroker(directory / "broker-of-many", place.fleet, access)
     return place
+
+
+@contextlib.contextmanager
+def collectors(
+    place: Town, directory: Path, names: Sequence[str], archive: str
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """`edged central collect` under each of these names, side by side."""
+    processes = []
+    try:
+        for name in names:
+            signing = place.fleet.issue(Role.COLLECTOR, name, Usage.SIGNING)
+            endpoint = place.endpoint(Role.COLLECTOR, name)
+            config = directory / f"{name}.toml"
+            config.write_text(
+                f'fleet_ca = "{place.fleet.ca}"\nsigning_key = "{signing.key}"\n'
+                f'signing_certificate = "{signing.certificate}"\narchive = "{archive}"\n\n[broker]\n'
+                f'host = "{endpoint.host}"\nport = {endpoint.port}\nca = "{endpoint.ca}"\n'
+                f'certificate = "{endpoint.certificate}"\nkey = "{endpoint.key}"\n'
+            )
+            command = [*EDGED, "central", "collect", "--config", str(config), "--json"]
+            with (directory / f"{name}.log").open("ab") as log:
+                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log))
+        yield processes
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(30)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

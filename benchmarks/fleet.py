@@ -23,8 +23,6 @@ import multiprocessing
 import os
 import random
 import resource
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,19 +32,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from benchmarks.delivery_common import Table, percentile, processor_seconds, resident_mib, town_with
-from edged.demo.party import EDGED
+from benchmarks.delivery_common import (
+    Table,
+    collectors,
+    percentile,
+    processor_seconds,
+    resident_mib,
+    town_with,
+)
 from edged.errors import EdgedError
 from edged.uplink import topics
 from edged.uplink.envelope import StreamPosition
 from edged.uplink.mqtt import PublishRefusedError, Session, connect
-from edged.uplink.names import Role, Usage
+from edged.uplink.names import Role
 from edged.uplink.receipts import open_receipt
 from tests.broker import FLEET, Sealer, draft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from edged.uplink.mqtt import Connection
     from tests.broker import Town
 
@@ -189,35 +191,6 @@ def _many_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@contextlib.contextmanager
-def collectors(
-    place: Town, directory: Path, count: int, archive: str
-) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many `edged central collect`, side by side."""
-    processes = []
-    try:
-        for number in range(count):
-            name = f"worker-{number + 1}"
-            signing = place.fleet.issue(Role.COLLECTOR, name, Usage.SIGNING)
-            endpoint = place.endpoint(Role.COLLECTOR, name)
-            config = directory / f"{name}.toml"
-            config.write_text(
-                f'fleet_ca = "{place.fleet.ca}"\nsigning_key = "{signing.key}"\n'
-                f'signing_certificate = "{signing.certificate}"\narchive = "{archive}"\n\n[broker]\n'
-                f'host = "{endpoint.host}"\nport = {endpoint.port}\nca = "{endpoint.ca}"\n'
-                f'certificate = "{endpoint.certificate}"\nkey = "{endpoint.key}"\n'
-            )
-            log = (directory / f"{name}.log").open("wb")
-            command = [*EDGED, "central", "collect", "--config", str(config), "--json"]
-            processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log))
-        yield processes
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait(30)
-
-
 def archived(place: Town, archive: str) -> tuple[dict[tuple[str, int], str], int]:
     """(device, seq) to hash of everything in the archive; and its alarms."""
     from edged.central.archive import open_archive
@@ -240,7 +213,8 @@ def run(options: argparse.Namespace, directory: Path, archive: str, database: li
     names = [f"box-{number:05}" for number in range(options.boxes)]
     table = Table()
     print(f"making {options.boxes} boxes' keys and certificates ...", file=sys.stderr, flush=True)
-    place = town_with(directory, collectors=[f"worker-{n + 1}" for n in range(options.collectors)])
+    workers = [f"worker-{number + 1}" for number in range(options.collectors)]
+    place = town_with(directory, collectors=workers)
     for name in names:
         place.endpoint(Role.DEVICE, name)
         place.signer(Role.DEVICE, name)
@@ -249,11 +223,15 @@ def run(options: argparse.Namespace, directory: Path, archive: str, database: li
     place.broker.start()
     with contextlib.ExitStack() as stack:
         stack.callback(place.broker.stop)
-        workers = stack.enter_context(collectors(place, directory, options.collectors, archive))
+        running = stack.enter_context(collectors(place, directory, workers, archive))
         time.sleep(2)
         broker_pid = place.broker.pid
         assert broker_pid is not None
-        watched = {"broker": [broker_pid], "collectors": [w.pid for w in workers], "database": database}
+        watched = {
+            "broker": [broker_pid],
+            "collectors": [worker.pid for worker in running],
+            "database": database,
+        }
         idle_mib = resident_mib(broker_pid)
         answers: Any = multiprocessing.Queue()
         before = {part: sum(map(processor_seconds, pids)) for part, pids in watched.items()}

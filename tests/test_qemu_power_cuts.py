@@ -36,12 +36,12 @@ def cuts(directory: Path, workload: str, steps: int, *more: str) -> dict[str, An
     return result
 
 
-@pytest.mark.parametrize(("workload", "steps"), [("outbox", 24), ("archive", 8), ("inbox", 8)])
+@pytest.mark.parametrize(("workload", "steps"), [("outbox", 50), ("archive", 16), ("inbox", 16)])
 def test_nothing_that_was_promised_is_lost_wherever_the_power_goes(
     tmp_path: Path, workload: str, steps: int
 ) -> None:
     found = cuts(tmp_path, workload, round(steps * THOROUGHNESS))
-    assert found["cuts"] > 7 * steps, "the record shows fewer writes than the steps must have made"
+    assert found["cuts"] > 5 * steps, "the record shows fewer writes than the steps must have made"
     assert {"after a mark", "after a flush", "after a lasting write"} < set(found["kinds"])
     assert found["in_flight"], "no cut fell between a commit and its promise: then none was close enough"
     assert (found["lost"], found["torn"], found["unusable"]) == (0, 0, 0), found["examples"]

@@ -33,6 +33,10 @@ LIST_EVERY: Final = timedelta(days=1)
 """How often the centre is asked which streams there are, at least: a broker that ran out of room drops the newest, and
 of a stream that then falls silent nothing else shows it."""
 
+LIST_AGAIN: Final = timedelta(minutes=5)
+"""How soon it is asked again for a new connection: the broker may have been killed, and it saves what it keeps for us
+every half minute alone. A line that comes and goes doesn't ask every time."""
+
 LONGEST_S: Final = 3600.0
 """Between two looks at the clock."""
 
@@ -132,8 +136,8 @@ class Asker:
             due = await self._inbox.run(lambda inbox: inbox.list_due())
             self._catcher.connected(now, list_due=due)
             listed = await self._inbox.run(lambda inbox: inbox.listed_at())
-            since = self._clock() - listed if listed is not None else LIST_EVERY
-            self._list_at = now + max(0.0, (LIST_EVERY - since).total_seconds())
+            since = self._clock() - listed if listed is not None else LIST_AGAIN
+            self._list_at = now + max(0.0, (LIST_AGAIN - since).total_seconds())
             if not connection.session_present:
                 await self._want_list(now)
         self._used = connection

@@ -156,6 +156,10 @@ def _drain(
     """Everybody up, boxes that only send, until nothing is pending and the partner has it all."""
     for party in down:
         party.start()
+    for party in parties:
+        if party.name == place.partner:  # asks at its start; after a kill of the broker, within minutes
+            party.kill()
+            party.start()
     for index, party in enumerate(parties):
         if party.name in place.boxes:
             party.kill()

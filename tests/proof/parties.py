@@ -216,7 +216,7 @@ class Place:
         path = self._home(self.partner) / "partner.toml"
         write_toml(path, config, broker=endpoint or self.endpoint(Role.AUDIENCE, self.partner))
         return self._process(
-            self.partner, edged("partner", "follow", "--from-start", "--config", path, "--json")
+            self.partner, edged("partner", "follow", "--from-start", "--catch-up", "--config", path, "--json")
         )
 
     def _process(self, name: str, command: list[str]) -> Process:
