@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,14 @@ def town_with(directory: Path, *, collectors: Sequence[str]) -> Town:
     return place
 
 
+READY_S = 30.0
+
+
 @contextlib.contextmanager
 def collectors(
     place: Town, directory: Path, names: Sequence[str], archive: str
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """`edged central collect` under each of these names, side by side."""
+    """`edged central collect` under each of these names, side by side, all subscribed."""
     processes = []
     try:
         for name in names:
@@ -45,8 +49,14 @@ def collectors(
                 f'certificate = "{endpoint.certificate}"\nkey = "{endpoint.key}"\n'
             )
             command = [*EDGED, "central", "collect", "--config", str(config), "--json"]
-            with (directory / f"{name}.log").open("ab") as log:
-                processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log))
+            said = directory / f"{name}.events"
+            with (directory / f"{name}.log").open("ab") as log, said.open("wb") as events:
+                processes.append(subprocess.Popen(command, stdout=events, stderr=log))
+            deadline = time.monotonic() + READY_S
+            while '"ready"' not in said.read_text():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no collector: see {directory / name}.log")
+                time.sleep(0.05)
         yield processes
     finally:
         for process in processes:
@@ -76,6 +86,12 @@ def resident_mib(pid: int) -> float:
     except OSError:
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def family(pid: int) -> list[int]:
+    """A process and those it has started: a database server has one for each connection."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
 
 
 class Table:

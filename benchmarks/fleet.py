@@ -35,6 +35,7 @@ import msgspec
 from benchmarks.delivery_common import (
     Table,
     collectors,
+    family,
     percentile,
     processor_seconds,
     resident_mib,
@@ -208,7 +209,7 @@ def archived(place: Town, archive: str) -> tuple[dict[tuple[str, int], str], int
     return found, ledger.alarms
 
 
-def run(options: argparse.Namespace, directory: Path, archive: str, database: list[int]) -> int:
+def run(options: argparse.Namespace, directory: Path, archive: str, database: int | None) -> int:
     """One simulation; its table on standard output, and the exit status."""
     names = [f"box-{number:05}" for number in range(options.boxes)]
     table = Table()
@@ -227,11 +228,9 @@ def run(options: argparse.Namespace, directory: Path, archive: str, database: li
         time.sleep(2)
         broker_pid = place.broker.pid
         assert broker_pid is not None
-        watched = {
-            "broker": [broker_pid],
-            "collectors": [worker.pid for worker in running],
-            "database": database,
-        }
+        watched = {"broker": [broker_pid], "collectors": [worker.pid for worker in running]}
+        if database is not None:
+            watched["database"] = family(database)
         idle_mib = resident_mib(broker_pid)
         answers: Any = multiprocessing.Queue()
         before = {part: sum(map(processor_seconds, pids)) for part, pids in watched.items()}
@@ -269,9 +268,8 @@ def run(options: argparse.Namespace, directory: Path, archive: str, database: li
     for share in (50, 95, 99):
         table.row(f"commit to receipt (lag), p{share}", percentile(lags, share) * 1000, "ms")
     for part, seconds in spent.items():
-        if watched[part]:
-            table.row(f"{part}: processor time an envelope", seconds / max(offered, 1) * 1e6, "us")
-            table.row(f"{part}: memory", memory[part], "MiB")
+        table.row(f"{part}: processor time an envelope", seconds / max(offered, 1) * 1e6, "us")
+        table.row(f"{part}: memory", memory[part], "MiB")
     table.row("broker: memory a connection", (memory["broker"] - idle_mib) * 1024 / len(names), "KiB")
     table.row("simulator: memory a box", sum(f.rss_mib for f in found) * 1024 / len(names), "KiB")
     table.row("whole run", wall, "s")
@@ -294,12 +292,12 @@ def main() -> None:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        archive, database = str(directory / "archive.sqlite"), list[int]()
+        archive, database = str(directory / "archive.sqlite"), None
         if options.archive == "postgres":
-            from tests.postgres import temporary_cluster
+            from tests.postgres import cluster
 
-            cluster = stack.enter_context(temporary_cluster())
-            archive, database = cluster.url, cluster.pids()
+            server = stack.enter_context(cluster())
+            archive, database = server.database(), server.pid
         elif options.archive != "sqlite":
             archive = options.archive
         sys.exit(run(options, directory, archive, database))
