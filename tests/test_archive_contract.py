@@ -356,7 +356,7 @@ def test_alarms_are_counted_not_hoarded(archive: Any, monkeypatch: pytest.Monkey
     assert len(alarms) == 6
     assert sum(alarm.count for alarm in alarms) == 22
     assert Alarm("topic.not_ours", "", "", "", "", 0, 16) in alarms
-    assert archive.alarm_counts() == {"topic.not_ours": 22}
+    assert {alarm.code for alarm in alarms} == {"topic.not_ours"}
 
 
 def test_junk_does_not_crowd_out_proof(

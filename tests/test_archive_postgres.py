@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -138,6 +138,36 @@ def test_a_deadlock_is_tried_again(url: str, place: Town) -> None:
             other.execute("SELECT 1 FROM stream WHERE device = 'box-1' FOR UPDATE")
             other.rollback()
             assert stored.result().stored == 2
+
+
+@pytest.mark.parametrize("times", ["once", "for ever"])
+def test_a_question_that_a_standby_cancels_is_asked_again(url: str, place: Town, times: str) -> None:
+    """It says 40001 ("conflict with recovery") when its primary has vacuumed what is being read."""
+    with opened(url, place.anchor) as archive:
+        archive.store(forged_chain(3), NOW)
+    # A session's lock outlives the statement that fails: that is how the function knows that it was here before.
+    seen = (
+        "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND pid = pg_backend_pid())"
+    )
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION vacuumed() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF {seen} AND {times == 'once'} THEN RETURN 1; END IF; PERFORM pg_advisory_lock(7);"
+            " RAISE EXCEPTION 'canceling statement' USING ERRCODE = '40001'; END $$"
+        )
+    reader: Any = open_reader(url)
+    try:
+        if times == "once":
+            assert list(reader._query("SELECT vacuumed(), CAST(? AS text)", ("x",))) == [(1, "x")]
+        else:
+            with pytest.raises(StateError) as caught:
+                reader._query("SELECT vacuumed()")
+            assert caught.value.code == "archive.busy"
+        assert len(list(reader.rows(audience=None, since=None, until=None))) == 3
+    finally:
+        reader.close()
 
 
 def test_what_is_committed_is_on_the_disk(url: str, place: Town) -> None:

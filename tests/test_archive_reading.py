@@ -149,6 +149,20 @@ def test_rows_come_in_order_of_arrival_and_in_portions(archive: Any, monkeypatch
     assert list(archive.rows(audience=None, since=moments[3] + timedelta(1), until=None)) == []
 
 
+def test_rows_end_where_the_archive_ended_when_they_were_asked_for(
+    archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collectors that write faster than an export verifies would keep it going for ever."""
+    monkeypatch.setattr(archive_read, "PORTION", 2)
+    chain = forged_chain(60)
+    archive.store(chain[:6], NOW)
+    found = []
+    for number, row in enumerate(archive.rows(audience=None, since=None, until=None), 1):
+        found.append(row.seq)
+        archive.store(chain[6 + number : 7 + number], NOW + timedelta(seconds=number))
+    assert found == [1, 2, 3, 4, 5, 6]
+
+
 def test_retention_takes_bodies_and_leaves_the_ledger(archive: Any) -> None:
     bank, hotel = forged_chain(8), forged_chain(3, audience="hotel")
     later = NOW + timedelta(days=30)
@@ -179,6 +193,26 @@ def test_what_retention_dropped_is_not_in_the_file_any_more(place: Town, tmp_pat
         assert any(secret.encode() in path.read_bytes() for path in tmp_path.iterdir())
         archive.forget("bank", NOW + timedelta(1), 100, NOW)
         assert not any(secret[:200].encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_what_a_reader_kept_in_the_log_goes_when_retention_looks_again(place: Town, tmp_path: Path) -> None:
+    secret = "k" * 3000
+    later = NOW + timedelta(1)
+
+    def is_there() -> bool:
+        return any(secret[:200].encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+    with opened(str(tmp_path / "a.sqlite"), place.anchor) as archive:
+        archive.store([forged(1, None, secret, jti="j")], NOW)
+        reader = open_reader(str(tmp_path / "a.sqlite"))
+        half = iter(reader._query("SELECT body FROM envelope UNION ALL SELECT 'more'"))
+        assert next(half)
+        assert archive.forget("bank", later, 100, later) == 1
+        assert is_there(), "an export is reading what was"
+        list(half)
+        reader.close()
+        assert archive.forget("bank", later, 100, later) == 0
+        assert not is_there()
 
 
 def test_a_reader_reads_and_nothing_else(archive: Any) -> None:

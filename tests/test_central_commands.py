@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import os
+import re
+import signal
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edged import cli, messages
+from edged.central import columns
 from edged.central.archive import open_archive
 from edged.demo.fleet import DemoFleet
 from edged.uplink import intake, topics
@@ -68,14 +71,14 @@ key = "{self.signing.key}"
         files = self.fleet.issue(Role.DEVICE, name, Usage.SIGNING)
         return Signer.from_files(files.key, files.certificate)
 
-    def store(self, *incoming: Incoming) -> None:
+    def store(self, *incoming: Incoming, now: datetime = NOW) -> None:
         self.batches.append(incoming)
-        self._store(self.location, incoming)
+        self._store(self.location, incoming, now)
 
-    def _store(self, location: str, incoming: Sequence[Incoming]) -> None:
+    def _store(self, location: str, incoming: Sequence[Incoming], now: datetime = NOW) -> None:
         archive = open_archive(location, self.anchor)
         try:
-            archive.store(intake.check(incoming, anchor=self.anchor, now=NOW), NOW)
+            archive.store(intake.check(incoming, anchor=self.anchor, now=NOW), now)
         finally:
             archive.close()
 
@@ -358,6 +361,38 @@ def test_export_by_time(centre: Centre, run: Any) -> None:
     assert run("export", "--config", centre.config, "--output", "-", "--since", "yesterday")[0] == os.EX_USAGE
 
 
+def test_days_that_are_exported_one_by_one_leave_nothing_out(
+    tmp_path: Path, cluster: Cluster | None, run: Any
+) -> None:
+    """What came in a day's last millisecond is in that day's export."""
+    made = Centre(tmp_path, location(tmp_path, cluster))
+    sealer = Sealer(made.signer("box-1"), "log-1", NOW)
+    midnight = datetime.combine(NOW, time.min, UTC) + timedelta(days=1)
+    moments = [midnight - timedelta(milliseconds=1), midnight]
+    for one, moment in zip(stream(sealer, "bank", 2), moments, strict=True):
+        made.store(verdict("box-1", "bank", one), now=moment)
+    for moment in moments:
+        day = f"{moment:%Y-%m-%d}"
+        _, out, _ = run("export", "--config", made.config, "--output", "-", "--since", day, "--until", day)
+        assert [one["received_at"] for one in lines(out)] == [columns.moment_text(moment)]
+    out = run("export", "--config", made.config, "--output", "-", "--until", "9999-12-31")[1]
+    assert len(lines(out)) == 2
+
+
+@pytest.mark.parametrize("cluster", ["sqlite"], indirect=True)
+def test_an_export_that_is_told_to_end_leaves_nothing(
+    centre: Centre, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    output = tmp_path / "all.csv"
+    output.write_text("the last one")
+    monkeypatch.setattr(columns, "values", lambda *_: signal.raise_signal(signal.SIGTERM))
+    code, out, _ = run("export", "--config", centre.config, "--output", output)
+    assert (code, out) == (128 + signal.SIGTERM, "")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("all.csv", "the last one")]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_export_as_parquet(centre: Centre, run: Any, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     output = tmp_path / "all.parquet"
@@ -449,4 +484,8 @@ user = ""
         description.write_text(description.read_text().replace('fleet = "north"', wrong))
         assert run("broker", "--config", description, "--output", tmp_path)[0] == os.EX_CONFIG
         description.write_text(description.read_text().replace(wrong, 'fleet = "north"'))
+    for name, value in (("address", "0.0.0.0\\nallow_anonymous true"), ("user", "a b"), ("ca", "x\\ry")):
+        wrong = re.sub(rf"(?m)^{name} = .*$", "", description.read_text())
+        (tmp_path / "wrong.toml").write_text(f'{wrong}\n{name} = "{value}"\n')
+        assert run("broker", "--config", tmp_path / "wrong.toml", "--output", tmp_path)[0] == os.EX_CONFIG
     assert run("broker", "--config", description, "--output", tmp_path / "nowhere")[0] == os.EX_CANTCREAT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ import pytest
 
 from edged.central import columns, tables
 from edged.central.archive import Row
-from edged.central.export import Wanted, export, whole_file
+from edged.central.export import Wanted, export
+from edged.central.whole_file import whole_file
 from edged.errors import ConfigError, OutputError
 from edged.privacy.policy import CEILING
 from edged.uplink.authority import FleetAuthority
@@ -141,6 +143,18 @@ def test_no_cell_is_a_formula(authority: FleetAuthority, start: str) -> None:
     (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert row["reference"] == f"'{reference}"
     assert all(not value.startswith(tables.FORMULA) for value in row.values())
+
+
+def test_no_cell_is_a_formula_where_semicolons_divide(authority: FleetAuthority) -> None:
+    claims = CLAIMS | {"holder": "a;=1+1"}
+    data, _ = written(
+        "csv", rows_of(authority, count=1, reference="a; =1+1;b", claims=claims), references=True
+    )
+    for cell in data.decode().replace("\r\n", ";").split(";"):
+        assert not cell.lstrip(" ").startswith("="), cell
+    (row,) = csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
+    assert row["reference"] == "a;' =1+1;b"
+    assert json.loads(row["claims"])["holder"] == "a;=1+1"
 
 
 def test_quotes_and_line_breaks_stay_one_cell(authority: FleetAuthority) -> None:
@@ -304,6 +318,34 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert path.read_text() == "after"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["export.csv"]
+
+
+def test_a_file_is_never_there_without_its_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is told to read its list again in that very moment can."""
+    path = tmp_path / "mosquitto.acl"
+    with whole_file(path, mode=0o640) as stream:
+        stream.write(b"before")
+    seen = []
+
+    def replace(self: Path, target: Path) -> Path:
+        seen.append(self.stat().st_mode & 0o777)
+        return renamed(self, target)
+
+    renamed = type(path).replace
+    monkeypatch.setattr(type(path), "replace", replace)
+    with whole_file(path, mode=0o640) as stream:
+        stream.write(b"after")
+    assert (seen, path.stat().st_mode & 0o777) == ([0o640], 0o640)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_group_that_is_not_there_leaves_what_was(tmp_path: Path) -> None:
+    path = tmp_path / "mosquitto.acl"
+    path.write_text("before")
+    with pytest.raises(OutputError) as caught, whole_file(path, group="no-such-group") as stream:
+        stream.write(b"after")
+    assert caught.value.code == "export.no_group"
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["before"]
 
 
 def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:

@@ -194,6 +194,17 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_daemon_loads_nothing_of_the_centre_or_of_partners() -> None:
+    """A box has not the room for them, and not their libraries."""
+    code = (
+        "import sys, edged.commands.run, edged.commands.status, edged.daemon\n"
+        "others = ('psycopg', 'pyarrow', 'prometheus_client', 'edged.central', 'edged.partner')\n"
+        "print([name for name in sys.modules if name.startswith(others)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]"]
+
+
 def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
     advice = {"event": "advice", "inspection": "1", "reason": {"code": "reading.glare"}, "light": "white"}
     assert scan.progress(advice, "en") == messages.text("reading.glare", "en")

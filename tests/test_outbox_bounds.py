@@ -230,6 +230,9 @@ def test_a_missing_right_is_given_a_day_to_be_granted(path: Path) -> None:
     commit(state, "bank", "hotel")
     for turn in range(50):  # many, but all within an hour
         assert state.mark([], {1: "mqtt.not_authorized", 2: "mqtt.quota_exceeded"}, later(turn * 60)) == ()
+    assert state.mark([], {1: "mqtt.quota_exceeded"}, later(13 * 3600)) == (), (
+        "what passes ends nothing either"
+    )
     assert state.mark([], {1: "mqtt.not_authorized"}, later(13 * 3600)) == (1,)
     for turn in range(100):
         assert state.mark([], {2: "mqtt.quota_exceeded"}, later(turn * DAY)) == (), (

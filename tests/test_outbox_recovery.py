@@ -136,6 +136,17 @@ def test_a_new_box_has_nothing_to_recover(path: Path) -> None:
     state.close()
 
 
+def test_every_repair_begins_a_log_of_its_own(path: Path) -> None:
+    """Two logs of one name would be two stories of one device."""
+    logs = [fill(path, 15)[0]]
+    for _ in range(2):
+        damage(path, 0, b"\xff" * 100)
+        state, _found = recovered(path)
+        logs.append(state.log_id)
+        state.close()
+    assert len(set(logs)) == 3
+
+
 @pytest.mark.parametrize("damaged", ["header", "first_page", "not_a_database", "truncated_header"])
 def test_without_a_beginning_everything_behind_it_comes_over(path: Path, damaged: str) -> None:
     log_id, committed = fill(path)

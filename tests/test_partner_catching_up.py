@@ -364,6 +364,7 @@ def test_ends_of_other_requests_change_nothing() -> None:
     for stranger in ({"request": "r-99"}, {"request_sha256": "0" * 64}):
         assert centre.catcher.end(ended(ask, **stranger), centre.now) is None
         assert centre.turn() is None, "still under way"
+        assert (centre.catcher.answers, centre.of(NotArchived)) == (0, [])
     centre.finish(ask)
     assert centre.turn() is None
     assert len(centre.of(NotArchived)) == 1

@@ -444,6 +444,25 @@ async def test_what_was_acknowledged_before_the_end_is_noted(place: Town, tmp_pa
         assert (await device.counts()).published == 2
 
 
+async def test_what_was_on_its_way_at_the_end_was_not_taken_and_goes_again_at_once(
+    place: Town, tmp_path: Path
+) -> None:
+    async with pair(place, tmp_path / "box", waiting=2, reconnect_min_s=0.1, spread_s=0.0) as (
+        broker,
+        device,
+    ):
+        broker.script.puback = lambda one: None if "/verdict/" in one.topic else 0
+        start(device)
+        await broker.until(lambda b: len(b.verdicts()) == 2)
+        first, second = broker.verdicts()
+        broker.send(puback(first.mid) + disconnect(0x8B))
+        await device.events.first(Disconnected)
+        assert [event.seq for event in device.events.of(Published)] == [1]
+        assert (await device.counts()).published == 1
+        await broker.until(lambda b: len(b.verdicts()) == 3)  # what was taken has an hour to be receipted
+        assert broker.verdicts()[2].payload == second.payload
+
+
 # --- stalls: each noticed within its bound, the connection dropped, another made -------------------------------
 
 

@@ -117,9 +117,6 @@ class ArchiveReader(Survey, Protocol):
     def alarms(self) -> list[Alarm]:
         """Everything that was refused and why, oldest first."""
 
-    def alarm_counts(self) -> dict[str, int]:
-        """How often each code was refused."""
-
     def ledger(self) -> ReceiverLedger:
         """Every stream, number by number: for proofs over archives that fit into memory."""
 
@@ -139,8 +136,9 @@ class ArchiveReader(Survey, Protocol):
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
         """Envelopes received in [since, until), in order of arrival, read in portions.
 
-        What is being stored meanwhile may be missing from the last moments: an export that has to be complete
-        ends a minute ago.
+        They end with the newest there is when the first is asked for: whoever reads slower than collectors write comes
+        to an end, too. What is being stored meanwhile may be missing from the last moments: an export that has to be
+        complete ends a minute ago.
         """
 
     def gap_rows(self, *, audience: str | None) -> Iterator[GapRow]:

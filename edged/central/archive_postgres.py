@@ -46,8 +46,7 @@ class PostgresReader(SqlReader):
         return cls(link)
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> Iterable[tuple[Any, ...]]:
-        with self._link.connection() as connection:
-            return connection.execute(sql.replace("?", "%s"), parameters).fetchall()
+        return self._link.rows(sql.replace("?", "%s"), parameters)
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -93,12 +93,6 @@ class SqlReader(SqlSurvey):
             )
         ]
 
-    def alarm_counts(self) -> dict[str, int]:
-        """See `edged.central.archive.ArchiveReader`."""
-        return dict(
-            self._all("SELECT code, CAST(sum(count) AS BIGINT) FROM alarm GROUP BY code ORDER BY code")
-        )
-
     def ledger(self) -> ReceiverLedger:
         """See `edged.central.archive.ArchiveReader`."""
         hashes: dict[int, dict[int, str]] = defaultdict(dict)
@@ -182,7 +176,10 @@ class SqlReader(SqlSurvey):
 
     def rows(self, *, audience: str | None, since: datetime | None, until: datetime | None) -> Iterator[Row]:
         """See `edged.central.archive.ArchiveReader`."""
-        end = ALL_TIME if until is None else to_ms(until)
+        ((newest,),) = self._all("SELECT max(received_at) FROM envelope")
+        if newest is None:
+            return
+        end = newest + 1 if until is None else min(newest + 1, to_ms(until))
         place = (-ALL_TIME if since is None else to_ms(since), 0, 0, 0)
         chosen = "" if audience is None else " AND e.audience = (SELECT id FROM audience WHERE name = ?)"
         sql = (

@@ -143,15 +143,14 @@ class SqliteArchive(SqliteReader, SqlArchive):
     def forget_evidence(self, before: datetime, limit: int) -> int:
         """See `edged.central.archive.Archive`."""
         count = super().forget_evidence(before, limit)
-        if count:
-            database.fold(self._connection)
+        database.fold(self._connection)
         return count
 
     def forget(self, audience: str, before: datetime, limit: int, now: datetime) -> int:
         """See `edged.central.archive.Archive`."""
         count = self._transact(lambda: self._forget(audience, to_ms(before), limit, to_ms(now)))
-        if count:
-            database.fold(self._connection)
+        # Even when nothing went: a reader that stood in the way of the last time may be gone.
+        database.fold(self._connection)
         return count
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from edged.central.export import whole_file
 from edged.central.mosquitto import Access, Listener, access_list, configuration
+from edged.central.whole_file import whole_file
 from edged.config import load_toml
-from edged.errors import ConfigError, OutputError
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _READABLE: Final = 0o640
 """Nothing secret is in them, but who the partners are is nobody else's business on that machine."""
+
+
+Address = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:%_-]+\Z")]
+User = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]*\Z")]
+"""Words of one line: a line break would begin another setting."""
 
 
 class ListenerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,9 +31,9 @@ class ListenerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate: Path
     key: Path
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8883
-    address: str = "0.0.0.0"  # noqa: S104  # who isn't of the fleet gets no further than the handshake
+    address: Address = "0.0.0.0"  # noqa: S104  # who isn't of the fleet gets no further than the handshake
     persistence: Path = Path("/var/lib/mosquitto")
-    user: str | None = "mosquitto"
+    user: User | None = "mosquitto"
     revoked: Path | None = None
 
 
@@ -68,14 +71,8 @@ def write(settings: BrokerSettings, directory: Path) -> list[Path]:
     written = []
     for name, text in texts(settings, directory).items():
         path = directory / name
-        with whole_file(path) as stream:
+        # Readable for it from the first moment: a SIGHUP may come at any.
+        with whole_file(path, mode=_READABLE, group=settings.listener.user) as stream:
             stream.write(text.encode())
-        user = settings.listener.user
-        try:
-            path.chmod(_READABLE)
-            if user and os.geteuid() == 0:
-                shutil.chown(path, group=user)
-        except (OSError, LookupError) as error:
-            raise OutputError("export.unwritable", f"{path}: {error}") from error
         written.append(path)
     return written

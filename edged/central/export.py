@@ -5,24 +5,20 @@ Memory doesn't grow with the archive. Reads rows and writes a stream; knows neit
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edged.central.columns import payload_of
-from edged.errors import DecodeError, OutputError, SignatureRefusedError
+from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink.envelope import open_envelope
 from edged.uplink.intake import LATE
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from edged.central.archive import Row
     from edged.central.tables import Table
@@ -129,38 +125,3 @@ def export(
             exported += 1
     table.finish()
     return Exported(exported, listed, forgotten, dict(sorted(refused.items())), tuple(named))
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A stream that becomes the file `path` (mode 0600) when the block ends well, and leaves nothing otherwise.
-
-    What was there stays until then. Raises `OutputError`.
-    """
-    if path.exists() and not path.is_file():
-        raise OutputError("export.not_a_file", str(path))
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise OutputError("export.unwritable", f"{path}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield cast("BinaryIO", stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        if error.filename is None or error.filename in (name, str(path)):
-            raise OutputError("export.unwritable", f"{path}: {error.strerror}") from error
-        raise
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -45,6 +45,9 @@ INFLIGHT: Final = 200
 """Unacknowledged messages to one subscriber, where it doesn't ask for fewer."""
 
 
+_LINE_ENDS: Final = frozenset("\n\r\0")
+
+
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who else than devices may use the broker. Devices need no entry: their certificate is enough."""
 
@@ -134,7 +137,7 @@ def configuration(listener: Listener) -> str:
     """The text of mosquitto's configuration file. Raises `ValueError` for a path that can't stand in it."""
     paths = [listener.ca, listener.certificate, listener.key, listener.access_list, listener.persistence]
     paths += [listener.revoked] if listener.revoked else []
-    if any(not path.is_absolute() or "\n" in str(path) for path in paths):
+    if any(not path.is_absolute() or not _LINE_ENDS.isdisjoint(str(path)) for path in paths):
         raise ValueError("mosquitto needs absolute paths on one line")
     lines = [
         "per_listener_settings false",

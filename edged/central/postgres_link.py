@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from edged import log
 from edged.central.archive import ROW_REFUSED
 from edged.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ GRACE_S: Final = 5
 """After the server should have ended a statement itself, the connection is given up."""
 
 ATTEMPTS: Final = 4
-"""How often a batch is tried that another worker's got in the way of."""
+"""How often a batch is tried that another worker's got in the way of, or a question that a standby has cancelled."""
 
 _DEFAULTS: Final[dict[str, str | int]] = {
     "connect_timeout": CONNECT_S,
@@ -142,14 +143,27 @@ class Link:
 
         Raises `StateError`.
         """
-        for attempt in range(ATTEMPTS):
-            try:
-                with self.connection() as connection, connection.transaction():
-                    return work(connection)
-            except _AgainError:
-                # Whoever won is done now or soon; a deadlock's loser has waited a second already.
-                time.sleep(0.01 * 2**attempt)
-        raise StateError("archive.busy")
+
+        def attempt() -> T:
+            with self.connection() as connection, connection.transaction():
+                return work(connection)
+
+        return _tried_again(attempt)
+
+    def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of a statement, in a transaction's `work` or by itself.
+
+        By itself it is done again when something got in its way: a standby cancels what reads rows that a vacuum takes
+        away at its primary. Raises `StateError`.
+        """
+
+        def attempt() -> list[tuple[Any, ...]]:
+            with self.connection() as connection:
+                return connection.execute(sql, parameters).fetchall()
+
+        with self.connection() as connection:
+            inside = connection.info.transaction_status != TransactionStatus.IDLE
+        return attempt() if inside else _tried_again(attempt)
 
     def _connect(self) -> _Connection:
         try:
@@ -225,6 +239,16 @@ def exposed(info: psycopg.ConnectionInfo) -> bool:
         return not ipaddress.ip_address(info.hostaddr).is_loopback
     except ValueError:  # none: a socket
         return False
+
+
+def _tried_again(attempt: Callable[[], T]) -> T:
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except _AgainError:
+            # Whoever won is done now or soon; a deadlock's loser has waited a second already.
+            time.sleep(0.01 * 2**number)
+    raise StateError("archive.busy")
 
 
 class _AgainError(Exception):

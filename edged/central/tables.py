@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
@@ -49,9 +50,16 @@ def table(form: str, stream: BinaryIO, *, fleet: str, references: bool) -> Table
     return made[form](stream, fleet=fleet, references=references)
 
 
+_WITHIN: Final = re.compile(
+    rf"(?<=[;\t\r\n])(?= *[{re.escape(''.join(one for one in FORMULA if one.isprintable()))}])"
+)
+"""Where a spreadsheet that divides at semicolons, as half of Europe's do, would see another cell begin with a formula:
+it divides within our quotation marks, too."""
+
+
 def harmless(text: str) -> str:
     """A CSV cell that no spreadsheet takes for a formula: an apostrophe before what would be one."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return _WITHIN.sub("'", f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text)
 
 
 class _Csv:
@@ -59,7 +67,9 @@ class _Csv:
 
     def __init__(self, stream: BinaryIO, *, fleet: str, references: bool) -> None:
         self._fleet = fleet
-        self._names = [column.name for column in columns.columns(references=references)]
+        chosen = columns.columns(references=references)
+        self._names = [column.name for column in chosen]
+        self._json = {column.name for column in chosen if column.kind == "json"}
         self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
         self._writer = csv.writer(self._text, dialect="excel")
         self._writer.writerow(self._names)
@@ -67,6 +77,9 @@ class _Csv:
     def write(self, row: Row, payload: EnvelopePayload | None) -> None:
         """See `Table`."""
         found = columns.values(row, payload, self._fleet)
+        for name in self._json & found.keys():
+            # The same JSON: a semicolon stands in its strings alone.
+            found[name] = str(found[name]).replace(";", "\\u003b")
         self._writer.writerow([_cell(found.get(name)) for name in self._names])
 
     def finish(self) -> None:

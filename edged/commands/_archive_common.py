@@ -6,18 +6,13 @@ import contextlib
 import sys
 import time
 import unicodedata
-from datetime import UTC, date, datetime
-from datetime import time as clock_time
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
-
-from edged import log, messages
+from edged import log
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
-from edged.commands._delivery import printable
-from edged.commands._moments import moment
+from edged.commands._saying import say, show_line
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
@@ -37,34 +32,6 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
     """`--device`, `--audience`: which streams."""
     parser.add_argument("--device", metavar="NAME", help="help.central.device")
     parser.add_argument("--audience", metavar="NAME", help="help.central.audience")
-
-
-def say(args: argparse.Namespace, code: str, **params: object) -> str:
-    """A sentence of the catalogue in the language asked for."""
-    return messages.text(code, args.lang, **params)
-
-
-def show(line: str) -> None:
-    """Print a line; topics and names may be a stranger's text, and may not steer the terminal."""
-    print(printable(line))
-
-
-def show_json(found: object) -> None:
-    """Print one JSON object on a line."""
-    print(msgspec.json.encode(found).decode())
-
-
-def minute(when: datetime | None) -> str:
-    """A date and time, UTC; a dash for none."""
-    return "–" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def since(text: str) -> datetime:
-    """A date (its beginning, UTC) or an ISO 8601 date and time, for argparse."""
-    if len(text) == len("2026-11-21"):
-        with contextlib.suppress(ValueError):
-            return datetime.combine(date.fromisoformat(text), clock_time.min, UTC)
-    return moment(text)
 
 
 class Progress:
@@ -109,7 +76,7 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     count = -1
     for cells in chain([header], first, found):
         padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
-        show("  ".join(padded).rstrip())
+        show_line("  ".join(padded).rstrip())
         count += 1
     return count
 

@@ -11,7 +11,8 @@ import msgspec
 
 from edged.central.survey import alarms
 from edged.central.verifying import proof
-from edged.commands._archive_common import minute, reading, say, show, show_json
+from edged.commands._archive_common import reading
+from edged.commands._saying import minute, say, show_json, show_line
 from edged.errors import OutputError
 from edged.messages import known
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 _tell(args, alarm, files)
     if not count and not args.json:
-        show(say(args, "alarms.none"))
+        show_line(say(args, "alarms.none"))
     return 1 if count else os.EX_OK
 
 
@@ -62,14 +63,14 @@ def _tell(args: argparse.Namespace, alarm: AlarmRow, files: list[str]) -> None:
     times = say(
         args, "alarms.times", count=alarm.count, first=minute(alarm.first_at), last=minute(alarm.last_at)
     )
-    show(f"{alarm.code}: {reason}")
+    show_line(f"{alarm.code}: {reason}")
     if alarm.device:
-        show(f"  {alarm.device} → {alarm.audience} ({alarm.log_id}) {alarm.seq}")
+        show_line(f"  {alarm.device} → {alarm.audience} ({alarm.log_id}) {alarm.seq}")
     elif alarm.topic:
-        show(f"  {alarm.topic}")
-    show(f"  {times}")
+        show_line(f"  {alarm.topic}")
+    show_line(f"  {times}")
     for name in files:
-        show(f"  {name}")
+        show_line(f"  {name}")
 
 
 class _Folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.central.broker_files import load, write
-from edged.commands._archive_common import say, show, show_json
+from edged.commands._saying import say, show_json, show_line
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +31,6 @@ def run(args: argparse.Namespace) -> int:
         show_json({"written": [str(path) for path in written]})
         return os.EX_OK
     for path in written:
-        show(str(path))
-    show(say(args, "broker_files.next"))
+        show_line(str(path))
+    show_line(say(args, "broker_files.next"))
     return os.EX_OK

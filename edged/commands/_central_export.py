@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 import msgspec
 
 from edged.central import tables
-from edged.central.export import Exported, Wanted, export, whole_file
-from edged.commands._archive_common import Progress, add_stream, reading, say, since
-from edged.commands._delivery import printable
-from edged.commands._moments import moment
+from edged.central.export import Exported, Wanted, export
+from edged.central.whole_file import whole_file
+from edged.commands._archive_common import Progress, add_stream, reading
+from edged.commands._moments import beginning, end
+from edged.commands._saying import printable, say
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="FILE", help="help.central.export.output")
     parser.add_argument("--format", choices=tables.FORMATS, help="help.central.export.format")
     add_stream(parser)
-    parser.add_argument("--since", type=since, metavar="DATE", help="help.central.export.since")
-    parser.add_argument("--until", type=moment, metavar="DATE", help="help.central.export.until")
+    parser.add_argument("--since", type=beginning, metavar="DATE", help="help.central.export.since")
+    parser.add_argument("--until", type=end, metavar="DATE", help="help.central.export.until")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind], help="help.central.export.kind")
     parser.add_argument("--verify", action="store_true", help="help.central.export.verify")
     parser.add_argument("--ledger", action="store_true", help="help.central.export.ledger")
@@ -63,11 +65,20 @@ def _format(args: argparse.Namespace) -> str:
 @contextlib.contextmanager
 def _output(name: str) -> Iterator[BinaryIO]:
     if name != _STDOUT:
-        with whole_file(Path(name)) as stream:
-            yield stream
+        # Ended from outside, as timers end what takes too long: the part that is written mustn't stay behind.
+        before = signal.signal(signal.SIGTERM, _end)
+        try:
+            with whole_file(Path(name)) as stream:
+                yield stream
+        finally:
+            signal.signal(signal.SIGTERM, before)
         return
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
+
+
+def _end(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)  # what a shell says of whoever a signal has ended
 
 
 def _tell(args: argparse.Namespace, done: Exported) -> None:

@@ -6,7 +6,8 @@ import argparse
 import os
 from typing import Final
 
-from edged.commands._archive_common import reading, say, show, show_json, show_table
+from edged.commands._archive_common import reading, show_table
+from edged.commands._saying import say, show_json, show_line
 
 _MOST: Final = 1_000_000
 _USUAL: Final = 1000
@@ -32,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
         header = [say(args, f"streams.{name}") for name in ("device", "audience", "log", "first", "last")]
         rows = ((one.device, one.audience, one.log_id, str(one.first), str(one.last)) for one in shown)
         if not show_table(header, rows):
-            show(say(args, "delivery.whole"))
+            show_line(say(args, "delivery.whole"))
         if len(holes) > len(shown):
-            show(say(args, "holes.more", count=len(shown)))
+            show_line(say(args, "holes.more", count=len(shown)))
     return 1 if holes else os.EX_OK
 
 

@@ -11,7 +11,8 @@ import msgspec
 
 from edged.central.retention import Pruned, Retention, Tally, portions
 from edged.central.signing_clock import SigningClock
-from edged.commands._archive_common import Progress, reading, say, show, show_json, writing
+from edged.commands._archive_common import Progress, reading, writing
+from edged.commands._saying import say, show_json, show_line
 from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         show_json({"dry_run": args.dry_run, **msgspec.to_builtins(pruned)})
         return os.EX_OK
     for line in _lines(args, pruned, retention):
-        show(line)
+        show_line(line)
     return os.EX_OK
 
 

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.central.survey import streams
-from edged.commands._archive_common import (
-    add_stream,
-    minute,
-    reading,
-    say,
-    show,
-    show_json,
-    show_table,
-)
+from edged.commands._archive_common import add_stream, reading, show_table
+from edged.commands._saying import minute, say, show_json, show_line
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         columns = ("device", "audience", "log", "highest", "stored", "missing", "gaps", "newest")
         header = [say(args, f"streams.{name}") for name in columns]
         if not show_table(header, map(_cells, listed)):
-            show(say(args, "streams.none"))
+            show_line(say(args, "streams.none"))
     return os.EX_OK
 
 

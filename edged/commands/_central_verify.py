@@ -9,7 +9,8 @@ import msgspec
 
 from edged.central.survey import streams
 from edged.central.verifying import Finding, verify_gaps, verify_stream
-from edged.commands._archive_common import Progress, add_stream, reading, say, show, show_json
+from edged.commands._archive_common import Progress, add_stream, reading
+from edged.commands._saying import say, show_json, show_line
 
 if TYPE_CHECKING:
     import argparse
@@ -54,11 +55,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json({"event": "verified", **totals})
     elif not totals["streams"]:
-        show(say(args, "streams.none"))
+        show_line(say(args, "streams.none"))
     else:
         if totals["findings"] > _MOST:
-            show(say(args, "archive_verify.more", count=totals["findings"] - _MOST))
-        show(say(args, "archive_verify.wrong" if totals["findings"] else "archive_verify.whole", **totals))
+            show_line(say(args, "archive_verify.more", count=totals["findings"] - _MOST))
+        show_line(
+            say(args, "archive_verify.wrong" if totals["findings"] else "archive_verify.whole", **totals)
+        )
     if totals["findings"]:
         return os.EX_DATAERR
     return os.EX_OK if totals["streams"] else 1
@@ -69,4 +72,4 @@ def _tell(args: argparse.Namespace, finding: Finding) -> None:
         show_json({"event": "finding", **msgspec.to_builtins(finding)})
         return
     place = f"{finding.device} → {finding.audience} ({finding.log_id}) {finding.seq}"
-    show(f"{place}: {say(args, finding.code)}")
+    show_line(f"{place}: {say(args, finding.code)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged import messages
 from edged.commands import _delivery
+from edged.commands._saying import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +28,9 @@ def in_words(event: Mapping[str, Any], lang: str) -> str:
             return said
         case "replayed":
             code = "central.replayed_more" if event["more"] else "central.replayed"
-            return _delivery.printable(f"{event['audience']}: {say(code, sent=event['sent'])}")
+            return printable(f"{event['audience']}: {say(code, sent=event['sent'])}")
         case "replay_failed":
-            return _delivery.printable(
-                f"{event['audience']}: {say('central.replay_failed', reason=event['code'])}"
-            )
+            return printable(f"{event['audience']}: {say('central.replay_failed', reason=event['code'])}")
         case "alarm_command_failed":
             return say(event["code"], status="–" if event["status"] is None else event["status"])
         case "pruned":
@@ -40,7 +39,7 @@ def in_words(event: Mapping[str, Any], lang: str) -> str:
             ]
             if event["evidence"]:
                 lines.append(say("retention.took_evidence", count=event["evidence"]))
-            return "\n".join(map(_delivery.printable, lines))
+            return "\n".join(map(printable, lines))
         case "pruning_failed":
             return say("retention.failed", reason=event["code"])
         case _:

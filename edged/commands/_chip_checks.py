@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged import messages
-from edged.commands._trust_common import say
+from edged.commands._saying import say
 
 if TYPE_CHECKING:
     import argparse

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edged import log, messages, process
 from edged.commands import _chip_checks, _chip_read_key
-from edged.commands._trust_common import default_directory, say, show, show_json
+from edged.commands._saying import say, show, show_json
+from edged.commands._trust_common import default_directory
 from edged.core.emrtd.files import ElementaryFile
 from edged.core.emrtd.inventory import FileEntry, describe, inventory
 from edged.core.emrtd.security_object import security_object_of_sod

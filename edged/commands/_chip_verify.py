@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from edged import process
 from edged.commands import _chip_checks
 from edged.commands._moments import moment
-from edged.commands._trust_common import day, default_directory, say, show, show_json, spaced
+from edged.commands._saying import say, show, show_json
+from edged.commands._trust_common import day, default_directory, spaced
 from edged.commands._trust_import import FileError, gather_file, read_roots
 from edged.core.emrtd import tlv
 from edged.core.emrtd.dg1 import parse_dg1

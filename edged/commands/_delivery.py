@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from edged import log, messages
+from edged.commands._saying import printable
 from edged.config import load_toml
 
 if TYPE_CHECKING:
@@ -86,13 +87,6 @@ def in_words(event: Mapping[str, Any], lang: str) -> str:
     inside a sentence one that happens to be a code of the catalogue would be translated.
     """
     return "\n".join(map(printable, _lines(event, lang)))
-
-
-def printable(line: str) -> str:
-    """Control characters replaced: a device may be verified and still talk to our terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
-    )
 
 
 def _lines(event: Mapping[str, Any], lang: str) -> list[str]:

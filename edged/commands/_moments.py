@@ -16,9 +16,19 @@ def beginning(text: str) -> datetime:
     return _parse(text, time.min)
 
 
+def end(text: str) -> datetime:
+    """Like `moment`, but a date is the first moment after it: for whatever lasts until then, that moment excluded."""
+    found = _parse(text, time.max)
+    return found + datetime.resolution if _is_date(text) and found.date() != date.max else found
+
+
+def _is_date(text: str) -> bool:
+    return len(text) == len("2026-11-21")
+
+
 def _parse(text: str, of_day: time) -> datetime:
     try:
-        if len(text) == len("2026-11-21"):
+        if _is_date(text):
             return datetime.combine(date.fromisoformat(text), of_day, UTC)
         found = datetime.fromisoformat(text)
     except ValueError:

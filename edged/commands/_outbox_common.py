@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from edged import messages
-from edged.commands._delivery import printable
 from edged.config import environment
 from edged.uplink.outbox_types import DATABASE_FILE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
-    from datetime import datetime
 
 DEFAULT_DIRECTORY: Final = "/var/lib/edged"
 """Where a box keeps its state."""
@@ -48,27 +42,6 @@ def directory(args: argparse.Namespace) -> Path:
 def database_file(args: argparse.Namespace) -> Path:
     """The state database that is meant."""
     return directory(args) / DATABASE_FILE
-
-
-def say(args: argparse.Namespace, code: str, **params: object) -> str:
-    """A sentence of the catalogue in the language asked for."""
-    return messages.text(code, args.lang, **params)
-
-
-def show(lines: Iterable[str]) -> None:
-    """Print lines, fit for a terminal."""
-    for line in lines:
-        print(printable(line))
-
-
-def show_json(found: object) -> None:
-    """Print one JSON object."""
-    print(msgspec.json.encode(found).decode())
-
-
-def minute(when: datetime | None) -> str:
-    """A date and time, UTC; a dash for none."""
-    return "–" if when is None else f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def size(count: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edged.commands._outbox_common import database_file, minute, say, show, show_json, size
+from edged.commands._outbox_common import database_file, size
+from edged.commands._saying import minute, say, show, show_json
 from edged.uplink import outbox_report
 
 if TYPE_CHECKING:

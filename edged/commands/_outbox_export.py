@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edged.commands._outbox_common import database_file, say, show, show_json
+from edged.commands._outbox_common import database_file
+from edged.commands._saying import say, show, show_json
 from edged.errors import StateError
 from edged.uplink import outbox_report
 

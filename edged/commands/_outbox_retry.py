@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.commands import _daemon
-from edged.commands._outbox_common import database_file, directory, say, show, show_json
+from edged.commands._outbox_common import database_file, directory
+from edged.commands._saying import say, show, show_json
 from edged.config import environment
 from edged.errors import ControlError
 from edged.uplink import outbox_report

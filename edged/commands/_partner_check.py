@@ -11,7 +11,7 @@ import msgspec
 
 from edged import messages
 from edged.commands import _message_file
-from edged.commands._delivery import printable
+from edged.commands._saying import printable
 
 if TYPE_CHECKING:
     import argparse

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edged import messages
 from edged.commands import _delivery
 from edged.commands._moments import beginning
+from edged.commands._saying import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def _seconds(text: str) -> float:
 def in_words(event: Mapping[str, Any], lang: str) -> str:
     """One event of the follower as lines for a terminal."""
     lines = _lines(event, lang)
-    return _delivery.in_words(event, lang) if lines is None else "\n".join(map(_delivery.printable, lines))
+    return _delivery.in_words(event, lang) if lines is None else "\n".join(map(printable, lines))
 
 
 def _lines(event: Mapping[str, Any], lang: str) -> list[str] | None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from edged import messages
-from edged.commands._delivery import printable
 from edged.config import environment
 from edged.core import countries
 from edged.core.emrtd.issuing_states import ALPHA2, state_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
     from datetime import datetime
 
 DEFAULT_DIRECTORY: Final = "/var/lib/edged/trust"
@@ -40,22 +35,6 @@ def default_directory() -> Path:
     return Path(environment("EDGED_TRUST") or DEFAULT_DIRECTORY)
 
 
-def say(args: argparse.Namespace, code: str, **params: object) -> str:
-    """A sentence of the catalogue in the language asked for."""
-    return messages.text(code, args.lang, **params)
-
-
-def show(lines: Iterable[str]) -> None:
-    """Print lines; names in certificates are other people's text, and may not steer the terminal."""
-    for line in lines:
-        print(printable(line))
-
-
-def show_json(found: object) -> None:
-    """Print one JSON object."""
-    print(msgspec.json.encode(found).decode())
-
-
 def state(code: str, lang: str) -> str:
     """A state by name and code: "Germany (DE)"."""
     mrz = state_of(code)
@@ -73,11 +52,6 @@ def country_of(text: str) -> str | None:
 def day(when: datetime | None) -> str:
     """A date, UTC; a dash for none."""
     return "–" if when is None else f"{when:%Y-%m-%d}"
-
-
-def minute(when: datetime | None) -> str:
-    """A date and time, UTC; a dash for none."""
-    return "–" if when is None else f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def short(fingerprint: str) -> str:

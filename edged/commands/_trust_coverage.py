@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged.commands._moments import moment
-from edged.commands._trust_common import day, say, short, show, show_json, state
+from edged.commands._saying import say, show, show_json
+from edged.commands._trust_common import day, short, state
 from edged.trust.coverage import SOON, coverage
 from edged.trust.store import TrustStore
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edged.commands._delivery import printable
-from edged.commands._trust_common import day, minute, say, short, show, show_json, spaced, state
+from edged.commands._saying import minute, printable, say, show, show_json
+from edged.commands._trust_common import day, short, spaced, state
 from edged.core.emrtd.certificates import parse_certificate
 from edged.core.emrtd.ldif import Kind
 from edged.errors import CodedError, DecodeError

@@ -7,7 +7,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edged.commands._trust_common import country_of, day, say, short, show, show_json, state
+from edged.commands._saying import say, show, show_json
+from edged.commands._trust_common import country_of, day, short, state
 from edged.trust.report import certificate_line
 from edged.trust.store import TrustStore
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edged.commands._trust_common import minute, say, show, show_json
+from edged.commands._saying import minute, say, show, show_json
 from edged.trust.store import TrustStore
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edged.commands._trust_common import day, minute, say, show, show_json, spaced, state
+from edged.commands._saying import minute, say, show, show_json
+from edged.commands._trust_common import day, spaced, state
 from edged.core.emrtd.certificates import parse_certificate
 from edged.trust.forgetting import without_root
 from edged.trust.store import TrustStore

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged.commands._trust_common import country_of, minute, say, short, show, show_json, spaced, state
+from edged.commands._saying import minute, say, show, show_json
+from edged.commands._trust_common import country_of, short, spaced, state
 from edged.commands._trust_list import crl_as_json
 from edged.core.emrtd.certificates import parse_certificate
 from edged.trust.report import certificate_line

@@ -14,7 +14,7 @@ import msgspec
 
 from edged import messages
 from edged.commands import _message_file
-from edged.commands._delivery import printable
+from edged.commands._saying import printable
 from edged.errors import SignatureRefusedError
 from edged.privacy.policy import WITHHELD
 from edged.uplink.envelope import OpenedEnvelope, open_envelope

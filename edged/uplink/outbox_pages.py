@@ -27,7 +27,6 @@ _WAL_MAGIC: Final = 0x377F0682
 _WAL_VERSION: Final = 3007000
 _LEAF: Final = 0x0D
 _INTEGER_BYTES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-_FLOAT: Final = 7
 _ZERO: Final = 8
 _ONE: Final = 9
 _FIRST_BLOB: Final = 12

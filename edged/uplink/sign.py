@@ -48,7 +48,6 @@ MAX_COMPACT: Final = 64 * 1024
 MAX_HEADER: Final = 12 * 1024
 """Longest protected header: three certificates of up to 2 KiB, in base64 twice, and some room."""
 
-_SIGNATURE_LENGTH: Final = 86  # base64url of 64 bytes, r and s
 _ORDER: Final = (
     0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (FIPS 186-4 D.1.2.3)
 )

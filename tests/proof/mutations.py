@@ -1,12 +1,13 @@
 """The tests of the tests: for each property of delivery one line that breaks it, and the proof that then must fail.
 
-`python -m tests.proof.mutations [NAME…]` tries them all, each in a checkout of its own (`tests.proof.overlay`). A proof
+`python -m tests.proof.mutations [WORD…]` tries them all, each in a checkout of its own (`tests.proof.overlay`). A proof
 that passes on a broken product proves nothing, so that is a failure here; a proof that fails on the sound product is
 one, too. A line that isn't in the source any more is stale: mend the table.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -105,6 +106,41 @@ MUTATIONS = (
         '    if row["receipted_at"] is None:\n        return True',
         TEST + "test_proof_outbox.py",
     ),
+    _m(
+        "a repaired database begins a log of its own",
+        "uplink/outbox_recovery.py",
+        '"log_id": secrets.token_hex(8),',
+        '"log_id": "0" * 16,',
+        TEST + "test_outbox_recovery.py -k log_of_its_own",
+    ),
+    _m(
+        "a dead letter keeps its body",
+        "uplink/outbox_refusals.py",
+        "\"UPDATE envelope SET state = 'dead', gap = ? WHERE id = ?\"",
+        "\"UPDATE envelope SET state = 'dead', jws = NULL, gap = ? WHERE id = ?\"",
+        TEST + "test_outbox_bounds.py",
+    ),
+    _m(
+        "a full broker makes nothing a dead letter",
+        "uplink/outbox_refusals.py",
+        "    if code in PASSING_CODES:\n        return False\n",
+        "",
+        TEST + "test_outbox_bounds.py -k missing_right",
+    ),
+    _m(
+        "what the clock can't be trusted for doesn't age",
+        "uplink/outbox_bounds.py",
+        "    if clock_trusted:\n",
+        "    if True:\n",
+        TEST + "test_outbox_bounds.py -k too_old",
+    ),
+    _m(
+        "a body that rotted isn't sent",
+        "uplink/outbox_lanes.py",
+        '    if hashlib.sha256(row["jws"].encode()).hexdigest() != row["sha256"]:\n',
+        "    if False:\n",
+        TEST + "test_outbox_recovery.py -k bit_within_a_body",
+    ),
     # --- between box and broker ---
     _m(
         "a PUBACK's reason counts",
@@ -119,6 +155,13 @@ MUTATIONS = (
         "        self._since = since\n",
         "        self._since = 1 << 60\n",
         TEST + "test_proof_networks.py -k overtakes",
+    ),
+    _m(
+        "what nobody answered was not taken",
+        "uplink/lanes.py",
+        "            self._release(flight.item)\n        elif answer.value < FAILURE",
+        "            self._taken(flight, now)\n        elif answer.value < FAILURE",
+        TEST + "test_uplink_lanes.py -k on_its_way",
     ),
     _m(
         "only a collector's receipt counts",
@@ -228,7 +271,57 @@ MUTATIONS = (
         "if payload.iss != verified.principal.name:",
         TEST + "test_proof_certificates.py -k other_devices_gap",
     ),
+    _m(
+        "retention takes an audience's own",
+        "central/archive_write.py",
+        '"SELECT stream, seq FROM envelope WHERE audience = (SELECT id FROM audience WHERE name = ?)"',
+        '"SELECT stream, seq FROM envelope WHERE audience <> -(SELECT id FROM audience WHERE name = ?)"',
+        TEST + "test_archive_reading.py -k retention",
+    ),
+    _m(
+        "what retention took leaves the log as well",
+        "uplink/database.py",
+        'connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()',
+        'connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()',
+        TEST + "test_archive_reading.py -k not_in_the_file",
+    ),
+    _m(
+        "an export comes to an end",
+        "central/archive_read.py",
+        "        end = newest + 1 if until is None else min(newest + 1, to_ms(until))\n",
+        "        end = ALL_TIME if until is None else to_ms(until)\n",
+        TEST + "test_archive_reading.py -k rows_end",
+    ),
+    _m(
+        "a forgery makes no box give an envelope up",
+        "central/answers.py",
+        "    if code not in OUT_OF_TIME:\n        return None\n",
+        "",
+        TEST + "test_archive_contract.py -k forgeries",
+    ),
+    _m(
+        "an absurd clock signs nothing",
+        "central/signing_clock.py",
+        "        if now > self._not_after:\n",
+        "        if False:\n",
+        TEST + "test_collector_parts.py -k absurd_clock",
+    ),
     # --- at a partner ---
+    _m(
+        "an answer is to the very request",
+        "partner/catching_up.py",
+        "(end.request, end.request_sha256) != (flight.ask.request, flight.sha256)",
+        "end.request != flight.ask.request",
+        TEST + "test_partner_catching_up.py -k ends_of_other",
+    ),
+    _m(
+        "handed on is what was taken",
+        "partner/handing.py",
+        "        taken = [one for one in ready if await self._offer(one)]\n",
+        "        await self._inbox.run(lambda inbox: inbox.mark_handed(ready, self._clock()))\n"
+        "        taken = [one for one in ready if await self._offer(one)]\n",
+        TEST + "test_partner_handing.py",
+    ),
     _m(
         "an answer that lost messages is asked for again",
         "partner/catching_up.py",
@@ -285,7 +378,15 @@ def passes(proof: str) -> str | None:
 
 
 def main() -> int:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "words", nargs="*", metavar="WORD", help="only those with one of these in their names"
+    )
+    wanted = parser.parse_args().words
+    if wanted and not any(word in mutation.name for mutation in MUTATIONS for word in wanted):
+        parser.error("no mutation has such a name")
     failed = 0
     sound: dict[str, str | None] = {}
     for mutation in MUTATIONS:
