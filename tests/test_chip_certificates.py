@@ -48,6 +48,18 @@ def test_every_field() -> None:
     assert (root.ca, root.key_usage) == (True, {"key_cert_sign", "crl_sign"})
 
 
+def test_a_signature_has_one_spelling() -> None:
+    """Four bits that are zero may not be declared unused: the same signature would be another certificate."""
+    signature = parse_certificate(ROOT.der).signature
+    bits = b"\x03" + bytes([len(signature) + 1])
+    at = ROOT.der.rindex(bits + b"\x00" + signature) + len(bits)
+    zero_at_the_end = ROOT.der[:-1] + bytes([ROOT.der[-1] & 0xF0])
+    assert parse_certificate(zero_at_the_end).signature[:-1] == signature[:-1]
+    with pytest.raises(DecodeError) as caught:
+        parse_certificate(zero_at_the_end[:at] + b"\x04" + zero_at_the_end[at + 1 :])
+    assert caught.value.code == "pki.malformed"
+
+
 def test_no_extensions_at_all() -> None:
     own = name("FR", "bare")
     made = parse_certificate(certificate(subject=own, issuer=own, key=ec_key(3), signer=ec_key(3)))

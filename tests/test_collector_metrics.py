@@ -26,6 +26,7 @@ from edged.uplink.intake import Incoming, check
 from edged.uplink.known import Known
 from edged.uplink.names import Role
 from edged.uplink.outbox import Counts
+from edged.uplink.status import Connected
 from edged.uplink.streams import Alarm
 from edged.uplink.subscription import Down, Ready
 from edged.uplink.textfile import Metrics
@@ -72,6 +73,7 @@ async def test_prometheus_reads_what_a_worker_did(place: Town, tmp_path: Path) -
         box(place, tmp_path / "box") as device,
     ):
         await centre.first(Ready)
+        await device.events.first(Connected)  # what was committed before would be backlog
         for _ in range(7):
             await device.commit("bank", "hotel")
         await device.settled()

@@ -40,6 +40,18 @@ def guarded(what: str, code: str) -> Iterator[None]:
         raise DecodeError(what, code) from None
 
 
+def whole_octets(bits: core.OctetBitString) -> bytes:
+    """The octets of a signature's BIT STRING. Raises `ValueError` when its last octet isn't whole.
+
+    Bits left unused (X.690 §8.6.2.2) could be declared by whoever passes a signed object on, wherever they happen to be
+    zero: one signature would have two spellings.
+    """
+    octets = bytes(bits)
+    if bits.unused_bits:
+        raise ValueError("unused bits in a signature")
+    return octets
+
+
 class AlgorithmIdentifierType(core.Sequence):  # type: ignore[misc]
     """AlgorithmIdentifier with parameters left raw (RFC 5280 §4.1.1.2)."""
 

@@ -154,7 +154,7 @@ class Certificate:
         self.not_after: datetime = read_time(tbs["validity"]["not_after"].dump())
         self.spki: bytes = tbs["key"].dump()
         self._algorithm: bytes = parsed["algorithm"].dump()
-        self.signature: bytes = bytes(parsed["signature"])
+        self.signature: bytes = asn1.whole_octets(parsed["signature"])
         self._read_extensions(read_extensions(tbs["extensions"]))
 
     def _read_extensions(self, found: Mapping[str, bytes]) -> None:

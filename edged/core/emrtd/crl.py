@@ -71,7 +71,7 @@ class Crl:
             None if isinstance(following, core.Void) else read_time(following.dump(), "crl")
         )
         self._algorithm: bytes = parsed["algorithm"].dump()
-        self._signature: bytes = bytes(parsed["signature"])
+        self._signature: bytes = asn1.whole_octets(parsed["signature"])
         extensions = read_extensions(tbs["extensions"])
         if _DELTA in extensions or _indirect(extensions.get(_DISTRIBUTION_POINT)):
             raise DecodeError("crl", "pki.crl_unsupported")
