@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.processes import processor_seconds, resident_mib
 from tests.box import Box
 
 GOALS = {
@@ -37,10 +37,10 @@ async def measure(scans: int) -> dict[str, float]:
             await box.control.call("status")
             start = time.monotonic() - began
             await asyncio.sleep(8)
-            before = cpu_seconds(box.process.pid)
+            before = processor_seconds(box.process.pid)
             await asyncio.sleep(IDLE_S)
-            idle_cpu = (cpu_seconds(box.process.pid) - before) / IDLE_S * 100
-            idle_rss = rss_mib(box.process.pid)
+            idle_cpu = (processor_seconds(box.process.pid) - before) / IDLE_S * 100
+            idle_rss = resident_mib(box.process.pid)
             stages = [(await box.scan(SCANNED[number % len(SCANNED)]))["stages"] for number in range(scans)]
             committed = sorted(stage["committed"] for stage in stages)
             return {
@@ -53,17 +53,8 @@ async def measure(scans: int) -> dict[str, float]:
                 "of it judging and committing, median ms": statistics.median(
                     s["committed"] - s["read"] for s in stages
                 ),
-                f"RSS after {scans} scans, MiB": rss_mib(box.process.pid),
+                f"RSS after {scans} scans, MiB": resident_mib(box.process.pid),
             }
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.delivery_common import Table, collectors, percentile, resident_mib, town_with
+from benchmarks.delivery_common import Table, collectors, percentile, town_with
+from benchmarks.processes import resident_mib
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition

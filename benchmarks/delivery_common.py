@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.central.mosquitto import Access
@@ -18,6 +16,7 @@ from tests.broker import FLEET, Town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 
 def town_with(directory: Path, *, collectors: Sequence[str]) -> Town:
@@ -68,30 +67,6 @@ def collectors(
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The `share`-th percentile of what is sorted already; 0 of nothing."""
     return ordered[min(int(len(ordered) * share / 100), len(ordered) - 1)] if ordered else 0.0
-
-
-def processor_seconds(pid: int) -> float:
-    """User and system time that a process has used; 0 for one that has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid: int) -> float:
-    """Memory that a process holds; 0 for one that has ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def family(pid: int) -> list[int]:
-    """A process and those it has started: a database server has one for each connection."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
 
 
 class Table:

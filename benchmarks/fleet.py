@@ -35,12 +35,10 @@ import msgspec
 from benchmarks.delivery_common import (
     Table,
     collectors,
-    family,
     percentile,
-    processor_seconds,
-    resident_mib,
     town_with,
 )
+from benchmarks.processes import family, processor_seconds, resident_mib
 from edged.errors import EdgedError
 from edged.uplink import topics
 from edged.uplink.envelope import StreamPosition
