@@ -15,6 +15,7 @@ import msgspec
 from edged.central.archive import open_reader
 from edged.central.collector import Collector
 from edged.central.settings import CollectorSettings
+from edged.partner.catching_up import Patience
 from edged.partner.follow import Follower, PartnerSettings
 from edged.uplink.database import DatabaseThread
 from edged.uplink.names import Role, Usage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=msgspec.Struct)
 
+QUICK = Patience(settle_s=0.2, answer_s=2.0, retry_s=(0.1, 1.0), absent_s=(0.3, 60.0))
 RETRY = RetryPolicy(receipt_s=0.5, refused_s=0.5, bound_s=2.0)
 
 
@@ -43,13 +45,13 @@ class Events(list[Any]):
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self if isinstance(event, kind)]
 
-    async def until(self, condition: Callable[[Events], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[Events], object], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition(self):
             assert time.monotonic() < deadline, f"not within {seconds} s; so far {self[-10:]}"
             await asyncio.sleep(0.01)
 
-    async def first(self, kind: type[E], seconds: float = 10.0) -> E:
+    async def first(self, kind: type[E], seconds: float = 60.0) -> E:
         await self.until(lambda events: events.of(kind), seconds)
         return self.of(kind)[0]
 
@@ -82,7 +84,7 @@ class Box:
     async def counts(self) -> Any:
         return await self.state.run(lambda state: state.counts())
 
-    async def settled(self, seconds: float = 15.0) -> None:
+    async def settled(self, seconds: float = 60.0) -> None:
         """Wait until everything is receipted."""
         deadline = time.monotonic() + seconds
         while (counts := await self.counts()).pending:
@@ -172,7 +174,7 @@ async def running(party: Collector | Follower) -> AsyncIterator[asyncio.Task[Non
     try:
         yield task
         party.stop()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

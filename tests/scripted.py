@@ -110,7 +110,7 @@ class Scripted:
     def verdicts(self) -> list[Publication]:
         return [one for one in self.published if "/verdict/" in one.topic]
 
-    async def until(self, condition: Callable[[Scripted], Any], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[Scripted], Any], seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition(self):
                 await asyncio.sleep(0.005)

@@ -156,7 +156,7 @@ async def test_the_background_task_goes_round_and_tells(monkeypatch: pytest.Monk
     task = asyncio.create_task(
         retain(lambda: shelf, Retention(days=30), events.append, clock=clock, every_s=0, pause_s=0)
     )
-    await asyncio.wait_for(twice.wait(), 10)
+    await asyncio.wait_for(twice.wait(), 60)
     task.cancel()
     await asyncio.wait((task,))
     # Every round opens and closes its own connection, and an empty one says nothing.
@@ -181,7 +181,7 @@ async def test_a_failing_database_ends_a_round_and_not_the_task(monkeypatch: pyt
     task = asyncio.create_task(
         retain(lambda: shelf, Retention(days=30), on_event, clock=lambda: NOW, every_s=0, pause_s=0)
     )
-    await asyncio.wait_for(whole.wait(), 10)
+    await asyncio.wait_for(whole.wait(), 60)
     task.cancel()
     await asyncio.wait((task,))
     assert events[:3] == [PruningFailed("state.locked"), Pruned({"bank": 2}, 0), Pruned({"bank": 3}, 0)]
@@ -191,7 +191,7 @@ async def test_kept_forever_needs_no_task() -> None:
     def opener() -> Shelf:
         raise AssertionError
 
-    await asyncio.wait_for(retain(opener, Retention()), 10)
+    await asyncio.wait_for(retain(opener, Retention()), 60)
 
 
 async def test_a_collector_keeps_to_it_without_being_asked(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def payloads(envelopes: Sequence[Envelope]) -> list[bytes]:
     return [envelope.jws.encode() for envelope in envelopes]
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
+async def until(condition: Any, seconds: float = 90.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -160,7 +160,7 @@ async def test_stopping_stores_and_acknowledges_what_is_in_hand(
         await asyncio.sleep(0.05)
         assert not task.done()
         gate.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     assert traffic.acknowledged == traffic.taken > 0
     (kept,) = archive_ledger(tmp_path / "centre" / "archive.sqlite").streams.values()
     assert len(kept.hashes) == traffic.taken

@@ -687,7 +687,7 @@ async def test_the_upkeep_tidies_checks_and_ends_when_the_database_is_broken(pat
     thread = await DatabaseThread.open("state", lambda: open_state(path, bounds=bounds))
     clock = Ticking()
     upkeep = asyncio.create_task(outbox_upkeep.keep(thread, path, clock, tidy_s=0.001))
-    await asyncio.wait_for(clock.read.wait(), 10)
+    await asyncio.wait_for(clock.read.wait(), 60)
     counts = await thread.run(lambda state: state.counts())
     assert 0 < counts.bytes_pending <= 60_000
     assert counts.lost > 0
@@ -699,7 +699,7 @@ async def test_the_upkeep_tidies_checks_and_ends_when_the_database_is_broken(pat
     with pytest.raises(StateError):
         await thread.run(lambda state: state.ledger())
     with pytest.raises(StateError) as caught:
-        await asyncio.wait_for(upkeep, 10)
+        await asyncio.wait_for(upkeep, 60)
     assert caught.value.code == "state.corrupt"
     await thread.close()
     state, _ = recovered(path)
@@ -713,7 +713,7 @@ async def test_the_upkeeps_own_check_ends_it_as_well(path: Path, monkeypatch: py
     damage(path, leaves(path, committed["bank", 60].encode())[0], b"\xff" * PAGE)
     thread = await DatabaseThread.open("state", lambda: recover(path)[0])
     with pytest.raises(StateError) as caught:
-        await asyncio.wait_for(outbox_upkeep.keep(thread, path, Ticking()), 10)
+        await asyncio.wait_for(outbox_upkeep.keep(thread, path, Ticking()), 60)
     assert caught.value.code == "state.corrupt"
     await thread.close()
     recovered(path)[0].close()
@@ -731,7 +731,7 @@ async def test_a_disk_that_fails_the_upkeep_does_not_end_it(
     monkeypatch.setattr(StateDatabase, "tidy", full)
     clock = Ticking()
     upkeep = asyncio.create_task(outbox_upkeep.keep(thread, path, clock, tidy_s=0.001))
-    await asyncio.wait_for(clock.read.wait(), 10)
+    await asyncio.wait_for(clock.read.wait(), 60)
     assert not upkeep.done()
     upkeep.cancel()
     await asyncio.wait((upkeep,))

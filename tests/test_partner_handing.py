@@ -97,10 +97,10 @@ async def handing(inbox: DatabaseThread[Inbox], command: Any) -> AsyncIterator[t
         yield made, events
     finally:
         made.stop()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
+async def until(condition: Any, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -187,7 +187,7 @@ async def test_when_nothing_is_taken_not_everything_is_tried(
     await asyncio.sleep(0.1)
     assert len(taker.lines) == MAX_HELD
     made.stop()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_a_disk_that_fails_is_said_and_tried_again(
@@ -223,7 +223,7 @@ async def test_room_is_bounded(inbox: DatabaseThread[Inbox], monkeypatch: pytest
     monkeypatch.setattr(Inbox, "count_waiting", lambda self: tuple(counts))
     made = Handing(inbox, on_event=lambda _: None, clock=lambda: NOW)
     counts[:] = [MAX_WAITING - 1, MAX_REPLAYED]
-    await asyncio.wait_for(made.room(), 5)
+    await asyncio.wait_for(made.room(), 60)
     assert not await made.room_for_page()
     counts[:] = [MAX_WAITING, 0]
     assert not await made.room_for_page(), "nobody would take the answer from the broker"
@@ -234,11 +234,11 @@ async def test_room_is_bounded(inbox: DatabaseThread[Inbox], monkeypatch: pytest
         assert not done, "the broker keeps the rest"
         counts[:] = [0, 0]
         made._marked.set()
-        await asyncio.wait_for(waits, 5)
+        await asyncio.wait_for(waits, 60)
     counts[:] = [MAX_WAITING, 0]
     waits = asyncio.create_task(made.room())
     made.stop()
-    await asyncio.wait_for(waits, 5)
+    await asyncio.wait_for(waits, 60)
 
 
 # --- the command itself ---
@@ -305,7 +305,7 @@ async def test_stopping_waits_for_the_command_in_hand(
     await until(began.exists)
     made.stop()
     go.touch()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
     assert await waiting(inbox) == 1, "the first was taken and marked, the second not begun"
     assert events == []
 
@@ -321,6 +321,6 @@ async def test_a_command_that_does_not_end_is_killed_at_the_stop(
     task = asyncio.create_task(made.run())
     await until(lambda: pid.exists() and pid.read_text())
     made.stop()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
     assert gone(int(pid.read_text()))
     assert await waiting(inbox) == 1, "it comes again at the next start"

@@ -159,7 +159,7 @@ async def test_the_request_is_answered_and_the_answer_holds(place: Town, desk: P
             await raw.subscribe(topics.receipt(FLEET, "box-1"))
             for envelope in made:
                 await raw.publish(topics.verdict(FLEET, "box-1", "bank"), envelope.jws.encode())
-            await asyncio.wait_for(raw.receive(), 20)
+            await asyncio.wait_for(raw.receive(), 60)
         async with connect(place.endpoint(Role.AUDIENCE, "bank"), session("bank")) as bank:
             await bank.subscribe(topics.every_replay_answer(FLEET, "bank"))
             heard: list[ReplayEnd] = []
@@ -169,7 +169,7 @@ async def test_the_request_is_answered_and_the_answer_holds(place: Town, desk: P
                 await bank.publish(topics.replay_request(FLEET, "bank"), compact)
                 answers = []
                 while not answers or claimed_type(answers[-1]) != TYP_END:
-                    answers += [one.payload for one in await asyncio.wait_for(bank.receive(9), 20)]
+                    answers += [one.payload for one in await asyncio.wait_for(bank.receive(9), 60)]
                 heard.append(open_end(answers[-1], anchor=place.anchor, at=now(), audience="bank"))
     assert [extent.highest for extent in heard[0].streams] == [4]
     assert heard[1].sent == 2
@@ -237,7 +237,7 @@ def taken(desk: Path) -> list[Any]:
         database.close()
 
 
-async def until(condition: Any, seconds: float = 40.0) -> None:
+async def until(condition: Any, seconds: float = 90.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)

@@ -32,6 +32,7 @@ from edged.uplink.status import Connected, Disconnected, Published, Receipted, R
 from edged.uplink.subscription import Alarmed, Down, Ready
 from tests.broker import FLEET, NOW, Sealer, Town, draft, session, town
 from tests.delivery import (
+    QUICK,
     Box,
     Events,
     archive_ledger,
@@ -130,7 +131,7 @@ async def test_broker_killed_and_restarted_mid_stream(place: Town, tmp_path: Pat
     """It has forgotten its sessions, and what came before the partner was back it never had: the partner asks."""
     async with (
         collector(place, tmp_path / "centre") as centre,
-        follower(place, tmp_path / "bank", **signing(place)) as bank,
+        follower(place, tmp_path / "bank", options={"patience": QUICK}, **signing(place)) as bank,
         box(place, tmp_path / "box") as device,
     ):
         await centre.first(Ready)
@@ -145,7 +146,7 @@ async def test_broker_killed_and_restarted_mid_stream(place: Town, tmp_path: Pat
                 await device.events.until(lambda events: device.uplink.health.connected)
         await device.settled()
         assert len(device.events.of(Disconnected)) >= 3
-        await bank.until(lambda events: len({event.sha256 for event in events.of(VerdictEvent)}) == 60, 30)
+        await bank.until(lambda events: len({event.sha256 for event in events.of(VerdictEvent)}) == 60, 100)
     balanced(tmp_path, 60, "bank")
 
 

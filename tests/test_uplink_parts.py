@@ -258,7 +258,7 @@ async def test_the_commands_run_print_lines_and_stop_in_order(tmp_path: Path) ->
             assert verdict["verdict"]["iss"] == "box-1"
             for child in running.values():
                 child.send_signal(signal.SIGTERM)
-                rest, _ = await asyncio.wait_for(child.communicate(), 10)
+                rest, _ = await asyncio.wait_for(child.communicate(), 60)
                 assert (child.returncode, rest) == (0, b"")
 
 
@@ -278,7 +278,7 @@ async def process(log: Path, *arguments: str) -> AsyncIterator[asyncio.subproces
 
 async def line_of(child: asyncio.subprocess.Process) -> bytes:
     assert child.stdout is not None
-    return await asyncio.wait_for(child.stdout.readline(), 20)
+    return await asyncio.wait_for(child.stdout.readline(), 60)
 
 
 def test_a_device_named_like_a_topic_is_refused_at_the_start(tmp_path: Path) -> None:

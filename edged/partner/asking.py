@@ -14,6 +14,7 @@ from edged.partner.catching_up import Ask, Catcher, CatchingUpEvent, Patience
 from edged.partner.store import LOOK, Inbox
 from edged.uplink import topics
 from edged.uplink.mqtt import PublishRefusedError
+from edged.uplink.reason_codes import NO_SUBSCRIBERS
 from edged.uplink.reconnect import within
 from edged.uplink.replay import MAX_PAGE, ReplayEnd, ReplayRequest, seal_request
 
@@ -177,12 +178,15 @@ class Asker:
         self._catcher.signed(ask, hashlib.sha256(compact).hexdigest())
         self._log.info("asking", request=ask.request, spans=len(ask.spans))
         try:
-            await connection.publish(topics.replay_request(principal.fleet, principal.name), compact)
+            reason = await connection.publish(topics.replay_request(principal.fleet, principal.name), compact)
         except PublishRefusedError as error:
             self._catcher.not_sent(ask, error.code, asyncio.get_running_loop().time())
         except UplinkError as error:
             # The subscription hears of a lost connection as well, says so, and makes another.
             self._log.info("request not sent", code=error.code)
+        else:
+            if reason == NO_SUBSCRIBERS:  # a broker that has just come back, before the collectors have
+                self._catcher.not_sent(ask, "partner.nobody_listens", asyncio.get_running_loop().time())
 
 
 def _look(inbox: Inbox, after: Missing | None, tells: bool) -> tuple[list[Missing], Total | None]:
