@@ -22,6 +22,7 @@ from edged.uplink.names import Role, Usage
 from edged.uplink.outbox import RetryPolicy, StateDatabase
 from edged.uplink.publisher import Uplink, UplinkSettings
 from tests.broker import NOW, Sealer, Town, draft
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -46,10 +47,7 @@ class Events(list[Any]):
         return [event for event in self if isinstance(event, kind)]
 
     async def until(self, condition: Callable[[Events], object], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition(self):
-            assert time.monotonic() < deadline, f"not within {seconds} s; so far {self[-10:]}"
-            await asyncio.sleep(0.01)
+        await until(lambda: condition(self), seconds, so_far=lambda: self[-10:])
 
     async def first(self, kind: type[E], seconds: float = 60.0) -> E:
         await self.until(lambda events: events.of(kind), seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.uplink.names import Role
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -111,9 +112,7 @@ class Scripted:
         return [one for one in self.published if "/verdict/" in one.topic]
 
     async def until(self, condition: Callable[[Scripted], Any], seconds: float = 60.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition(self):
-                await asyncio.sleep(0.005)
+        await until(lambda: condition(self), seconds)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)

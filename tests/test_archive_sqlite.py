@@ -22,35 +22,10 @@ from edged.uplink.replay import Span
 from edged.uplink.streams import Hole
 from tests.archives import dump, forged, forged_chain, forged_gap, opened, summary
 from tests.broker import NOW, Town
+from tests.first_version import RECEIVER_TABLES
 
 if TYPE_CHECKING:
     from edged.uplink.intake import Checked
-
-VERSION_0 = """
-CREATE TABLE stream (
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0, highest INTEGER NOT NULL DEFAULT 0,
-    duplicates INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (device, log_id, audience)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE envelope (
-    id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, prev TEXT, jti TEXT NOT NULL, received_at INTEGER NOT NULL,
-    handed_at INTEGER, body TEXT NOT NULL,
-    UNIQUE (device, log_id, audience, seq),
-    UNIQUE (device, log_id, audience, jti),
-    FOREIGN KEY (device, log_id, audience) REFERENCES stream
-) STRICT;
-CREATE INDEX to_hand ON envelope (id) WHERE handed_at IS NULL;
-CREATE TABLE alarm (
-    code TEXT NOT NULL, topic TEXT NOT NULL, device TEXT NOT NULL, log_id TEXT NOT NULL,
-    audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT, evidence TEXT, count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
-    PRIMARY KEY (code, topic, device, log_id, audience, seq)
-) STRICT, WITHOUT ROWID
-"""
-"""What the first archives had; partners' inboxes had the same tables."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Town:
 def version_0(
     path: Path, envelopes: list[Checked], body: Any = lambda one: one.incoming.payload.decode()
 ) -> None:
-    connection = database.connect(path, VERSION_0)
+    connection = database.connect(path, RECEIVER_TABLES)
     with database.transaction(connection):
         for one in envelopes:
             payload = one.found.payload

@@ -40,6 +40,7 @@ from tests.delivery import (
 )
 from tests.postgres import shared
 from tests.test_mqtt_reasons import scripted
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,12 +100,6 @@ async def publish(
 
 def payloads(envelopes: Sequence[Envelope]) -> list[bytes]:
     return [envelope.jws.encode() for envelope in envelopes]
-
-
-async def until(condition: Any, seconds: float = 90.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_blocked_archive_holds_up_the_broker_and_never_fills_memory(

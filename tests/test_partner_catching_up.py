@@ -63,6 +63,15 @@ class Centre:
                     found.append(Missing(device, LOG, "bank", seq, seq, lost))
         return found
 
+    def first_ask(self) -> Ask:
+        """What is asked for once connected, when what is missing has looked the same for long enough."""
+        self.catcher.connected(self.now, list_due=False)
+        self.turn()
+        self.next()
+        ask = self.turn()
+        assert ask is not None
+        return ask
+
     def turn(self) -> Ask | None:
         """One look; as many of them as it takes to see everything, where nothing is to be asked for in between."""
         while True:
@@ -224,11 +233,7 @@ def test_nobody_answers() -> None:
 
 def test_an_answer_that_goes_on_is_waited_for() -> None:
     centre = Centre({"a": numbers((1, 300))}, {}, {"a": 300})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     for seq in range(1, 100):
         centre.now += 20.0
         centre.catcher.came(ask.request, str(seq), centre.now)
@@ -238,11 +243,7 @@ def test_an_answer_that_goes_on_is_waited_for() -> None:
 
 def test_a_lost_part_of_an_answer_is_asked_for_again_and_not_given_up() -> None:
     centre = Centre({"a": numbers((1, 20))}, {}, {"a": 20})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.answer(ask, drop=0.5, chance=random.Random(3))
     assert [event.code for event in centre.of(Unanswered)] == ["partner.answer_lost"]
     assert 0 < len(centre.inbox["a"]) < 20
@@ -279,11 +280,7 @@ def test_what_the_archive_lacks_is_asked_for_ever_less_often() -> None:
 
 def test_a_number_that_comes_after_all_is_forgotten_about() -> None:
     centre = Centre({"a": {1, 3}}, {"a": {1, 3}}, {"a": 3})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.answer(ask)
     centre.turn()
     centre.inbox["a"].add(2)
@@ -294,11 +291,7 @@ def test_a_number_that_comes_after_all_is_forgotten_about() -> None:
 
 def test_a_gap_record_ends_the_asking() -> None:
     centre = Centre({"a": {1, 3}}, {"a": {1, 3}}, {"a": 3})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.explained["a"] = {2}
     centre.answer(ask)
     assert centre.turn() is None
@@ -309,11 +302,7 @@ def test_a_gap_record_ends_the_asking() -> None:
 def test_what_a_box_cannot_tell_of_is_asked_for_once() -> None:
     centre = Centre({"a": numbers((1, 7))}, {"a": numbers((1, 5))}, {"a": 9})
     centre.lost["a"] = 6
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.answer(ask)
     assert centre.turn() is None
     assert centre.inbox["a"] == numbers((1, 7)), "what the archive has of it is fetched"
@@ -356,11 +345,7 @@ def test_a_list_that_goes_in_a_circle_ends() -> None:
 
 def test_ends_of_other_requests_change_nothing() -> None:
     centre = Centre({}, {}, {"a": 9})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     for stranger in ({"request": "r-99"}, {"request_sha256": "0" * 64}):
         assert centre.catcher.end(ended(ask, **stranger), centre.now) is None
         assert centre.turn() is None, "still under way"
@@ -389,11 +374,7 @@ def test_after_a_lost_connection_it_is_asked_again_at_once() -> None:
 
 def test_a_refused_request_waits_and_says_why() -> None:
     centre = Centre({}, {}, {"a": 9})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.catcher.not_sent(ask, "mqtt.not_authorized", centre.now)
     assert centre.of(Unanswered) == [Unanswered("mqtt.not_authorized", 5.0)]
     assert centre.catcher.due() == centre.now + 5.0
@@ -485,11 +466,7 @@ def test_a_line_that_loses_something_of_every_answer_gets_on() -> None:
 
 def test_an_answer_that_lies_at_the_broker_gets_its_time_anew() -> None:
     centre = Centre({"a": {1, 2}}, {}, {"a": 2})
-    centre.catcher.connected(centre.now, list_due=False)
-    centre.turn()
-    centre.next()
-    ask = centre.turn()
-    assert ask is not None
+    ask = centre.first_ask()
     centre.now += 500.0
     centre.catcher.resumed(centre.now)
     assert centre.turn() is None

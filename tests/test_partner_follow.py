@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +53,7 @@ from tests.delivery import (
     signing,
 )
 from tests.test_partner_inbox import gap_record
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -416,7 +416,7 @@ async def test_killed_again_and_again_nothing_is_lost_and_marks_hold(place: Town
         for kills in range(3):
             child = start(options)
             wanted = (kills + 1) * 8 if kills < 2 else 25
-            await eventually(lambda n=wanted: len(set(lines(taken))) >= n)  # type: ignore[misc]
+            await until(lambda n=wanted: len(set(lines(taken))) >= n)  # type: ignore[misc]
             child.send_signal(signal.SIGKILL if kills < 2 else signal.SIGTERM)
             code = await asyncio.to_thread(child.wait, 20)
             options = options[:4]
@@ -433,13 +433,6 @@ def start(options: list[str]) -> subprocess.Popen[bytes]:
 
 def lines(path: Path) -> list[int]:
     return list(map(int, path.read_text().split())) if path.exists() else []
-
-
-async def eventually(condition: Any, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 async def test_a_slow_command_leaves_the_rest_with_the_broker(
@@ -462,7 +455,7 @@ async def test_a_slow_command_leaves_the_rest_with_the_broker(
             kept = count
         assert 50 <= kept <= 150, "a batch beyond the bound at most"
         gate.touch()
-        await eventually(
+        await until(
             lambda: len(ledger(tmp_path / "bank" / "verdicts.sqlite")["box-1", "log-1", "bank"].hashes) > 150
         )
 
@@ -613,7 +606,7 @@ async def test_what_was_kept_long_enough_is_forgotten(place: Town, tmp_path: Pat
     ahead = {"clock": lambda: datetime.now(UTC) + timedelta(days=31)}
     async with follower(place, tmp_path / "bank", keep_days=30, options=ahead) as bank:
         await bank.first(Ready)
-        await eventually(lambda: b"issuing_state" not in everything(tmp_path / "bank"))
+        await until(lambda: b"issuing_state" not in everything(tmp_path / "bank"))
     assert whole_numbers(tmp_path) == [1, 2]
 
 

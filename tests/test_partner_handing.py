@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from edged.uplink.names import Role
 from tests.broker import NOW, Sealer, Town, stream
 from tests.delivery import Events
 from tests.test_partner_inbox import gap_record, gap_sent, replayed, sent
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -98,13 +98,6 @@ async def handing(inbox: DatabaseThread[Inbox], command: Any) -> AsyncIterator[t
     finally:
         made.stop()
         await asyncio.wait_for(task, 60)
-
-
-async def until(condition: Any, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 async def waiting(inbox: DatabaseThread[Inbox]) -> int:

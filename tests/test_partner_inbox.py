@@ -23,6 +23,7 @@ from edged.uplink.streams import Hole
 from edged.verdict import Kind
 from tests.broker import FLEET, NOW, Sealer, Town, draft, stream
 from tests.delivery import partner_settings
+from tests.first_version import RECEIVER_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -355,29 +356,9 @@ def test_what_was_handed_on_is_forgotten_in_time(inbox: Inbox, sealer: Sealer) -
     assert inbox.take(list(map(sent, envelopes)), NOW).duplicates == 3
 
 
-VERSION_0 = """
-CREATE TABLE stream (
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0, highest INTEGER NOT NULL DEFAULT 0,
-    duplicates INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (device, log_id, audience)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE envelope (
-    id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL, log_id TEXT NOT NULL, audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, prev TEXT, jti TEXT NOT NULL, received_at INTEGER NOT NULL,
-    handed_at INTEGER, body TEXT NOT NULL,
-    UNIQUE (device, log_id, audience, seq),
-    UNIQUE (device, log_id, audience, jti),
-    FOREIGN KEY (device, log_id, audience) REFERENCES stream
-) STRICT;
-CREATE INDEX to_hand ON envelope (id) WHERE handed_at IS NULL;
-CREATE TABLE alarm (
-    code TEXT NOT NULL, topic TEXT NOT NULL, device TEXT NOT NULL, log_id TEXT NOT NULL,
-    audience TEXT NOT NULL, seq INTEGER NOT NULL,
-    sha256 TEXT, evidence TEXT, count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
-    PRIMARY KEY (code, topic, device, log_id, audience, seq)
-) STRICT, WITHOUT ROWID;
+VERSION_0 = (
+    RECEIVER_TABLES
+    + """
 INSERT INTO stream VALUES ('box-1', 'log-1', 'bank', 4, 6, 1), ('box-9', 'log-9', 'bank', 1, 1, 0);
 INSERT INTO envelope VALUES
     (1, 'box-1', 'log-1', 'bank', 1, 'aa', NULL, 'j1', 1, 5, '{"verdict": {"seq": 1}}'),
@@ -387,6 +368,7 @@ INSERT INTO envelope VALUES
     (5, 'box-9', 'log-9', 'bank', 1, 'ee', NULL, 'j1', 1, 5, '{"verdict": {"seq": 1}}');
 INSERT INTO alarm VALUES ('stream.equivocation', 't', 'box-1', 'log-1', 'bank', 1, 'ff', 'proof', 1, 1, 1);
 """
+)
 """As edged 0.1 left it."""
 
 

@@ -31,6 +31,7 @@ from edged.uplink.subscription import Ready, SubscriptionEvent
 from edged.verdict import Kind
 from tests.broker import FLEET, Sealer, Town, draft, session, town
 from tests.delivery import collector, now
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,12 +236,6 @@ def taken(desk: Path) -> list[Any]:
         return []
     finally:
         database.close()
-
-
-async def until(condition: Any, seconds: float = 90.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 def test_every_field_and_every_event_is_on_the_page() -> None:
