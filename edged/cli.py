@@ -54,6 +54,7 @@ COMMANDS = {
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
+    "fleet": Command("edged.commands.fleet", "help.fleet"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

@@ -195,6 +195,15 @@ OPTICAL_SCENE = SceneSettings(
 """Default of every scene: the optical checks decide, and the chip where the document has one."""
 
 
+class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may push settings to this box. Without this section nobody may, and the boot file is all there is."""
+
+    root: Path
+    """The fleet's TUF root metadata, as enrolment wrote it: whom the box believes from the first push on."""
+    enrolment: str | None = None
+    """`host:port` of the fleet's enrolment service, where certificates are renewed; None: by hand."""
+
+
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole boot file of `edged run`."""
 
@@ -216,6 +225,8 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsSettings = MetricsSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
+    fleet: FleetSettings | None = None
+    """None: nothing is pushed to this box."""
 
     def scene(self, name: str) -> SceneSettings:
         """The scene's settings, or the optical default. Raises `ConfigError` for an unknown scene."""

@@ -60,7 +60,7 @@ async def test_a_receipt_of_gap_records_alone_tells_the_time(place: Town, tmp_pa
     async with box(place, tmp_path / "box", run=False, clock=lambda: at[0]) as device:
         sha256 = await lose(device, place)
         said = (at[0] - timedelta(seconds=2)).replace(microsecond=0)
-        assert await device.uplink._receipts.take([signed(place, said, gaps=[sha256])])
+        assert await device.uplink._receipts.apply([signed(place, said, gaps=[sha256])])
         assert (await floors(device))[1] == said
         assert (await device.counts()).gaps_pending == 0
 
@@ -72,7 +72,7 @@ async def test_a_receipt_of_refusals_alone_tells_the_time(place: Town, tmp_path:
         (due,) = await device.state.run(lambda state: waiting(state, 1, now()))
         said = (at[0] - timedelta(seconds=2)).replace(microsecond=0)
         refusal = Refusal(due.sha256, "stream.chain_broken")
-        assert await device.uplink._receipts.take([signed(place, said, refused=[refusal])])
+        assert await device.uplink._receipts.apply([signed(place, said, refused=[refusal])])
         assert (await floors(device))[1] == said
 
 
@@ -80,7 +80,7 @@ async def test_a_receipt_that_changes_nothing_sets_no_clock(place: Town, tmp_pat
     async with box(place, tmp_path / "box", run=False) as device:
         await device.commit("bank")
         nothing = signed(place, now(), gaps=["0" * 64], refused=[Refusal("1" * 64, "stream.chain_broken")])
-        assert not await device.uplink._receipts.take([nothing])
+        assert not await device.uplink._receipts.apply([nothing])
         assert (await floors(device))[1] is None
 
 
@@ -94,7 +94,7 @@ async def test_a_clock_in_1970_still_takes_receipts_because_of_the_last_commit(
         (due,) = await device.state.run(lambda state: waiting(state, 1, now()))
         refusal = Refusal(due.sha256, "stream.chain_broken")
         said = now().replace(microsecond=0)
-        assert await device.uplink._receipts.take([signed(place, said, refused=[refusal])])
+        assert await device.uplink._receipts.apply([signed(place, said, refused=[refusal])])
         assert (await floors(device))[1] == said, "lost: it learns what the receipt says"
 
 

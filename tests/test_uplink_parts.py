@@ -378,7 +378,7 @@ async def receipted_once(
         async def apply(seq: int, iat: datetime) -> datetime | None:
             covered = ReceiptRange(device.sealer.log_id, "bank", seq, seq, range_sha256([hashes[seq]]))
             compact = seal_receipt("box-1", [covered], iat=int(iat.timestamp()), signer=centre).encode()
-            if not await device.uplink._receipts.take([compact]):
+            if not await device.uplink._receipts.apply([compact]):
                 raise SignatureRefusedError(device.uplink.health.last_receipt_refusal or "")
             return await device.state.run(lambda state: state.last_receipt())
 

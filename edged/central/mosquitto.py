@@ -55,9 +55,11 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collectors: tuple[str, ...]
     audiences: tuple[str, ...]
     admins: tuple[str, ...] = ()
+    helpdesk: tuple[str, ...] = ()
+    """Who may look at how devices are, and change nothing."""
 
     def __post_init__(self) -> None:
-        for name in (self.fleet, *self.collectors, *self.audiences, *self.admins):
+        for name in (self.fleet, *self.collectors, *self.audiences, *self.admins, *self.helpdesk):
             if not usable(name):
                 reserved = ", ".join(sorted(RESERVED))
                 raise ValueError(
@@ -98,6 +100,8 @@ def access_list(access: Access) -> str:
         f"pattern read {root}/%u/desired",
         f"pattern read {root}/%u/command/+",
         f"pattern read {root}/keys",
+        f"pattern read {root}/keys/+",
+        f"pattern read {root}/artefact/+/+",
     ]
     for name in access.collectors:
         lines += [
@@ -126,9 +130,18 @@ def access_list(access: Access) -> str:
             f"topic read {root}/+/status",
             f"topic read {root}/+/reported",
             f"topic read {root}/+/reply/+",
-            f"topic write {root}/+/desired",
+            f"topic readwrite {root}/+/desired",
             f"topic write {root}/+/command/+",
-            f"topic write {root}/keys",
+            f"topic readwrite {root}/keys/#",
+            f"topic readwrite {root}/artefact/+/+",
+        ]
+    for name in access.helpdesk:
+        lines += [
+            "",
+            f"user helpdesk.{name}",
+            f"topic read {root}/+/status",
+            f"topic read {root}/+/reported",
+            f"topic read {root}/+/reply/+",
         ]
     return "\n".join(lines) + "\n"
 

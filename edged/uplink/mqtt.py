@@ -165,6 +165,17 @@ class Connection:
         if value == 0:
             raise UplinkError("uplink.subscribed_without_qos", "SUBACK")
 
+    async def unsubscribe(self, topic_filter: str) -> None:
+        """Take back a subscription; what was on its way may still come. Raises `UplinkError`."""
+        ended = asyncio.ensure_future(self._client.unsubscribe(topic_filter, timeout=2 * self._timeout_s))
+        try:
+            await self._answer(ended)
+            ended.result()
+        except aiomqtt.MqttError:
+            raise self.error() from None
+        finally:
+            ended.cancel()
+
     async def _answer(self, future: asyncio.Future[Any]) -> None:
         """Wait until `future` is done. Raises when the connection ends first or the broker stalls."""
         await asyncio.wait(

@@ -27,6 +27,7 @@ class Role(StrEnum):
     COLLECTOR = "collector"  # signs receipts, archives
     AUDIENCE = "audience"  # a recipient organisation
     ADMIN = "admin"  # pushes configuration, commands devices
+    HELPDESK = "helpdesk"  # looks at how devices are, and changes nothing
     PRIVACY = "privacy"  # decides what audiences may learn
 
 

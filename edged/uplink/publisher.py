@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -31,6 +31,7 @@ from edged.uplink.mqtt_types import DEFAULT_WINDOW
 from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
 from edged.uplink.receipt_taker import ReceiptTaker
 from edged.uplink.reconnect import SPREAD_S, Backoff, first_to_end, within
+from edged.uplink.riding import Rider, hand_out, serve_all
 from edged.uplink.status import Connected, Disconnected, UplinkEvent, UplinkHealth
 from edged.uplink.textfile import Metrics, Textfile
 
@@ -103,6 +104,7 @@ class Uplink:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock_trusted: ClockJudge | None = None,
         chance: random.Random | None = None,
+        riders: Sequence[Rider] = (),
     ) -> None:
         self._settings = settings
         self._state = state
@@ -133,6 +135,7 @@ class Uplink:
             clock=clock,
             on_event=on_event,
         )
+        self._riders: tuple[Rider, ...] = (self._receipts, *riders)
         self._lanes: Lanes | None = None
         self._retain = True
         self._stopping = asyncio.Event()
@@ -211,8 +214,10 @@ class Uplink:
     async def _session(self) -> None:
         await self.refresh()
         async with connect(self._settings.endpoint, self._mqtt_session()) as connection:
-            await connection.subscribe(topics.receipt(self._fleet, self._device))
+            for topic_filter in (one for rider in self._riders for one in rider.filters()):
+                await connection.subscribe(topic_filter)
             self._lanes = await self._open_lanes(connection)
+            self._receipts.settled = self._lanes.settled
             try:
                 await self._serve(connection, self._lanes)
             finally:
@@ -242,7 +247,8 @@ class Uplink:
             lanes.drain()
         await first_to_end(
             lanes.run(),
-            self._receipts.run(connection, lanes.settled),
+            hand_out(connection, self._riders),
+            serve_all(connection, self._riders),
             tell_status(
                 connection,
                 self._status_topic(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edged import RELEASED, log
 from edged.errors import SignatureRefusedError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edged.uplink.database import DatabaseThread
     from edged.uplink.known import Known
     from edged.uplink.mqtt import Connection
+    from edged.uplink.mqtt_types import Received
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.outbox_types import Counts, ReceiptOutcome
     from edged.uplink.roles import TrustAnchor
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
 Place = tuple[str, str, int]
 """(inspection, audience, seq) of an envelope."""
 
-AT_ONCE: Final = 8
-"""Receipts in one transaction: verifying and applying so many takes some milliseconds, which a commit may wait."""
-
 
 class ReceiptTaker:
-    """Applies receipts as they arrive on one connection. `run` ends with the connection."""
+    """Applies receipts as they arrive: a rider (`edged.uplink.riding`) whose `settled` is set for each connection."""
 
     def __init__(
         self,
@@ -51,17 +49,26 @@ class ReceiptTaker:
         self._on_event = on_event
         self._log = log.get("uplink")
 
-    async def run(self, connection: Connection, settled: Callable[[], None]) -> None:
-        """Take receipts; `settled()` after those that changed the outbox. Raises `UplinkError`, `StateError`."""
-        while True:
-            messages = await connection.receive(AT_ONCE)
-            ours = [message.payload for message in messages if message.topic == self._topic]
-            if ours and await self.take(ours):
-                settled()
-            for message in messages:
-                connection.acknowledge(message)
+        self.settled: Callable[[], None] = lambda: None
+        """Called after receipts that changed the outbox."""
 
-    async def take(self, compacts: Sequence[bytes]) -> bool:
+    def filters(self) -> Sequence[str]:
+        """The topic of this box's receipts."""
+        return (self._topic,)
+
+    def wants(self, topic: str) -> bool:
+        """Receipts alone."""
+        return topic == self._topic
+
+    async def take(self, received: Sequence[Received]) -> None:
+        """Verify and apply. Raises `StateError`."""
+        if await self.apply([message.payload for message in received]):
+            self.settled()
+
+    async def serve(self, connection: Connection) -> None:
+        """Nothing to say."""
+
+    async def apply(self, compacts: Sequence[bytes]) -> bool:
         """Verify and apply; whether anything has changed. Refusals are counted and told. Raises `StateError`."""
         opened = await self._state.run(
             lambda database: [self._open(database, compact) for compact in compacts]

@@ -4,16 +4,15 @@
     edged/1/{fleet}/{device}/gap/{audience}        device      signed gap record: what of a stream will not come
     edged/1/{fleet}/{device}/receipt               collector   signed receipt
     edged/1/{fleet}/{device}/status                device      retained, also its will
-    edged/1/{fleet}/{device}/desired               admin       what the device shall apply
-    edged/1/{fleet}/{device}/reported              device      retained, what it has applied
+    edged/1/{fleet}/{device}/desired               admin       retained bundle: what the device shall apply
+    edged/1/{fleet}/{device}/reported              device      retained, signed: what it has made of it
     edged/1/{fleet}/{device}/command/{name}        admin       signed command
-    edged/1/{fleet}/{device}/reply/{id}            device      answer to one command
+    edged/1/{fleet}/{device}/reply/{id}            device      signed answer to one command
+    edged/1/{fleet}/artefact/{sha256}/{part}       admin       retained: `index`, then chunk 0, 1, … of one file
     edged/1/{fleet}/replay/{audience}              audience    signed request for a replay
     edged/1/{fleet}/replay/{audience}/{request}    collector   stored envelopes and gap records, verbatim; then its end
-    edged/1/{fleet}/keys                           admin       retained, signed directory
-
-`desired`, `reported`, `command`, `reply` and `keys` are not in use yet. They are laid down, in the broker's access list
-and among the words nobody may be called, so that a fleet in the field need not change either for them.
+    edged/1/{fleet}/keys                           admin       retained, signed directory: who belongs, who does no more
+    edged/1/{fleet}/keys/{page}                    admin       retained, its pages 0, 1, …: the devices
 
 Every name obeys `edged.uplink.names.valid_name`, so a topic never carries a wildcard, a slash or a dot out of
 a name. The fleet is literal: a topic of another fleet isn't ours, whatever a broker let through.
@@ -21,6 +20,7 @@ a name. The fleet is literal: a topic of another fleet isn't ours, whatever a br
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -32,13 +32,25 @@ PREFIX: Final = "edged/1"
 """Root and version of the contract; a breaking change takes the next number."""
 
 RESERVED: Final = frozenset(
-    {"verdict", "gap", "receipt", "status", "desired", "reported", "command", "reply", "replay", "keys"}
+    {
+        *("verdict", "gap", "receipt", "status", "desired", "reported", "command", "reply"),
+        *("replay", "keys", "artefact"),
+    }
 )
 """Words of the contract. Nobody may be called so: a device `replay` would answer for the collector, and
 `replay/verdict/x` (an audience called `verdict`) would match the collector's own subscription."""
 
+INDEX: Final = "index"
+"""The part of an artefact that lists its chunks."""
+
+MAX_PART: Final = 9_999
+"""Highest number of an artefact's chunk, or of a page of the directory."""
+
 MAX_TOPIC: Final = 400
 """Longest topic of the contract: the prefix, four names of 63, the words and slashes, rounded up."""
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class StreamTopic(msgspec.Struct, frozen=True):
@@ -59,6 +71,12 @@ def _checked(name: str) -> str:
     if not usable(name):
         raise ValueError("not a name that may stand in a topic")
     return name
+
+
+def _part(number: int) -> str:
+    if not 0 <= number <= MAX_PART:
+        raise ValueError(f"parts are numbered 0 to {MAX_PART}")
+    return str(number)
 
 
 def _device(fleet: str, device: str, *rest: str) -> str:
@@ -83,6 +101,58 @@ def receipt(fleet: str, device: str) -> str:
 def status(fleet: str, device: str) -> str:
     """Retained topic that says whether `device` is online, and how it is. Raises `ValueError`."""
     return _device(fleet, device, "status")
+
+
+def desired(fleet: str, device: str) -> str:
+    """Retained topic of what `device` shall apply. Raises `ValueError`."""
+    return _device(fleet, device, "desired")
+
+
+def reported(fleet: str, device: str) -> str:
+    """Retained topic of what `device` has made of it. Raises `ValueError`."""
+    return _device(fleet, device, "reported")
+
+
+def command(fleet: str, device: str, name: str) -> str:
+    """Topic on which `device` is told to do `name`, one of the commands. Raises `ValueError`."""
+    return _device(fleet, device, "command", _checked(name))
+
+
+def reply(fleet: str, device: str, identifier: str) -> str:
+    """Topic of `device`'s answer to the command with that id. Raises `ValueError`."""
+    return _device(fleet, device, "reply", _checked(identifier))
+
+
+def every_command(fleet: str, device: str) -> str:
+    """Subscription filter: every command to `device`. Raises `ValueError`."""
+    return _device(fleet, device, "command", "+")
+
+
+def every_reply(fleet: str, device: str) -> str:
+    """Subscription filter: every answer of `device`. Raises `ValueError`."""
+    return _device(fleet, device, "reply", "+")
+
+
+def every_reported(fleet: str) -> str:
+    """Subscription filter: what each device has made of what it was told. Raises `ValueError`."""
+    return f"{PREFIX}/{_checked(fleet)}/+/reported"
+
+
+def every_status(fleet: str) -> str:
+    """Subscription filter: how each device is. Raises `ValueError`."""
+    return f"{PREFIX}/{_checked(fleet)}/+/status"
+
+
+def artefact(fleet: str, sha256: str, part: int | Literal["index"]) -> str:
+    """Topic of one chunk of the file with that hash (64 hexadecimal digits), or of its index. Raises `ValueError`."""
+    if _SHA256.fullmatch(sha256) is None:
+        raise ValueError("not a SHA-256")
+    return "/".join((PREFIX, _checked(fleet), "artefact", sha256, INDEX if part == INDEX else _part(part)))
+
+
+def keys(fleet: str, page: int | None = None) -> str:
+    """Topic of the signed directory's head, or of one of its pages. Raises `ValueError`."""
+    return "/".join((PREFIX, _checked(fleet), "keys", *(() if page is None else (_part(page),))))
 
 
 def replay_request(fleet: str, audience: str) -> str:
@@ -133,6 +203,57 @@ def parse_stream(topic: str, fleet: str) -> StreamTopic:
             return StreamTopic("verdict" if kind == "verdict" else "gap", fleet, device, audience)
         case _:
             raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_of_device(topic: str, fleet: str, kind: Literal["reported", "status"]) -> str:
+    """The device whose report or status a message on `topic` is. Raises `DecodeError` (`topic.not_ours`)."""
+    match _levels(topic, fleet):
+        case [device, found] if found == kind and usable(device):
+            return device
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_command(topic: str, fleet: str, device: str) -> str:
+    """The name of the command that a message on `topic` gives `device`. Raises `DecodeError` (`topic.not_ours`)."""
+    match _levels(topic, fleet):
+        case [found, "command", name] if found == device and usable(name):
+            return name
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_reply(topic: str, fleet: str) -> tuple[str, str]:
+    """The device, and the id of the command, that a message on `topic` answers. Raises `DecodeError`."""
+    match _levels(topic, fleet):
+        case [device, "reply", identifier] if usable(device) and usable(identifier):
+            return device, identifier
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_artefact(topic: str, fleet: str) -> tuple[str, int | None]:
+    """The file's hash and the chunk's number, None for the index. Raises `DecodeError` (`topic.not_ours`)."""
+    match _levels(topic, fleet):
+        case ["artefact", sha256, part] if _SHA256.fullmatch(sha256) and (part == INDEX or _numbered(part)):
+            return sha256, None if part == INDEX else int(part)
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_keys(topic: str, fleet: str) -> int | None:
+    """The page of the directory, None for its head. Raises `DecodeError` (`topic.not_ours`)."""
+    match _levels(topic, fleet):
+        case ["keys"]:
+            return None
+        case ["keys", page] if _numbered(page):
+            return int(page)
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def _numbered(text: str) -> bool:
+    return re.fullmatch(r"0|[1-9][0-9]{0,3}", text) is not None
 
 
 def parse_replay_request(topic: str, fleet: str) -> str:

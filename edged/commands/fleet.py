@@ -1,0 +1,22 @@
+"""`edged fleet …`: what a fleet's admins do. One module an action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edged.commands import _actions
+
+if TYPE_CHECKING:
+    import argparse
+
+_ACTIONS: Final[dict[str, str]] = {}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The actions, each with its own arguments, `--state` and `--json`."""
+    _actions.add(parser, "fleet", _ACTIONS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit code of the action that was asked for."""
+    return _actions.run(args, _ACTIONS)
