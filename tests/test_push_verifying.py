@@ -16,7 +16,17 @@ import pytest
 
 from edged.errors import PushRefusedError, StateError
 from edged.pushed.verifying import Accepted, ArtefactTarget, Trusted, first_trust, verify_bundle
-from tests.tuf_repository import ADMIN, AUDIENCE, CONFIG, DEVICE, NOW, PRIVACY, RELEASE, STRANGER, TufRepository
+from tests.tuf_repository import (
+    ADMIN,
+    AUDIENCE,
+    CONFIG,
+    DEVICE,
+    NOW,
+    PRIVACY,
+    RELEASE,
+    STRANGER,
+    TufRepository,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +59,9 @@ def test_a_push_is_taken_with_all_it_brings(repository: TufRepository) -> None:
     repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 2500)
     repository.roles["release"].version += 1
     repository.publish(["release"])
-    accepted = take(repository.push(artefacts={"trust": "trust/icao.sqlite"}), first_trust(repository.first_root))
+    accepted = take(
+        repository.push(artefacts={"trust": "trust/icao.sqlite"}), first_trust(repository.first_root)
+    )
     assert accepted.push == 2
     assert accepted.config == repository.contents[f"config/{DEVICE}.json"]
     assert accepted.document.device == DEVICE
@@ -71,7 +83,8 @@ def test_a_push_is_taken_with_all_it_brings(repository: TufRepository) -> None:
         )
     }
     assert set(accepted.trusted.metadata) == {
-        f"{role}.json" for role in ("root", "timestamp", "snapshot", "targets", "config", "privacy", "release")
+        f"{role}.json"
+        for role in ("root", "timestamp", "snapshot", "targets", "config", "privacy", "release")
     }
     assert accepted.trusted.metadata["root.json"] == repository.first_root
 
@@ -245,7 +258,9 @@ def test_a_weak_hash_alone_is_no_hash(repository: TufRepository) -> None:
     assert refused(repository.publish(), first_trust(repository.first_root))[0] == "push.malformed"
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 1000, b'{"format":2,"metadata":{},"targets":{}}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"\xff", b"[" * 1000, b'{"format":2,"metadata":{},"targets":{}}']
+)
 def test_no_bundle(repository: TufRepository, data: bytes) -> None:
     assert refused(data, first_trust(repository.first_root)) == ("push.malformed", "")
 
@@ -267,7 +282,11 @@ def test_a_bad_key_of_the_configuration(repository: TufRepository) -> None:
     ("changes", "code", "where"),
     [
         ({"policy": {"claims": {"surname": "keep"}}}, "config.above_ceiling", "policy.claims.surname"),
-        ({"policy": {"claims": {"optional_data": "mask"}}}, "config.above_ceiling", "policy.claims.optional_data"),
+        (
+            {"policy": {"claims": {"optional_data": "mask"}}},
+            "config.above_ceiling",
+            "policy.claims.optional_data",
+        ),
         ({"policy": {"claims": {"holder": "seal"}}}, "config.not_supported_yet", "policy.claims.holder"),
         ({"name": "hotel"}, "config.other_name", "name"),
         ({"encryption_keys": ["none"]}, "config.not_a_public_key", "encryption_keys.0"),
@@ -352,7 +371,10 @@ def test_the_given_time_alone_decides(repository: TufRepository) -> None:
     trusted = first_trust(repository.first_root)
     for now in (NOW - timedelta(days=9000), NOW + timedelta(days=29)):
         assert take(repository.bundle(), trusted, now=now).push == 1
-    assert refused(repository.bundle(), trusted, now=NOW + timedelta(days=31)) == ("push.expired", "timestamp")
+    assert refused(repository.bundle(), trusted, now=NOW + timedelta(days=31)) == (
+        "push.expired",
+        "timestamp",
+    )
     with pytest.raises(ValueError, match="timezone"):
         take(repository.bundle(), trusted, now=NOW.replace(tzinfo=None))
 
@@ -396,7 +418,9 @@ def test_first_trust_takes_a_root_as_it_came(repository: TufRepository) -> None:
         (lambda root: root["signed"].update(note="x" * 20_000), "push.too_large"),
     ],
 )
-def test_first_trust_wants_a_root_signed_by_itself(repository: TufRepository, change: Any, code: str | None) -> None:
+def test_first_trust_wants_a_root_signed_by_itself(
+    repository: TufRepository, change: Any, code: str | None
+) -> None:
     document = json.loads(repository.first_root)
     change(document)
     root = json.dumps(document).encode()

@@ -152,7 +152,9 @@ class TufRepository:
 
     def set_artefact(self, role: str, kind: str, path: str, content: bytes, chunk: int = 1000) -> None:
         """A target that travels in chunks."""
-        hashes = [hashlib.sha256(content[at : at + chunk]).hexdigest() for at in range(0, len(content), chunk)]
+        hashes = [
+            hashlib.sha256(content[at : at + chunk]).hexdigest() for at in range(0, len(content), chunk)
+        ]
         artefact = {
             "chunk": chunk,
             "chunks": len(hashes),
@@ -179,6 +181,11 @@ class TufRepository:
 
     def publish(self, roles: list[str] | None = None, keys: dict[str, list[int]] | None = None) -> bytes:
         """Write `roles` (by default all under the root), in the order in which they name each other; the bundle."""
+        self.sign(roles, keys)
+        return self.bundle()
+
+    def sign(self, roles: list[str] | None = None, keys: dict[str, list[int]] | None = None) -> None:
+        """What `publish` does, without a bundle."""
         for role in (
             [*self.roles, "snapshot", "timestamp"]
             if roles is None
@@ -195,7 +202,6 @@ class TufRepository:
                 self.timestamp.snapshot_meta = self.meta(self.snapshot.version, data)
             else:
                 self.snapshot.meta[f"{role}.json"] = self.meta(self.roles[role].version, data)
-        return self.bundle()
 
     def push(self, **config: Any) -> bytes:
         """The next push to the box, its configuration changed by `config`; the bundle."""
@@ -222,8 +228,13 @@ class TufRepository:
     def current(self) -> dict[str, bytes]:
         """Metadata files that the timestamp leads to, and every root."""
         consistent = bool(self.root.consistent_snapshot)
-        names = ["timestamp.json", f"{self.snapshot.version}.snapshot.json" if consistent else "snapshot.json"]
-        names += [f"{self.roles[role].version}.{role}.json" if consistent else f"{role}.json" for role in self.roles]
+        names = [
+            "timestamp.json",
+            f"{self.snapshot.version}.snapshot.json" if consistent else "snapshot.json",
+        ]
+        names += [
+            f"{self.roles[role].version}.{role}.json" if consistent else f"{role}.json" for role in self.roles
+        ]
         names += [name for name in self.metadata if name.endswith(".root.json")]
         return {name: self.metadata[name] for name in names if name in self.metadata}
 
