@@ -6,7 +6,6 @@ and the version it stages come together or not at all. Opening it is `edged.push
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from edged.uplink.database import transaction, translated
 from edged.uplink.fields import decoder
 
 if TYPE_CHECKING:
+    import sqlite3
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -31,13 +31,13 @@ STORE_FILE: Final = "fleet.sqlite"
 
 SCHEMA_VERSION: Final = 1
 
-_SCHEMA: Final = (
-    "CREATE TABLE metadata (name TEXT PRIMARY KEY, data BLOB NOT NULL)",
-    "CREATE TABLE version (slot TEXT PRIMARY KEY CHECK (slot IN ('good', 'candidate')), push INTEGER NOT NULL,"
-    " content TEXT NOT NULL, documents BLOB NOT NULL)",
-    "CREATE TABLE switch (id INTEGER PRIMARY KEY CHECK (id = 1), owner TEXT NOT NULL, attempts INTEGER NOT NULL,"
-    " newest INTEGER NOT NULL, newest_bundle TEXT, report BLOB NOT NULL, revoked BLOB)",
-)
+_SCHEMA: Final = """
+CREATE TABLE metadata (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE version (slot TEXT PRIMARY KEY CHECK (slot IN ('good', 'candidate')), push INTEGER NOT NULL,
+    content TEXT NOT NULL, documents BLOB NOT NULL);
+CREATE TABLE switch (id INTEGER PRIMARY KEY CHECK (id = 1), owner TEXT NOT NULL, attempts INTEGER NOT NULL,
+    newest INTEGER NOT NULL, newest_bundle TEXT, report BLOB NOT NULL, revoked BLOB)
+"""
 
 
 class _Signed(msgspec.Struct):
@@ -62,7 +62,7 @@ def set_up(connection: sqlite3.Connection, owner: str) -> None:
     if version not in (0, SCHEMA_VERSION):
         raise StateError("state.newer", f"{version} instead of {SCHEMA_VERSION}")
     if version == 0:
-        for statement in _SCHEMA:
+        for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         connection.execute(
             "INSERT INTO switch VALUES (1, ?, 0, 0, NULL, ?, NULL)", (owner, msgspec.json.encode(NOTHING_YET))
@@ -169,17 +169,17 @@ class FleetStore:
 
     def stage(self, accepted: Accepted, bundle: str) -> None:
         """Take a push: its metadata is believed from now on, its version is the candidate, and no other is."""
-        version = versions.Version.of(accepted)
-        self._take(accepted, bundle)
-        self._put(Slot.CANDIDATE, version)
+        with transaction(self._connection):
+            self._take(accepted, bundle)
+            self._put(Slot.CANDIDATE, versions.Version.of(accepted))
 
     def adopt(self, accepted: Accepted, bundle: str, report: Report) -> None:
         """Take a push that changes nothing: what is good came with it from now on."""
-        version = versions.Version.of(accepted)
-        self._take(accepted, bundle)
-        self._clear(Slot.CANDIDATE)
-        self._put(Slot.GOOD, version)
-        self._report(report)
+        with transaction(self._connection):
+            self._take(accepted, bundle)
+            self._clear(Slot.CANDIDATE)
+            self._put(Slot.GOOD, versions.Version.of(accepted))
+            self._report(report)
 
     def count(self, attempt: int) -> None:
         """The candidate is going to be started for this time."""
@@ -201,6 +201,15 @@ class FleetStore:
             self._connection.execute("UPDATE switch SET attempts = 0")
             self._report(report)
 
+    def remember_failed(self, report: Report) -> None:
+        """What the second memory knows and this store has lost: that push isn't tried again."""
+        with transaction(self._connection):
+            self._clear(Slot.CANDIDATE)
+            self._connection.execute(
+                "UPDATE switch SET attempts = 0, newest = ?, newest_bundle = NULL", (report.push,)
+            )
+            self._report(report)
+
     def note_failed(self, push: int) -> None:
         """Write it into the second memory, too: once `fail` is on the disk, a store that breaks forgets it no more."""
         self._lower_bound(msgspec.structs.replace(self.floor, failed=push))
@@ -208,15 +217,12 @@ class FleetStore:
     def _take(self, accepted: Accepted, bundle: str) -> None:
         # First: a power cut may leave the floor ahead of the store, which lets this push in again, but never behind.
         self._lower_bound(self.floor.raised(root_version(accepted.trusted), accepted.push))
-        with transaction(self._connection):
-            self._connection.execute("DELETE FROM metadata")
-            self._connection.executemany(
-                "INSERT INTO metadata VALUES (?, ?)", accepted.trusted.metadata.items()
-            )
-            self._connection.execute(
-                "UPDATE switch SET attempts = 0, newest = ?, newest_bundle = ?, revoked = coalesce(?, revoked)",
-                (accepted.push, bundle, accepted.authority),
-            )
+        self._connection.execute("DELETE FROM metadata")
+        self._connection.executemany("INSERT INTO metadata VALUES (?, ?)", accepted.trusted.metadata.items())
+        self._connection.execute(
+            "UPDATE switch SET attempts = 0, newest = ?, newest_bundle = ?, revoked = coalesce(?, revoked)",
+            (accepted.push, bundle, accepted.authority),
+        )
 
     def _lower_bound(self, floor: Floor) -> None:
         if floor != self.floor:
@@ -224,16 +230,13 @@ class FleetStore:
             self.floor = floor
 
     def _put(self, slot: Slot, version: Version) -> None:
-        with translated():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?)",
-                (slot.value, version.push, version.content, versions.encode(version)),
-            )
+        self._connection.execute(
+            "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?)",
+            (slot.value, version.push, version.content, versions.encode(version)),
+        )
 
     def _clear(self, slot: Slot) -> None:
-        with translated():
-            self._connection.execute("DELETE FROM version WHERE slot = ?", (slot.value,))
+        self._connection.execute("DELETE FROM version WHERE slot = ?", (slot.value,))
 
     def _report(self, report: Report) -> None:
-        with translated():
-            self._connection.execute("UPDATE switch SET report = ?", (msgspec.json.encode(report),))
+        self._connection.execute("UPDATE switch SET report = ?", (msgspec.json.encode(report),))

@@ -106,7 +106,5 @@ def _level(store: FleetStore, floor_path: Path, floor: Floor) -> None:
     if level != floor:
         write_floor(floor_path, level)
         store.floor = level
-    if level.failed > stored.newest:
-        report = Report(push=level.failed, outcome="rolled_back", code="push.failed_before")
-        with store.transaction():
-            store.remember_failed(report)
+    if level.failed and (level.failed > stored.newest or level.failed == stored.candidate):
+        store.remember_failed(Report(push=level.failed, outcome="rolled_back", code="push.failed_before"))
