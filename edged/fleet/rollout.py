@@ -122,17 +122,13 @@ class Seen(msgspec.Struct, frozen=True):
     online: bool
 
 
-class Tick(msgspec.Struct, frozen=True):
-    """Time has passed."""
-
-
 class Halt(msgspec.Struct, frozen=True):
     """An end from outside: the operator, or a push that couldn't be made."""
 
     reason: str
 
 
-Event = Pushed | Told | Seen | Tick | Halt
+Event = Pushed | Told | Seen | Halt
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -210,19 +206,22 @@ class Rollout:
         """Boxes that have failed, forgiven ones as well."""
         return {name: box for name, box in self.record.boxes.items() if box.state in FAILED}
 
-    def handle(self, event: Event, now: float) -> Command:
-        """What is to be done, now that this happened at `now` (seconds since 1970)."""
-        match event:
-            case Pushed(device):
-                self._pushed(device, now)
-            case Told(device, reported, retained):
-                self._told(device, reported, now, retained=retained)
-            case Seen(device, online):
-                self._seen(device, now, online=online)
-            case Halt(reason) if self.record.state == "running":
-                return self._stop(reason)
-            case Tick() | Halt():
-                pass
+    def handle(self, *events: Event, now: float) -> Command:
+        """What is to be done, now that this happened, at `now` (seconds since 1970).
+
+        The answer looks at every box, the events don't: give it many together.
+        """
+        for event in events:
+            match event:
+                case Pushed(device):
+                    self._pushed(device, now)
+                case Told(device, reported, retained):
+                    self._told(device, reported, now, retained=retained)
+                case Seen(device, online):
+                    self._seen(device, now, online=online)
+                case Halt(reason):
+                    if self.record.state == "running":
+                        return self._stop(reason)
         return self._next(now)
 
     def resume(self, *, forgive: bool) -> None:
@@ -252,7 +251,8 @@ class Rollout:
         if reported.push < box.push and not unreadable:
             return
         if reported.push > box.push:
-            box.state = "superseded"
+            if box.state in IN_HAND or box.state == "unreachable":
+                box.state = "superseded"
             return
         box.code, box.path, box.probe = reported.code, reported.path, reported.probe
         box.since = now
