@@ -9,7 +9,12 @@ from edged.commands import _actions
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "list": "edged.commands._fleet_list",
+    "show": "edged.commands._fleet_show",
+    "config": "edged.commands._fleet_config",
+    "rollout": "edged.commands._fleet_rollout",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
