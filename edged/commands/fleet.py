@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "init": "edged.commands._fleet_init",
+    "keys": "edged.commands._fleet_keys",
+    "privacy": "edged.commands._fleet_privacy",
+    "authority": "edged.commands._fleet_authority",
+    "refresh": "edged.commands._fleet_refresh",
     "list": "edged.commands._fleet_list",
     "show": "edged.commands._fleet_show",
     "config": "edged.commands._fleet_config",
