@@ -70,7 +70,12 @@ _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
     (DecodeError, os.EX_DATAERR),
 )
 
-_EXIT_CODES_OF_CODES = {"control.bad_parameter": os.EX_USAGE, "control.no_permission": os.EX_NOPERM}
+_EXIT_CODES_OF_CODES = {
+    "control.bad_parameter": os.EX_USAGE,
+    "control.no_permission": os.EX_NOPERM,
+    "fleet.admin_only": os.EX_NOPERM,
+    "fleet.choose_devices": os.EX_USAGE,
+}
 """Where what went wrong says more than who said so."""
 
 _INTERRUPTED = 130  # what a shell reports for SIGINT

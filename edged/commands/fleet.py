@@ -15,6 +15,10 @@ _ACTIONS: Final[dict[str, str]] = {
     "privacy": "edged.commands._fleet_privacy",
     "authority": "edged.commands._fleet_authority",
     "refresh": "edged.commands._fleet_refresh",
+    "list": "edged.commands._fleet_list",
+    "show": "edged.commands._fleet_show",
+    "config": "edged.commands._fleet_config",
+    "rollout": "edged.commands._fleet_rollout",
 }
 
 
