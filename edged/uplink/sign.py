@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.fields import decoder
+from edged.uplink.keys import KeySource
 from edged.uplink.roles import (
     KNOWN_CHAINS,
     MALFORMED,
@@ -289,7 +290,7 @@ def _presented(x5c: tuple[str, ...]) -> tuple[tuple[x509.Certificate, ...], ECKe
 
 
 def _private(place: Path | str, chain: tuple[x509.Certificate, ...]) -> ec.EllipticCurvePrivateKey:
-    if not str(place).startswith("pkcs11:"):
+    if not KeySource(place).in_token:
         return load_private(read_private(Path(place)))
     from edged.uplink.pkcs11 import open_key  # an extra, and slow to load
 
