@@ -89,7 +89,10 @@ class IdentityFiles:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for usage in Usage:
-                self._home(usage).mkdir(mode=0o700, exist_ok=True)
+                home = self._home(usage)
+                home.mkdir(mode=0o700, exist_ok=True)
+                for gone in home.glob(".gone-*"):
+                    shutil.rmtree(gone)
                 self._finish(usage)
             sync(self.directory)
         except OSError as error:
@@ -152,7 +155,7 @@ class IdentityFiles:
             return
         older = self._numbers(usage, below=int(current.directory.name))
         for number in older:
-            shutil.rmtree(self._home(usage) / str(number))
+            self._remove(usage, str(number))
         if older and current.key.in_token:
             public = current.certificates()[0].public_key()
             assert isinstance(public, pkcs11.ec.EllipticCurvePublicKey)
@@ -165,7 +168,7 @@ class IdentityFiles:
             return None
         self._point(usage, before.directory.name)
         # In this order a power cut between the two leaves the failed pair to be tried and given up once more.
-        shutil.rmtree(current.directory)
+        self._remove(usage, current.directory.name)
         return before
 
     def _finish(self, usage: Usage) -> None:
@@ -187,6 +190,15 @@ class IdentityFiles:
         temporary.symlink_to(number)
         temporary.replace(home / CURRENT)
         sync(home)
+
+    def _remove(self, usage: Usage, number: str) -> None:
+        """In one step it is no pair any more; then its files go one by one."""
+        home = self._home(usage)
+        gone = home / f".gone-{number}"
+        shutil.rmtree(gone, ignore_errors=True)
+        (home / number).rename(gone)
+        sync(home)
+        shutil.rmtree(gone)
 
     def _numbers(self, usage: Usage, below: int | None = None) -> list[int]:
         found = (path.name for path in self._home(usage).iterdir())
