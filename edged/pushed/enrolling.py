@@ -20,6 +20,7 @@ from edged.pushed.founding import believe
 from edged.pushed.identity_files import write_public
 from edged.uplink import est
 from edged.uplink.names import Principal, Role, Usage
+from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from edged.pushed.identity_files import IdentityFiles, Pair
-    from edged.uplink.roles import TrustAnchor
     from edged.uplink.token import Token
 
 
@@ -44,17 +44,23 @@ def enrol(
     token: Token,
     files: IdentityFiles,
     *,
+    again: bool = False,
     progress: Callable[[str], None] = lambda _: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Enrolled:
     """Make keys, get certificates, write everything into `files`; `progress` hears a code of the catalogue a step.
 
-    A box that has certificates already gets new ones (after their end, or by another name), and keeps its outbox.
+    A box that has good certificates of that name keeps them, unless `again`; one that has others, or ended ones, gets
+    new ones. Its outbox and everything else stay as they are.
 
     Raises `UplinkError` (the service), `SignatureRefusedError` (another fleet), `CertificateError` (what it gave),
     `DecodeError` (what it answered), `StateError` (the disk).
     """
-    files.prepare()
+    files.prepare(enrolling=True)
+    if not again and (done := _enrolled_before(token, files, clock())) is not None:
+        progress("enrol.step_there")
+        return done
+    files.begin_enrolling()
     progress("enrol.step_fleet")
     service = Service(token.host, token.port)
     founded = believe(est_client.founding(service), token, clock())
@@ -69,15 +75,34 @@ def enrol(
         key = files.key_in_the_making(usage)
         answer = client.enrol(usage, est.request(key, token.device), token.device, token.secret)
         granted = Granted(usage, principal, founded.anchor, clock())
-        chains[usage] = granted.chain(est.read_certificates(answer), others, key)
-        if founded.authorities.revokes(chains[usage]):
+        chain = granted.chain(est.read_certificates(answer), others, key)
+        if founded.authorities.revokes(chain):
             raise SignatureRefusedError("enrol.authority_revoked")
+        chains[usage] = to_pem(chain)
     progress("enrol.step_writing")
     write_public(files.ca, pem.encode())
     write_public(files.root, founded.root)
-    for usage, chain in chains.items():
-        files.put_in_use(usage, to_pem(chain))
+    files.end_enrolling(chains)
     return Enrolled(principal, founded.anchor.demo, boot)
+
+
+def _enrolled_before(token: Token, files: IdentityFiles, now: datetime) -> Enrolled | None:
+    """What an earlier call has come to the end of, perhaps without a chance to say so."""
+    pairs = [files.current(usage) for usage in Usage]
+    if not files.complete():
+        return None
+    anchor = TrustAnchor.from_file(files.ca)
+    found = set()
+    try:
+        for usage, pair in zip(Usage, pairs, strict=True):
+            assert pair is not None
+            found.add(anchor.verify(pair.certificates(), usage=usage, at=now))
+    except CertificateError:
+        return None
+    if found != {Principal(anchor.fleet, Role.DEVICE, token.device)}:
+        return None
+    client = EstClient(Service(token.host, token.port), files.ca.read_text(), files.current(Usage.TLS))
+    return Enrolled(found.pop(), anchor.demo, client.boot())
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -87,9 +87,11 @@ class EstClient:
         """The body of `cacerts`. Raises `UplinkError`."""
         return self._ask("GET", est.CACERTS)
 
-    def boot(self, device: str, secret: str) -> est.Boot:
-        """Raises `UplinkError`, `DecodeError`."""
-        return est.read_boot(self._ask("GET", est.BOOT, headers=_basic(device, secret)))
+    def boot(self, device: str | None = None, secret: str = "") -> est.Boot:
+        """By the token, or by the box's own certificate. Raises `UplinkError`, `DecodeError`."""
+        return est.read_boot(
+            self._ask("GET", est.BOOT, headers=None if device is None else _basic(device, secret))
+        )
 
     def enrol(self, usage: Usage, der: bytes, device: str, secret: str) -> bytes:
         """The answer to a first request. Raises `UplinkError`."""

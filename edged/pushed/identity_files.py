@@ -8,7 +8,8 @@
     signing/…                                 the same; a key in a token has no file, `key.txt` says which it is
 
 A pair in the making whose power went is taken up again with the same key, which gets the same certificate. It becomes a
-numbered one by one rename and is put in use by another.
+numbered one by one rename and is put in use by another. While a box is being enrolled (`enrolling` exists) both pairs are
+in the making, and taking that file away is what puts both in use.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ KEY: Final = "key.pem"
 CHAIN: Final = "chain.pem"
 CA: Final = "fleet-ca.pem"
 ROOT: Final = "fleet-root.json"
+ENROLLING: Final = "enrolling"
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -84,8 +86,11 @@ class IdentityFiles:
         """Whether both pairs are in use and everything else is there."""
         return self.ca.exists() and self.root.exists() and all(self.current(usage) for usage in Usage)
 
-    def prepare(self) -> None:
-        """Make the directories (mode 0700) and finish what a power cut has interrupted. Raises `StateError`."""
+    def prepare(self, *, enrolling: bool = False) -> None:
+        """Make the directories (mode 0700) and finish what a power cut has interrupted.
+
+        Unless `enrolling`, an enrolment that never got its certificates is given up. Raises `StateError`.
+        """
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for usage in Usage:
@@ -93,8 +98,12 @@ class IdentityFiles:
                 home.mkdir(mode=0o700, exist_ok=True)
                 for gone in home.glob(".gone-*"):
                     shutil.rmtree(gone)
-                self._finish(usage)
+                if self._enrolling.exists() and not enrolling and (home / NEXT).exists():
+                    self._remove(usage, NEXT)
+            if not enrolling:
+                self._enrolling.unlink(missing_ok=True)
             sync(self.directory)
+            self._finish_all()
         except OSError as error:
             raise StateError("state.unusable", f"{self.directory}: {error.strerror}") from error
 
@@ -139,6 +148,18 @@ class IdentityFiles:
         write_private(path, key.public_key().public_bytes(*form))
         return key
 
+    def begin_enrolling(self) -> None:
+        """From here on nothing is put in use before `end_enrolling`. Raises `OSError`."""
+        write_public(self._enrolling, b"")
+
+    def end_enrolling(self, chains: dict[Usage, bytes]) -> None:
+        """Give both pairs in the making their certificates and put them in use together."""
+        for usage, chain in chains.items():
+            write_private(self._home(usage) / NEXT / CHAIN, chain)
+        self._enrolling.unlink()
+        sync(self.directory)
+        self._finish_all()
+
     def put_in_use(self, usage: Usage, chain: bytes) -> Pair:
         """Give the pair in the making its certificates (PEM, leaf first) and put it in use; two renames."""
         home = self._home(usage)
@@ -170,6 +191,15 @@ class IdentityFiles:
         # In this order a power cut between the two leaves the failed pair to be tried and given up once more.
         self._remove(usage, current.directory.name)
         return before
+
+    @property
+    def _enrolling(self) -> Path:
+        return self.directory / ENROLLING
+
+    def _finish_all(self) -> None:
+        if not self._enrolling.exists():
+            for usage in Usage:
+                self._finish(usage)
 
     def _finish(self, usage: Usage) -> None:
         """From a complete pair in the making to a numbered one to the one in use; does what is left to be done."""
