@@ -15,6 +15,8 @@ _ACTIONS: Final[dict[str, str]] = {
     "privacy": "edged.commands._fleet_privacy",
     "authority": "edged.commands._fleet_authority",
     "refresh": "edged.commands._fleet_refresh",
+    "enrol": "edged.commands._fleet_enrol",
+    "serve": "edged.commands._fleet_serve",
 }
 
 
