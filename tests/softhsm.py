@@ -34,7 +34,17 @@ class SoftHsm:
 
     def token(self, label: str) -> str:
         """Make a token; the beginning of its keys' URIs."""
-        command = ("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "90210-so")
+        command = (
+            "softhsm2-util",
+            "--init-token",
+            "--free",
+            "--label",
+            label,
+            "--pin",
+            PIN,
+            "--so-pin",
+            "90210-so",
+        )
         made = subprocess.run(command, capture_output=True, text=True, timeout=30)
         assert made.returncode == 0, made.stderr
         if MODULE is not None:

@@ -67,7 +67,9 @@ def _would(args: argparse.Namespace, invitation: Invitation) -> int:
     if args.json:
         show_json(_as_json(invitation) | {"dry_run": True})
     else:
-        show_line(say(args, "fleet_enrol.would", device=invitation.record.name, until=minute(invitation.until)))
+        show_line(
+            say(args, "fleet_enrol.would", device=invitation.record.name, until=minute(invitation.until))
+        )
     return os.EX_OK
 
 

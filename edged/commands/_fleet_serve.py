@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -25,9 +26,7 @@ _HIGHEST_PORT: Final = 65535
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged fleet serve`."""
     parser.add_argument("--listen", type=_endpoint, metavar="HOST:PORT", help="help.fleet.serve.listen")
-    parser.add_argument(
-        "--name", action="append", default=[], metavar="HOST", help="help.fleet.serve.name"
-    )
+    parser.add_argument("--name", action="append", default=[], metavar="HOST", help="help.fleet.serve.name")
     add_state(parser)
 
 
@@ -48,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, state: FleetState) -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,7 +77,9 @@ def _tell(args: argparse.Namespace, happened: Happened) -> None:
     """One line for each certificate and each refusal, at once: somebody may be watching, or a pipe."""
     now = datetime.now(UTC)
     if args.json:
-        show_json({"at": now.isoformat(), **{key: value for key, value in _fields(happened).items() if value}})
+        show_json(
+            {"at": now.isoformat(), **{key: value for key, value in _fields(happened).items() if value}}
+        )
         return
     why = "" if happened.code is None else say(args, happened.code)
     what = say(

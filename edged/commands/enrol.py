@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -21,6 +20,8 @@ from edged.uplink.names import Usage
 from edged.uplink.token import parse
 
 if TYPE_CHECKING:
+    import argparse
+
     from edged.pushed.enrolling import Enrolled
     from edged.uplink.token import Token
 

@@ -12,14 +12,18 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-from cryptography import x509
 
-from edged.errors import CertificateError, CodedError, ConfigError, DecodeError, SignatureRefusedError, StateError
+from edged.errors import (
+    CertificateError,
+    CodedError,
+    ConfigError,
+    SignatureRefusedError,
+    StateError,
+)
 from edged.fleet.repository import Repository
 from edged.fleet.state import DeviceRecord, FleetState, IssuedCertificate
 from edged.fleet.tuf_roles import ROOT, TARGETS
@@ -28,8 +32,9 @@ from edged.uplink.names import Principal, Role, Usage, valid_name
 from edged.uplink.roles import load_chain, principal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
 MAX_LIVING: Final = 8
@@ -206,9 +211,7 @@ class Enrolment:
                 return record
         raise self._refused("enrol.not_current", record.name, usage)
 
-    def _check_chain(
-        self, chain: Sequence[x509.Certificate], usage: Usage, record: DeviceRecord
-    ) -> None:
+    def _check_chain(self, chain: Sequence[x509.Certificate], usage: Usage, record: DeviceRecord) -> None:
         text = (self._state.directory / fleet_authority.TARGET).read_bytes()
         try:
             self._state.anchor().verify(chain, usage=usage, at=self._clock())

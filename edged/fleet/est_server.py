@@ -215,7 +215,7 @@ class EstServer:
             return _refusal("enrol.busy")
 
     def _serve(self, head: Head, body: bytes, peer: bytes | None) -> bytes:
-        """The answer to one request; in a thread. Raises `RefusedError`, `DecodeError`, `StateError`, …"""
+        """The answer to one request; in a thread. Raises `RefusedError`, `DecodeError`, `StateError`, …."""
         certificate = None if peer is None else x509.load_der_x509_certificate(peer)
         match head.method, head.path:
             case "GET", est.CACERTS:
@@ -245,9 +245,7 @@ class EstServer:
         _expect(head, est.PKCS10)
         return self._enrolment.enrol(device, secret, usage, est.requested_key(est.of_body(body)))
 
-    def _renewal(
-        self, head: Head, usage: Usage, body: bytes, certificate: x509.Certificate | None
-    ) -> bytes:
+    def _renewal(self, head: Head, usage: Usage, body: bytes, certificate: x509.Certificate | None) -> bytes:
         if certificate is None:
             raise RefusedError("enrol.no_certificate")
         if usage is Usage.SIGNING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -15,6 +14,7 @@ from edged.uplink.est import MAX_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http import HTTPStatus
 
 MAX_HEAD: Final = 8 * 1024
 """Bytes of the request line and the headers together: a request of ours has some 300."""

@@ -100,9 +100,7 @@ class EstClient:
 
     def renew_tls(self, der: bytes) -> bytes:
         """The answer to a request for a new TLS certificate. Raises `UplinkError`."""
-        return self._post(
-            Usage.TLS, "simplereenroll", est.to_body(der), headers={"Content-Type": est.PKCS10}
-        )
+        return self._post(Usage.TLS, "simplereenroll", est.to_body(der), headers={"Content-Type": est.PKCS10})
 
     def renew_signing(self, renewal: str) -> bytes:
         """The answer to a signed request for a new signing certificate. Raises `UplinkError`."""

@@ -19,13 +19,13 @@ from tuf.api.serialization import DeserializationError
 from edged.errors import DecodeError, SignatureRefusedError
 from edged.uplink import fleet_authority
 from edged.uplink.fleet_authority import FleetAuthorities
+from edged.uplink.roles import TrustAnchor
 from edged.uplink.token import Token, vouches
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from edged.uplink.est import Founding
-    from edged.uplink.roles import TrustAnchor
 
 MAX_METADATA: Final = 256 * 1024
 """Characters of one metadata file."""

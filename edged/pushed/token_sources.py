@@ -69,7 +69,9 @@ def _candidates(mount: Path) -> Iterator[Path]:
             if (directory / FILE_NAME).is_file():
                 yield directory / FILE_NAME
             if depth < MAX_DEPTH:
-                below = sorted(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink())
+                below = sorted(
+                    path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()
+                )
                 waiting += [(path, depth + 1) for path in below]
         except OSError:  # a stick that is just pulled out, or a directory that isn't ours to look into
             continue

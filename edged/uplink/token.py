@@ -71,9 +71,7 @@ class Token(msgspec.Struct, frozen=True):
         parts_fit = all(
             len(part) == _PART * _DATA and set(part) <= set(_ALPHABET) for part in (self.secret, self.voucher)
         )
-        if not (
-            valid_name(self.device) and _valid_host(self.host) and 0 < self.port < 1 << 16 and parts_fit
-        ):
+        if not (valid_name(self.device) and _valid_host(self.host) and 0 < self.port < 1 << 16 and parts_fit):
             raise ValueError("not what a token can say")
 
     def __repr__(self) -> str:
