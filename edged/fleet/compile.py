@@ -26,6 +26,7 @@ from edged.config import (
 )
 from edged.desired import FILE, AudienceDocument, ConfigDocument, compose, parse_config
 from edged.errors import ConfigError
+from edged.uplink.keys import KeySource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -134,7 +134,7 @@ class Enrolment:
         return self._renew(certificate, Usage.TLS, certificate, public_key)
 
     def renew_signing(self, certificate: x509.Certificate, body: bytes) -> bytes:
-        """The chain (PEM) of the next signing certificate, for the holder of this TLS certificate and the old signing key.
+        """The chain (PEM) of the next signing certificate, for who holds this TLS certificate and the old signing key.
 
         Raises `RefusedError`, `DecodeError`.
         """

@@ -32,7 +32,8 @@ def png(dark: NDArray[np.bool_]) -> bytes:
     """A picture in black and white."""
     import cv2
 
-    large = np.kron(np.where(dark, 0, 255).astype(np.uint8), np.ones((_PIXELS, _PIXELS), np.uint8))
+    light = np.where(dark, 0, 255).astype(np.uint8)
+    large = light.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
     done, data = cv2.imencode(".png", large)
     assert done
     return data.tobytes()

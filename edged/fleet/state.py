@@ -83,7 +83,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     token_serials: dict[Usage, str] = {}
     """Certificates that this token has given, one a usage: it gives no others."""
     token_refused_at: Seconds | None = None
-    """When somebody last came with this token and other keys than the first: two have the token, or one lost its keys."""
+    """When somebody last came with this token and other keys: two have it, or one has lost its keys."""
     certificates: tuple[IssuedCertificate, ...] = ()
     revoked_at: Seconds | None = None
     push: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -37,7 +37,7 @@ def fill(template: str, enrolled: Enrolled, files: IdentityFiles, *, base: Path)
             raise ConfigError(section, "enrol.template_has")
     tls, signing = files.settings(Usage.TLS), files.settings(Usage.SIGNING)
     boot = enrolled.boot
-    sections = {
+    sections: dict[str, dict[str, str | int]] = {
         "identity": {
             "fleet_ca": str(files.ca.absolute()),
             "signing_key": str(signing.key),

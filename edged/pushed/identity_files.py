@@ -8,8 +8,8 @@
     signing/…                                 the same; a key in a token has no file, `key.txt` says which it is
 
 A pair in the making whose power went is taken up again with the same key, which gets the same certificate. It becomes a
-numbered one by one rename and is put in use by another. While a box is being enrolled (`enrolling` exists) both pairs are
-in the making, and taking that file away is what puts both in use.
+numbered one by one rename and is put in use by another. While a box is being enrolled (`enrolling` exists) both pairs
+are in the making, and taking that file away is what puts both in use.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from edged.errors import CertificateError, StateError
 from edged.uplink import pkcs11
@@ -30,7 +32,6 @@ from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
 
 CURRENT: Final = "current"
 NEXT: Final = "next"
@@ -136,12 +137,10 @@ class IdentityFiles:
     @staticmethod
     def _token_key(home: Path, uri: KeySource) -> ec.EllipticCurvePrivateKey:
         """In a token a key can't be told from another before it has a certificate, so its public half is written."""
-        from cryptography.hazmat.primitives import serialization
-
         path = home / "public.pem"
         if path.exists():
             public = serialization.load_pem_public_key(path.read_bytes())
-            assert isinstance(public, pkcs11.ec.EllipticCurvePublicKey)
+            assert isinstance(public, ec.EllipticCurvePublicKey)
             return pkcs11.open_key(uri, public)
         key = pkcs11.create(uri)
         form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -179,7 +178,7 @@ class IdentityFiles:
             self._remove(usage, str(number))
         if older and current.key.in_token:
             public = current.certificates()[0].public_key()
-            assert isinstance(public, pkcs11.ec.EllipticCurvePublicKey)
+            assert isinstance(public, ec.EllipticCurvePublicKey)
             pkcs11.destroy_others(current.key, public)
 
     def go_back(self, usage: Usage) -> Pair | None:

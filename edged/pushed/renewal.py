@@ -59,9 +59,9 @@ class Schedule:
 
     def failed(self, now: datetime) -> timedelta:
         """An attempt failed; how long until the next one (doubled each time, with jitter)."""
-        delay = min(FIRST_RETRY * 2 ** min(self._failures, 16), LONGEST_RETRY)
+        delay: timedelta = min(FIRST_RETRY * 2 ** min(self._failures, 16), LONGEST_RETRY)
         self._failures += 1
-        delay *= 0.5 + 0.5 * self._chance.random()
+        delay = delay * (0.5 + 0.5 * self._chance.random())
         self._not_before = now + delay
         return delay
 
