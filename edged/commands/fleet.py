@@ -19,6 +19,8 @@ _ACTIONS: Final[dict[str, str]] = {
     "show": "edged.commands._fleet_show",
     "config": "edged.commands._fleet_config",
     "rollout": "edged.commands._fleet_rollout",
+    "enrol": "edged.commands._fleet_enrol",
+    "serve": "edged.commands._fleet_serve",
 }
 
 
