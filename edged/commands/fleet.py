@@ -9,7 +9,13 @@ from edged.commands import _actions
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "init": "edged.commands._fleet_init",
+    "keys": "edged.commands._fleet_keys",
+    "privacy": "edged.commands._fleet_privacy",
+    "authority": "edged.commands._fleet_authority",
+    "refresh": "edged.commands._fleet_refresh",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

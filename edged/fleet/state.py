@@ -84,6 +84,8 @@ class DeviceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     revoked_at: Seconds | None = None
     push: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Number of the last push to this box."""
+    push_until: Seconds | None = None
+    """When the box begins to refuse it, had it not come for it before; `edged fleet refresh` warns in time."""
 
 
 class _Issuer(NamedTuple):
