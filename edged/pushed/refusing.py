@@ -65,9 +65,11 @@ def refusal(
     role = role_of(name)
     data = files.get(name, "").encode()
     match error:
-        case exceptions.DownloadLengthMismatchError():
-            longest = MAX_LENGTH.get(role, MAX_TARGETS_LENGTH)
-            return PushRefusedError("push.too_large" if len(data) > longest else "push.hash_wrong", role)
+        case exceptions.DownloadLengthMismatchError() if len(data) > MAX_LENGTH.get(role, MAX_TARGETS_LENGTH):
+            return PushRefusedError("push.too_large", role)
+        case exceptions.DownloadLengthMismatchError() | exceptions.LengthOrHashMismatchError():
+            another = _of_another(role, data, accepted)
+            return PushRefusedError("push.incomplete" if another else "push.hash_wrong", role)
         case exceptions.DownloadError():
             return PushRefusedError("push.incomplete", role)
         case DeserializationError() | SerializationError():
@@ -76,10 +78,6 @@ def refusal(
             return PushRefusedError("push.expired", _expired(role, accepted, now))
         case exceptions.UnsignedMetadataError():
             return PushRefusedError(_signature_code(role, parse(data), accepted), role)
-        case exceptions.LengthOrHashMismatchError():
-            return PushRefusedError(
-                "push.incomplete" if _of_another(role, data, accepted) else "push.hash_wrong", role
-            )
         case exceptions.BadVersionNumberError():
             return PushRefusedError(_version_code(role, name, data, accepted), role)
         case exceptions.RepositoryError() if isinstance(_signed(data), KIND.get(role, Targets)):

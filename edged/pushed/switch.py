@@ -74,6 +74,8 @@ class Phase(StrEnum):
     PROBING = "probing"
     RETURNING = "returning"
     """The last good version is being put in force again."""
+    MENDING = "mending"
+    """The last good version couldn't be; the boot file is in force while its artefacts are got once more."""
 
 
 _UNDECIDED: Final = frozenset({Phase.OFF, Phase.STARTING, Phase.SWITCHING, Phase.PROBING, Phase.RETURNING})
@@ -94,6 +96,8 @@ class _State:
     running: Slot | None = None
     waiting: PushArrived | None = None
     fetched: int = 0
+    mended: bool = False
+    """Whether the last good version was given its second chance in this process."""
 
 
 class SwitchMachine:
@@ -128,6 +132,11 @@ class SwitchMachine:
                 return self._now.stored.candidate or BOOT_FILE
             case _:
                 return BOOT_FILE
+
+    @property
+    def waiting_push(self) -> int | None:
+        """The push that waits until what is on trial is decided."""
+        return None if self._now.waiting is None else self._now.waiting.push
 
     def step(self, event: Event) -> tuple[Command, ...]:
         """What is to be done about `event`, in this order."""
@@ -222,7 +231,7 @@ class SwitchMachine:
 
     def _known(self, push: int) -> tuple[Command, ...]:
         """What to do about a push that came before."""
-        stored, steady = self._now.stored, self._now.phase is Phase.STEADY
+        stored, steady = self._now.stored, self._now.phase is Phase.STEADY and self._now.running is not None
         if push == stored.candidate:
             return self._fetch(push) if steady else ()  # steady: it couldn't be tried the last time
         if push == stored.report.push:
@@ -231,6 +240,8 @@ class SwitchMachine:
 
     def _fetching(self, event: ArtefactsHere | ArtefactsFailed | ProgressFetched) -> tuple[Command, ...]:
         now = self._now
+        if now.phase is Phase.MENDING and event.push == now.stored.good:
+            return self._mending(event)
         if now.phase is not Phase.FETCHING or event.push != now.stored.candidate:
             return ()  # of one that was replaced meanwhile
         match event:
@@ -247,6 +258,15 @@ class SwitchMachine:
                 self._set(phase=Phase.STEADY)
                 report = Report(push=event.push, outcome="rejected", code=event.code, path=event.path)
                 return self._fail(report)
+
+    def _mending(self, event: ArtefactsHere | ArtefactsFailed | ProgressFetched) -> tuple[Command, ...]:
+        match event:
+            case ArtefactsHere():
+                self._set(phase=Phase.RETURNING)
+                return (self._to_good(),)
+            case ArtefactsFailed():
+                self._set(phase=Phase.STEADY)
+        return ()
 
     # --- the trial ---
 
@@ -270,11 +290,19 @@ class SwitchMachine:
         return self._next()
 
     def _next(self) -> tuple[Command, ...]:
-        """What comes when all is decided: a push that waited, or one that was staged before the process began."""
-        stored = self._now.stored
-        if self._now.waiting is None and stored.candidate is not None and stored.attempts == 0:
+        """What comes when all is decided."""
+        now, stored = self._now, self._now.stored
+        if now.waiting is not None:
+            return self._next_waiting()
+        if stored.candidate is not None and stored.attempts == 0:
             return self._fetch(stored.candidate)
-        return self._next_waiting()
+        if now.running is Slot.BOOT and stored.good != BOOT_FILE and not now.mended:
+            self._set(phase=Phase.MENDING, mended=True)
+            return (Fetch(stored.good, Slot.GOOD),)
+        if now.running is Slot.GOOD and now.mended:
+            self._set(mended=False)
+            return (Say(stored.report),)
+        return ()
 
     def _next_waiting(self) -> tuple[Command, ...]:
         waiting = self._now.waiting

@@ -15,6 +15,7 @@ from tuf.api.exceptions import (
     DownloadHTTPError,
     DownloadLengthMismatchError,
     LengthOrHashMismatchError,
+    RepositoryError,
     UnsignedMetadataError,
 )
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets
@@ -79,6 +80,7 @@ class Repository:
         self._now = now
         self._directory = directory
         self._fetcher = BundleFetcher(files)
+        self._known = _known(trusted)
         for name in ("timestamp.json", "snapshot.json"):  # what a rollback is measured against
             if name in trusted:
                 (directory / name).write_bytes(trusted[name])
@@ -93,7 +95,7 @@ class Repository:
 
     def _made_updater(self) -> Updater:
         try:
-            own = refusing.read(self._trusted["root.json"], Root)
+            self._own_root = refusing.read(self._trusted["root.json"], Root)
             updater = Updater(
                 metadata_dir=str(self._directory),
                 metadata_base_url=BASE,
@@ -112,7 +114,6 @@ class Repository:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the box's own root is of no use
             raise PushRefusedError("push.trust_unusable", "root") from None
-        self._own_root = own
         # The library judges expiry by the system's clock and offers no other way. `finish` judges everything again,
         # should a later release call this differently.
         updater._trusted_set.reference_time = self._now
@@ -239,13 +240,24 @@ class Repository:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's bytes must never be able to take the daemon down
             name = self._fetcher.asked
-            raise refusing.refusal(error, name, self._files, self._accepted_so_far(), self._now) from None
-
-    def _accepted_so_far(self) -> refusing.Accepted:
-        return {role: refusing.parse(self._bytes(role)) for role in self._roles()}
+            accepted = {role: refusing.parse(self._bytes(role)) for role in self._roles()}
+            raise refusing.refusal(error, name, self._files, self._known | accepted, self._now) from None
 
     def _roles(self) -> list[str]:
         return sorted(path.name.removesuffix(".json") for path in self._directory.glob("*.json"))
+
+
+def _known(trusted: Mapping[str, bytes]) -> refusing.Accepted:
+    """What the box trusts, parsed. The library would pass over what it can't read, and rollbacks with it."""
+    known = {}
+    for name, data in trusted.items():
+        role = name.removesuffix(".json")
+        try:
+            refusing.read(data, refusing.KIND.get(role, Targets))
+            known[role] = refusing.parse(data)
+        except (RepositoryError, ValueError):
+            raise PushRefusedError("push.trust_unusable", role) from None
+    return known
 
 
 def self_signed(root: bytes) -> None:
