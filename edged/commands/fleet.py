@@ -15,6 +15,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "privacy": "edged.commands._fleet_privacy",
     "authority": "edged.commands._fleet_authority",
     "refresh": "edged.commands._fleet_refresh",
+    "artefact": "edged.commands._fleet_artefact",
 }
 
 
