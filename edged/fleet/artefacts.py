@@ -174,7 +174,7 @@ def sign(
     signers: Sequence[Signer],
     now: datetime,
 ) -> int:
-    """Sign for a file, under `FleetState.changing()`; the metadata's version. What is signed for already stays as it is.
+    """Sign for a file, under `FleetState.changing()`; the metadata's version. What is signed already stays as it is.
 
     Raises `StateError` (`fleet.role_not_signed`), `ConfigError` (`artefact.path_taken`).
     """

@@ -21,6 +21,7 @@ from edged.fleet.repository import Repository, S, to_bytes, until
 from edged.fleet.tuf_roles import (
     ADMIN_FILES,
     CONFIG,
+    PATHS,
     PRIVACY,
     RELEASE,
     ROOT,
@@ -90,8 +91,9 @@ class BundleMaker:
         self._documents = {name: parsed_audience(name, data) for name, data in self._audiences.items()}
         self._pinned = {
             path: target.hashes["sha256"]
-            for signed in self._targets.values()
+            for role, signed in self._targets.items()
             for path, target in signed.targets.items()
+            if path.startswith(tuple(pattern.removesuffix("*") for pattern in PATHS[role]))
         }
 
     def compile(self, record: DeviceRecord, layers: Sequence[Layer] | None = None) -> Compiled:
@@ -101,9 +103,6 @@ class BundleMaker:
         """
         found = layers_of(self._state, record) if layers is None else layers
         compiled = compile_config(record.name, found, self._documents, self._pinned)
-        for kind, path in compiled.document.artefacts.items():
-            if path not in self._pinned:
-                raise ConfigError(f"artefacts.{kind}", "fleet.artefact_not_signed", path=path)
         for name in compiled.document.audiences:
             self._audience(name)
         return compiled
