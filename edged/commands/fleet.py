@@ -21,6 +21,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "rollout": "edged.commands._fleet_rollout",
     "enrol": "edged.commands._fleet_enrol",
     "serve": "edged.commands._fleet_serve",
+    "artefact": "edged.commands._fleet_artefact",
 }
 
 
