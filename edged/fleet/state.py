@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
@@ -34,6 +33,7 @@ from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FLEET_FILE: Final = "fleet.toml"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import msgspec
@@ -20,7 +21,7 @@ from edged.uplink.fields import LAST_SECOND, MAX_SEQ, Name, Seconds, Sha256, enc
 from edged.uplink.roles import Role, TrustAnchor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
 TYP_COMMAND: Final = "command+jws"
@@ -71,7 +72,9 @@ ArgumentValue = (
     | Annotated[int, msgspec.Meta(ge=-MAX_SEQ, le=MAX_SEQ)]
     | Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 )
-ReplyCode = Annotated[str, msgspec.Meta(pattern=r"^(ok|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+)$(?!\n)", max_length=64)]
+ReplyCode = Annotated[
+    str, msgspec.Meta(pattern=r"^(ok|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+)$(?!\n)", max_length=64)
+]
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
