@@ -62,6 +62,11 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
     warnings.showwarning = _log_warning
 
 
+def set_level(level: str) -> None:
+    """From now on, lines of this level and above; everything else stays as `configure` set it up."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())))
+
+
 class Recent:
     """The process's latest log lines, as they were printed: in memory, bounded, gone with the process."""
 

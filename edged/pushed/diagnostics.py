@@ -76,9 +76,12 @@ def log_lines(*, lines: int, since: int) -> bytes:
 
 
 def pathless(settings: BoxSettings) -> dict[str, Any]:
-    """The settings without anything that leads to a secret: each path says only that it is set."""
+    """The settings without anything that leads to a secret: each path says only that it is set.
+
+    Of the box's own identity nothing else is said: a key may be named by a URI, with a token's PIN in it.
+    """
     plain: dict[str, Any] = log.scrubbed(msgspec.to_builtins(settings, enc_hook=_named))
-    return plain
+    return plain | {"identity": {name: SET for name, value in plain["identity"].items() if value is not None}}
 
 
 def _named(value: Any) -> str:

@@ -89,6 +89,7 @@ class Signer:
         self.principal: Principal = principal_of(chain[0], usage=Usage.SIGNING)
         if chain[0].public_key() != key.public_key():
             raise CertificateError("cert.key_mismatch")
+        self.chain: tuple[x509.Certificate, ...] = tuple(chain)
         self.demo: bool = is_demo(chain[0])
         self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
