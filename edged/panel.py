@@ -41,9 +41,9 @@ class Panel:
         await self._at_head(self._head.beep())
 
     async def identify(self, seconds: float) -> None:
-        """Blink and beep for so long, so that somebody finds this box among others; then show what was shown.
+        """Blink and beep for so long, so that somebody finds this box among others.
 
-        Cancelled, it leaves the head as it is: whoever cancels shows something else.
+        `indication` stays what it was: `show` it again afterwards.
         """
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
@@ -51,7 +51,6 @@ class Panel:
             for indication in (Indication.PLACE_DOCUMENT, Indication.READY):
                 await self._at_head(self._head.indicate(indication))
                 await asyncio.sleep(BLINK_S)
-        await self.show(self.indication)
 
     async def _at_head(self, doing: Coroutine[Any, Any, None]) -> None:
         """Show or sound something. A head that can't is no reason to lose an inspection."""

@@ -186,11 +186,13 @@ class Station:
         """
         if self._inspection is not None or self._stopping or self._identifying is not None:
             raise ControlError("inspection.busy")
-        self._identifying = asyncio.create_task(self._panel.identify(seconds), name="identify")
+        task = self._identifying = asyncio.create_task(self._panel.identify(seconds), name="identify")
         try:
-            await asyncio.wait((self._identifying,))
+            await asyncio.wait((task,))
         finally:
-            await self._stop_identifying()
+            if self._identifying is task:
+                await self._stop_identifying()
+                await self._panel.show(self._panel.indication)
 
     async def _stop_identifying(self) -> None:
         task, self._identifying = self._identifying, None
