@@ -56,14 +56,12 @@ Heard = Report | Presence | Unusable
 
 def read(received: Received, *, anchor: TrustAnchor, fleet: str, at: datetime) -> Heard | None:
     """What one message says; None for a topic that is neither a box's report nor its status."""
-    for kind in ("reported", "status"):
-        with contextlib.suppress(DecodeError):
-            device = topics.parse_of_device(received.topic, fleet, kind)  # type: ignore[arg-type]
-            break
-    else:
+    with contextlib.suppress(DecodeError):
+        return _presence(topics.parse_of_device(received.topic, fleet, "status"), received)
+    try:
+        device = topics.parse_of_device(received.topic, fleet, "reported")
+    except DecodeError:
         return None
-    if kind == "status":
-        return _presence(device, received)
     try:
         reported = open_reported(received.payload, anchor=anchor, at=at, device=device)
     except SignatureRefusedError as error:
