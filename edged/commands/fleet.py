@@ -9,7 +9,9 @@ from edged.commands import _actions
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "command": "edged.commands._fleet_command",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
