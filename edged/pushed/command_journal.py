@@ -36,6 +36,9 @@ MAX_ROWS: Final = 20_000
 MAX_ATTACHMENTS: Final = 8 * MAX_ATTACHMENT
 """Bytes of answers' files that are kept; the oldest go first, and a repeat is told that its file is gone."""
 
+INTERRUPTED: Final = "command.interrupted"
+GONE: Final = "command.answer_gone"
+
 BROKEN: Final = ".broken"
 
 NOTHING: Final = b"{}"
@@ -212,9 +215,9 @@ class CommandJournal:
     def _settle(self, now: int) -> None:
         with self.transaction():
             self._connection.execute(
-                "UPDATE command SET state = 'answered', code = 'command.interrupted', result = ?,"
+                "UPDATE command SET state = 'answered', code = ?, result = ?,"
                 " answered = ?, told = 0 WHERE state = 'begun'",
-                (NOTHING, now),
+                (INTERRUPTED, NOTHING, now),
             )
             self._connection.execute(
                 "UPDATE command SET state = 'answered', restarted = ?, told = 0 WHERE state = 'restarting'",
@@ -241,8 +244,8 @@ class CommandJournal:
             total += row["size"]
             if total > MAX_ATTACHMENTS:
                 self._connection.execute(
-                    "UPDATE command SET attachment = NULL, code = 'command.answer_gone', result = ? WHERE id = ?",
-                    (NOTHING, row["id"]),
+                    "UPDATE command SET attachment = NULL, code = ?, result = ? WHERE id = ?",
+                    (GONE, NOTHING, row["id"]),
                 )
 
     def _row(self, identifier: str) -> sqlite3.Row | None:
