@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -128,6 +131,20 @@ def test_another_spelling_of_a_command_is_none(place: Town) -> None:
         b"\xff",
     ):
         refused("command.malformed", place, signer.sign(TYP_COMMAND, other))
+
+
+def schema(name: str) -> jsonschema.Draft202012Validator:
+    path = Path(__file__).parent.parent / "docs/schemas" / f"{name}.schema.json"
+    return jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_the_published_schemas_fit_what_is_sent(place: Town) -> None:
+    payload = json.loads(sign.unverified_payload(sealed(place, "identify", args={"seconds": 5}).encode()))
+    schema("command").validate(payload)
+    for compact in (*replies(place), *replies(place, attachment=bytes(PART + 1))):
+        schema("reply").validate(json.loads(sign.unverified_payload(compact.encode())))
+    for change in ({"id": "A"}, {"args": {"a": [1]}}, {"more": 1}, {"exp": -1}, {"args": {"a": "x" * 200}}):
+        assert not schema("command").is_valid(payload | change)
 
 
 def replies(place: Town, **changes: Any) -> list[str]:
