@@ -22,6 +22,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "enrol": "edged.commands._fleet_enrol",
     "serve": "edged.commands._fleet_serve",
     "artefact": "edged.commands._fleet_artefact",
+    "command": "edged.commands._fleet_command",
 }
 
 
