@@ -175,15 +175,18 @@ class Directory(msgspec.Struct, frozen=True):
 
 def revocations_of(head: DirectoryHead, pages: Iterable[DirectoryPage]) -> Revocations:
     """Whom a head and some of its pages revoke."""
-    parts = (head, *pages)
+    parts: tuple[DirectoryHead | DirectoryPage, ...] = (head, *pages)
     return Revocations.of(
         (one for part in parts for one in part.certificates), (one for part in parts for one in part.revoked)
     )
 
 
 def seal_head(head: DirectoryHead, signer: sign.Signer) -> str:
-    """`head`, signed. Raises `SignatureRefusedError` for what readers would refuse (`directory.malformed`,
-    `directory.wrong_issuer`, `cert.wrong_role`, `directory.too_large`)."""
+    """`head`, signed.
+
+    Raises `SignatureRefusedError` for what readers would refuse: `directory.malformed`, `directory.wrong_issuer`,
+    `cert.wrong_role`, `directory.too_large`.
+    """
     if signer.principal.role is not Role.ADMIN:
         raise SignatureRefusedError("cert.wrong_role", f"{signer.principal.role} instead of admin")
     if (head.iss, head.fleet) != (signer.principal.name, signer.principal.fleet):

@@ -37,10 +37,14 @@ MAX_STORED: Final = 16 << 20
 _MAX_LOOSE: Final = 2 * MAX_PAGES
 
 
+class _StoredHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    taken_at: Seconds
+    jws: str
+
+
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
-    taken_at: Seconds
-    heads: Annotated[tuple[str, ...], msgspec.Meta(max_length=2)]
+    heads: Annotated[tuple[_StoredHead, ...], msgspec.Meta(max_length=2)]
     pages: Annotated[tuple[str, ...], msgspec.Meta(max_length=2 * MAX_PAGES)]
 
 
@@ -52,8 +56,9 @@ class _Head(msgspec.Struct, frozen=True):
 
 
 class DirectoryReader:
-    """Takes heads and pages in any order. With `pages` False the head alone is enough (boxes: no page names who may
-    tell them anything).
+    """Takes heads and pages in any order.
+
+    With `pages` False the head alone is enough (boxes: no page names who may tell them anything).
 
     Attributes:
         current: the newest whole directory; None before there is one.
@@ -83,8 +88,11 @@ class DirectoryReader:
         return found
 
     def take_head(self, compact: bytes, *, at: datetime) -> bool:
-        """Take a head; whether anything is new. Raises `SignatureRefusedError`: a code of `open_head`,
-        `directory.rollback` for one older than what is known, `directory.equivocation` for another of one version."""
+        """Take a head; whether anything is new.
+
+        Raises `SignatureRefusedError`: a code of `open_head`, `directory.rollback` for one older than what is known,
+        `directory.equivocation` for another of one version.
+        """
         return self._take_head(compact, at, timedelta(0), None)
 
     def take_page(self, data: bytes) -> bool:
@@ -99,16 +107,19 @@ class DirectoryReader:
 
     def stored(self) -> bytes:
         """All of it for a file; `restore` takes it back."""
-        heads = [one for one in (self._held, self._next) if one is not None]
+        heads = [
+            _StoredHead(int(one.taken_at.timestamp()), one.compact)
+            for one in (self._held, self._next)
+            if one is not None
+        ]
         pages = [data.decode() for sha256, (data, _) in self._pages.items() if sha256 in self._wanted()]
-        taken_at = min((one.taken_at for one in heads), default=datetime.fromtimestamp(0, UTC))
-        return msgspec.json.encode(
-            _Stored(1, int(taken_at.timestamp()), tuple(one.compact for one in heads), tuple(pages))
-        )
+        return msgspec.json.encode(_Stored(1, tuple(heads), tuple(pages)))
 
-    def restore(self, data: bytes, *, at: datetime) -> None:
-        """Take back what was kept, or was given as a file. Raises `DecodeError` (`directory.unreadable`),
-        `SignatureRefusedError`."""
+    def restore(self, data: bytes, *, at: datetime, ours: bool = True) -> None:
+        """Take back what was kept; `ours`: by this reader itself, so that when it came is believed.
+
+        Raises `DecodeError` (`directory.unreadable`), `SignatureRefusedError`.
+        """
         if len(data) > MAX_STORED:
             raise DecodeError("directory", "directory.unreadable")
         try:
@@ -117,12 +128,11 @@ class DirectoryReader:
             raise DecodeError("directory", "directory.unreadable") from None
         for text in stored.pages:
             self.take_page(text.encode())
-        for compact in stored.heads:
-            self._take_head(compact.encode(), at, KEPT, datetime.fromtimestamp(stored.taken_at, UTC))
+        for head in stored.heads:
+            arrived = datetime.fromtimestamp(head.taken_at, UTC) if ours else None
+            self._take_head(head.jws.encode(), at, KEPT, arrived)
 
-    def _take_head(
-        self, compact: bytes, at: datetime, late: timedelta, arrived: datetime | None
-    ) -> bool:
+    def _take_head(self, compact: bytes, at: datetime, late: timedelta, arrived: datetime | None) -> bool:
         newest = self._next or self._held
         if newest is not None and hashlib.sha256(compact).hexdigest() == newest.sha256:
             return False

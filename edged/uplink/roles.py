@@ -124,6 +124,11 @@ class TrustAnchor:
                 union |= one
             self._revocations = union
 
+    def is_revoked(self, chain: Sequence[x509.Certificate]) -> bool:
+        """Whether a chain of signing certificates is revoked by now. Raises `CertificateError` of `principal_of`."""
+        principal = principal_of(chain[0], usage=Usage.SIGNING)
+        return self._revocations.since(map(fingerprint, chain), principal) is not None
+
     def without(self, source: Source) -> TrustAnchor:
         """The same authority as if `source` had revoked nothing."""
         twin = TrustAnchor(self._roots)
@@ -183,7 +188,7 @@ class TrustAnchor:
     def _checked_path(
         self, chain: tuple[x509.Certificate, ...], usage: Usage
     ) -> tuple[tuple[x509.Certificate, ...], Principal, tuple[str, ...]]:
-        """The chain with its root, its holder, and each certificate's SHA-256: all that is true of these very bytes at any time.
+        """The chain with its root, its holder, each certificate's SHA-256: all that is true of these bytes at any time.
 
         A device signs a thousand messages with one certificate, so this is remembered. What may change is checked
         for every message: times, and whatever else is to end a certificate's life before its time.
