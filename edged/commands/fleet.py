@@ -9,7 +9,10 @@ from edged.commands import _actions
 if TYPE_CHECKING:
     import argparse
 
-_ACTIONS: Final[dict[str, str]] = {}
+_ACTIONS: Final[dict[str, str]] = {
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

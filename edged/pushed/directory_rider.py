@@ -67,7 +67,7 @@ class DirectoryRider:
         for message in received:
             await self._take(Incoming(message.topic, message.payload))
 
-    async def serve(self, connection: Connection) -> None:
+    async def serve(self, connection: Connection) -> None:  # noqa: ARG002
         """Look again, now and then, at a head that this box's clock refused."""
         while True:
             await asyncio.sleep(WATCH_S)

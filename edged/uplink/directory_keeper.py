@@ -115,10 +115,11 @@ class DirectoryKeeper:
             return alarms
 
     def _take(self, message: Incoming, now: datetime) -> bool:
-        if topics.parse_keys(message.topic, self._anchor.fleet) is not None:
-            return self._reader.take_page(message.payload)
-        if not message.payload:  # somebody has taken the retained message away: what we hold stays
+        page = topics.parse_keys(message.topic, self._anchor.fleet)
+        if not message.payload:  # somebody has taken a retained message away: what we hold stays
             return False
+        if page is not None:
+            return self._reader.take_page(message.payload)
         news = self._reader.take_head(message.payload, at=now)
         if news and (current := self._reader.current) is not None:
             self._log.info("directory", version=current.head.version, missing=self._reader.missing)
