@@ -35,6 +35,7 @@ from edged.uplink.directory import (
 from edged.uplink.fields import encode, parse
 from edged.uplink.names import Role, Usage
 from edged.uplink.revoked import fingerprint
+from edged.uplink.roles import load_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,6 +96,7 @@ def make(state: FleetState, *, now: datetime, days: int = DAYS) -> Made:
         if one.role in others and (one.role, one.name) not in gone:
             others[one.role].append(_member(one.name, one.certificates, ended, now))
     signer = state.signer()
+    others[Role.ADMIN] = _with_ourselves(state, others[Role.ADMIN])
     iat = int(now.timestamp())
     head = DirectoryHead(
         iss=signer.principal.name,
@@ -159,6 +161,15 @@ async def publish(link: AdminLink, made: Made, *, before: int = 0) -> None:
     await link.publish(topics.keys(link.fleet), made.compact, retain=True)
     for number in range(len(made.pages), before):
         await link.publish(topics.keys(link.fleet, number), b"", retain=True)
+
+
+def _with_ourselves(state: FleetState, admins: list[Member]) -> list[Member]:
+    """Whoever signs is listed with the key that signs, whether or not anybody has noted the certificate."""
+    key = _key(load_chain((state.secrets / "admin-signing.pem").read_bytes())[0])
+    mine = next((one for one in admins if one.name == state.file.admin), Member(state.file.admin, ()))
+    keys = (*(one for one in mine.keys if one.sha256 != key.sha256), key)
+    ours = Member(mine.name, keys[-MAX_KEYS:])
+    return sorted([*(one for one in admins if one is not mine), ours], key=lambda one: one.name)
 
 
 def _member(name: str, issued: Sequence[IssuedCertificate], ended: set[str], now: datetime) -> Member:

@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives import serialization
 from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import members
 from edged.fleet.members import RevocationsFile, RevokedCertificate, RevokedName
-from edged.uplink.keys import generate_key, private_pem, write_private
+from edged.uplink.authority import FleetAuthority
+from edged.uplink.keys import generate_key, private_pem, read_private, write_private
 from edged.uplink.mqtt import Session, connect
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.revoked import fingerprint
+from edged.uplink.roles import load_chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,20 +145,21 @@ def throwaway(state: FleetState, principal: Principal, *, now: datetime) -> Thro
 def revocation_list(
     state: FleetState, before: bytes, *, now: datetime, canary: Throwaway | None = None
 ) -> bytes:
-    """The broker's file: the issuing authority's list anew, and in `before` those of other authorities as they are.
+    """The broker's file: a list of each issuing authority anew, and in `before` those of others as they are.
 
     With `canary` in it, too: `enforced` shows by it that the broker has read this very list.
 
     A broker that looks into lists at all needs one of every authority that has issued a client's certificate. Raises
     `ConfigError`, `CertificateError`, `StateError` (`fleet.crl_broken`).
     """
-    authority = state.authority()
     serials = revoked_serials(state, now) + ([canary.serial] if canary is not None else [])
-    made = authority.revocation_list(serials, now=now, valid=CRL_VALID)
-    mine = x509.load_pem_x509_crl(made)
+    made = b"".join(
+        one.revocation_list(serials, now=now, valid=CRL_VALID) for one in _authorities(state, now)
+    )
+    mine = [_issuer(one) for one in _lists(made)]
     try:
-        others = [one for one in _lists(before) if _issuer(one) != _issuer(mine)]
-    except ValueError:
+        others = [one for one in _lists(before) if _issuer(one) not in mine]
+    except (ValueError, x509.ExtensionNotFound):
         raise StateError("fleet.crl_broken") from None
     return made + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in others)
 
@@ -222,6 +225,16 @@ def _not_ourselves(state: FleetState, principal: Principal) -> None:
 
 def _ended(issued: IssuedCertificate, at: int) -> IssuedCertificate:
     return issued if issued.revoked_at is not None else msgspec.structs.replace(issued, revoked_at=at)
+
+
+def _authorities(state: FleetState, now: datetime) -> list[FleetAuthority]:
+    """Who issues certificates, and who did, for as long as anything of theirs may hold."""
+    found = [state.authority()]
+    for path in sorted((state.secrets / "retired").glob("ca-*.pem")):
+        pem = path.read_bytes()
+        if load_chain(pem)[0].not_valid_after_utc > now:
+            found.append(FleetAuthority.load(pem, read_private(path.with_suffix(".key"))))
+    return found
 
 
 def _lists(data: bytes) -> list[x509.CertificateRevocationList]:
