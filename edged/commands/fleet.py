@@ -23,6 +23,8 @@ _ACTIONS: Final[dict[str, str]] = {
     "serve": "edged.commands._fleet_serve",
     "artefact": "edged.commands._fleet_artefact",
     "command": "edged.commands._fleet_command",
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
 }
 
 
