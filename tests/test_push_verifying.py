@@ -303,8 +303,13 @@ def test_a_bad_key_of_an_audience(
     assert refused(repository.push(), first_trust(repository.first_root)) == (code, f"audiences.bank.{where}")
 
 
-def test_a_document_that_is_none(repository: TufRepository) -> None:
-    repository.set_target("privacy", "audience/bank.json", b"no")
+@pytest.mark.parametrize(
+    "text",
+    [b"no", b"[]", b'{"name": "\\ud800"}', b'{"\\udfff": 1}', b'{"format": NaN}', b'{"format": 1e999}'],
+)
+def test_a_document_that_is_none(repository: TufRepository, text: bytes) -> None:
+    """Nor is what Python's reader alone takes for JSON, and nobody could report or log."""
+    repository.set_target("privacy", "audience/bank.json", text)
     bundle = repository.publish()
     assert refused(bundle, first_trust(repository.first_root)) == ("config.not_json", "audiences.bank")
 
@@ -313,6 +318,12 @@ def test_a_place_is_never_longer_than_a_report_takes(repository: TufRepository) 
     bundle = repository.push(**{"x" * 1000: 1})
     code, where = refused(bundle, first_trust(repository.first_root))
     assert (code, len(where)) == ("config.unknown_key", 200)
+
+
+def test_a_place_can_always_be_reported(repository: TufRepository) -> None:
+    repository.set_target("privacy", "audience/bank.json", b'{"\\ud800": 1, "\\ud800": 2}')
+    code, where = refused(repository.publish(), first_trust(repository.first_root))
+    assert (code, where) == ("config.key_twice", "audiences.bank.?")
 
 
 # --- artefacts ---

@@ -170,7 +170,10 @@ def verify_bundle(data: bytes, *, trusted: Trusted, device: str, now: datetime) 
     except DecodeError as error:
         raise PushRefusedError(error.code) from None
     except PushRefusedError as error:
-        raise PushRefusedError(error.code, error.where[:MAX_PATH], push, **error.params) from None
+        where = error.where.encode(
+            "utf-8", "replace"
+        ).decode()  # a key's name may be what no report can spell
+        raise PushRefusedError(error.code, where[:MAX_PATH], push, **error.params) from None
     except OSError as error:
         raise StateError("push.no_temporary_files", error.strerror or "") from error
 
