@@ -28,10 +28,14 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
+from edged.errors import PushRefusedError
+from edged.pushed import refusing
+from edged.pushed.verifying import Accepted, first_trust, verify_bundle
 from edged.uplink.bundle import encode_bundle
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DEVICE = "box-1"
+CONFIG_PATH = f"config/{DEVICE}.json"
 
 OFFLINE = [1, 2, 3]
 ADMIN, PRIVACY, RELEASE = 11, 12, 13
@@ -246,3 +250,31 @@ class TufRepository:
             {name: data for name, data in metadata.items() if name not in without},
             {path: data for path, data in targets.items() if path not in without},
         )
+
+
+class Box:
+    """What one box has stored, and what it makes of bundles."""
+
+    def __init__(self, repository: TufRepository) -> None:
+        self.trusted = first_trust(repository.first_root)
+
+    def take(self, bundle: bytes, now: datetime = NOW) -> Accepted:
+        accepted = verify_bundle(bundle, trusted=self.trusted, device=DEVICE, now=now)
+        self.trusted = accepted.trusted
+        return accepted
+
+    def refuse(self, bundle: bytes, now: datetime = NOW) -> tuple[str, str]:
+        """Code and place of the refusal, which must come and change nothing."""
+        try:
+            self.take(bundle, now)
+        except PushRefusedError as error:
+            return error.code, error.where
+        raise AssertionError("the push was accepted")
+
+    def version(self, role: str) -> int:
+        version: int = refusing.parse(self.trusted.metadata[f"{role}.json"]).signed.version
+        return version
+
+    @property
+    def roles(self) -> set[str]:
+        return {name.removesuffix(".json") for name in self.trusted.metadata}

@@ -45,14 +45,14 @@ MUTATIONS = (
         "pushed/tuf_client.py",
         "range(self._own_root.version + 1, newest + 1)",
         "range(newest, newest + 1)",
-        TEST + "test_push_conformance.py -k a_root_is_left_out",
+        TEST + "test_push_conformance_keys.py -k a_root_is_left_out",
     ),
     _m(
         "one key is one signature, under however many names",
         "pushed/refusing.py",
         "if len(set(values)) != len(values):",
         "if not values:",
-        TEST + "test_push_conformance.py -k several_names",
+        TEST + "test_push_conformance_keys.py -k several_names",
     ),
     _m(
         "nothing of a verification stays on the disk",
