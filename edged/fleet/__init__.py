@@ -1,1 +1,1 @@
-"""The fleet admin's side: roles, keys, devices, configurations, artefacts, rollouts; kept in text files."""
+"""The fleet admin's side: roles, keys, boxes, configurations, artefacts, rollouts; kept in a directory of text."""

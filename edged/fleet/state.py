@@ -1,5 +1,6 @@
 """The admin's state directory: everything about a fleet but its offline keys, in text files that git can keep.
 
+    fleet/authority.json       X.509 authorities and what of them is revoked, signed by the offline keys
     fleet.toml                 the fleet's name, broker, enrolment service (`FleetFile`)
     devices/{name}.toml        one box: groups, site, certificates, what was pushed last (`DeviceRecord`)
     config/fleet.toml, config/group/{group}.toml, config/device/{device}.toml     layers of configuration
@@ -17,25 +18,31 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import msgspec
 
 from edged.config import load_toml
-from edged.errors import ConfigError, StateError
+from edged.errors import CertificateError, ConfigError, StateError
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.fields import Name, Seconds
 from edged.uplink.keys import read_private
 from edged.uplink.mqtt_types import Endpoint
-from edged.uplink.names import Usage
-from edged.uplink.roles import TrustAnchor
+from edged.uplink.names import Principal, Usage
+from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric import ec
+
 FLEET_FILE: Final = "fleet.toml"
+
+LEAF_DAYS: Final = 397
+"""A year and a month: how long a certificate holds when nothing else is asked for."""
 
 
 class FleetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,12 +78,24 @@ class DeviceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     site: str = ""
     added_at: Seconds
     token_sha256: str | None = None
-    """Of the enrolment token that is still open; none once it was used."""
+    """Of the last enrolment token, until it ends: a box whose answer was lost asks again with the same keys."""
     token_until: Seconds | None = None
+    token_serials: dict[Usage, str] = {}
+    """Certificates that this token has given, one a usage: it gives no others."""
+    token_refused_at: Seconds | None = None
+    """When somebody last came with this token and other keys: two have it, or one has lost its keys."""
     certificates: tuple[IssuedCertificate, ...] = ()
     revoked_at: Seconds | None = None
     push: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Number of the last push to this box."""
+    push_until: Seconds | None = None
+    """When the box begins to refuse it, had it not come for it before; `edged fleet refresh` warns in time."""
+
+
+class _Issuer(NamedTuple):
+    authority: FleetAuthority
+    pem: bytes
+    days: int
 
 
 class FleetState:
@@ -134,6 +153,42 @@ class FleetState:
         return FleetAuthority.load(
             (self.secrets / "ca.pem").read_bytes(), read_private(self.secrets / "ca.key")
         )
+
+    def issue(
+        self,
+        principal: Principal,
+        usage: Usage,
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        now: datetime,
+        days: int = LEAF_DAYS,
+    ) -> bytes:
+        """A certificate with the issuing authority's behind it (PEM): what its holder presents.
+
+        It never outlives the authority. Raises `CertificateError` (`fleet.authority_ended`), and `ValueError` for a
+        principal of another fleet.
+        """
+        issuer = self._issuer(now, days)
+        return issuer.authority.issue(principal, usage, public_key, now=now, days=issuer.days) + issuer.pem
+
+    def issue_server(
+        self,
+        hosts: Sequence[str],
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        now: datetime,
+        days: int = LEAF_DAYS,
+    ) -> bytes:
+        """A TLS server's certificate with the issuing authority's behind it (PEM). Raises as `issue` does."""
+        issuer = self._issuer(now, days)
+        return issuer.authority.issue_server(hosts, public_key, now=now, days=issuer.days) + issuer.pem
+
+    def _issuer(self, now: datetime, days: int) -> _Issuer:
+        pem = (self.secrets / "ca.pem").read_bytes()
+        left = (load_chain(pem)[0].not_valid_after_utc - now).days
+        if left < 1:
+            raise CertificateError("fleet.authority_ended")
+        return _Issuer(self.authority(), pem, min(days, left))
 
     def signer(self) -> Signer:
         """The admin's signing key, `secrets/admin-signing.{pem,key}`. Raises `CertificateError`."""
