@@ -40,7 +40,7 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def example() -> tuple[TufRepository, Trusted, Trusted, bytes]:
     """A repository; what a new box trusts, and one that took the push before; the push."""
     repository = TufRepository()
-    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 2500)
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 60_000)
     repository.roles["release"].version += 1
     repository.publish()
     new = first_trust(repository.first_root)
