@@ -1,4 +1,4 @@
-"""What the actions of `edged central` that read the archive share: opening it, progress, tables for people."""
+"""What the actions of `edged central` that read the archive share: opening it, progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from edged import log
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
 from edged.commands._saying import say
-from edged.commands._tables import show_table
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edged.central.archive import Archive, ArchiveReader
-
-__all__ = ["Progress", "Reading", "Writing", "add_stream", "reading", "show_table", "writing"]
 
 _TERMINAL_S: Final = 0.2
 _LOG_S: Final = 30.0  # a line of progress in a log file is read by nobody any sooner

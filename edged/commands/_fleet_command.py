@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edged import log
 from edged.commands._fleet_common import add_dry_run, add_state, open_state
 from edged.commands._saying import printable, say, show, show_json, show_line
-from edged.commands._tables import show_table
+from edged.commands._table import show_table
 from edged.errors import ConfigError, OutputError
 from edged.uplink.command import ARGUMENTS, MAX_LIFE_S, NAMES
 

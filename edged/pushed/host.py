@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -88,5 +88,5 @@ class Artefacts(Protocol):
         `StateError` for trouble of this box's own.
         """
 
-    async def keep(self, targets: Mapping[ArtefactKind, ArtefactTarget]) -> None:
+    async def keep(self, targets: Collection[ArtefactTarget]) -> None:
         """Forget every file that is none of these. Raises `StateError`."""

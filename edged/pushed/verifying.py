@@ -9,17 +9,34 @@ our own: a push names this box, lists nothing outside its roles' delegations, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from edged.desired import ArtefactKind, AudienceDocument, ConfigDocument
+from edged.desired import (
+    FILE,
+    ArtefactKind,
+    AudienceDocument,
+    ConfigDocument,
+    parse_audience,
+    parse_config,
+)
+from edged.errors import ConfigError, DecodeError, PushRefusedError, StateError
+from edged.privacy.policy import check_policy
+from edged.uplink.bundle import MAX_BUNDLE, Bundle, decode_bundle
+from edged.uplink.fields import Sha256, Word, decoder
+from edged.uplink.reported import MAX_PATH, Push
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 AUTHORITY_PATH: Final = "fleet/authority.json"
 """Target of the offline keys: the fleet's authorities and what of them is revoked."""
+
+MAX_CHUNKS: Final = 10_000
+"""Chunks of one artefact: their topics number them with four digits."""
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -80,6 +97,43 @@ class Accepted(msgspec.Struct, frozen=True):
     audience_documents: dict[str, AudienceDocument]
 
 
+class _Version(msgspec.Struct):
+    version: Push
+
+
+class _TimestampSigned(msgspec.Struct):
+    meta: dict[str, _Version]
+
+
+class _Timestamp(msgspec.Struct):
+    """As much of timestamp metadata as says which push it is."""
+
+    signed: _TimestampSigned
+
+
+class _Artefact(msgspec.Struct):
+    """`custom.artefact` of an artefact's target. A newer admin's tool may say more."""
+
+    kind: ArtefactKind
+    name: Word
+    version: Word
+    chunk: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE)]
+    chunks: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNKS)]
+    index_sha256: Sha256
+
+
+class _Custom(msgspec.Struct):
+    artefact: _Artefact
+
+
+class _Target(msgspec.Struct):
+    """An artefact's entry in its role's metadata."""
+
+    length: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE * MAX_CHUNKS)]
+    hashes: dict[str, Sha256]
+    custom: _Custom
+
+
 def first_trust(root: bytes) -> Trusted:
     """What a box that knows only `root` trusts: the root metadata of its enrolment, or of its boot file.
 
@@ -87,20 +141,122 @@ def first_trust(root: bytes) -> Trusted:
     root is taken, since a newer one may follow in the first push (TUF specification §5.3).
     Raises `PushRefusedError` (`push.malformed`, `push.signature_wrong`, `push.too_large`).
     """
-    raise NotImplementedError
+    from edged.pushed.tuf_client import self_signed
+
+    self_signed(root)
+    return Trusted({"root.json": root})
 
 
 def verify_bundle(data: bytes, *, trusted: Trusted, device: str, now: datetime) -> Accepted:
     """Verify the bundle that was pushed to `device`.
 
-    `now` is timezone-aware and decides what has expired; the caller asks only while its clock is trusted. The push that
-    the box has taken already is accepted again, with the same number, for as long as its metadata hasn't expired: a
-    caller that wants to keep it beyond that compares the bytes first.
+    `now` is timezone-aware and alone decides what has expired; the caller asks only while its clock is trusted. The
+    push that the box has taken already is accepted again, with the same number, for as long as its metadata hasn't
+    expired: a caller that wants to keep it beyond that compares the bytes first.
 
-    Raises `PushRefusedError`: `push.too_large`, `push.malformed`, `push.incomplete` (a file is missing, or doesn't
-    belong to the others), `push.signature_wrong`, `push.wrong_role`, `push.replayed`, `push.expired`,
-    `push.foreign_device`, `push.hash_wrong`, `push.equivocation`, `push.trust_unusable` (what the box trusts can't be
-    read), or the code of the `ConfigError` of a document. Raises `StateError` (`push.no_temporary_files`) for trouble
-    of the box's own, after which the same push may be tried again.
+    Raises `PushRefusedError`: `push.too_large`, `push.too_many_roots`, `push.malformed`, `push.incomplete` (a file is
+    missing, or doesn't belong to the others), `push.signature_wrong`, `push.wrong_role`, `push.replayed`,
+    `push.expired`, `push.foreign_device`, `push.hash_wrong`, `push.equivocation`, `push.trust_unusable` (what the box
+    trusts can't be read), or the code of the `ConfigError` of a document. Raises `StateError`
+    (`push.no_temporary_files`) for trouble of the box's own, after which the same push may be tried again.
     """
-    raise NotImplementedError
+    if now.tzinfo is None:
+        raise ValueError("now must be timezone-aware")
+    push = 0
+    try:
+        bundle = decode_bundle(data)
+        push = _claimed_push(bundle)
+        return _verified(bundle, trusted, device, now)
+    except DecodeError as error:
+        raise PushRefusedError(error.code) from None
+    except PushRefusedError as error:
+        raise PushRefusedError(error.code, error.where[:MAX_PATH], push, **error.params) from None
+    except OSError as error:
+        raise StateError("push.no_temporary_files", error.strerror or "") from error
+
+
+def _verified(bundle: Bundle, trusted: Trusted, device: str, now: datetime) -> Accepted:
+    from edged.pushed.tuf_client import Repository
+
+    path = f"config/{device}.json"
+    with Repository.opened(bundle.metadata, trusted.metadata, now) as repository:
+        push = repository.refresh()
+        config = repository.content(path, bundle.targets)
+        with _documents():
+            document = parse_config(config)
+        if document.device != device:
+            raise PushRefusedError("push.foreign_device", path)
+        audiences = {
+            name: repository.content(f"audience/{name}.json", bundle.targets) for name in document.audiences
+        }
+        authority = (
+            repository.content(AUTHORITY_PATH, bundle.targets) if repository.lists(AUTHORITY_PATH) else None
+        )
+        artefacts = {
+            kind: _artefact(kind, target, repository.described(target))
+            for kind, target in document.artefacts.items()
+        }
+        return Accepted(
+            trusted=Trusted(repository.finish()),
+            push=push,
+            config=config,
+            audiences=audiences,
+            authority=authority,
+            artefacts=artefacts,
+            document=document,
+            audience_documents={name: _audience(name, text) for name, text in audiences.items()},
+        )
+
+
+def _claimed_push(bundle: Bundle) -> int:
+    """The number that the bundle gives itself, unverified; 0 if none can be read."""
+    try:
+        timestamp = decoder(_Timestamp).decode(bundle.metadata.get("timestamp.json", ""))
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    version = timestamp.signed.meta.get("snapshot.json")
+    return 0 if version is None else version.version
+
+
+def _audience(name: str, data: bytes) -> AudienceDocument:
+    with _documents(f"audiences.{name}"):
+        document = parse_audience(data)
+        if document.name != name:
+            raise ConfigError("name", "config.other_name")
+        try:
+            check_policy(document.policy)
+        except ConfigError as error:
+            raise error.within("policy", ".") from None
+    return document
+
+
+@contextlib.contextmanager
+def _documents(outer: str = "") -> Iterator[None]:
+    """A document's error is the push's, with the path of the key as `edged.desired.compose` gives it."""
+    try:
+        yield
+    except ConfigError as error:
+        parts = [part for part in (outer, error.where) if part and not (outer and part == FILE)]
+        raise PushRefusedError(error.code, ".".join(parts), **error.params) from None
+
+
+def _artefact(kind: ArtefactKind, path: str, described: dict[str, Any]) -> ArtefactTarget:
+    """Raises `PushRefusedError` (`push.malformed`) for an entry that no file can be fetched by."""
+    try:
+        target = msgspec.convert(described, _Target)
+    except msgspec.ValidationError:
+        raise PushRefusedError("push.malformed", path) from None
+    artefact = target.custom.artefact
+    last = target.length - artefact.chunk * (artefact.chunks - 1)
+    if artefact.kind != kind or "sha256" not in target.hashes or not 0 < last <= artefact.chunk:
+        raise PushRefusedError("push.malformed", path)
+    return ArtefactTarget(
+        path=path,
+        sha256=target.hashes["sha256"],
+        length=target.length,
+        chunk=artefact.chunk,
+        chunks=artefact.chunks,
+        index_sha256=artefact.index_sha256,
+        name=artefact.name,
+        version=artefact.version,
+    )

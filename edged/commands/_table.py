@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Tables for people: columns as wide as what stands in them, on any terminal."""
 
 from __future__ import annotations
 
