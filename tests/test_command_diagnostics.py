@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import errno
 import gzip
 import io
 import json
+import os
 import random
+import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,12 +21,14 @@ from edged.config import load_box
 from edged.core.burst import read_frames
 from edged.core.image import decode_image
 from edged.core.mrz import parse_mrz
+from edged.daemon import Daemon
+from edged.demo.hand import Hand
 from edged.errors import DecodeError
 from edged.identity import Sensitive
 from edged.log import Recent
 from edged.privacy.leakscan import LeakScanner
 from edged.pushed import diagnostics
-from edged.pushed.diagnostics import MAX_LINE, SET, Certificate, Facts, bundle, log_lines
+from edged.pushed.diagnostics import MAX_LINE, SET, Facts, bundle, log_lines
 from edged.specimens import FIXED_TODAY
 from edged.uplink.command import MAX_ATTACHMENT
 from edged.uplink.envelope import Provenance
@@ -61,7 +67,6 @@ def facts(settings: BoxSettings, **more: Any) -> Facts:
     given: dict[str, Any] = {
         "status": status,
         "settings": settings,
-        "certificates": (Certificate("signing", "1f", 1, 2),),
         "devices": {"head": Provenance(driver="simulated", identity=None, simulated=True)},
         "commands": {"command.expired": 2},
     }
@@ -72,13 +77,25 @@ def test_what_a_technician_asks_for_is_in_it(settings: BoxSettings) -> None:
     log.get("uplink").info("connected", window=3)
     found = unpacked(bundle(facts(settings), lines=100))
     assert found["status"]["uplink"]["pending"] == 3
-    assert found["certificates"] == [{"usage": "signing", "serial": "1f", "not_before": 1, "not_after": 2}]
+    certificates = {one["usage"]: one for one in found["certificates"]}
+    assert set(certificates) == {"fleet_ca", "signing_certificate", "tls_certificate"}
+    assert all(one["not_before"] < one["not_after"] for one in certificates.values())
     assert found["devices"]["head"]["simulated"] is True
     assert found["commands"] == {"command.expired": 2}
     assert found["versions"]["edged"]
     assert found["machine"]["disk_free"] > 0
     assert found["settings"]["broker"]["host"] == "127.0.0.1"
     assert [json.loads(line)["event"] for line in found["log"]] == ["connected"]
+
+
+def test_a_certificate_that_is_not_there_is_told(settings: BoxSettings, tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    identity = msgspec.structs.replace(
+        settings.identity, tls_certificate=tmp_path / "gone", signing_certificate=tmp_path / "broken.pem"
+    )
+    found = unpacked(bundle(facts(msgspec.structs.replace(settings, identity=identity)), lines=0))
+    errors = {one["usage"]: one["error"] for one in found["certificates"] if "error" in one}
+    assert errors == {"tls_certificate": errno.ENOENT, "signing_certificate": "cert.malformed"}
 
 
 def test_no_key_and_no_path_is_in_it(settings: BoxSettings) -> None:
@@ -122,6 +139,31 @@ def test_canaries_sent_through_the_whole_are_not_found(settings: BoxSettings) ->
         assert len(unpacked(attachment)["log"]) == 6
         for data in (attachment, gzip.decompress(attachment), base64.b64encode(attachment)):
             assert scanner.scan(data) == []
+
+
+async def test_real_inspections_leave_nothing_in_it(tmp_path: Path) -> None:
+    """Every kind of document through a whole daemon in this process, then all that it would send a technician."""
+    box = Box(tmp_path / "box")
+    running = asyncio.create_task(Daemon(load_box(box.config)).run())
+    names = ("passport", "identity-card", "wrong-check-digit")
+    try:
+        async with Hand(box.directory / "glass.sock") as box.hand, await box._connect() as box.control:
+            for name in names:
+                assert (await box.scan(name, reference=f"r-{name}"))["outcome"] in ("committed", "aborted")
+            status = await box.control.call("status")
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    holders = [
+        parse_mrz(specimen.expected.lines, today=FIXED_TODAY)
+        for specimen in SPECIMENS.values()
+        if specimen.expected is not None and specimen.expected.lines
+    ]
+    attachment = bundle(facts(load_box(box.config), status=status), lines=2000)
+    ended = [line for line in unpacked(attachment)["log"] if "inspection ended" in line]
+    assert len(ended) == len(names)
+    assert LeakScanner.for_documents(holders).scan(gzip.decompress(attachment)) == []
+    assert b"r-passport" not in gzip.decompress(attachment), "a reference is a customer's"
 
 
 def test_a_planted_canary_is_found(settings: BoxSettings) -> None:
