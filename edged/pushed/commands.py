@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edged import log
-from edged.errors import DecodeError, SignatureRefusedError, StateError
+from edged.errors import CodedError, DecodeError, SignatureRefusedError, StateError
 from edged.pushed.command_limits import FILE_AGAIN, Limits
 from edged.pushed.obeying import LONGEST_S, Outcome, obey
 from edged.uplink import sign, topics
@@ -241,7 +241,10 @@ class CommandAgent:
             messages = await asyncio.to_thread(
                 seal_reply, signed, code=code, result=result, attachment=attachment, iat=iat, signer=signer
             )
-        except (SignatureRefusedError, ValueError) as error:  # the box was given another name since
+        except (
+            CodedError,
+            ValueError,
+        ) as error:  # the box has another name since, its key is in a token that is gone
             self._log.error("an answer can't be signed", id=signed.command.id, exc_info=error)
             return
         for compact in messages:
