@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import errno
 import gzip
 import io
 import json
@@ -28,7 +27,7 @@ from edged.identity import Sensitive
 from edged.log import Recent
 from edged.privacy.leakscan import LeakScanner
 from edged.pushed import diagnostics
-from edged.pushed.diagnostics import MAX_LINE, SET, Facts, bundle, log_lines
+from edged.pushed.diagnostics import MAX_LINE, SET, Certificate, Facts, bundle, log_lines
 from edged.specimens import FIXED_TODAY
 from edged.uplink.command import MAX_ATTACHMENT
 from edged.uplink.envelope import Provenance
@@ -67,6 +66,7 @@ def facts(settings: BoxSettings, **more: Any) -> Facts:
     given: dict[str, Any] = {
         "status": status,
         "settings": settings,
+        "certificates": (Certificate("signing", "1f", 1, 2),),
         "devices": {"head": Provenance(driver="simulated", identity=None, simulated=True)},
         "commands": {"command.expired": 2},
     }
@@ -77,25 +77,13 @@ def test_what_a_technician_asks_for_is_in_it(settings: BoxSettings) -> None:
     log.get("uplink").info("connected", window=3)
     found = unpacked(bundle(facts(settings), lines=100))
     assert found["status"]["uplink"]["pending"] == 3
-    certificates = {one["usage"]: one for one in found["certificates"]}
-    assert set(certificates) == {"fleet_ca", "signing_certificate", "tls_certificate"}
-    assert all(one["not_before"] < one["not_after"] for one in certificates.values())
+    assert found["certificates"] == [{"usage": "signing", "serial": "1f", "not_before": 1, "not_after": 2}]
     assert found["devices"]["head"]["simulated"] is True
     assert found["commands"] == {"command.expired": 2}
     assert found["versions"]["edged"]
     assert found["machine"]["disk_free"] > 0
     assert found["settings"]["broker"]["host"] == "127.0.0.1"
     assert [json.loads(line)["event"] for line in found["log"]] == ["connected"]
-
-
-def test_a_certificate_that_is_not_there_is_told(settings: BoxSettings, tmp_path: Path) -> None:
-    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    identity = msgspec.structs.replace(
-        settings.identity, tls_certificate=tmp_path / "gone", signing_certificate=tmp_path / "broken.pem"
-    )
-    found = unpacked(bundle(facts(msgspec.structs.replace(settings, identity=identity)), lines=0))
-    errors = {one["usage"]: one["error"] for one in found["certificates"] if "error" in one}
-    assert errors == {"tls_certificate": errno.ENOENT, "signing_certificate": "cert.malformed"}
 
 
 def test_no_key_and_no_path_is_in_it(settings: BoxSettings) -> None:

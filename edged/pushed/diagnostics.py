@@ -11,7 +11,7 @@ import gzip
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,16 +19,23 @@ from typing import Any, Final
 import msgspec
 
 from edged import __version__, log
-from edged.config import BoxSettings, IdentitySettings
-from edged.errors import CertificateError
+from edged.config import BoxSettings
 from edged.uplink.command import MAX_ATTACHMENT
-from edged.uplink.roles import load_chain
 
 MAX_LINE: Final = 4096
 """Characters of one log line; the rest is cut off."""
 
 SET: Final = "<set>"
 """Stands for a path: whether it is configured matters, where it leads doesn't."""
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """One of the box's own certificates in use: what expires when, in seconds since 1970."""
+
+    usage: str
+    serial: str
+    not_before: int
+    not_after: int
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +45,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """As `edged status` shows it: health, devices gone, clock, the uplink's and the outbox's counts."""
     settings: BoxSettings
     """In force."""
+    certificates: Sequence[Certificate] = ()
     devices: Mapping[str, Any] = {}
     """Name to provenance."""
     clock: Mapping[str, Any] = {}
@@ -55,10 +63,9 @@ def bundle(facts: Facts, *, lines: int, now: datetime | None = None) -> bytes:
         "made": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
         "versions": _versions(),
         "machine": _machine(facts.settings.state.directory),
-        "certificates": _certificates(facts.settings.identity),
         "settings": pathless(facts.settings),
     }
-    for part in ("status", "devices", "clock", "push", "commands"):
+    for part in ("status", "certificates", "devices", "clock", "push", "commands"):
         told[part] = log.scrubbed(msgspec.to_builtins(getattr(facts, part), enc_hook=_named))
     return _packed(told, "log", _recent(lines, 0))
 
@@ -103,27 +110,6 @@ def _machine(directory: Path) -> dict[str, Any]:
         found |= {"disk_total": usage.total, "disk_free": usage.free, "load": list(os.getloadavg())}
     except OSError as error:
         found["error"] = error.errno
-    return found
-
-
-def _certificates(identity: IdentitySettings) -> list[dict[str, Any]]:
-    """What the box's own certificates are for, and from when until when they hold, in seconds since 1970."""
-    found: list[dict[str, Any]] = []
-    for usage in ("fleet_ca", "signing_certificate", "tls_certificate"):
-        try:
-            chain = load_chain(getattr(identity, usage).read_bytes())
-        except OSError as error:
-            found.append({"usage": usage, "error": error.errno})
-            continue
-        except CertificateError as error:
-            found.append({"usage": usage, "error": error.code})
-            continue
-        for one in chain:
-            ends = (int(moment.timestamp()) for moment in (one.not_valid_before_utc, one.not_valid_after_utc))
-            found.append(
-                {"usage": usage, "serial": f"{one.serial_number:x}"}
-                | dict(zip(("not_before", "not_after"), ends, strict=True))
-            )
     return found
 
 
