@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from edged.errors import CodedError, ControlError, DeviceError
-from edged.events import Indication
+from edged.errors import CodedError, ControlError
 from edged.pushed.diagnostics import Certificate, Facts
-from edged.pushed.obeying import CheckedOne, Trial
+from edged.pushed.obeying import Trial
 from edged.uplink.names import Usage
 from edged.uplink.roles import load_chain
 
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
     from edged.box import Box
     from edged.managed import Managed
     from edged.verdict import Kind
-
-BLINK_S: Final = 0.5
-"""Half of a blink: slow enough to be seen across a hall, and no eye is hurt by it."""
-
-BLINK: Final = Indication.PLACE_DOCUMENT
-"""What is shown in turns with what the counter shows anyway: nothing that a clerk could take for a result."""
 
 
 class Obedient:
@@ -71,12 +63,8 @@ class Obedient:
         assert verdict.kind is kind
         if tested.code is not None:
             raise CodedError(tested.code)
-        checks = tuple(
-            CheckedOne(check.name, check.result, check.reasons[0].code if check.reasons else None)
-            for check in verdict.checks
-        )
         took = round((time.monotonic() - began) * 1000)
-        return Trial(verdict.kind, verdict.result, checks, tested.envelopes, took)
+        return Trial.of(verdict, envelopes=tested.envelopes, ms=took)
 
     async def restart(self) -> None:
         """End the daemon in order, to be started again."""
@@ -88,22 +76,7 @@ class Obedient:
 
     async def identify(self, seconds: int) -> None:
         """Blink and beep for so long. Raises `inspection.busy`; a press ends it at once."""
-        self._not_while_busy()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and self._box.station.state == "ready":
-            await self._box.station.between_inspections(self._blink)
-            await asyncio.sleep(BLINK_S)
-
-    async def _blink(self) -> None:
-        """Half of a blink; the station shows again what it should when it is over."""
-        if self._box.station.state != "ready":
-            return  # somebody pressed while this waited
-        try:
-            await self._box.head.indicate(BLINK)
-            await self._box.head.beep()
-        except DeviceError as error:
-            raise ControlError(error.code) from error
-        await asyncio.sleep(BLINK_S)
+        await self._box.station.identify(seconds)
 
     async def facts(self) -> Facts:
         """What diagnostics are made of."""
