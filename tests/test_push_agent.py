@@ -127,6 +127,21 @@ async def test_artefacts_are_fetched_first_and_forgotten_when_nothing_names_them
     await until(lambda: box.files.kept == [])
 
 
+async def test_a_newer_push_replaces_the_one_whose_files_are_on_their_way(box: PushedBox) -> None:
+    box.files.contents["scene/pack.json"] = content = json.dumps({"format": 1, "scenes": {}}).encode()
+    box.files.may_come.clear()
+    box.repository.set_artefact("admin-files", "scenes", "scene/pack.json", content)
+    box.repository.roles["admin-files"].version += 1
+    box.repository.publish(["admin-files"])
+    for number in (2, 3):
+        bundle = box.repository.push(version=f"packed-{number}", artefacts={"scenes": "scene/pack.json"})
+        await box.deliver(bundle)
+        await until(lambda number=number: box.report == Report(push=number, outcome="staged", fetched=50))
+    box.files.may_come.set()
+    await box.settled("applied", 3)
+    assert box.host.versions == ["boot", "packed-3"]
+
+
 async def test_artefacts_lost_by_the_box_are_got_again(box: PushedBox) -> None:
     content = json.dumps({"format": 1, "scenes": {}}).encode()
     box.repository.set_artefact("admin-files", "scenes", "scene/pack.json", content)

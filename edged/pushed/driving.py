@@ -206,17 +206,25 @@ class Driver:
     # --- what takes its time ---
 
     def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` beside; instead of what was started under that name before. Not before `run` does."""
-        self._stop(name)
+        """Run `work` beside, when what was started under that name before has ended. Not before `run` does."""
+        before = self._stop(name)
         if self._group is None:
             self._postponed[name] = work
-        else:
-            self._tasks[name] = self._group.create_task(work(), name=f"fleet-{name}")
+            return
 
-    def _stop(self, name: str) -> None:
+        async def after() -> None:
+            if before is not None:
+                await asyncio.wait((before,))
+            await work()
+
+        self._tasks[name] = self._group.create_task(after(), name=f"fleet-{name}")
+
+    def _stop(self, name: str) -> asyncio.Task[None] | None:
         self._postponed.pop(name, None)
-        if (task := self._tasks.pop(name, None)) is not None:
+        task = self._tasks.pop(name, None)
+        if task is not None:
             task.cancel()
+        return task
 
     async def _fetch(self, push: int, slot: Slot) -> None:
         version = await self._store.run(lambda store: store.version(slot))
@@ -263,14 +271,9 @@ class Driver:
     async def _tidy(self) -> None:
         """Nothing is on its way: files that no version names may go."""
         kept = await self._store.run(
-            lambda store: [
-                target
-                for slot in (Slot.GOOD, Slot.CANDIDATE)
-                if (version := store.version(slot)) is not None
-                for target in version.artefacts.values()
-            ]
+            lambda store: [store.version(slot) for slot in (Slot.GOOD, Slot.CANDIDATE)]
         )
         try:
-            await self._artefacts.keep(kept)
+            await self._artefacts.keep(*(version.artefacts for version in kept if version is not None))
         except StateError as error:
             self._log.warning("files that aren't needed couldn't be taken away", exc_info=error)

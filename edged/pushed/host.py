@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -82,11 +82,11 @@ class Artefacts(Protocol):
     async def fetch(
         self, targets: Mapping[ArtefactKind, ArtefactTarget], on_progress: Callable[[int], None]
     ) -> Files:
-        """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes.
+        """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes. One call at once.
 
         Raises `PushRefusedError` (its `where` is the target's path) for what will never come or doesn't fit,
         `StateError` for trouble of this box's own.
         """
 
-    async def keep(self, targets: Collection[ArtefactTarget]) -> None:
-        """Forget every file that is none of these. Raises `StateError`."""
+    async def keep(self, *versions: Mapping[ArtefactKind, ArtefactTarget]) -> None:
+        """Forget every file that none of these versions names. Raises `StateError`."""
