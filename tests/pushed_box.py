@@ -226,5 +226,5 @@ class PushedBox:
         return {
             path.name: path.read_bytes()
             for path in self.directory.iterdir()
-            if path.name.startswith("fleet.") and not path.name.endswith("-shm")
+            if path.name.startswith("fleet") and not path.name.endswith("-shm")
         }

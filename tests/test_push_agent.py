@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import unittest.mock
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from edged import __version__
+from edged.errors import StateError
 from edged.pushed.host import ProbeResult
 from edged.pushed.steps import Report
+from edged.pushed.store import FleetStore
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.reported import open_reported
 from edged.uplink.roles import TrustAnchor
@@ -260,6 +263,55 @@ async def test_a_push_is_refused_while_the_clock_is_lost_and_taken_when_it_is_fo
     assert await box.settled("rejected") == Report(push=0, outcome="rejected", code="push.clock_not_trusted")
     assert box.disk() == before
     box.host.trusted = True
+    await box.settled("applied", 2)
+
+
+async def test_a_mistake_of_our_own_never_ends_the_box(
+    box: PushedBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker would send the push again to the next process, and so on for ever."""
+    from edged.pushed import agent
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(agent, "verify_bundle", broken)
+    await box.deliver(box.repository.push(version="second"))
+    await box.settled("rejected", code="push.internal_error")
+    monkeypatch.undo()
+
+    def unlucky(generation: Any) -> None:
+        if generation.settings.version == "third":
+            raise ZeroDivisionError
+
+    box.host.on_switch = unlucky
+    await box.push("rolled_back", version="third")
+    assert (box.report.probe, box.report.code) == ("start", "push.internal_error")
+    await box.push(version="fourth")
+
+
+async def test_a_broken_store_at_work_ends_the_agent_and_is_begun_anew(box: PushedBox) -> None:
+    await box.push(version="second")
+    corrupt = StateError("state.corrupt")
+    with unittest.mock.patch.object(FleetStore, "stage", side_effect=corrupt):
+        await box.deliver(box.repository.push(version="third"))
+        with pytest.raises(ExceptionGroup) as caught:
+            await box.task
+    assert caught.value.exceptions == (corrupt,)
+    await box.agent.close()
+    box.host = type(box.host)(box.host.boot_settings)
+    async with box:
+        assert box.host.versions == ["boot"]
+        await box.push(version="fourth")
+
+
+async def test_a_full_disk_is_reported_and_the_push_taken_later(box: PushedBox) -> None:
+    bundle = box.repository.push(version="second")
+    full = StateError("state.disk_full")
+    with unittest.mock.patch.object(FleetStore, "stage", side_effect=full):
+        await box.deliver(bundle)
+        await box.settled("rejected", 2, "state.disk_full")
+    await box.deliver(bundle)
     await box.settled("applied", 2)
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from edged import log
-from edged.errors import CodedError, ConfigError, EdgedError, PushRefusedError, StateError
+from edged.errors import CodedError, ConfigError, PushRefusedError, StateError
 from edged.pushed import versions
 from edged.pushed.host import Generation
 from edged.pushed.steps import (
@@ -79,7 +79,7 @@ class Driver:
         self.in_force = Generation(0, host.boot_settings, {})
         self.report: Report = NOTHING_YET
         self.taken: dict[int, tuple[Accepted, str]] = {}
-        self._error: EdgedError = ConfigError("fleet", "push.did_not_start")
+        self._error: Exception | None = None
         self._events: deque[Event] = deque()
         self._group: asyncio.TaskGroup | None = None
         self._postponed: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -143,6 +143,7 @@ class Driver:
             case RunProbes():
                 self._start("probes", self._probe)
             case GiveUp():
+                assert self._error is not None
                 raise self._error
         return None
 
@@ -181,10 +182,10 @@ class Driver:
         try:
             generation = await self._generation(slot)
             await self._host.switch(generation)
-        except EdgedError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a version does to the box, the one before still works
             self._log.error("a version couldn't be put in force", version=slot.value, exc_info=error)
             self._error = error
-            self._post(NotStarted(error.code if isinstance(error, CodedError) else "push.did_not_start"))
+            self._post(NotStarted(_code(error)))
             return
         self.in_force = generation
         self._post(Started())
@@ -242,6 +243,9 @@ class Driver:
             if error.code == "state.corrupt":
                 raise
             self._post(ArtefactsFailed(push, error.code))
+        except Exception as error:  # noqa: BLE001 - a restart would only try it again
+            self._log.error("getting files failed; please report this", exc_info=error)
+            self._post(ArtefactsFailed(push, _code(error)))
         else:
             self._post(ArtefactsHere(push))
 
@@ -258,10 +262,9 @@ class Driver:
         except TimeoutError:
             self._post(ProbeFailed("probation", "push.probation_over"))
             return
-        except EdgedError as error:
-            self._log.error("the probes failed", exc_info=error)
-            code = error.code if isinstance(error, CodedError) else "push.probe_broke"
-            self._post(ProbeFailed("probation", code))
+        except Exception as error:  # noqa: BLE001 - a version that breaks its own test has failed it
+            self._log.error("the probes broke; please report this", exc_info=error)
+            self._post(ProbeFailed("probation", _code(error)))
             return
         if result.probe is None:
             self._post(ProbesPassed())
@@ -277,3 +280,7 @@ class Driver:
             await self._artefacts.keep(*(version.artefacts for version in kept if version is not None))
         except StateError as error:
             self._log.warning("files that aren't needed couldn't be taken away", exc_info=error)
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, CodedError) else "push.internal_error"

@@ -23,7 +23,7 @@ from edged.uplink.keys import write_private
 if TYPE_CHECKING:
     from pathlib import Path
 
-FLOOR_FILE: Final = "fleet.floor"
+FLOOR_FILE: Final = "fleet-floor.json"
 
 MAX_FLOOR: Final = 1024
 """Bytes; it has three numbers."""

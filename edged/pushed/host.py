@@ -82,10 +82,10 @@ class Artefacts(Protocol):
     async def fetch(
         self, targets: Mapping[ArtefactKind, ArtefactTarget], on_progress: Callable[[int], None]
     ) -> Files:
-        """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes. One call at once.
+        """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes.
 
-        Raises `PushRefusedError` (its `where` is the target's path) for what will never come or doesn't fit,
-        `StateError` for trouble of this box's own.
+        One call at a time. Raises `PushRefusedError` (its `where` is the target's path) for what will never come or
+        doesn't fit, `StateError` for trouble of this box's own.
         """
 
     async def keep(self, *versions: Mapping[ArtefactKind, ArtefactTarget]) -> None:
