@@ -129,6 +129,14 @@ class TrustAnchor:
         principal = principal_of(chain[0], usage=Usage.SIGNING)
         return self._revocations.since(map(fingerprint, chain), principal) is not None
 
+    def believe(self, other: TrustAnchor) -> None:
+        """From now on the roots of `other`, an anchor of the same fleet; what is revoked stays so."""
+        if (other.fleet, other.demo) != (self.fleet, self.demo):
+            raise CertificateError("cert.wrong_fleet")
+        with self._changing:
+            self._roots, self.sha256 = other._roots, other.sha256
+            self._path = lru_cache(maxsize=KNOWN_CHAINS)(self._checked_path)
+
     def without(self, source: Source) -> TrustAnchor:
         """The same authority as if `source` had revoked nothing."""
         twin = TrustAnchor(self._roots)
