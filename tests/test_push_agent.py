@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import unittest.mock
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -254,6 +255,29 @@ async def test_a_refused_push_is_reported_and_changes_nothing(box: PushedBox, na
     assert box.disk() == before
     assert box.host.history == history
     assert box.agent.running_push == 4
+
+
+async def test_no_broken_copy_of_a_push_changes_anything(box: PushedBox) -> None:
+    """Also not the copy that still verifies: its number was taken."""
+    bundle = await box.push(version="second")
+    before, chance = box.disk(), random.Random(5)
+    for _ in range(150):
+        copy = bytearray(bundle)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(copy))
+            match chance.randrange(4):
+                case 0:
+                    copy[at] ^= 1 << chance.randrange(8)
+                case 1:
+                    del copy[at : at + chance.randint(1, 400)]
+                case 2:
+                    copy[at:at] = copy[at : at + chance.randint(1, 400)]
+                case _:
+                    copy[at] = chance.choice(b'{}[]",:0e- ')
+        await box.deliver(bytes(copy))
+        await until(lambda: not box.agent.waits)
+    assert box.disk() == before
+    assert box.host.versions == ["boot", "second"]
 
 
 async def test_a_push_is_refused_while_the_clock_is_lost_and_taken_when_it_is_found(box: PushedBox) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.errors import StateError
@@ -196,6 +196,7 @@ def test_another_devices_store_is_refused_and_left_alone(tmp_path: Path, pushes:
 NUMBERS = st.integers(0, 5)
 
 
+@settings(derandomize=True)
 @given(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 def test_a_floor_never_falls_but_under_a_later_root(root: int, push: int, to_root: int, to_push: int) -> None:
     floor = Floor(root=root, push=push)

@@ -161,6 +161,11 @@ class PushAgent:
         """What is said of the last push."""
         return self._driver.report
 
+    @property
+    def waits(self) -> bool:
+        """Whether a message waits to be looked at."""
+        return bool(self._arrived)
+
     # --- a rider of the uplink ---
 
     def filters(self) -> Sequence[str]:
@@ -239,13 +244,13 @@ class PushAgent:
             await self._driver.feed(PushRefused("push.clock_not_trusted"))
 
     async def _done_with(self, data: bytes, event: Event) -> None:
-        if data in self._arrived:
-            self._arrived.remove(data)
+        await self._driver.feed(event)
         if isinstance(event, PushRefused):
             self._not_before = asyncio.get_running_loop().time() + self._refused_pause_s
+        if data in self._arrived:
+            self._arrived.remove(data)
         if self._arrived:
             self._wake.set()
-        await self._driver.feed(event)
 
     async def _verify(self, data: bytes, bundle: str) -> Event:
         """What `data` is. Nothing of it is kept."""
