@@ -14,7 +14,6 @@ from edged.pushed.diagnostics import Certificate, Facts
 from edged.pushed.obeying import CheckedOne, Trial
 from edged.uplink.names import Usage
 from edged.uplink.roles import load_chain
-from edged.verdict import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,12 +22,13 @@ if TYPE_CHECKING:
 
     from edged.box import Box
     from edged.managed import Managed
+    from edged.verdict import Kind
 
 BLINK_S: Final = 0.5
 """Half of a blink: slow enough to be seen across a hall, and no eye is hurt by it."""
 
-BLINKS: Final = (Indication.UNDETERMINED, Indication.PLACE_DOCUMENT)
-"""What is shown in turns: neither says anything of a document that a clerk could take for a result."""
+BLINK: Final = Indication.PLACE_DOCUMENT
+"""What is shown in turns with what the counter shows anyway: nothing that a clerk could take for a result."""
 
 
 class Obedient:
@@ -45,7 +45,9 @@ class Obedient:
         push: Callable[[], Mapping[str, Any]],
         refused: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`stop` ends the daemon in order, whom the service manager starts again; `rotate` makes a new signing key;
+        """What it asks of others.
+
+        `stop` ends the daemon in order, whom the service manager starts again; `rotate` makes a new signing key;
         `push` says what was made of the last push, `refused` how many commands were refused for what.
         """
         self._box = box
@@ -88,17 +90,16 @@ class Obedient:
         """Blink and beep for so long. Raises `inspection.busy`; a press ends it at once."""
         self._not_while_busy()
         until = time.monotonic() + seconds
-        shown = 0
         while time.monotonic() < until and self._box.station.state == "ready":
-            await self._box.station.between_inspections(lambda: self._blink(BLINKS[shown % len(BLINKS)]))
-            shown += 1
+            await self._box.station.between_inspections(self._blink)
+            await asyncio.sleep(BLINK_S)
 
-    async def _blink(self, indication: Indication) -> None:
-        """One half of a blink; the station shows again what it should when it is over."""
+    async def _blink(self) -> None:
+        """Half of a blink; the station shows again what it should when it is over."""
         if self._box.station.state != "ready":
             return  # somebody pressed while this waited
         try:
-            await self._box.head.indicate(indication)
+            await self._box.head.indicate(BLINK)
             await self._box.head.beep()
         except DeviceError as error:
             raise ControlError(error.code) from error
