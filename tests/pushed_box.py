@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,8 +138,8 @@ class ScriptedFiles:
         assert found is not None
         return found
 
-    async def keep(self, *versions: Mapping[Any, Any]) -> None:
-        self.kept = [target.path for targets in versions for target in targets.values()]
+    async def keep(self, targets: Collection[Any]) -> None:
+        self.kept = [target.path for target in targets]
 
 
 class PushedBox:

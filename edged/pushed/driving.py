@@ -276,8 +276,9 @@ class Driver:
         kept = await self._store.run(
             lambda store: [store.version(slot) for slot in (Slot.GOOD, Slot.CANDIDATE)]
         )
+        targets = [one for version in kept if version is not None for one in version.artefacts.values()]
         try:
-            await self._artefacts.keep(*(version.artefacts for version in kept if version is not None))
+            await self._artefacts.keep(targets)
         except StateError as error:
             self._log.warning("files that aren't needed couldn't be taken away", exc_info=error)
 

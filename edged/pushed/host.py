@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -88,5 +88,5 @@ class Artefacts(Protocol):
         doesn't fit, `StateError` for trouble of this box's own.
         """
 
-    async def keep(self, *versions: Mapping[ArtefactKind, ArtefactTarget]) -> None:
-        """Forget every file that none of these versions names. Raises `StateError`."""
+    async def keep(self, targets: Collection[ArtefactTarget]) -> None:
+        """Forget every file that is none of these. Raises `StateError`."""
