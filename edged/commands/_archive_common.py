@@ -6,13 +6,15 @@ import contextlib
 import sys
 import time
 import unicodedata
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged import log
 from edged.central.archive import open_archive, open_reader
-from edged.central.settings import CollectorSettings, load, location
+from edged.central.settings import CollectorSettings, directory_file, load, location
 from edged.commands._saying import say, show_line
+from edged.uplink.directory_keeper import DirectoryKeeper
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
@@ -110,6 +112,8 @@ def reading(args: argparse.Namespace) -> Iterator[Reading]:
     log.configure("warning")
     settings = load(args.config)
     anchor = TrustAnchor.from_file(settings.fleet_ca)
+    # As the collectors know it; one that can't be read they have told of.
+    DirectoryKeeper(anchor, directory_file(settings)).load(datetime.now(UTC))
     with contextlib.closing(open_reader(location(settings))) as archive:
         yield Reading(settings, anchor, archive)
 
