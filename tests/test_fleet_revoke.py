@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cryptography import x509
 
@@ -332,3 +333,17 @@ def test_show_and_the_file_for_others(tmp_path: Path, capsys: pytest.CaptureFixt
     reader = DirectoryReader(office.state.anchor())
     reader.restore(out.read_bytes(), at=datetime.now(UTC), ours=False)
     assert reader.current is not None
+
+
+def test_a_certificate_that_was_marked_in_its_own_record_is_told(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.box("box-1")
+    record = office.state.device("box-1")
+    old = record.certificates[0]
+    marked = msgspec.structs.replace(old, revoked_at=5)
+    office.state.save_device(msgspec.structs.replace(record, certificates=(marked, *record.certificates[1:])))
+    pages = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert [(one.sha256, one.at) for page in pages for one in page.certificates] == [
+        (members.sha256_of(old), 5)
+    ]
+    assert revoking.revoked_serials(office.state, NOW) == [int(old.serial, 16)]

@@ -45,8 +45,8 @@ class DirectoryKeeper:
         self._path = path
         self._reader = DirectoryReader(anchor, pages=pages)
         head = topics.keys(anchor.fleet)
-        self.filters: tuple[str, ...] = (head, f"{head}/+") if pages else (head,)
-        """What to subscribe to, before anything that is judged by it."""
+        self.filters: tuple[str, ...] = (f"{head}/+", head) if pages else (head,)
+        """What to subscribe to, before anything that is judged by it; pages first, so that a head finds them here."""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._incomplete_since: datetime | None = None
         self._lock = threading.Lock()
