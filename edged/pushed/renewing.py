@@ -57,8 +57,8 @@ class Renewer:
     ) -> None:
         """`told` is called in the event loop.
 
-        After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon opens
-        its signer anew. `anchor` is whom the box believes now.
+        After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon
+        opens its signer anew. `anchor` is whom the box believes now.
         """
         self._files = files
         self._service = service
@@ -105,7 +105,7 @@ class Renewer:
                 self._log.warning("an old certificate can't be removed", usage=usage, error=str(error))
 
     async def refused(self, usage: Usage) -> bool:
-        """What is in use isn't taken: back to the pair before, if it still holds, and try again later. Whether it did."""
+        """What is in use isn't taken: back to the pair before, and again later. Whether there was one that holds."""
         async with self._alone:
             before = self._files.before(usage)
             now = self._clock()
