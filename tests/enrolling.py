@@ -15,7 +15,7 @@ from edged.fleet.ceremony import Plan, found
 from edged.fleet.enrolment import Enrolment, Happened
 from edged.fleet.est_server import EstServer
 from edged.fleet.inviting import invite
-from edged.fleet.state import FleetFile, FleetState
+from edged.fleet.state import FLEET_FILE, FleetFile, FleetState, as_toml, write_text
 from edged.pushed.est_client import EstClient, Service
 from edged.pushed.identity_files import IdentityFiles
 from edged.uplink import est
@@ -52,7 +52,7 @@ class Office:
         self.port = 0
 
     def enrolment(self, **settings: Any) -> Enrolment:
-        return Enrolment(self.state, told=self.happened.append, address=f"{HOST}:{self.port}", **settings)
+        return Enrolment(self.state, told=self.happened.append, **settings)
 
     @contextlib.asynccontextmanager
     async def open(self, **settings: Any) -> AsyncIterator[EstServer]:
@@ -60,13 +60,15 @@ class Office:
         async with EstServer(
             self.state, self.enrolment(**settings), host=HOST, port=0, names=(HOST,)
         ) as server:
-            self.port = server.port
-            server._enrolment._address = f"{HOST}:{self.port}"
-            self.state = FleetState(
-                self.state.directory, msgspec.structs.replace(self.state.file, enrolment=f"{HOST}:{self.port}")
-            )
-            server._enrolment._state = self.state
+            self.at(server.port)
             yield server
+
+    def at(self, port: int) -> None:
+        """What the admin writes into `fleet.toml`."""
+        self.port = port
+        file = msgspec.structs.replace(self.state.file, enrolment=f"{HOST}:{port}")
+        write_text(self.state.directory / FLEET_FILE, as_toml(file))
+        self.state = FleetState.open(self.state.directory)
 
     def invite(self, device: str = "box-1", **settings: Any) -> Token:
         with self.state.changing():
