@@ -1,20 +1,25 @@
-"""What the actions of `edged fleet` share: where the fleet's state is, and key directories on the command line."""
+"""What the actions of `edged fleet` share: where the fleet's state is, key directories, steps and tables."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.fleet.state import FleetState
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Iterator, Sequence
 
 
-def add_state(parser: argparse.ArgumentParser) -> None:
-    """`--state DIR`, by default the current directory, and `--json`."""
-    parser.add_argument("--state", type=Path, default=Path(), metavar="DIR", help="help.fleet.state")
-    parser.add_argument("--json", action="store_true", help="help.json")
+def add_state(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """`--state DIR`, by default the current directory, and `--json`.
+
+    `inner`: for an action's own actions, whose parent has both already: what stands before them counts as well.
+    """
+    state, plain = (argparse.SUPPRESS, argparse.SUPPRESS) if inner else (Path(), False)
+    parser.add_argument("--state", type=Path, default=state, metavar="DIR", help="help.fleet.state")
+    parser.add_argument("--json", action="store_true", default=plain, help="help.json")
 
 
 def open_state(args: argparse.Namespace) -> FleetState:
@@ -27,16 +32,27 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="help.fleet.dry_run")
 
 
-def add_key_directories(parser: argparse.ArgumentParser, *roles: str, required: bool = True) -> None:
-    """`--root-keys DIR…`, `--privacy-keys DIR`, `--release-keys DIR`: where offline keys lie just now."""
-    for role in roles:
-        several = role == "root"
-        parser.add_argument(
-            f"--{role}-keys",
-            type=Path,
-            nargs="+" if several else None,
-            required=required,
-            default=[] if several else None,
-            metavar="DIR",
-            help=f"help.fleet.{role}_keys",
-        )
+def add_root_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """`--root-keys DIR…`: where the offline keys are just now."""
+    parser.add_argument(
+        "--root-keys",
+        type=Path,
+        nargs="+",
+        required=required,
+        default=[],
+        metavar="DIR",
+        help="help.fleet.root_keys",
+    )
+
+
+def add_key_directory(parser: argparse.ArgumentParser, option: str, *, required: bool = True) -> None:
+    """One directory with a key, `--privacy-keys`, `--release-keys`, …; its help is `help.fleet.OPTION`."""
+    text = "help.fleet." + option.lstrip("-").replace("-", "_")
+    parser.add_argument(option, type=Path, required=required, metavar="DIR", help=text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows, the first a heading, as lines with columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

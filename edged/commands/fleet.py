@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 _ACTIONS: Final[dict[str, str]] = {
     "revoke": "edged.commands._fleet_revoke",
     "directory": "edged.commands._fleet_directory",
+    "init": "edged.commands._fleet_init",
+    "keys": "edged.commands._fleet_keys",
+    "privacy": "edged.commands._fleet_privacy",
+    "authority": "edged.commands._fleet_authority",
+    "refresh": "edged.commands._fleet_refresh",
+    "enrol": "edged.commands._fleet_enrol",
+    "serve": "edged.commands._fleet_serve",
 }
 
 

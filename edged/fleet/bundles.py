@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from edged.errors import ConfigError, StateError
@@ -17,7 +18,16 @@ from edged.fleet.compile import Compiled, compile_config
 from edged.fleet.key_files import read_key
 from edged.fleet.layers import audience_files, layers_of, parsed_audience
 from edged.fleet.repository import Repository, S, to_bytes, until
-from edged.fleet.tuf_roles import ADMIN_FILES, CONFIG, PRIVACY, RELEASE, ROOT, SNAPSHOT, TIMESTAMP
+from edged.fleet.tuf_roles import (
+    ADMIN_FILES,
+    CONFIG,
+    PRIVACY,
+    RELEASE,
+    ROOT,
+    SNAPSHOT,
+    TIMESTAMP,
+    WARN_BEFORE,
+)
 from edged.uplink.bundle import MAX_BUNDLE, MAX_FILES, encode_bundle
 from edged.uplink.fleet_authority import TARGET as AUTHORITY
 
@@ -165,6 +175,21 @@ class BundleMaker:
         metadata = Metadata(signed)
         metadata.sign(self._signer)
         return to_bytes(metadata)
+
+
+def noted(record: DeviceRecord, made: Made) -> DeviceRecord:
+    """A box's record once `made` is on the broker."""
+    return msgspec.structs.replace(record, push=made.number, push_until=int(made.expires.timestamp()))
+
+
+def due_devices(state: FleetState, now: datetime) -> list[str]:
+    """Boxes whose push is refused soon by whoever comes for it late: it has to be pushed again, unchanged."""
+    limit = (now + WARN_BEFORE[TIMESTAMP]).timestamp()
+    return [
+        name
+        for name, record in state.devices().items()
+        if record.revoked_at is None and record.push_until is not None and record.push_until < limit
+    ]
 
 
 def make_bundle(state: FleetState, device: str, now: datetime, *, above: int = 0) -> Made:

@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.fields import decoder
+from edged.uplink.keys import KeySource
 from edged.uplink.roles import (
     KNOWN_CHAINS,
     MALFORMED,
@@ -92,18 +93,22 @@ class Signer:
         self.demo: bool = is_demo(chain[0])
         self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
-        self._key = ECKey.import_key(key)
+        # joserfc describes a key by its numbers: those of the public half, because a token doesn't give the others.
+        self._key = ECKey(key, ECKey.import_key(key.public_key()).as_dict())
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
 
     @classmethod
     def from_files(cls, key_path: Path | str, certificate_path: Path | str) -> Signer:
-        """A signer from its PEM files; the key's mode must be 0600. Raises `CertificateError`."""
-        key = load_private(read_private(Path(key_path)))
+        """A signer from its PEM files; the key's mode must be 0600. Raises `CertificateError`.
+
+        The key may be a `pkcs11:` URI instead: it stays in its token, where every message is signed.
+        """
         try:
             certificate = Path(certificate_path).read_bytes()
         except OSError as error:
             raise CertificateError("cert.unreadable", f"{certificate_path}: {error.strerror}") from error
-        return cls(key, load_chain(certificate))
+        chain = load_chain(certificate)
+        return cls(_private(key_path, chain), chain)
 
     def sign(self, typ: str, payload: bytes) -> str:
         """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify."""
@@ -294,6 +299,17 @@ def _presented(x5c: tuple[str, ...]) -> tuple[tuple[x509.Certificate, ...], ECKe
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return chain, ECKey.import_key(key)
     return chain, None
+
+
+def _private(place: Path | str, chain: tuple[x509.Certificate, ...]) -> ec.EllipticCurvePrivateKey:
+    if not KeySource(place).in_token:
+        return load_private(read_private(Path(place)))
+    from edged.uplink.pkcs11 import open_key  # an extra, and slow to load
+
+    public = chain[0].public_key() if chain else None
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise CertificateError("cert.malformed")
+    return open_key(str(place), public)
 
 
 def _low_s(compact: str) -> str:
