@@ -212,6 +212,7 @@ def test_it_is_written_down_before_anybody_is_told(tmp_path: Path) -> None:
     assert office.run("revoke", "box-1", "--reason", "lost") != os.EX_OK
     (one,) = members.revocations(office.state).names
     assert (one.role, one.name, one.reason) == (Role.DEVICE, "box-1", "lost")
+    assert members.revoked(office.state).principals == {("device", "box-1"): one.at}
     found = directory.kept(office.state)
     assert found is not None
     assert open_page(found.pages[0])[0].revoked[0].name == "box-1"
