@@ -138,6 +138,12 @@ def to_pem(chain: Sequence[x509.Certificate]) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
 
 
+def authorities_of(files: IdentityFiles, service: Service) -> tuple[x509.Certificate, ...]:
+    """The authorities that the service names. Raises as `renew` does."""
+    client = EstClient(service, files.ca.read_text(), files.current(Usage.TLS))
+    return est.read_certificates(client.cacerts())
+
+
 def renew(
     usage: Usage,
     files: IdentityFiles,
