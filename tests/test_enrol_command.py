@@ -62,7 +62,13 @@ def fleet(office: Office, *arguments: str) -> int:
 
 async def edged(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *EDGED, "--lang", "en", *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *EDGED,
+        "--lang",
+        "en",
+        *arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     out, errors = await process.communicate(stdin)
     assert process.returncode is not None
@@ -132,7 +138,9 @@ async def test_from_the_admins_command_to_a_complete_box(
         typed = shown["token"].encode()
         code, _, errors = await edged("enrol", "--into", str(identity), stdin=typed.lower())
         assert code == 0, errors
-        code, _, errors = await edged("enrol", stdin=typed[:-2] + (b"0\n" if typed[-2:-1] != b"0" else b"1\n"))
+        code, _, errors = await edged(
+            "enrol", stdin=typed[:-2] + (b"0\n" if typed[-2:-1] != b"0" else b"1\n")
+        )
         assert code == 65  # EX_DATAERR
         assert "[9]" in errors
     settings = load_box(boot)
@@ -145,7 +153,9 @@ async def test_from_the_admins_command_to_a_complete_box(
     assert settings.state.directory == boot.parent / "state"
 
 
-def test_a_token_is_shown_to_be_typed_and_scanned(office: Office, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_token_is_shown_to_be_typed_and_scanned(
+    office: Office, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     picture = tmp_path / "token.png"
     assert fleet(office, "enrol", "box-1", "--qr", str(picture)) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -271,7 +281,10 @@ def test_a_template_that_says_what_enrolment_says_is_refused(tmp_path: Path) -> 
 
 def test_a_config_without_a_template_is_refused_before_anything_happens(tmp_path: Path) -> None:
     token = Token("box-1", HOST, 1, "0" * 20, "0" * 20).qr()
-    assert main(["enrol", "--token", token, "--config-out", str(tmp_path / "x"), "--into", str(tmp_path / "y")]) == 78
+    assert (
+        main(["enrol", "--token", token, "--config-out", str(tmp_path / "x"), "--into", str(tmp_path / "y")])
+        == 78
+    )
     assert main(["enrol", "--token", token, "--signing-key", "key.pem", "--into", str(tmp_path / "y")]) == 78
     assert not (tmp_path / "y").exists()
 

@@ -31,7 +31,14 @@ class Power:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
         self.steps = 0
-        for place, name in ((os, "unlink"), (os, "rmdir"), (os, "symlink"), (os, "rename"), (os, "replace"), (os, "mkdir")):
+        for place, name in (
+            (os, "unlink"),
+            (os, "rmdir"),
+            (os, "symlink"),
+            (os, "rename"),
+            (os, "replace"),
+            (os, "mkdir"),
+        ):
             monkeypatch.setattr(place, name, self._watched(getattr(place, name)))
 
     def _watched(self, work: Callable[..., object]) -> Callable[..., object]:
@@ -111,7 +118,9 @@ def test_enrolment_is_all_or_nothing_and_keeps_its_keys(
         if cut >= 0:
             # A key that may have been shown to the service is still there to be shown again.
             found = {usage: files.directory / usage / "next" / "key.pem" for usage in Usage}
-            keys[files.directory] = {usage: path.read_bytes() for usage, path in found.items() if path.exists()}
+            keys[files.directory] = {
+                usage: path.read_bytes() for usage, path in found.items() if path.exists()
+            }
             files.prepare(enrolling=True)  # what the next call begins with
             assert files.complete() or not any(files.current(usage) for usage in Usage)
             return

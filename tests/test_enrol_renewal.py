@@ -100,13 +100,20 @@ class Daemon:
 def endpoint(files: IdentityFiles, broker: DemoBroker) -> Endpoint:
     tls = files.settings(Usage.TLS)
     return Endpoint(
-        host=BROKER_HOST, port=broker.port, ca=files.ca, certificate=tls.chain, key=Path(tls.key), answer_timeout_s=5.0
+        host=BROKER_HOST,
+        port=broker.port,
+        ca=files.ca,
+        certificate=tls.chain,
+        key=Path(tls.key),
+        answer_timeout_s=5.0,
     )
 
 
 async def test_a_box_is_renewed_without_a_gap_at_a_real_broker(tmp_path: Path) -> None:
     office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
-    broker = DemoBroker(tmp_path / "broker", office, Access(FLEET, collectors=("centre",), audiences=("bank",)))  # type: ignore[arg-type]
+    broker = DemoBroker(
+        tmp_path / "broker", office, Access(FLEET, collectors=("centre",), audiences=("bank",))
+    )  # type: ignore[arg-type]
     await asyncio.to_thread(broker.start)
     try:
         async with office.open():
@@ -136,7 +143,9 @@ async def test_a_box_is_renewed_without_a_gap_at_a_real_broker(tmp_path: Path) -
         await asyncio.to_thread(broker.stop)
 
 
-async def test_a_certificate_that_the_broker_does_not_take_is_given_up_for_the_old_one(tmp_path: Path) -> None:
+async def test_a_certificate_that_the_broker_does_not_take_is_given_up_for_the_old_one(
+    tmp_path: Path,
+) -> None:
     office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
     async with office.open():
         await asyncio.to_thread(enrol, office.invite(), files)
@@ -191,7 +200,9 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_key(
             def never(*args: object, **named: object) -> None:
                 raise UplinkError("enrol.unreachable")
 
-            lost.setattr("edged.pushed.est_client.EstClient.cacerts", never)  # after the certificate was issued
+            lost.setattr(
+                "edged.pushed.est_client.EstClient.cacerts", never
+            )  # after the certificate was issued
             wait = await daemon.renewer.attend(Usage.SIGNING)
         daemon.ahead += wait
         await daemon.renewer.attend(Usage.SIGNING)
@@ -214,7 +225,9 @@ async def test_what_the_service_gives_is_looked_at(tmp_path: Path, monkeypatch: 
         assert daemon.told[-1].code == "cert.key_mismatch"
         box_2 = Principal(FLEET, Role.DEVICE, "box-2")
         monkeypatch.setattr(
-            server._enrolment, "renew_tls", lambda _, key: office.state.issue(box_2, Usage.TLS, key, now=now())
+            server._enrolment,
+            "renew_tls",
+            lambda _, key: office.state.issue(box_2, Usage.TLS, key, now=now()),
         )
         daemon.ahead += timedelta(days=1)
         await daemon.renewer.attend(Usage.TLS)
@@ -223,7 +236,7 @@ async def test_what_the_service_gives_is_looked_at(tmp_path: Path, monkeypatch: 
 
 
 async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path) -> None:
-    """The way back: the offline keys name a new root, it issues a new authority, every box renews, the old root goes."""
+    """The way back: a new root is named by the offline keys, and issues anew; every box renews, and the old root goes."""
     office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
     root_keys = [key.signer for key in read_offline(Holder.ROOT, office.roots)]
     accepted: list[FleetAuthorities] = []
@@ -243,7 +256,10 @@ async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path)
         root = authorities.new_root(office.state, tmp_path / "new-root", now())
         accepted.append(
             authorities.put(
-                office.state, lambda before: authorities.with_anchor(before, root.certificate_pem), root_keys, now()
+                office.state,
+                lambda before: authorities.with_anchor(before, root.certificate_pem),
+                root_keys,
+                now(),
             )
         )
         files.believe(accepted[-1].anchors)  # what a push does

@@ -149,7 +149,9 @@ async def test_a_revoked_box_gets_nothing(office: Office, files: IdentityFiles) 
         assert await refusal(lambda: enrol(token, files, again=True)) == "enrol.device_revoked"
 
 
-async def test_a_new_token_gives_an_expired_box_new_certificates(office: Office, files: IdentityFiles) -> None:
+async def test_a_new_token_gives_an_expired_box_new_certificates(
+    office: Office, files: IdentityFiles
+) -> None:
     """The way back: the box keeps its name; the token before it ends."""
     async with office.open():
         old = office.invite()
@@ -263,7 +265,11 @@ async def test_a_stolen_tls_key_renews_no_signing_certificate(
     async with office.open():
         await asyncio.to_thread(enrol, office.invite(), files)
         await asyncio.to_thread(enrol, office.invite("box-2"), theirs)
-        tls, signing, other = files.current(Usage.TLS), files.current(Usage.SIGNING), theirs.current(Usage.SIGNING)
+        tls, signing, other = (
+            files.current(Usage.TLS),
+            files.current(Usage.SIGNING),
+            theirs.current(Usage.SIGNING),
+        )
         assert tls is not None
         assert signing is not None
         assert other is not None
@@ -291,7 +297,9 @@ def forged(signer: Pair, key: ec.EllipticCurvePrivateKey, presented: Pair, der: 
     made = signer.signer()
     made.principal = Principal(FLEET, Role.DEVICE, "box-1")
     made._key = ECKey.import_key(key)
-    made._x5c = [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in presented.certificates()]
+    made._x5c = [
+        base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in presented.certificates()
+    ]
     return est.signed_renewal(made, der)
 
 
@@ -299,9 +307,7 @@ async def test_the_same_key_gets_the_same_renewed_certificate(office: Office, fi
     async with office.open():
         await asyncio.to_thread(enrol, office.invite(), files)
         client, key = office.client(files), generate_key()
-        answers = [
-            await asyncio.to_thread(client.renew_tls, est.request(key, "box-1")) for _ in range(2)
-        ]
+        answers = [await asyncio.to_thread(client.renew_tls, est.request(key, "box-1")) for _ in range(2)]
     assert est.read_certificates(answers[0]) == est.read_certificates(answers[1])
 
 
@@ -323,7 +329,9 @@ async def test_a_certificate_that_the_record_does_not_have_renews_nothing(
     async with office.open():
         await asyncio.to_thread(enrol, office.invite(), files)
         key = generate_key()
-        pem = office.state.issue(Principal(FLEET, Role.DEVICE, "box-1"), Usage.TLS, key.public_key(), now=now())
+        pem = office.state.issue(
+            Principal(FLEET, Role.DEVICE, "box-1"), Usage.TLS, key.public_key(), now=now()
+        )
         files.key_in_the_making(Usage.TLS)
         write_private(files.directory / "tls" / "next" / "key.pem", private_pem(key))
         files.put_in_use(Usage.TLS, pem)
@@ -356,7 +364,9 @@ async def test_curl_and_openssl_are_clients_too(office: Office, tmp_path: Path) 
 
         key = tmp_path / "key.pem"
         await sh("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key))
-        csr = await sh("openssl", "req", "-new", "-key", str(key), "-subj", "/CN=somebody else", "-outform", "DER")
+        csr = await sh(
+            "openssl", "req", "-new", "-key", str(key), "-subj", "/CN=somebody else", "-outform", "DER"
+        )
         curl = ("curl", "-sS", "--fail", "--tlsv1.3", "--cacert", str(office.ca))
         body = await sh(
             *curl, "-u", f"box-1:{token.secret}", "-H", "Content-Type: application/pkcs10",
@@ -446,7 +456,9 @@ async def test_an_endless_head_ends_the_connection(office: Office) -> None:
             assert await reader.read() == b""
 
 
-async def test_whoever_only_holds_the_line_is_cut_off(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_only_holds_the_line_is_cut_off(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(est_server, "DEADLINE_S", 0.2)
     async with office.open():
         async with stranger(office) as (reader, _):
@@ -457,7 +469,9 @@ async def test_whoever_only_holds_the_line_is_cut_off(office: Office, monkeypatc
         writer.close()
 
 
-async def test_one_address_can_not_take_every_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_address_can_not_take_every_connection(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(est_server, "MAX_EACH", 2)
     async with office.open() as server:
         held = [await asyncio.open_connection(HOST, office.port) for _ in range(2)]

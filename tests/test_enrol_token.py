@@ -32,7 +32,13 @@ def refusal(text: str) -> str:
 
 @given(tokens)
 def test_every_spelling_is_the_same_token(token: Token) -> None:
-    for text in (token.text(), token.line(), token.qr(), token.text().lower(), token.text().replace("-", " ")):
+    for text in (
+        token.text(),
+        token.line(),
+        token.qr(),
+        token.text().lower(),
+        token.text().replace("-", " "),
+    ):
         # The first line's own hyphens are part of names, and stay.
         spelled = token.address_line + text[len(token.address_line) :] if "@" in text else text
         assert parse(spelled) == token
@@ -120,7 +126,9 @@ def test_a_token_has_a_hundred_bits_of_its_own_each_time() -> None:
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50), st.integers(1, 40), st.integers(1, 40))
-def test_it_vouches_for_one_root_and_for_nothing_older(root: bytes, other: bytes, oldest: int, shown: int) -> None:
+def test_it_vouches_for_one_root_and_for_nothing_older(
+    root: bytes, other: bytes, oldest: int, shown: int
+) -> None:
     token = make("box-1", "h", 1, voucher(root, oldest))
     assert vouches(token, root, shown) == (shown >= oldest)
     if root != other:

@@ -85,14 +85,19 @@ def test_what_is_wrong_with_a_uri_is_said(text: str, code: str) -> None:
     assert "1234" not in str(caught.value)
 
 
-@given(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=40))
+@given(
+    st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=40)
+)
 def test_every_label_can_be_written(label: str) -> None:
     escaped = "".join(f"%{byte:02x}" for byte in label.encode())
     assert parse(f"pkcs11:object={escaped}?module-path=/x").label == label
 
 
 @settings(max_examples=300)
-@given(st.text(max_size=200).map(lambda text: "pkcs11:" + text) | st.text(max_size=50).map(lambda text: BASE + text))
+@given(
+    st.text(max_size=200).map(lambda text: "pkcs11:" + text)
+    | st.text(max_size=50).map(lambda text: BASE + text)
+)
 def test_a_strangers_uri_is_read_or_refused(text: str) -> None:
     try:
         found = parse(text)
@@ -109,7 +114,9 @@ def test_the_boot_file_takes_a_path_or_a_uri(tmp_path: Path) -> None:
     assert path in EXAMPLE
 
     def read(value: str) -> BoxSettings:
-        found = parse_toml(EXAMPLE.replace(path, f'signing_key = "{value}"').encode(), BoxSettings, base=tmp_path)
+        found = parse_toml(
+            EXAMPLE.replace(path, f'signing_key = "{value}"').encode(), BoxSettings, base=tmp_path
+        )
         check_box(found)
         return found
 
@@ -200,7 +207,9 @@ def test_of_several_keys_under_one_label_the_certificate_tells_which(hsm: SoftHs
         pkcs11.open_key(uri, generate_key().public_key())
     assert caught.value.code == "pkcs11.no_key"
     with pytest.raises(CertificateError):
-        pkcs11.destroy_others(uri, generate_key().public_key())  # nothing is destroyed for a key that isn't there
+        pkcs11.destroy_others(
+            uri, generate_key().public_key()
+        )  # nothing is destroyed for a key that isn't there
     assert pkcs11.destroy_others(uri, new.public_key()) == 1
     assert pkcs11.open_key(uri).public_key() == new.public_key()
 
@@ -215,7 +224,9 @@ def test_many_threads_sign_at_once(hsm: SoftHsm) -> None:
 
 
 @needs_softhsm
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library's own, of a broken search
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the library's own, of a broken search
 def test_a_session_that_ends_is_opened_again(hsm: SoftHsm) -> None:
     """A card that was pulled out and put back, a TPM after a suspend."""
     import pkcs11 as library
