@@ -236,7 +236,7 @@ async def test_what_the_service_gives_is_looked_at(tmp_path: Path, monkeypatch: 
 
 
 async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path) -> None:
-    """The way back: a new root is named by the offline keys, and issues anew; every box renews, and the old root goes."""
+    """The way back: a new root is named by the offline keys and issues anew; boxes renew, and the old root goes."""
     office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
     root_keys = [key.signer for key in read_offline(Holder.ROOT, office.roots)]
     accepted: list[FleetAuthorities] = []

@@ -118,6 +118,8 @@ class Enrolment:
             )
             if given is None:
                 return self._issue(record, usage, public_key, by_token=True)
+            if given.revoked_at is not None:
+                raise self._refused("enrol.token_ended", record.name, usage)
             if _key_of(given) != public_key:
                 self._state.save_device(msgspec.structs.replace(record, token_refused_at=self._seconds()))
                 raise self._refused("enrol.token_used", record.name, usage)
