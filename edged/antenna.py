@@ -46,6 +46,10 @@ class Antenna:
         self._task: asyncio.Task[ChipRead] | None = None
         self._log = log.get("chip")
 
+    def configure(self, settings: ChipReaderSettings) -> None:
+        """How chips are read from the next one on."""
+        self._settings = settings
+
     @property
     def gone(self) -> bool:
         """Whether the reader doesn't answer. The counter stays open: pages can be read without it."""

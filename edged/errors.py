@@ -116,6 +116,22 @@ class SignatureRefusedError(CodedError):
     """A signed message was refused; `code` is the reason, a key of the message catalogue."""
 
 
+class PushRefusedError(CodedError):
+    """What was pushed to this box was refused, and nothing of it was kept.
+
+    Attributes:
+        where: what is at fault: the bad key's path in a document, or the file or role of the metadata.
+        push: number of the push as far as it could be read, unverified; 0 when it couldn't.
+    """
+
+    def __init__(self, code: str, where: str = "", push: int = 0, /, **params: str) -> None:
+        super().__init__(code, **params)
+        if where:
+            self.args = (f"{where}: {self}",)
+        self.where = where
+        self.push = push
+
+
 class StateError(CodedError):
     """The state directory or its database can't be used (in use by another daemon, disk full, corrupt)."""
 

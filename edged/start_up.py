@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
     from edged.drivers import Chip
-    from edged.trust.loading import LiveTrust
+    from edged.trust.loading import Trust
     from edged.uplink.outbox import StateDatabase
 
 
@@ -36,12 +36,26 @@ def state_path(settings: BoxSettings) -> Path:
     return settings.state.directory / DATABASE_FILE
 
 
+def retry(settings: BoxSettings) -> RetryPolicy:
+    """How long the outbox waits for receipts."""
+    return RetryPolicy(receipt_s=settings.broker.receipt_timeout_s)
+
+
+def bounds(settings: BoxSettings) -> Bounds:
+    """How much the outbox keeps."""
+    outbox = settings.outbox
+    return Bounds(
+        max_bytes=outbox.max_mib << 20,
+        max_age=timedelta(days=outbox.max_age_days),
+        ledger=timedelta(days=outbox.ledger_days),
+    )
+
+
 async def state(settings: BoxSettings, device: str) -> DatabaseThread[StateDatabase]:
     """Open the state database in its own thread; a broken one is repaired first, which may take a while.
 
     Raises `StateError`.
     """
-    outbox = settings.outbox
 
     def opened() -> StateDatabase:
         database, recovered = outbox_recovery.open_state(
@@ -49,12 +63,8 @@ async def state(settings: BoxSettings, device: str) -> DatabaseThread[StateDatab
             device=device,
             now=datetime.now(UTC),
             audiences=tuple(settings.audiences),
-            retry=RetryPolicy(receipt_s=settings.broker.receipt_timeout_s),
-            bounds=Bounds(
-                max_bytes=outbox.max_mib << 20,
-                max_age=timedelta(days=outbox.max_age_days),
-                ledger=timedelta(days=outbox.ledger_days),
-            ),
+            retry=retry(settings),
+            bounds=bounds(settings),
         )
         if recovered is not None:
             log.get("outbox").error(
@@ -123,13 +133,13 @@ def chip_reader(settings: ChipReaderSettings) -> Chip:
     return SimulatedChip(settings.socket)
 
 
-def trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
+def trust(settings: ChipReaderSettings | None) -> Trust | None:
     """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
     if settings is None or settings.trust is None:
         return None
-    from edged.trust.loading import LiveTrust
+    from edged.trust.loading import open_trust
 
-    return LiveTrust(settings.trust)
+    return open_trust(settings.trust)
 
 
 def make_private(directory: Path) -> None:

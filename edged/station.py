@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 from edged import log
+from edged.errors import ControlError
 from edged.events import (
     ButtonPressed,
     CancelRequested,
@@ -59,6 +61,11 @@ if TYPE_CHECKING:
 
 MAX_READING_FACTOR = 3.0
 """A page that is read for this many times the reading limit has hung the reading thread: the watchdog ends it."""
+
+MAX_BREAK_S: Final = 30.0
+"""What is done between two inspections may take so long, and no clerk stands there for longer."""
+
+T = TypeVar("T")
 
 Committer = Callable[
     [Sequence["ReadSide"], "ChipRead | None", ScanRequest, str], Awaitable[Committed | CommitFailed]
@@ -110,6 +117,9 @@ class Station:
         self._asked_last = 0
         self._answer: Answer | None = None
         self._stopping = False
+        self._identifying: asyncio.Task[None] | None = None
+        self._breaks: deque[tuple[asyncio.Future[None], asyncio.Event]] = deque()
+        self._break_since: float | None = None
         self._log = log.get("station")
 
     @property
@@ -149,10 +159,53 @@ class Station:
         """Say that the document has no other side; False when that wasn't asked."""
         return await self._ask(CompletionRequested())
 
+    async def between_inspections(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run `work` while no inspection is running: soon, or when the one that runs has told its outcome.
+
+        Until it is done nothing begins: whoever presses meanwhile waits for it, and isn't lost. Raises what `work`
+        raises, `TimeoutError` when it takes longer than `MAX_BREAK_S`, and is cancelled when the station stops.
+        """
+        begun, over = asyncio.get_running_loop().create_future(), asyncio.Event()
+        self._breaks.append((begun, over))
+        self._inbox.wake()
+        try:
+            await begun
+            async with asyncio.timeout(MAX_BREAK_S):
+                return await work()
+        finally:
+            over.set()
+
+    def configure(self, *, default_scene: str, limits: Limits) -> None:
+        """What holds from the next inspection on; to be called between two of them."""
+        self._default_scene, self._limits = default_scene, limits
+
+    async def identify(self, seconds: float) -> None:
+        """Blink and beep for so long, to be found; a press ends it at once.
+
+        Raises `ControlError` (`inspection.busy`) while a document is inspected, or another call blinks.
+        """
+        if self._inspection is not None or self._stopping or self._identifying is not None:
+            raise ControlError("inspection.busy")
+        task = self._identifying = asyncio.create_task(self._panel.identify(seconds), name="identify")
+        try:
+            await asyncio.wait((task,))
+        finally:
+            if self._identifying is task:
+                await self._stop_identifying()
+                await self._panel.show(self._panel.indication)
+
+    async def _stop_identifying(self) -> None:
+        task, self._identifying = self._identifying, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
     async def alive(self) -> bool:
         """Whether the loop still turns and no page has hung the reading thread: for the watchdog."""
         if self._optics.reading_for_s() > MAX_READING_FACTOR * self._limits.reading_s:
             return False
+        if self._break_since is not None:
+            return time.monotonic() - self._break_since < 2 * MAX_BREAK_S
         before = self._turns
         self._inbox.wake()
         for _ in range(10):
@@ -170,6 +223,8 @@ class Station:
                 if self._antenna is not None:
                     group.create_task(self._antenna.run(), name="chip events")
         finally:
+            for begun, _ in self._breaks:
+                begun.cancel()
             _refuse(self._answer, refusal("inspection.shutting_down"))
             for item in self._inbox.left():
                 if isinstance(item, Press):
@@ -178,6 +233,7 @@ class Station:
     async def stop(self) -> None:
         """Take no further press, abort what can be aborted, and wait for what is being committed."""
         self._stopping = True
+        await self._stop_identifying()
         await self._ask(CancelRequested("inspection.shutting_down"))
         if self._answer is not None and not self._answer.done():
             await asyncio.wait([self._answer], timeout=self._limits.reading_s)
@@ -195,6 +251,7 @@ class Station:
 
     async def _serve(self) -> None:
         while True:
+            await self._take_breaks()
             deadline = self._inspection.deadline if self._inspection else None
             item = await self._inbox.next(deadline)
             self._turns += 1
@@ -214,6 +271,19 @@ class Station:
                 case _:
                     assert_never(item)
             await self._show_idle()
+
+    async def _take_breaks(self) -> None:
+        """Let others work while nothing is being inspected; a document that only has to be taken away may lie there."""
+        while self._breaks and (self._inspection is None or self._inspection.finished):
+            begun, over = self._breaks.popleft()
+            if begun.done():
+                continue  # whoever asked has gone
+            self._break_since = time.monotonic()
+            begun.set_result(None)
+            await over.wait()
+            self._break_since = None
+            self._turns += 1
+            await self._indicate(self._panel.indication)
 
     async def _pressed(self, request: ScanRequest, answer: Answer | None) -> None:
         refused = self._refusal_of(request)
@@ -248,6 +318,7 @@ class Station:
 
     async def _begin(self, request: ScanRequest, answer: Answer) -> None:
         self._inspection = Inspection(request, self._limits)
+        await self._stop_identifying()
         self._id = secrets.token_hex(8)
         self._asked_last += 1
         self._answer = answer

@@ -9,6 +9,8 @@ import base64
 import sys
 from typing import Any
 
+import edged.box
+import edged.committing
 import edged.daemon
 import edged.judging
 import edged.side
@@ -46,14 +48,14 @@ def plant_in_log() -> None:
 
 
 def plant_in_exception() -> None:
-    judge = edged.daemon.judge_inspection
+    judge = edged.committing.judge_inspection
 
     def failing(sides: Any, **rest: Any) -> Any:
         if seen:
             raise EdgedError(f"can't judge the document of {seen[-1]}")
         return judge(sides, **rest)
 
-    edged.daemon.judge_inspection = failing
+    edged.committing.judge_inspection = failing
 
 
 def plant_in_status() -> None:
@@ -86,21 +88,21 @@ def plant_in_database() -> None:
 
 
 def plant_in_control_socket() -> None:
-    edged.daemon.Daemon._on_uplink = (  # type: ignore[method-assign]
+    edged.box.Box._on_uplink = (  # type: ignore[method-assign]
         lambda self, event: self._publish({"event": "uplink", "for": seen[-1:]})
     )
 
 
 def _watch_chips(leak: Any) -> None:
     """Have `leak` see the files of every chip as it is judged."""
-    judge = edged.daemon.judge_inspection
+    judge = edged.committing.judge_inspection
 
     def seeing(sides: Any, *, chip: Any, **rest: Any) -> Any:
         if chip is not None and chip.reading is not None:
             leak({file.value: data for file, data in chip.reading.files.items()})
         return judge(sides, chip=chip, **rest)
 
-    edged.daemon.judge_inspection = seeing
+    edged.committing.judge_inspection = seeing
 
 
 def plant_in_chip() -> None:

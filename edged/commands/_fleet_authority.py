@@ -41,9 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != "show":
             add_root_keys(made[name], required=name != "renew")
             add_dry_run(made[name])
-    made["add"].add_argument("file", type=Path, metavar="PEM", help="help.fleet.authority.add.file")
+    # Options, because behind --root-keys a bare word would be one more directory.
+    made["add"].add_argument(
+        "--certificate", type=Path, required=True, metavar="PEM", help="help.fleet.authority.add.certificate"
+    )
     for name in ("remove", "revoke"):
-        made[name].add_argument("sha256", metavar="SHA256", help=f"help.fleet.authority.{name}.sha256")
+        made[name].add_argument(
+            "--sha256", required=True, metavar="HEX", help=f"help.fleet.authority.{name}.sha256"
+        )
     made["revoke"].add_argument(
         "--reason", choices=get_args(Why), default="key_compromise", help="help.fleet.authority.revoke.reason"
     )
@@ -81,11 +86,11 @@ def _offline(args: argparse.Namespace, state: FleetState) -> list[OfflineKey]:
 
 def _changed(args: argparse.Namespace, document: FleetAuthorities, now: datetime) -> FleetAuthorities:
     if args.what == "add":
-        with args.file.open("rb") as file:
+        with args.certificate.open("rb") as file:
             return authorities.with_anchor(document, file.read(MAX_PEM + 1))
     sha256 = args.sha256.lower().replace(":", "")
     if _SHA256.fullmatch(sha256) is None:
-        raise ConfigError("SHA256", "fleet.not_a_sha256")
+        raise ConfigError("--sha256", "fleet.not_a_sha256")
     if args.what == "remove":
         return authorities.without_anchor(document, sha256)
     return authorities.with_revoked(document, [sha256], args.reason, now)

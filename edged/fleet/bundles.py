@@ -21,6 +21,7 @@ from edged.fleet.repository import Repository, S, to_bytes, until
 from edged.fleet.tuf_roles import (
     ADMIN_FILES,
     CONFIG,
+    PATHS,
     PRIVACY,
     RELEASE,
     ROOT,
@@ -32,9 +33,11 @@ from edged.uplink.bundle import MAX_BUNDLE, MAX_FILES, encode_bundle
 from edged.uplink.fleet_authority import TARGET as AUTHORITY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from edged.desired import ConfigDocument
+    from edged.fleet.compile import Layer
     from edged.fleet.state import DeviceRecord, FleetState
 
 ONLINE_KEY: Final = "admin-tuf.key"
@@ -88,27 +91,31 @@ class BundleMaker:
         self._documents = {name: parsed_audience(name, data) for name, data in self._audiences.items()}
         self._pinned = {
             path: target.hashes["sha256"]
-            for signed in self._targets.values()
+            for role, signed in self._targets.items()
             for path, target in signed.targets.items()
+            if path.startswith(tuple(pattern.removesuffix("*") for pattern in PATHS[role]))
         }
 
-    def compile(self, record: DeviceRecord) -> Compiled:
-        """The configuration of a box as it would be pushed now. Raises `ConfigError`: file, path and what is wrong."""
-        compiled = compile_config(record.name, layers_of(self._state, record), self._documents, self._pinned)
-        for kind, path in compiled.document.artefacts.items():
-            if path not in self._pinned:
-                raise ConfigError(f"artefacts.{kind}", "fleet.artefact_not_signed", path=path)
+    def compile(self, record: DeviceRecord, layers: Sequence[Layer] | None = None) -> Compiled:
+        """The configuration of a box as it would be pushed now, of its own layers or of others.
+
+        Raises `ConfigError`: file, path and what is wrong.
+        """
+        found = layers_of(self._state, record) if layers is None else layers
+        compiled = compile_config(record.name, found, self._documents, self._pinned)
         for name in compiled.document.audiences:
             self._audience(name)
         return compiled
 
-    def make(self, record: DeviceRecord, number: int, *, known_root: int = 1) -> Made:
-        """The push of that number (of `push_numbers.reserve`) to a box.
+    def make(
+        self, record: DeviceRecord, number: int, *, known_root: int = 1, compiled: Compiled | None = None
+    ) -> Made:
+        """The push of that number (of `push_numbers.reserve`) to a box, of what `compile` made of it.
 
         Roots up to `known_root` are left out: the first, which boxes are enrolled with, unless more are known to be
         there. Raises `ConfigError`, `StateError` (`fleet.push_too_large`).
         """
-        compiled = self.compile(record)
+        compiled = compiled or self.compile(record)
         config = Targets(version=number, expires=until(CONFIG, self._now))
         path = f"config/{record.name}.json"
         config.targets[path] = TargetFile.from_data(path, compiled.data, ["sha256"])

@@ -92,8 +92,9 @@ def compile_config(
     """The document of one box.
 
     `audiences` are the privacy officer's documents; `pinned` gives the SHA-256 of signed targets by path, audiences
-    and artefacts alike: what the box will do depends on them, so the version does. The version is the layers' own
-    (if they say one), a dot, and a hash of all that: the same content has the same version, whatever push it is in.
+    and artefacts alike. An artefact that isn't among them is refused; and what the box will do depends on them, so
+    the version does: it is the layers' own (if they say one), a dot, and a hash of all that. The same content has the
+    same version, whatever push it is in.
 
     Raises `ConfigError`; where it stands is the layer's file (or the audience's) and the path of the bad key.
     """
@@ -118,6 +119,9 @@ def _compiled(
     content = {key: value for key, value in merged.items() if key != "version"}
     # Parsed before it is hashed: what the hash pins has to be read out of it.
     draft = parse_config(_encoded({**content, "format": 1, "device": device, "version": "-"}))
+    for kind, path in draft.artefacts.items():
+        if path not in pinned:
+            raise ConfigError(f"artefacts.{kind}", "fleet.artefact_not_signed", path=path)
     targets = sorted([*(f"audience/{name}.json" for name in draft.audiences), *draft.artefacts.values()])
     pins = {target: pinned[target] for target in targets if target in pinned}
     digest = hashlib.sha256(_encoded([content, pins])).hexdigest()[:_HASH_DIGITS]

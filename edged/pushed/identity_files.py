@@ -31,9 +31,9 @@ from edged.uplink.roles import MAX_PEM, load_chain
 from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cryptography import x509
+
+    from edged.config import IdentitySettings
 
 CURRENT: Final = "current"
 NEXT: Final = "next"
@@ -80,10 +80,6 @@ class IdentityFiles:
     def root(self) -> Path:
         """The fleet's TUF root metadata, for `[fleet] root`."""
         return self.directory / ROOT
-
-    def believe(self, anchors: Sequence[str]) -> None:
-        """Take the authorities (PEM) of a `fleet/authority.json` that was accepted; durable."""
-        write_public(self.ca, "".join(anchors).encode())
 
     def settings(self, usage: Usage) -> Pair:
         """The paths that a boot file names: they stay the same when the pair is renewed."""
@@ -246,6 +242,16 @@ class IdentityFiles:
     def _pair(self, usage: Usage, directory: Path) -> Pair:
         held = self._token if usage is Usage.SIGNING else None
         return Pair(directory, held or KeySource(directory / KEY), directory / CHAIN)
+
+
+def files_of(identity: IdentitySettings) -> IdentityFiles | None:
+    """The directory that a boot file's paths lead into; None where they lead elsewhere, and others renew them."""
+    chain = identity.tls_certificate
+    directory = chain.parent.parent.parent
+    files = IdentityFiles(directory, identity.signing_key)
+    tls, signing = files.settings(Usage.TLS), files.settings(Usage.SIGNING)
+    named = (identity.tls_certificate, identity.signing_certificate, KeySource(identity.tls_key))
+    return files if named == (tls.chain, signing.chain, tls.key) else None
 
 
 def write_public(path: Path, data: bytes) -> None:

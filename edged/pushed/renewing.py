@@ -23,6 +23,7 @@ from edged.uplink.names import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edged.pushed.est_client import Service
     from edged.pushed.identity_files import IdentityFiles, Pair
@@ -53,21 +54,24 @@ class Renewer:
         anchor: Callable[[], TrustAnchor],
         *,
         told: Callable[[Renewed], None],
-        authorities: Callable[[], FleetAuthorities | None] = lambda: None,
+        authorities: Callable[[], Path] | None = None,
+        newest: Callable[[], FleetAuthorities | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: random.Random | None = None,
     ) -> None:
         """`told` is called in the event loop.
 
         After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon
-        opens its signer anew. `anchor` is whom the box believes now; `authorities` the fleet's newest word about it, of
-        the last accepted push: certificates of an authority that is being replaced are renewed before their time.
+        opens its signer anew. `anchor` is whom the box believes now, `authorities` the file that the service's
+        certificate must end at, `newest` the fleet's list of authorities as it was accepted last: certificates of an
+        authority that is being replaced are renewed before their time.
         """
         self._files = files
         self._service = service
         self._anchor = anchor
+        self._authorities = authorities or (lambda: files.ca)
+        self._newest = newest
         self._told = told
-        self._authorities = authorities
         self._clock = clock
         # Jitter is no secret; seeded by a test, otherwise different on every box.
         chosen = chance or random.Random()  # noqa: S311
@@ -100,16 +104,21 @@ class Renewer:
                 return renewal.LONGEST_LOOK
             return await self._renew(usage, schedule, life)
 
+    async def renew_now(self, usage: Usage) -> None:
+        """Renew one certificate though it needn't be. Raises `CodedError`; nothing has changed then."""
+        async with self._alone:
+            await asyncio.to_thread(self._new_pair, usage)
+
     async def _overtaken(self, usage: Usage, schedule: Schedule) -> bool:
         """Whether the authority behind a certificate is being replaced, and the service has the next one already."""
-        authorities = self._authorities()
+        authorities = self._newest()
         pair = self._files.current(usage)
         if authorities is None or pair is None or not schedule.rested(self._clock()):
             return False
         if not renewal.outdated(await asyncio.to_thread(pair.certificates), authorities):
             return False
         try:
-            named = await asyncio.to_thread(authorities_of, self._files, self._service)
+            named = await asyncio.to_thread(authorities_of, self._files, self._service, self._authorities())
         except (CodedError, OSError):
             schedule.failed(self._clock())
             return False
@@ -137,9 +146,7 @@ class Renewer:
 
     async def _renew(self, usage: Usage, schedule: Schedule, life: Life) -> timedelta:
         try:
-            pair = await asyncio.to_thread(
-                renew, usage, self._files, self._service, self._anchor(), self._clock
-            )
+            pair = await asyncio.to_thread(self._new_pair, usage)
         except (CodedError, OSError) as error:
             code = error.code if isinstance(error, CodedError) else "state.unusable"
             wait = schedule.failed(self._clock())
@@ -157,6 +164,11 @@ class Renewer:
         self._log.info("renewed", usage=usage, not_after=after.isoformat())
         self._told(Renewed("renewed", usage, after))
         return renewal.LONGEST_LOOK
+
+    def _new_pair(self, usage: Usage) -> Pair:
+        return renew(
+            usage, self._files, self._service, self._anchor(), self._clock, authorities=self._authorities()
+        )
 
     def _life(self, usage: Usage) -> Life:
         pair = self._files.current(usage)

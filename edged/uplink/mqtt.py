@@ -73,6 +73,11 @@ class Connection:
         """How many may be begun now."""
         return self._client.in_flight.free
 
+    @property
+    def ended(self) -> bool:
+        """Whether this connection is over; `error` says why."""
+        return self._client.lost.done()
+
     def when_free(self, call: Callable[[], None]) -> None:
         """Call this whenever a publication may be begun again; one caller a connection."""
         self._client.in_flight.on_free = call

@@ -318,6 +318,10 @@ class StateDatabase:
                 self._to_fold = True
         return outcome
 
+    def configure(self, retry: RetryPolicy, bounds: Bounds) -> None:
+        """Another patience and other bounds, from the next operation on."""
+        self._retry, self._bounds = retry, bounds
+
     def tidy(self, now: datetime, *, clock_trusted: bool) -> Tidied:
         """Enforce the bounds and prune the ledger, a bounded part of it at a time; at start and every hour or so.
 

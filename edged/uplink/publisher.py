@@ -107,6 +107,7 @@ class Uplink:
         riders: Sequence[Rider] = (),
     ) -> None:
         self._settings = settings
+        self._config_version = settings.config_version
         self._state = state
         self._signer = signer
         self._fleet = signer.principal.fleet
@@ -147,6 +148,11 @@ class Uplink:
     def health(self) -> UplinkHealth:
         """How it is, as far as is known without asking the disk."""
         return self._known.health(self._clock())
+
+    def set_config_version(self, version: str) -> None:
+        """What the status says from now on."""
+        self._config_version = version
+        self._known.changed.set()
 
     def textfile(self, directory: Path) -> Textfile:
         """A writer of this uplink's metrics for node_exporter: run its `run(uplink.refresh)` as a task."""
@@ -286,6 +292,6 @@ class Uplink:
         """The status message; with None the one that the broker will speak for us."""
         return msgspec.json.encode(
             self._known.status(
-                state, device=self._device, config_version=self._settings.config_version, now=self._clock()
+                state, device=self._device, config_version=self._config_version, now=self._clock()
             )
         )

@@ -90,6 +90,7 @@ class Signer:
         self.principal: Principal = principal_of(chain[0], usage=Usage.SIGNING)
         if chain[0].public_key() != key.public_key():
             raise CertificateError("cert.key_mismatch")
+        self.chain: tuple[x509.Certificate, ...] = tuple(chain)
         self.demo: bool = is_demo(chain[0])
         self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
@@ -144,8 +145,11 @@ def verify(
     role: Role,
     at: datetime,
     late: timedelta = timedelta(0),
+    arrived: datetime | None = None,
 ) -> Verified:
     """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
+
+    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now.
 
     With `late`, a signer's own certificate may have ended so long before `at`; the chain is then checked at the
     last moment of that certificate, and the caller must see that the message was signed before
@@ -161,7 +165,7 @@ def verify(
     header = _header(header_segment, typ)
     chain, key = _presented(header.x5c)
     try:
-        principal = _holder(chain, anchor, at, late)
+        principal = _holder(chain, anchor, at, late, arrived)
     except CertificateError as error:
         raise SignatureRefusedError(error.code) from error
     if principal.role is not role:
@@ -184,6 +188,11 @@ def verify(
     )
 
 
+def certificates(compact: str | bytes) -> tuple[x509.Certificate, ...]:
+    """The chain in what may be a signed message, leaf first; proves nothing. Raises `SignatureRefusedError`."""
+    return _presented(_parsed_header(_segments(_ascii(compact))[0]).x5c)[0]
+
+
 def claimed_type(compact: str | bytes) -> str:
     """The `typ` of what may be a signed message, to find out how to verify it; proves nothing.
 
@@ -201,11 +210,15 @@ def unverified_payload(compact: bytes) -> bytes:
 
 
 def _holder(
-    chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, at: datetime, late: timedelta
+    chain: tuple[x509.Certificate, ...],
+    anchor: TrustAnchor,
+    at: datetime,
+    late: timedelta,
+    arrived: datetime | None,
 ) -> Principal:
     """Raises `CertificateError`; `cert.expired` means the signer's own, which nothing mends."""
     try:
-        return anchor.verify(chain, usage=Usage.SIGNING, at=at)
+        return anchor.verify(chain, usage=Usage.SIGNING, at=at, arrived=arrived)
     except CertificateError as error:
         if error.code != "cert.expired":
             raise
@@ -215,7 +228,7 @@ def _holder(
         if at > end + late:
             raise
     try:
-        return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+        return anchor.verify(chain, usage=Usage.SIGNING, at=end, arrived=arrived)
     except CertificateError as error:
         if error.code == "cert.expired":
             raise CertificateError("cert.authority_expired") from None

@@ -1,0 +1,234 @@
+"""The box at work: its devices, its station and its line to the centre, by what is in force.
+
+`switch` puts other settings in force between two inspections: devices, control socket and state stay open, so nobody
+at the counter notices. Everything that can fail is prepared before anything in use is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edged import RELEASED, clock, in_force, log, start_up
+from edged.committing import commit, judged
+from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.errors import StateError
+from edged.events import ChipRead, CommitFailed, Committed, ScanRequest
+from edged.judging import kind_of, recipients
+from edged.line import Line
+from edged.side import ReadSide, Side
+from edged.station import Station
+from edged.uplink.publisher import Uplink, UplinkSettings
+from edged.uplink.status import Connected, Disconnected
+from edged.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from edged.antenna import Antenna
+    from edged.config import BoxSettings
+    from edged.drivers import Camera, Chip, Device, Head
+    from edged.in_force import InForce
+    from edged.uplink.database import DatabaseThread
+    from edged.uplink.envelope import Provenance
+    from edged.uplink.outbox import StateDatabase
+    from edged.uplink.riding import Rider
+    from edged.uplink.status import UplinkEvent
+
+
+class Box:
+    """One box. `opened` opens its devices; the daemon runs `station` and `line`.
+
+    Attributes:
+        held: what is in force.
+        state: the state database.
+        riders: what else listens on the line, for every uplink that is made.
+        devices: by name, while they are open.
+        online: set while the line is connected, by what is in force.
+        on_event: hears what the uplink tells, beside the control socket.
+    """
+
+    station: Station
+    line: Line
+    head: Head
+    camera: Camera
+
+    def __init__(
+        self,
+        boot: BoxSettings,
+        held: InForce,
+        state: DatabaseThread[StateDatabase],
+        publish: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.boot = boot
+        self.held = held
+        self.state = state
+        self.riders: tuple[Rider, ...] = ()
+        self.devices: dict[str, Device] = {}
+        self.online = asyncio.Event()
+        self.on_event: Callable[[UplinkEvent], None] = lambda _: None
+        self.chip: Chip | None = None
+        self._publish = publish
+        self._antenna: Antenna | None = None
+        self._open = False
+        self._floor = RELEASED
+        self._log = log.get("daemon")
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open the devices, and make the station and the line; close the devices in the end.
+
+        Raises `DeviceError`, `StateError`, `ConfigError`.
+        """
+        boot = self.boot
+        assert boot.head.socket is not None  # edged.config.check_box
+        glass = SimulatedGlass(boot.head.socket)
+        async with AsyncExitStack() as devices:
+            self.head = await devices.enter_async_context(SimulatedHead(glass))
+            self.camera = await devices.enter_async_context(FileCamera(glass))
+            self.devices = {"head": self.head, "camera": self.camera}
+            chip = self.held.settings.chip_reader
+            if chip is not None:
+                from edged.antenna import Antenna
+
+                self.chip = await devices.enter_async_context(start_up.chip_reader(chip))
+                self.devices["chip"] = self.chip
+                self._antenna = Antenna(self.chip, chip, self._publish)
+            self.station = Station(
+                self.head,
+                self.camera,
+                default_scene=self.held.settings.default_scene,
+                limits=self.held.limits,
+                begin_side=self._begin_side,
+                commit=self._commit,
+                notify=self._publish,
+                admit=self._admit,
+                antenna=self._antenna,
+            )
+            self.line = Line(self._make_uplink)
+            self._open = True
+            yield
+
+    async def switch(self, settings: BoxSettings) -> None:
+        """Put other settings, or the same ones with renewed certificates, in force between two inspections.
+
+        Raises what `edged.in_force.prepare` raises, and then the ones before are still in force.
+        """
+        before, held = self.held, await asyncio.to_thread(in_force.prepare, settings)
+        anchor, believed = before.anchor, held.anchor
+        held = replace(held, anchor=anchor)  # the one that everybody has, with what was revoked meanwhile
+        if not self._open:
+            anchor.believe(believed)
+            self.held = held
+            await self._configure_outbox(settings)
+            return
+
+        async def exchange() -> None:
+            anchor.believe(believed)
+            self.held = held
+            self.station.configure(default_scene=settings.default_scene, limits=held.limits)
+            if self._antenna is not None and settings.chip_reader is not None:
+                self._antenna.configure(settings.chip_reader)
+            log.set_level(settings.log.level)
+            await self._configure_outbox(settings)
+
+        await self.station.between_inspections(exchange)
+        self._log.info("in force", config_version=settings.version, before=before.settings.version)
+        if held.connects_like(before):
+            self.line.uplink.set_config_version(settings.version)
+        else:
+            await self.line.replace(self.online.clear)
+
+    async def _configure_outbox(self, settings: BoxSettings) -> None:
+        retry, bounds = start_up.retry(settings), start_up.bounds(settings)
+        await self.state.run(lambda database: database.configure(retry, bounds))
+
+    def _make_uplink(self) -> Uplink:
+        return Uplink(
+            UplinkSettings.of_box(self.held.settings),
+            state=self.state,
+            signer=self.held.signer,
+            anchor=self.held.anchor,
+            on_event=self._on_uplink,
+            clock_trusted=self._clock_holds,
+            riders=self.riders,
+        )
+
+    def _on_uplink(self, event: UplinkEvent) -> None:
+        self._publish({"event": "uplink", **msgspec.to_builtins(event)})
+        if isinstance(event, Connected | Disconnected):
+            self.station.set_online(isinstance(event, Connected))
+            (self.online.set if isinstance(event, Connected) else self.online.clear)()
+        self.on_event(event)
+
+    # --- the clock ---
+
+    async def read_clock(self) -> clock.ClockReading:
+        """The clock, and whether it may be believed. Raises `StateError`."""
+        last_commit, last_receipt = await self.state.run(
+            lambda database: (database.last_commit(), database.last_receipt())
+        )
+        self._floor = clock.clock_floor(last_commit, last_receipt)
+        return self._judge_clock(last_commit, last_receipt)
+
+    def _clock_holds(self, last_commit: datetime | None, last_receipt: datetime | None) -> bool:
+        return self._judge_clock(last_commit, last_receipt).trusted
+
+    def _judge_clock(self, last_commit: datetime | None, last_receipt: datetime | None) -> clock.ClockReading:
+        settings = self.held.settings.clock
+        return clock.read_clock(
+            datetime.now(UTC),
+            last_commit=last_commit,
+            last_receipt=last_receipt,
+            synchronised=not settings.require_synchronised or clock.synchronised(),
+            fixed_today=settings.fixed_today,
+        )
+
+    # --- what the station asks ---
+
+    def provenance(self) -> dict[str, Provenance]:
+        """Of every device, as it is now: a chip reader may have been changed for another."""
+        return {name: device.provenance for name, device in self.devices.items()}
+
+    def _begin_side(self) -> Side:
+        from edged.core.burst import Burst
+
+        return Side(Burst(today=self._today()))
+
+    def _today(self) -> date:
+        """The day against which two-digit years are understood: a lost clock's 1970 would misplace centuries."""
+        fixed = self.held.settings.clock.fixed_today
+        return fixed or max(datetime.now(UTC), self._floor).astimezone().date()
+
+    def _admit(self, request: ScanRequest) -> str | None:
+        """A verdict that nobody would receive is not worth a document's time, nor a green light."""
+        kind = kind_of(request, self.provenance())
+        return None if recipients(request, self.held.settings, kind) else "inspection.no_recipient"
+
+    async def _commit(
+        self, sides: Sequence[ReadSide], chip: ChipRead | None, request: ScanRequest, inspection: str
+    ) -> Committed | CommitFailed:
+        held = self.held
+        try:
+            reading = await self.read_clock()
+            judgement = await judged(
+                sides, chip, request, held=held, clock=reading, provenance=self.provenance()
+            )
+        except StateError as error:
+            self._log.error("nothing was stored", exc_info=error)
+            return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
+        done = await commit(
+            judgement,
+            inspection,
+            state=self.state,
+            signer=held.signer,
+            config_version=held.settings.version,
+            clock=reading,
+        )
+        self.line.uplink.wake()
+        return done

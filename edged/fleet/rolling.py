@@ -1,0 +1,220 @@
+"""Carries out a rollout: what the engine says over the admin's link, what boxes say to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edged.errors import CertificateError, ConfigError, StateError
+from edged.fleet.heard import Presence, Report, watch
+from edged.fleet.pushing import publish, withdraw
+from edged.fleet.rollout import (
+    Command,
+    Done,
+    Event,
+    Halt,
+    Push,
+    Pushed,
+    Seen,
+    Stop,
+    Told,
+    Wait,
+)
+from edged.uplink import topics
+from edged.uplink.mqtt import PublishRefusedError
+from edged.uplink.reconnect import within
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from edged.fleet.heard import Heard
+    from edged.fleet.link import AdminLink
+    from edged.fleet.pushes import Pushes
+    from edged.fleet.pushing import Prepared
+    from edged.fleet.rollout import Box, Record, Rollout
+
+TOGETHER_S: Final = 0.05
+"""What boxes say is looked at so often: the engine's answer takes a look at every box."""
+
+LOOK_S: Final = 1.0
+"""How often the clock, and whether somebody wants a stop, is looked at; and how often progress is written down."""
+
+RETAINED_S: Final = 3.0
+"""How long the broker may take to show what it has retained for a box."""
+
+
+class Maker(Protocol):
+    """Who makes pushes: `edged.fleet.pushing.Pusher`."""
+
+    pushes: Pushes
+
+    def prepare(self, devices: Sequence[str]) -> list[Prepared]:
+        """Number, sign and write down a push to each. Blocking."""
+
+
+class Carrier:
+    """Runs one rollout to its end.
+
+    `save` writes the record durably; it is called before anything is published. `on_step` is told what happened after
+    each look (for progress), `stop_wanted` asked as often whether the operator wants a stop.
+    """
+
+    def __init__(
+        self,
+        engine: Rollout,
+        *,
+        link: AdminLink,
+        maker: Maker,
+        save: Callable[[Record], None],
+        on_step: Callable[[Rollout, Sequence[Event], Command], None] = lambda *_: None,
+        stop_wanted: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._maker = maker
+        self._save = save
+        self._on_step = on_step
+        self._stop_wanted = stop_wanted
+        self._clock = clock
+        self._events: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._saved = 0.0
+        self._settled: dict[str, tuple[object, ...]] = {}
+        self.problem: Exception | None = None
+        """What a push failed at, when the reason is `rollout.cannot_push`."""
+
+    async def run(self) -> Stop | Done:
+        """Carry it out. Raises `UplinkError` when the broker stays away: it can be resumed."""
+        async with watch(self._link, self._engine.record.boxes) as heard:
+            listening = asyncio.create_task(self._listen(heard), name="rollout listens")
+            try:
+                await self._recover()
+                return await self._carry_out(listening)
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+                await asyncio.to_thread(self._save, self._engine.record)
+
+    async def _carry_out(self, listening: asyncio.Task[None]) -> Stop | Done:
+        command = self._step()
+        while True:
+            match command:
+                case Push(devices):
+                    await self._push(devices)
+                case Wait(until):
+                    await self._wait(until)
+                case Stop() | Done():
+                    await self._end(command)
+                    return command
+            if listening.done():
+                listening.result()
+            if self._stop_wanted():
+                self._events.append(Halt("rollout.stopped"))
+            command = self._step()
+            await self._note(command)
+
+    def _step(self) -> Command:
+        self._news.clear()
+        events = tuple(self._events)
+        self._events.clear()
+        command = self._engine.handle(*events, now=self._clock())
+        self._on_step(self._engine, events, command)
+        return command
+
+    async def _wait(self, until: float | None) -> None:
+        left = LOOK_S if until is None else min(LOOK_S, max(0.0, until - self._clock()))
+        await within(self._news.wait(), left)
+        if self._news.is_set():
+            await asyncio.sleep(TOGETHER_S)
+
+    async def _listen(self, heard: AsyncIterator[Heard]) -> None:
+        async for one in heard:
+            match one:
+                case Report(device, reported, retained):
+                    self._events.append(Told(device, reported, retained))
+                case Presence(device, status):
+                    self._events.append(Seen(device, status.state == "online"))
+                case _:
+                    continue  # what can't be believed says nothing about the box
+            self._news.set()
+
+    async def _push(self, devices: Sequence[str]) -> None:
+        boxes = self._engine.record.boxes
+        try:
+            prepared = await asyncio.to_thread(self._maker.prepare, devices)
+        except (ConfigError, StateError, CertificateError) as error:
+            for device in devices:
+                boxes[device].state = "waiting"
+            self._halt(error)
+            return
+        for one in prepared:
+            boxes[one.device].push = one.number
+        await asyncio.to_thread(self._save, self._engine.record)
+        await asyncio.gather(*(self._publish(one.device, one.data) for one in prepared))
+
+    async def _publish(self, device: str, data: bytes) -> None:
+        try:
+            await publish(self._link, device, data)
+        except PublishRefusedError as error:
+            self._halt(error)
+        else:
+            self._events.append(Pushed(device))
+
+    def _halt(self, error: Exception) -> None:
+        self.problem = error
+        self._events.append(Halt("rollout.cannot_push"))
+
+    async def _recover(self) -> None:
+        """Pushes that were written down when a process ended: on the air already, or put there with the same bytes."""
+        await asyncio.gather(
+            *(
+                self._recover_one(device, box)
+                for device, box in self._engine.record.boxes.items()
+                if box.state == "pushing" and box.push is not None
+            )
+        )
+
+    async def _recover_one(self, device: str, box: Box) -> None:
+        assert box.push is not None
+        pushes = self._maker.pushes
+        record = await asyncio.to_thread(pushes.read, device, box.push)
+        retained = await self._retained(device)
+        if retained is not None and hashlib.sha256(retained).hexdigest() == record.bundle_sha256:
+            self._events.append(Pushed(device))
+        elif (data := await asyncio.to_thread(pushes.kept, device, box.push)) is not None:
+            await self._publish(device, data)
+        else:  # its bytes are lost, and the broker hasn't got them: that number is nobody's
+            box.state, box.push = "waiting", None
+
+    async def _retained(self, device: str) -> bytes | None:
+        async with self._link.listen(topics.desired(self._link.fleet, device)) as listening:
+            try:
+                async with asyncio.timeout(RETAINED_S):
+                    return (await anext(listening)).payload
+            except TimeoutError:
+                return None
+
+    async def _note(self, command: Command) -> None:
+        """Write down how far it is, now and then: whatever is lost of it, boxes say again."""
+        if isinstance(command, Wait) and self._clock() - self._saved < LOOK_S:
+            return
+        self._saved = self._clock()
+        await asyncio.to_thread(self._settle)
+
+    def _settle(self) -> None:
+        record = self._engine.record
+        self._save(record)
+        for device, box in record.boxes.items():
+            found = (box.push, box.state, box.code, box.path, box.probe)
+            if self._settled.get(device) != found:
+                self._maker.pushes.settle(device, box, int(self._clock()))
+                self._settled[device] = found
+
+    async def _end(self, command: Stop | Done) -> None:
+        if isinstance(command, Stop):
+            await asyncio.gather(*(withdraw(self._link, device) for device in command.withdraw))
+        await asyncio.to_thread(self._settle)
