@@ -138,6 +138,19 @@ async def test_from_the_admins_command_to_a_complete_box(
         typed = shown["token"].encode()
         code, _, errors = await edged("enrol", "--into", str(identity), stdin=typed.lower())
         assert code == 0, errors
+        as_printed = [
+            token.address_line,
+            *(" - ".join(token.groups[start : start + 3]) for start in (0, 3, 6)),
+            "",
+        ]
+        code, _, errors = await edged("enrol", "--into", str(identity), stdin="\n".join(as_printed).encode())
+        assert code == 0, errors
+        code, _, errors = await edged("enrol", "--into", str(identity), stdin=token.line().encode() + b"\n")
+        assert code == 0, errors
+        code, _, errors = await edged("enrol", stdin=f"{token.address_line}\n{token.groups[0]}\n\n".encode())
+        assert (code, "[6/54]" in errors) == (65, True)
+        code, _, errors = await edged("enrol", stdin=b"")
+        assert code == 65
         code, _, errors = await edged(
             "enrol", stdin=typed[:-2] + (b"0\n" if typed[-2:-1] != b"0" else b"1\n")
         )

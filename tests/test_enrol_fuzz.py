@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,16 +79,14 @@ def test_certificates(body: bytes) -> None:
     try:
         assert est.read_certificates(body)
     except DecodeError as error:
-        assert error.code in ("enrol.answer_malformed",)
+        assert error.code == "enrol.answer_malformed"
 
 
 @settings(max_examples=150)
 @given(damaged(RENEWAL))
 def test_renewals(body: bytes) -> None:
-    try:
+    with contextlib.suppress(SignatureRefusedError, DecodeError):
         assert est.open_renewal(body, anchor=ANCHOR, at=NOW)[2] == KEY.public_key()
-    except (SignatureRefusedError, DecodeError):
-        pass
 
 
 @settings(max_examples=300)

@@ -21,7 +21,7 @@ from edged.fleet.tuf_roles import Holder
 from edged.pushed import renewal
 from edged.pushed.enrolling import enrol
 from edged.pushed.est_client import Service
-from edged.pushed.identity_files import IdentityFiles
+from edged.pushed.identity_files import IdentityFiles, write_public
 from edged.pushed.renewal import Life, Schedule
 from edged.pushed.renewing import Renewed, Renewer
 from edged.uplink import fleet_authority
@@ -236,14 +236,14 @@ async def test_what_the_service_gives_is_looked_at(tmp_path: Path, monkeypatch: 
 
 
 async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path) -> None:
-    """The way back: the offline keys name a new root, it issues a new authority, every box renews, the old root goes."""
+    """The way back: a new root is named by the offline keys and issues anew; boxes renew, and the old root goes."""
     office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
     root_keys = [key.signer for key in read_offline(Holder.ROOT, office.roots)]
     accepted: list[FleetAuthorities] = []
     async with office.open() as server:
         await asyncio.to_thread(enrol, office.invite(), files)
         daemon = Daemon(office, files, days=0)
-        daemon.renewer._authorities = lambda: accepted[-1] if accepted else None
+        daemon.renewer._newest = lambda: accepted[-1] if accepted else None
         old = {usage: serial(files, usage) for usage in Usage}
 
         async def attend() -> list[str]:
@@ -262,7 +262,7 @@ async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path)
                 now(),
             )
         )
-        files.believe(accepted[-1].anchors)  # what a push does
+        write_public(files.ca, "".join(accepted[-1].anchors).encode())  # what a push does
         assert await attend() == []  # nobody issues under the new one yet: nothing is asked for
         authorities.write_issuing(office.state.secrets, authorities.new_issuing(root, now()))
         server.look()
@@ -275,7 +275,7 @@ async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path)
                 office.state, lambda before: authorities.without_anchor(before, gone), root_keys, now()
             )
         )
-        files.believe(accepted[-1].anchors)
+        write_public(files.ca, "".join(accepted[-1].anchors).encode())
         for usage in Usage:
             pair = files.current(usage)
             assert pair is not None
@@ -302,7 +302,7 @@ async def test_an_issuing_authority_that_was_revoked_is_left_by_every_box(tmp_pa
         )
         server.look()
         daemon = Daemon(office, files, days=0)
-        daemon.renewer._authorities = lambda: document
+        daemon.renewer._newest = lambda: document
         for usage in Usage:
             await daemon.renewer.attend(usage)
             pair = files.current(usage)

@@ -149,6 +149,18 @@ async def test_a_revoked_box_gets_nothing(office: Office, files: IdentityFiles) 
         assert await refusal(lambda: enrol(token, files, again=True)) == "enrol.device_revoked"
 
 
+async def test_a_revoked_certificate_is_not_given_again(office: Office) -> None:
+    key = generate_key()
+    async with office.open():
+        token, client = office.invite(), office.client()
+        der = est.request(key, "box-1")
+        await asyncio.to_thread(client.enrol, Usage.TLS, der, "box-1", token.secret)
+        record = office.state.device("box-1")
+        ended = [msgspec.structs.replace(one, revoked_at=1) for one in record.certificates]
+        office.state.save_device(msgspec.structs.replace(record, certificates=tuple(ended)))
+        assert await refusal(client.enrol, Usage.TLS, der, "box-1", token.secret) == "enrol.token_ended"
+
+
 async def test_a_new_token_gives_an_expired_box_new_certificates(
     office: Office, files: IdentityFiles
 ) -> None:

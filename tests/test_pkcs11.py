@@ -124,6 +124,11 @@ def test_the_boot_file_takes_a_path_or_a_uri(tmp_path: Path) -> None:
     assert identity.signing_key == str(tmp_path / "signing.key")
     assert not identity.signing_key.in_token
     assert read(BASE).identity.signing_key == BASE
+    for bad in ("enrol.example.net", ":8443", "enrol:0", "enrol:65536", "enrol:x"):
+        section = f'[fleet]\nroot = "root.json"\nenrolment = "{bad}"\n'
+        with pytest.raises(ConfigError) as caught:
+            check_box(parse_toml((EXAMPLE + section).encode(), BoxSettings, base=tmp_path))
+        assert (caught.value.where, caught.value.code) == ("fleet.enrolment", "enrol.bad_address")
     with pytest.raises(ConfigError) as caught:
         read(BASE + "&pin-value=1234")
     assert (caught.value.where, caught.value.code) == ("identity.signing_key", "pkcs11.pin_in_uri")

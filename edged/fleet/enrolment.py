@@ -118,6 +118,8 @@ class Enrolment:
             )
             if given is None:
                 return self._issue(record, usage, public_key, by_token=True)
+            if given.revoked_at is not None:
+                raise self._refused("enrol.token_ended", record.name, usage)
             if _key_of(given) != public_key:
                 self._state.save_device(msgspec.structs.replace(record, token_refused_at=self._seconds()))
                 raise self._refused("enrol.token_used", record.name, usage)
@@ -137,11 +139,9 @@ class Enrolment:
         """
         now = self._clock()
         try:
-            principal, signing, public_key = est.open_renewal(body, anchor=self._state.anchor(), at=now)
+            _, signing, public_key = est.open_renewal(body, anchor=self._state.anchor(), at=now)
         except SignatureRefusedError as error:
             raise self._refused("enrol.proof_refused", self._own(certificate, Usage.TLS).name) from error
-        if principal.name != self._own(certificate, Usage.TLS).name:
-            raise self._refused("enrol.proof_refused", principal.name)
         return self._renew(certificate, Usage.SIGNING, signing, public_key)
 
     def _renew(
@@ -153,7 +153,7 @@ class Enrolment:
     ) -> bytes:
         with self._changing():
             record = self._own(tls, Usage.TLS)
-            if self._own(old, usage) != record:
+            if self._own(old, usage).name != record.name:
                 raise self._refused("enrol.proof_refused", record.name, usage)
             for given in record.certificates:
                 if given.usage is usage and given.revoked_at is None and _key_of(given) == public_key:

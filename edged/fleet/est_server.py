@@ -56,7 +56,7 @@ ACCEPT_AGAIN_S: Final = 1.0
 RENEW_EVERY: Final = timedelta(days=7)
 
 LOOK_EVERY_S: Final = 10.0
-"""Whether the fleet's authorities were changed by another command: until it is seen, boxes of a new one are not let in."""
+"""Whether another command has changed the authorities: until it is seen, boxes of a new one are not let in."""
 
 _STATUS: Final[dict[str, HTTPStatus]] = {
     "enrol.not_let_in": HTTPStatus.UNAUTHORIZED,
@@ -136,7 +136,7 @@ class EstServer:
                 self._log.error("the service's certificate can't be renewed", code=error.code)
 
     def look(self) -> None:
-        """Renew the service's certificate if it is time, or if an authority was changed. Raises as `renew_certificate`."""
+        """Renew the service's certificate if it is time or an authority was changed. Raises as `renew_certificate`."""
         if self._clock() - self._renewed_at > RENEW_EVERY or self._authorities() != self._renewed_under:
             self.renew_certificate()
 

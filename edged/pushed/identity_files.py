@@ -31,8 +31,6 @@ from edged.uplink.roles import MAX_PEM, load_chain
 from edged.uplink.sign import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cryptography import x509
 
     from edged.config import IdentitySettings
@@ -82,10 +80,6 @@ class IdentityFiles:
     def root(self) -> Path:
         """The fleet's TUF root metadata, for `[fleet] root`."""
         return self.directory / ROOT
-
-    def believe(self, anchors: Sequence[str]) -> None:
-        """Take the authorities (PEM) of a `fleet/authority.json` that was accepted; durable."""
-        write_public(self.ca, "".join(anchors).encode())
 
     def settings(self, usage: Usage) -> Pair:
         """The paths that a boot file names: they stay the same when the pair is renewed."""

@@ -88,8 +88,8 @@ class Schedule:
 def outdated(chain: Sequence[x509.Certificate], authorities: FleetAuthorities) -> bool:
     """Whether a chain (leaf first, without the root) should be replaced before its time.
 
-    So it is when an authority in it was revoked, or isn't under the newest root: the fleet is replacing a lost or stolen
-    authority, and what is under the old one ends soon.
+    So it is when an authority in it was revoked, or isn't under the newest root: the fleet is replacing a lost or
+    stolen authority, and what is under the old one ends soon.
     """
     return authorities.revokes(chain) or not under_newest(chain[-1], authorities)
 
