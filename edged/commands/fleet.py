@@ -19,6 +19,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "show": "edged.commands._fleet_show",
     "config": "edged.commands._fleet_config",
     "rollout": "edged.commands._fleet_rollout",
+    "helpdesk": "edged.commands._fleet_helpdesk",
 }
 
 
