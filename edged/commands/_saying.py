@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged import messages
+from edged.errors import CodedError, ConfigError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
     from datetime import datetime
 
+    from edged.errors import EdgedError
+
 
 def say(args: argparse.Namespace, code: str, **params: object) -> str:
     """A sentence of the catalogue in the language asked for."""
     return messages.text(code, args.lang, **params)
+
+
+def explain(error: EdgedError, lang: str) -> str:
+    """One of edged's own exceptions as a sentence; the technical detail, if any, behind it in brackets."""
+    if not isinstance(error, CodedError):
+        return Exception.__str__(error)
+    sentence = messages.text(error.code, lang, **error.params)
+    if error.detail:
+        sentence = f"{sentence} [{error.detail}]"
+    return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence
 
 
 def printable(line: str) -> str:
