@@ -43,6 +43,7 @@ COMMANDS = {
     "demo": Command("edged.commands.demo", "help.demo"),
     "read": Command("edged.commands.read", "help.read"),
     "optical": Command("edged.commands.optical", "help.optical"),
+    "enrol": Command("edged.commands.enrol", "help.enrol"),
     "run": Command("edged.commands.run", "help.run"),
     "scan": Command("edged.commands.scan", "help.scan"),
     "cancel": Command("edged.commands.cancel", "help.cancel"),

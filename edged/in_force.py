@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.optical_fit import Thresholds
-    from edged.trust.loading import LiveTrust
+    from edged.trust.loading import Trust
 
 PSEUDONYM_FILE = "pseudonym-{audience}.key"
 PSEUDONYM_KEY_BYTES = 32
@@ -39,7 +39,7 @@ class InForce:
     signer: Signer
     pseudonyms: Mapping[str, Pseudonymiser]
     thresholds: Thresholds | None
-    trust: LiveTrust | None
+    trust: Trust | None
     tls_certificate: bytes
     """As it lies in its file: whether it has been renewed."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
     from edged.drivers import Chip
-    from edged.trust.loading import LiveTrust
+    from edged.trust.loading import Trust
     from edged.uplink.outbox import StateDatabase
 
 
@@ -133,13 +133,13 @@ def chip_reader(settings: ChipReaderSettings) -> Chip:
     return SimulatedChip(settings.socket)
 
 
-def trust(settings: ChipReaderSettings | None) -> LiveTrust | None:
+def trust(settings: ChipReaderSettings | None) -> Trust | None:
     """Which states are trusted to sign chips; None without a reader or a store. Raises `StateError`."""
     if settings is None or settings.trust is None:
         return None
-    from edged.trust.loading import LiveTrust
+    from edged.trust.loading import open_trust
 
-    return LiveTrust(settings.trust)
+    return open_trust(settings.trust)
 
 
 def make_private(directory: Path) -> None:

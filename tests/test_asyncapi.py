@@ -12,7 +12,19 @@ import msgspec
 import pytest
 import yaml
 
-from edged.uplink import envelope, gaps, receipts, replay, schemas, status, topics
+from edged.uplink import (
+    command,
+    directory,
+    envelope,
+    gaps,
+    receipts,
+    replay,
+    reported,
+    schemas,
+    status,
+    topics,
+    vouching,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +84,7 @@ def test_every_published_schema_has_its_place() -> None:
 def test_addresses_are_those_of_the_code() -> None:
     fleet, device, audience, request = "harbour", "counter-7", "first-bank", "r-7f3a"
     names = {"fleet": fleet, "device": device, "audience": audience, "request": request}
+    names |= {"name": "status", "id": "c-1", "sha256": "0" * 64, "part": "7", "page": "3"}
     spoken = {
         "verdict": topics.verdict(fleet, device, audience),
         "gap": topics.gap(fleet, device, audience),
@@ -79,12 +92,20 @@ def test_addresses_are_those_of_the_code() -> None:
         "status": topics.status(fleet, device),
         "replayRequest": topics.replay_request(fleet, audience),
         "replayAnswer": topics.replay_answer(fleet, audience, request),
+        "desired": topics.desired(fleet, device),
+        "reported": topics.reported(fleet, device),
+        "command": topics.command(fleet, device, "status"),
+        "reply": topics.reply(fleet, device, "c-1"),
+        "artefact": topics.artefact(fleet, "0" * 64, 7),
+        "directory": topics.keys(fleet),
+        "directoryPage": topics.keys(fleet, 3),
     }
     assert {
         name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
     } == spoken
     for channel in DOCUMENT["channels"].values():
         assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel["parameters"])
+    assert tuple(DOCUMENT["components"]["parameters"]["name"]["enum"]) == command.NAMES
     will = DOCUMENT["servers"]["broker"]["bindings"]["mqtt"]["lastWill"]["topic"]
     assert will.format(**names) == spoken["status"]
 
@@ -94,7 +115,12 @@ SIGNED = {
     "Gap": (gaps.TYP_GAP, "device", "gap.schema.json"),
     "Receipt": (receipts.TYP_RECEIPT, "collector", "receipt.schema.json"),
     "ReplayRequest": (replay.TYP_REQUEST, "audience", "replay-request.schema.json"),
+    "ReplayVouch": (vouching.TYP_VOUCH, "collector", "replay-vouch.schema.json"),
+    "Directory": (directory.TYP_DIRECTORY, "admin", "directory.schema.json"),
     "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
+    "Reported": (reported.TYP_REPORTED, "device", "reported.schema.json"),
+    "Command": (command.TYP_COMMAND, "admin", "command.schema.json"),
+    "Reply": (command.TYP_REPLY, "device", "reply.schema.json"),
 }
 
 
@@ -108,15 +134,17 @@ def test_signed_messages_name_their_type_signer_and_payload() -> None:
     assert said == SIGNED
 
 
-def test_an_answer_tells_its_three_messages_apart_by_type() -> None:
+def test_an_answer_tells_its_four_messages_apart_by_type() -> None:
     answer = DOCUMENT["channels"]["replayAnswer"]["messages"]
     types = [at(message["$ref"])["x-jws"]["typ"] for message in answer.values()]
-    assert sorted(types) == sorted([envelope.TYP_VERDICT, gaps.TYP_GAP, replay.TYP_END])
+    assert sorted(types) == sorted([envelope.TYP_VERDICT, gaps.TYP_GAP, replay.TYP_END, vouching.TYP_VOUCH])
 
 
 def test_every_operation_is_somebodys_and_every_channel_is_used() -> None:
     operations = DOCUMENT["operations"].values()
-    assert {tag["name"] for operation in operations for tag in operation["tags"]} == {"box", "partner"}
+    assert {tag["name"] for operation in operations for tag in operation["tags"]} == {
+        *("box", "partner", "admin")
+    }
     used = {operation["channel"]["$ref"].removeprefix("#/channels/") for operation in operations}
     assert used == set(DOCUMENT["channels"])
 

@@ -21,13 +21,13 @@ from edged.central.progress import EVERY_S, Progress
 from edged.central.replay_queue import LEAST, MAX_WAITING, ReplayQueue
 from edged.central.settings import load, location
 from edged.central.signing_clock import SigningClock
-from edged.central.token_bucket import TokenBucket
 from edged.commands._central_words import in_words
 from edged.errors import ConfigError, StateError
 from edged.uplink.mqtt_client import KEPT_FLOOD_BYTES
 from edged.uplink.names import Role
 from edged.uplink.replay import MAX_PAGE
 from edged.uplink.streams import Alarm
+from edged.uplink.token_bucket import TokenBucket
 from tests.broker import Town
 from tests.delivery import collector_settings
 

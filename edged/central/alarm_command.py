@@ -16,8 +16,8 @@ import msgspec
 
 from edged import log
 from edged.central.events import AlarmCommandFailed
-from edged.central.token_bucket import TokenBucket
 from edged.uplink.streams import Alarm
+from edged.uplink.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-from edged.central.token_bucket import TokenBucket
 from edged.uplink.replay import MAX_PAGE
+from edged.uplink.token_bucket import TokenBucket
 
 MAX_WAITING: Final = 4
 """Requests of one audience that wait at one worker. A client has one under way at a time; more is one that doesn't wait

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edged import messages
 from edged.config import environment
 from edged.control import ControlClient
+from edged.messages import shared
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace, method: str, **params: Any) -> Any:
-    """One call to the daemon. Raises `ControlError` when there is none."""
+    """One call to the daemon, whose words are ours from then on. Raises `ControlError` when there is none."""
+    shared.use(args.socket)
 
     async def ask() -> Any:
         async with ControlClient(args.socket) as client:

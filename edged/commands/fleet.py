@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "certify": "edged.commands._fleet_certify",
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
     "init": "edged.commands._fleet_init",
     "keys": "edged.commands._fleet_keys",
     "privacy": "edged.commands._fleet_privacy",
@@ -19,7 +22,13 @@ _ACTIONS: Final[dict[str, str]] = {
     "show": "edged.commands._fleet_show",
     "config": "edged.commands._fleet_config",
     "rollout": "edged.commands._fleet_rollout",
-    "helpdesk": "edged.commands._fleet_helpdesk",
+    "enrol": "edged.commands._fleet_enrol",
+    "serve": "edged.commands._fleet_serve",
+    "issue": "edged.commands._fleet_issue",
+    "artefact": "edged.commands._fleet_artefact",
+    "command": "edged.commands._fleet_command",
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
 }
 
 

@@ -14,6 +14,7 @@ from edged import messages
 from edged.commands import _daemon
 from edged.config import SCENES
 from edged.control import ControlClient
+from edged.messages import shared
 from edged.verdict import Reason, Result
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _scan(args: argparse.Namespace) -> dict[str, Any]:
+    shared.use(args.socket)
     async with ControlClient(args.socket) as client:
         if not args.json and sys.stderr.isatty():
             await client.call("subscribe")

@@ -80,6 +80,13 @@ class Camera(Device, Protocol):
         """
         ...
 
+    async def look(self, light: Light | None) -> Frame:
+        """One frame of the window as it is, for a self-test: an empty window is no fault, and None is without light.
+
+        Raises as `capture`.
+        """
+        ...
+
 
 class Chip(Device, Protocol):
     """The reader of contactless chips. Its device is called "chip" in events and errors.

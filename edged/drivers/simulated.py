@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from edged.core.image import MAX_BYTES, decode_image
 from edged.drivers._unix_sockets import is_socket
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
@@ -46,6 +48,10 @@ MAX_COMMAND_BYTES = 64 * 1024
 """A command names a handful of files; a longer line is not one."""
 
 _DEVICES = ("camera", "head")
+
+_EMPTY_GLASS = (480, 640, 3)
+_PLATE = 24
+"""Brightness of what lies behind the glass, lit: as in the picture of the specimen `nothing`."""
 
 
 class SimulatedGlass:
@@ -263,6 +269,13 @@ class FileCamera:
         frame = await asyncio.to_thread(_decode, file, light)
         self._glass.plugged("camera")
         return frame
+
+    async def look(self, light: Light | None) -> Frame:
+        """What `capture` shows; an empty glass is a grey plate, and nothing is seen without light."""
+        self._glass.plugged("camera")
+        if light is not None and self._glass.showing() is not None:
+            return await self.capture(light)
+        return Frame(np.full(_EMPTY_GLASS, 0 if light is None else _PLATE, np.uint8), light or Light.WHITE)
 
 
 def _decode(file: Path, light: Light) -> Frame:

@@ -19,6 +19,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from edged.messages.overlay import parse_overlay
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -43,7 +45,7 @@ def text(code: str, lang: str, /, **params: object) -> str:
     language is answered in English, an unknown code with a fixed sentence that names it. Raises
     `IdentityLeakError` when a parameter is raw identity.
     """
-    entry = catalogue().get(code)
+    entry = _entry(code)
     if entry is None:
         return _language_of(_UNKNOWN, lang).replace("{code}", code)
 
@@ -61,7 +63,7 @@ def reason(reason: Reason, lang: str) -> str:
 
 def word(value: str, lang: str) -> str:
     """The translation of a code used inside a sentence (`document_number`), or `value` itself without one."""
-    entry = catalogue().get(f"word.{value}") or catalogue().get(value)
+    entry = _entry(f"word.{value}") or _entry(value)
     return value if entry is None else _language_of(entry, lang)
 
 
@@ -84,6 +86,25 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
         if file.name.endswith(".toml"):
             entries.update(tomllib.loads(file.read_text(encoding="utf-8")))
     return entries
+
+
+_over: Mapping[str, Mapping[str, str]] = {}
+"""What stands in place of shipped entries in this process: see `lay_over`."""
+
+
+def overlay_of(data: bytes) -> dict[str, dict[str, str]]:
+    """An overlay's file, checked against what is shipped. Raises `ConfigError` (`overlay.…`) with the entry's path."""
+    return parse_overlay(data, catalogue(), LANGUAGES)
+
+
+def lay_over(entries: Mapping[str, Mapping[str, str]]) -> None:
+    """From now on these entries (of `overlay_of`) stand in place of the shipped ones; none of them: `{}`."""
+    global _over
+    _over = entries
+
+
+def _entry(code: str) -> Mapping[str, str] | None:
+    return _over.get(code) or catalogue().get(code)
 
 
 def _language_of(entry: Mapping[str, str], lang: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -84,9 +84,9 @@ class Artefacts(Protocol):
     ) -> Files:
         """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes.
 
-        Raises `PushRefusedError` (its `where` is the target's path) for what will never come or doesn't fit,
-        `StateError` for trouble of this box's own.
+        One call at a time. Raises `PushRefusedError` (its `where` is the target's path) for what will never come or
+        doesn't fit, `StateError` for trouble of this box's own.
         """
 
-    async def keep(self, targets: Mapping[ArtefactKind, ArtefactTarget]) -> None:
+    async def keep(self, targets: Collection[ArtefactTarget]) -> None:
         """Forget every file that is none of these. Raises `StateError`."""

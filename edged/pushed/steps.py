@@ -220,9 +220,10 @@ class Fail:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Get its artefacts; any other fetching ends."""
+    """Get the artefacts of this version; any other fetching ends."""
 
     push: int
+    slot: Slot = Slot.CANDIDATE
 
 
 @dataclass(frozen=True)

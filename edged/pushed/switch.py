@@ -74,6 +74,8 @@ class Phase(StrEnum):
     PROBING = "probing"
     RETURNING = "returning"
     """The last good version is being put in force again."""
+    MENDING = "mending"
+    """The last good version couldn't be; the boot file is in force while its artefacts are got once more."""
 
 
 _UNDECIDED: Final = frozenset({Phase.OFF, Phase.STARTING, Phase.SWITCHING, Phase.PROBING, Phase.RETURNING})
@@ -94,6 +96,8 @@ class _State:
     running: Slot | None = None
     waiting: PushArrived | None = None
     fetched: int = 0
+    mended: bool = False
+    """Whether the last good version was given its second chance in this process."""
 
 
 class SwitchMachine:
@@ -101,7 +105,7 @@ class SwitchMachine:
 
     def __init__(self) -> None:
         self._now = _State()
-        self._before = self._now
+        self._undo: dict[type[Command], _State] = {}
 
     @property
     def phase(self) -> Phase:
@@ -129,12 +133,16 @@ class SwitchMachine:
             case _:
                 return BOOT_FILE
 
+    @property
+    def waiting_push(self) -> int | None:
+        """The push that waits until what is on trial is decided."""
+        return None if self._now.waiting is None else self._now.waiting.push
+
     def step(self, event: Event) -> tuple[Command, ...]:
         """What is to be done about `event`, in this order."""
-        before = self._now
-        commands = self._step(event)
-        self._before = before
-        return commands
+        if not isinstance(event, NotStored):
+            self._undo.clear()
+        return self._step(event)
 
     def _set(self, **changes: Any) -> None:
         self._now = replace(self._now, **changes)
@@ -194,6 +202,7 @@ class SwitchMachine:
             if now.waiting is None or event.recovery or event.push >= now.waiting.push:
                 self._set(waiting=event)
             return ()
+        self._undo[Stage] = self._undo[Adopt] = now
         if event.content == stored.good_content and now.running is Slot.GOOD:
             report = Report(push=event.push, outcome="applied")
             self._set(phase=Phase.STEADY)
@@ -222,15 +231,19 @@ class SwitchMachine:
 
     def _known(self, push: int) -> tuple[Command, ...]:
         """What to do about a push that came before."""
-        stored, steady = self._now.stored, self._now.phase is Phase.STEADY
+        stored, steady = self._now.stored, self._now.phase is Phase.STEADY and self._now.running is not None
         if push == stored.candidate:
             return self._fetch(push) if steady else ()  # steady: it couldn't be tried the last time
+        if push == stored.good and self._now.running is not Slot.GOOD:
+            return ()  # it couldn't be put in force again, which is said already
         if push == stored.report.push:
             return (Say(stored.report),) if steady else ()
         return (Say(Report(push=push, outcome="rejected", code="push.older")),)
 
     def _fetching(self, event: ArtefactsHere | ArtefactsFailed | ProgressFetched) -> tuple[Command, ...]:
         now = self._now
+        if now.phase is Phase.MENDING and event.push == now.stored.good:
+            return self._mending(event)
         if now.phase is not Phase.FETCHING or event.push != now.stored.candidate:
             return ()  # of one that was replaced meanwhile
         match event:
@@ -248,12 +261,22 @@ class SwitchMachine:
                 report = Report(push=event.push, outcome="rejected", code=event.code, path=event.path)
                 return self._fail(report)
 
+    def _mending(self, event: ArtefactsHere | ArtefactsFailed | ProgressFetched) -> tuple[Command, ...]:
+        match event:
+            case ArtefactsHere():
+                self._set(phase=Phase.RETURNING)
+                return (self._to_good(),)
+            case ArtefactsFailed():
+                self._set(phase=Phase.STEADY)
+        return ()
+
     # --- the trial ---
 
     def _try(self, attempt: int) -> tuple[Command, ...]:
         push = self._now.stored.candidate
         assert push is not None
-        self._set(phase=Phase.SWITCHING, target=Slot.CANDIDATE)
+        self._undo[Count] = self._now
+        self._set(phase=Phase.SWITCHING, target=Slot.CANDIDATE, running=None)
         self._store(attempts=attempt)
         return (Count(push, attempt), Say(Report(push=push, outcome="trial")), Switch(Slot.CANDIDATE))
 
@@ -270,11 +293,19 @@ class SwitchMachine:
         return self._next()
 
     def _next(self) -> tuple[Command, ...]:
-        """What comes when all is decided: a push that waited, or one that was staged before the process began."""
-        stored = self._now.stored
-        if self._now.waiting is None and stored.candidate is not None and stored.attempts == 0:
+        """What comes when all is decided."""
+        now, stored = self._now, self._now.stored
+        if now.waiting is not None:
+            return self._next_waiting()
+        if stored.candidate is not None and stored.attempts == 0:
             return self._fetch(stored.candidate)
-        return self._next_waiting()
+        if now.running is Slot.BOOT and stored.good != BOOT_FILE and not now.mended:
+            self._set(phase=Phase.MENDING, mended=True)
+            return (Fetch(stored.good, Slot.GOOD),)
+        if now.running is Slot.GOOD and now.mended:
+            self._set(mended=False)
+            return (Say(stored.report),)
+        return ()
 
     def _next_waiting(self) -> tuple[Command, ...]:
         waiting = self._now.waiting
@@ -284,6 +315,7 @@ class SwitchMachine:
     def _passed(self) -> tuple[Command, ...]:
         stored = self._now.stored
         assert stored.candidate is not None
+        self._undo[Keep] = self._now
         report = Report(push=stored.candidate, outcome="applied")
         self._set(phase=Phase.STEADY, running=Slot.GOOD)
         self._store(
@@ -329,20 +361,19 @@ class SwitchMachine:
         """The disk is full, or worse: what is in force stays, and the disk is as it was."""
         match event.command:
             case Stage(push) | Adopt(push):
-                self._now = self._before
+                self._now = self._undo[Stage]
                 return (Say(Report(push=push, outcome="rejected", code=event.code)),)
-            case Count(push, attempt):
-                self._set(phase=Phase.STEADY)
-                self._store(attempts=attempt - 1)
+            case Count(push):
+                self._now = self._undo[Count]
                 say = Say(Report(push=push, outcome="rejected", code=event.code))
-                if self._now.running is not None:
-                    return (say, *self._next_waiting())
-                self._set(phase=Phase.STARTING)
-                return (say, self._to_good())
-            case Keep(push):
-                self._now = self._before
+                if self._now.phase is Phase.STARTING:
+                    return (say, self._to_good())
+                self._set(phase=Phase.STEADY)
+                return (say, *self._next_waiting())
+            case Keep():
+                self._now = self._undo[Keep]
                 return self._roll_back(PROBE_STORE, event.code)
-            case Fail(push, report):
+            case Fail(_, report):
                 # The disk will try it again at the next start, at most until its attempts are used up.
                 say = Say(report)
                 return (say, self._to_good()) if self._now.phase is Phase.RETURNING else (say,)

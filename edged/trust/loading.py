@@ -3,17 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Protocol
 
 from edged import log
 from edged.core.emrtd.trust_anchors import AnchorEntry, CrlEntry, TrustAnchors
 from edged.errors import StateError
+from edged.trust import generation as generations
+from edged.trust import sealed_file
 from edged.trust.store import TrustStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.trust.generation import Generation
+
+
+class Trust(Protocol):
+    """Whose chips are believed, asked for every document."""
+
+    async def anchors(self) -> TrustAnchors:
+        """The anchors in force."""
+
+
+def open_trust(path: Path) -> Trust:
+    """The store in a directory, or one generation's file (a pushed one). Raises `StateError`, see `load_anchors`."""
+    return LiveTrust(path) if path.is_dir() or not path.exists() else HeldTrust(path)
+
+
+def read_generation(path: Path) -> Generation:
+    """One generation's file by itself, as `edged trust import` wrote it into its store; checked whole.
+
+    Raises `StateError`: truststore.damaged, truststore.newer, truststore.writable_by_others, truststore.foreign_owner,
+    truststore.unusable.
+    """
+    try:
+        at = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StateError("truststore.unusable", f"{path.parent}: {error.strerror}") from error
+    try:
+        content = sealed_file.read(at, path.name)
+    finally:
+        os.close(at)
+    if content is None:
+        raise StateError("truststore.unusable", str(path))
+    return generations.decode(content)
+
+
+class HeldTrust:
+    """The anchors of one generation's file, which never change: the box can neither import into it nor roll it back."""
+
+    def __init__(self, path: Path) -> None:
+        """Load them. Raises `StateError`, see `read_generation`."""
+        self._anchors = anchors_of(read_generation(path))
+
+    async def anchors(self) -> TrustAnchors:
+        """The anchors in force."""
+        return self._anchors
 
 
 def load_anchors(directory: Path) -> TrustAnchors:

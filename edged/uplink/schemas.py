@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of the signed payloads, made from the structs that the code itself decodes with.
+"""JSON Schemas (2020-12) of the signed payloads and of a push, made from the structs that the code itself decodes with.
 
 `python -m edged.uplink.schemas docs/schemas` writes the published files; a test fails when they are stale.
 """
@@ -14,10 +14,15 @@ from typing import Any, Final
 import msgspec
 
 from edged.privacy.policy import CEILING, WITHHELD
+from edged.uplink.bundle import Bundle
+from edged.uplink.command import Command, Reply
+from edged.uplink.directory import DirectoryHead, DirectoryPage
 from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
 from edged.uplink.replay import ReplayEnd, ReplayRequest
+from edged.uplink.reported import Reported
+from edged.uplink.vouching import Vouch
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -94,6 +99,81 @@ _END_FIELDS: Final = {
     "more_streams": "whether there are streams after the last of those",
 }
 
+_BUNDLE_FIELDS: Final = {
+    "format": "the version of this form",
+    "metadata": "TUF metadata files by name (2.root.json, timestamp.json, …), as text: signed, byte for byte",
+    "targets": "the small target files that the metadata vouches for, by target path, as text",
+}
+
+_REPORTED_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "push": "which push this is about; 0 for none, or for one whose number couldn't be read",
+    "outcome": "what became of it; applied, rejected and rolled_back are final",
+    "running": "the operator's name of the configuration in force, as every envelope carries it",
+    "running_push": "the push it came with; 0 for the boot file alone",
+    "code": "why it was rejected or rolled back, as a code of the message catalogue",
+    "path": "rejected: the path of the bad key in the document, or the metadata's role",
+    "probe": "rolled back: the probe that failed",
+    "fetched": "staged: per cent of the artefacts' bytes that have come",
+    "software": "the version of edged that runs",
+}
+
+_COMMAND_FIELDS: Final = {
+    "iss": "the admin that signed: the name in its certificate",
+    "fleet": "the fleet the admin belongs to",
+    "device": "the device that is told; equals the level of the topic",
+    "id": "random, the admin's own name for this command: the last level of the answer's topic",
+    "name": "what is to be done; equals the last level of the topic",
+    "args": "what the command is given; whatever isn't given has its default",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "when it ends, an hour later at most: afterwards it is refused",
+}
+
+_REPLY_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "id": "the command's",
+    "command_sha256": "hex SHA-256 of the command that is answered (the whole JWS, ASCII)",
+    "name": "the command's",
+    "iat": "when the command was answered by the device's own clock, which may be wrong",
+    "code": "ok, or why not, as a code of the message catalogue",
+    "result": "what there is to say; a restart says restarted false when it begins, and true when it is over",
+    "part": "one piece of a file that is too large for a message; null without a file",
+}
+
+_VOUCH_FIELDS: Final = {
+    "iss": "the collector that signed",
+    "fleet": "the fleet it belongs to",
+    "audience": "who had asked",
+    "request": "the name of the request that is answered",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "received": "messages of the answer whose signer was revoked since, and when the archive got each",
+}
+
+_DIRECTORY_FIELDS: Final = {
+    "iss": "the admin who signed: the name in its certificate",
+    "fleet": "the fleet it is about",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "until when it says who belongs; whom it revokes stays revoked",
+    "version": "greater than that of every directory before it: refuse a smaller one than you hold",
+    "anchors": "hex SHA-256 of the DER of each certificate of the fleet's CA",
+    "collectors": "who signs receipts and ends of replays",
+    "audiences": "who gets verdicts, and signs requests",
+    "admins": "who signs directories and commands",
+    "certificates": "revoked certificates of others than boxes",
+    "revoked": "revoked others than boxes",
+    "devices": "how many boxes are on the pages",
+    "pages": "hex SHA-256 of each page, in order: without all of them the directory isn't whole",
+}
+
+_PAGE_FIELDS: Final = {
+    "devices": "boxes, with their current signing keys",
+    "certificates": "revoked certificates of boxes",
+    "revoked": "revoked boxes",
+}
+
 _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
 
 
@@ -122,6 +202,13 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "gap.schema.json": (GapPayload, _GAP_FIELDS),
     "replay-request.schema.json": (ReplayRequest, _REQUEST_FIELDS),
     "replay-end.schema.json": (ReplayEnd, _END_FIELDS),
+    "bundle.schema.json": (Bundle, _BUNDLE_FIELDS),
+    "reported.schema.json": (Reported, _REPORTED_FIELDS),
+    "command.schema.json": (Command, _COMMAND_FIELDS),
+    "reply.schema.json": (Reply, _REPLY_FIELDS),
+    "replay-vouch.schema.json": (Vouch, _VOUCH_FIELDS),
+    "directory.schema.json": (DirectoryHead, _DIRECTORY_FIELDS),
+    "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"
