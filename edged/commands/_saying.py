@@ -23,16 +23,6 @@ def say(args: argparse.Namespace, code: str, **params: object) -> str:
     return messages.text(code, args.lang, **params)
 
 
-def explain(error: EdgedError, lang: str) -> str:
-    """One of edged's own exceptions as a sentence; the technical detail, if any, behind it in brackets."""
-    if not isinstance(error, CodedError):
-        return Exception.__str__(error)
-    sentence = messages.text(error.code, lang, **error.params)
-    if error.detail:
-        sentence = f"{sentence} [{error.detail}]"
-    return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence
-
-
 def printable(line: str) -> str:
     """Control characters replaced: names and references are other people's text, and may not steer our terminal."""
     return "".join(
