@@ -179,7 +179,8 @@ class Progress:
         self._clear()
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
-        self._shown = {}
+        if self._terminal:
+            self._shown = {}  # to be drawn again, below this line
 
     def close(self, engine: Rollout) -> None:
         """Show the last state."""

@@ -22,11 +22,11 @@ _ACTIONS: Final[dict[str, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions, each with its own arguments, `--state`, `--json` and `--as`."""
-    for action in _actions.add(parser, "fleet.config", _ACTIONS, dest="what"):
+    for action in _actions.add(parser, "fleet", _ACTIONS, inner="config"):
         add_state(action)
         add_as(action)
 
 
 def run(args: argparse.Namespace) -> int:
     """The exit code of the action that was asked for."""
-    return _actions.run(args, _ACTIONS, dest="what")
+    return _actions.run(args, _ACTIONS, inner=True)

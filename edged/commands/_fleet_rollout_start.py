@@ -146,7 +146,7 @@ def _online(args: argparse.Namespace, state: FleetState, names: Sequence[str]) -
     async def ask() -> None:
         nonlocal sightings
         async with admin_link(state, endpoint=endpoint(args, state)) as link:
-            sightings = await look(link, names, sightings)
+            sightings = await look(link, names, sightings, reports=False)
 
     try:
         asyncio.run(ask())

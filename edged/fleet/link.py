@@ -51,6 +51,7 @@ class AdminLink:
         fleet: the fleet's name.
         principal: as whom we are connected.
         anchor: the fleet's authorities, for whoever verifies what comes.
+        connections: how many there have been: a broker that was killed has forgotten what it had retained last.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class AdminLink:
         self.principal = principal
         self.anchor = anchor
         self.clock = clock
+        self.connections = 0
         self._endpoint = endpoint
         self._session = Session(principal.username, window=window)
         self._patience_s = patience_s
@@ -196,6 +198,7 @@ class AdminLink:
             for topic_filter in wanted:
                 await connection.subscribe(topic_filter)
             self._connection = connection
+            self.connections += 1
             self._changes()
             self._on_change(None)
             await first_to_end(self._hand_out(connection), self._stopping.wait())

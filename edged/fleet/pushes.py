@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from edged.errors import ConfigError, StateError
+from edged.errors import ConfigError, DecodeError, StateError
 from edged.fleet.state import write_text
+from edged.uplink.bundle import decode_bundle
 from edged.uplink.fields import Code, Name, Seconds, Sha256, Word
 from edged.uplink.reported import Push as Number
 
@@ -181,8 +182,19 @@ class Pushes:
         return self._pending / f"{device}.json"
 
 
+_NUMBERED: Final = ".config.json"
 _UNKNOWN: Final = frozenset({"waiting", "pushing", "pushed", "unreachable", "superseded"})
 _ENDED: Final = frozenset({"applied", "rejected", "rolled_back", "withdrawn"})
+
+
+def number_of(bundle: bytes) -> int:
+    """The number of the push that a message claims to be; 0 for what isn't one. Proves nothing."""
+    try:
+        names = decode_bundle(bundle).metadata
+    except DecodeError:
+        return 0
+    found = (name.removesuffix(_NUMBERED) for name in names if name.endswith(_NUMBERED))
+    return max((int(number) for number in found if number.isdecimal()), default=0)
 
 
 def decoded(data: bytes, model: type[T], path: Path) -> T:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.fleet.heard import Presence, Report, watch
+from edged.fleet.pushes import number_of
 from edged.fleet.pushing import publish, withdraw
 from edged.fleet.rollout import (
+    IN_HAND,
     Command,
     Done,
     Event,
@@ -23,6 +25,7 @@ from edged.fleet.rollout import (
     Told,
     Wait,
 )
+from edged.fleet.seen import QUIET_S
 from edged.uplink import topics
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.reconnect import within
@@ -41,6 +44,9 @@ TOGETHER_S: Final = 0.05
 
 LOOK_S: Final = 1.0
 """How often the clock, and whether somebody wants a stop, is looked at; and how often progress is written down."""
+
+LINGER_S: Final = 180.0
+"""How long boxes under way are heard out after a stop: an ordinary probation, and the way back."""
 
 RETAINED_S: Final = 3.0
 """How long the broker may take to show what it has retained for a box."""
@@ -83,6 +89,7 @@ class Carrier:
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._saved = 0.0
+        self._connections = 0
         self._settled: dict[str, tuple[object, ...]] = {}
         self.problem: Exception | None = None
         """What a push failed at, when the reason is `rollout.cannot_push`."""
@@ -92,12 +99,23 @@ class Carrier:
         async with watch(self._link, self._engine.record.boxes) as heard:
             listening = asyncio.create_task(self._listen(heard), name="rollout listens")
             try:
-                await self._recover()
+                await self._look_round()
+                await self._recover("pushing")
                 return await self._carry_out(listening)
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
                 await asyncio.to_thread(self._save, self._engine.record)
+
+    async def _look_round(self) -> None:
+        """Hear which boxes are there before any is pushed: silence of one that wasn't is no failure."""
+        missing = set(self._engine.record.boxes)
+        while missing:
+            self._news.clear()
+            await within(self._news.wait(), QUIET_S)
+            if not self._news.is_set():
+                return
+            missing.difference_update(one.device for one in self._events if isinstance(one, Seen))
 
     async def _carry_out(self, listening: asyncio.Task[None]) -> Stop | Done:
         command = self._step()
@@ -112,6 +130,8 @@ class Carrier:
                     return command
             if listening.done():
                 listening.result()
+            if self._link.connections != self._connections:
+                await self._recover("pushing", "pushed")
             if self._stop_wanted():
                 self._events.append(Halt("rollout.stopped"))
             command = self._step()
@@ -168,13 +188,14 @@ class Carrier:
         self.problem = error
         self._events.append(Halt("rollout.cannot_push"))
 
-    async def _recover(self) -> None:
-        """Pushes that were written down when a process ended: on the air already, or put there with the same bytes."""
+    async def _recover(self, *states: str) -> None:
+        """Pushes that may not have got to the broker, or not have survived it: put there again, with the same bytes."""
+        self._connections = self._link.connections
         await asyncio.gather(
             *(
                 self._recover_one(device, box)
                 for device, box in self._engine.record.boxes.items()
-                if box.state == "pushing" and box.push is not None
+                if box.state in states and box.push is not None
             )
         )
 
@@ -185,6 +206,8 @@ class Carrier:
         retained = await self._retained(device)
         if retained is not None and hashlib.sha256(retained).hexdigest() == record.bundle_sha256:
             self._events.append(Pushed(device))
+        elif retained and number_of(retained) > box.push:
+            box.state = "superseded"
         elif (data := await asyncio.to_thread(pushes.kept, device, box.push)) is not None:
             await self._publish(device, data)
         else:  # its bytes are lost, and the broker hasn't got them: that number is nobody's
@@ -217,4 +240,15 @@ class Carrier:
     async def _end(self, command: Stop | Done) -> None:
         if isinstance(command, Stop):
             await asyncio.gather(*(withdraw(self._link, device) for device in command.withdraw))
+            await asyncio.to_thread(self._settle)
+            if command.reason == "rollout.too_many_failures":
+                await self._linger()
         await asyncio.to_thread(self._settle)
+
+    async def _linger(self) -> None:
+        """Hear out those that are under way: how many failed is what somebody will want to know."""
+        boxes = self._engine.record.boxes.values()
+        end = self._clock() + LINGER_S
+        while any(box.state in IN_HAND for box in boxes) and self._clock() < end and not self._stop_wanted():
+            await self._wait(end)
+            self._step()

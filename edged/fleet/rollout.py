@@ -272,6 +272,7 @@ class Rollout:
     def _next(self, now: float) -> Command:
         record = self.record
         if record.state != "running":
+            self._give_up_waiting(now)
             return Done() if record.state == "done" else Stop(record.reason or "rollout.stopped", ())
         self._give_up_waiting(now)
         if (reason := self._too_many()) is not None:

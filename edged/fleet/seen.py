@@ -93,15 +93,26 @@ def save(state: FleetState, sightings: Sightings) -> None:
 
 
 async def look(
-    link: AdminLink, devices: Collection[str], before: Sightings | None, *, quiet_s: float = QUIET_S
+    link: AdminLink,
+    devices: Collection[str],
+    before: Sightings | None,
+    *,
+    reports: bool = True,
+    quiet_s: float | None = None,
 ) -> Sightings:
-    """What these boxes have said last, on top of what was known `before`. Raises `UplinkError`."""
+    """What these boxes have said last, on top of what was known `before`; without `reports`, who is there alone.
+
+    Raises `UplinkError`.
+    """
     found = Sightings(at=link.clock().timestamp(), boxes=dict(before.boxes) if before else {})
-    async with watch(link, devices) as heard:
-        missing = {(device, kind) for device in devices for kind in (Report, Presence)}
+    async with watch(link, devices, reports=reports) as heard:
+        missing = {(device, kind) for device in devices for kind in (Report, Presence)[not reports :]}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
-                while missing and (one := await _next(heard, quiet_s)) is not None:
+                while (
+                    missing
+                    and (one := await _next(heard, QUIET_S if quiet_s is None else quiet_s)) is not None
+                ):
                     found.take(one, found.at)
                     missing.discard((one.device, type(one)))
     return found
