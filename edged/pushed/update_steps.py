@@ -1,4 +1,4 @@
-"""An update of the box's own software, step by step: what is true of it on the disk, and what follows from what happens.
+"""An update of the box's own software, step by step: what is written down of it, and what follows from what happens.
 
     idle → installing → waiting → idle (installed)
                └───────────┴────→ reverting → idle (rolled back)
