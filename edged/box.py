@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class Box:
         state: the state database.
         riders: what else listens on the line, for every uplink that is made.
         devices: by name, while they are open.
+        online: set while the line is connected, by what is in force.
+        on_event: hears what the uplink tells, beside the control socket.
     """
 
     station: Station
@@ -67,6 +70,8 @@ class Box:
         self.state = state
         self.riders: tuple[Rider, ...] = ()
         self.devices: dict[str, Device] = {}
+        self.online = asyncio.Event()
+        self.on_event: Callable[[UplinkEvent], None] = lambda _: None
         self.chip: Chip | None = None
         self._publish = publish
         self._antenna: Antenna | None = None
@@ -115,12 +120,16 @@ class Box:
         Raises what `edged.in_force.prepare` raises, and then the ones before are still in force.
         """
         before, held = self.held, await asyncio.to_thread(in_force.prepare, settings)
+        anchor, believed = before.anchor, held.anchor
+        held = replace(held, anchor=anchor)  # the one that everybody has, with what was revoked meanwhile
         if not self._open:
+            anchor.believe(believed)
             self.held = held
             await self._configure_outbox(settings)
             return
 
         async def exchange() -> None:
+            anchor.believe(believed)
             self.held = held
             self.station.configure(default_scene=settings.default_scene, limits=held.limits)
             if self._antenna is not None and settings.chip_reader is not None:
@@ -133,7 +142,7 @@ class Box:
         if held.connects_like(before):
             self.line.uplink.set_config_version(settings.version)
         else:
-            await self.line.replace()
+            await self.line.replace(self.online.clear)
 
     async def _configure_outbox(self, settings: BoxSettings) -> None:
         retry, bounds = start_up.retry(settings), start_up.bounds(settings)
@@ -154,6 +163,8 @@ class Box:
         self._publish({"event": "uplink", **msgspec.to_builtins(event)})
         if isinstance(event, Connected | Disconnected):
             self.station.set_online(isinstance(event, Connected))
+            (self.online.set if isinstance(event, Connected) else self.online.clear)()
+        self.on_event(event)
 
     # --- the clock ---
 

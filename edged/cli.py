@@ -42,6 +42,7 @@ COMMANDS = {
     "demo": Command("edged.commands.demo", "help.demo"),
     "read": Command("edged.commands.read", "help.read"),
     "optical": Command("edged.commands.optical", "help.optical"),
+    "enrol": Command("edged.commands.enrol", "help.enrol"),
     "run": Command("edged.commands.run", "help.run"),
     "scan": Command("edged.commands.scan", "help.scan"),
     "cancel": Command("edged.commands.cancel", "help.cancel"),
@@ -71,7 +72,12 @@ _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
     (DecodeError, os.EX_DATAERR),
 )
 
-_EXIT_CODES_OF_CODES = {"control.bad_parameter": os.EX_USAGE, "control.no_permission": os.EX_NOPERM}
+_EXIT_CODES_OF_CODES = {
+    "control.bad_parameter": os.EX_USAGE,
+    "control.no_permission": os.EX_NOPERM,
+    "fleet.admin_only": os.EX_NOPERM,
+    "fleet.choose_devices": os.EX_USAGE,
+}
 """Where what went wrong says more than who said so."""
 
 _INTERRUPTED = 130  # what a shell reports for SIGINT

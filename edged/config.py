@@ -18,6 +18,7 @@ from edged.config_checks import MAX_FRAMES, SCENES, check_box, unknown_scene
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.uplink.keys import KeySource
 from edged.verdict import CheckClass, Kind
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Files of the box's own identity. Key files must have mode 0600."""
 
     fleet_ca: Path
-    signing_key: Path
+    signing_key: KeySource
+    """A file, or a `pkcs11:` URI (RFC 7512) of a key in a token."""
     signing_certificate: Path
     tls_key: Path
     tls_certificate: Path
@@ -268,6 +270,11 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
             if not isinstance(value, str):
                 raise TypeError("Expected a file path in quotes")
             return base / Path(value).expanduser()
+        if kind is KeySource:
+            if not isinstance(value, str):
+                raise TypeError("Expected a file path in quotes")
+            source = KeySource(value)
+            return source if source.in_token else KeySource(base / Path(value).expanduser())
         raise TypeError(f"Unsupported type {kind!r}")
 
     def convert(document: dict[str, Any]) -> T:

@@ -6,8 +6,9 @@ import os
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, DecodeError
 from edged.privacy.policy import check_policy
+from edged.uplink import pkcs11_uri
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         OutboxSettings,
         SceneSettings,
     )
+    from edged.uplink.keys import KeySource
 
 SCENES = ("bank", "hotel", "telecom", "hospital", "transport", "government", "kiosk")
 """Scenes a scan may name; what each demands is `SceneSettings`."""
@@ -43,6 +45,7 @@ def check_box(settings: BoxSettings) -> None:
     """Raises `ConfigError` with the path of the bad key."""
     if not 1 <= len(settings.version) <= _MAX_VERSION:
         raise ConfigError("version", "config.wrong_length", least="1", most=str(_MAX_VERSION))
+    _check_signing_key(settings.identity.signing_key)
     _check_broker(settings.broker)
     for name in ("document_s", "turn_over_s", "capture_s", "reading_s", "remind_s"):
         _check_range(f"timeouts.{name}", getattr(settings.timeouts, name), _MIN_WAIT_S, _MAX_WAIT_S)
@@ -59,6 +62,14 @@ def check_box(settings: BoxSettings) -> None:
     _check_head(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader, settings)
+
+
+def _check_signing_key(source: KeySource) -> None:
+    if source.in_token:
+        try:
+            pkcs11_uri.parse(source)
+        except DecodeError as error:
+            raise ConfigError("identity.signing_key", error.code) from None
 
 
 def _check_chip(chip: ChipReaderSettings, settings: BoxSettings) -> None:

@@ -34,11 +34,12 @@ class Line:
                 await self._changed.wait()
                 self._changed.clear()
 
-    async def replace(self) -> None:
-        """End this connection in order, and have another uplink made, by what holds now."""
+    async def replace(self, ended: Callable[[], None] = lambda: None) -> None:
+        """End this connection in order, and have another uplink made, by what holds now; `ended` between the two."""
         before = self.uplink
         following = self._make()  # what can fail, fails before the one that works is stopped
         await before.stop()
+        ended()
         self.uplink = following
         self._changed.set()
 

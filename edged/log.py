@@ -12,10 +12,12 @@ import os
 import select
 import sys
 import threading
+import time
 import traceback
 import warnings
+from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _WITHHELD = "<identity withheld>"
+
+RECENT_BYTES: Final = 1 << 20
+"""Characters of log lines kept in memory: a busy day of a counter."""
+
 _MAX_DEPTH = 6  # deeper nesting than any log line of ours; also ends self-referencing structures
 
 
@@ -42,6 +48,7 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
             scrub_exception,
             withhold_identity,
             structlog.processors.JSONRenderer(ensure_ascii=False, default=_unprintable),
+            _recent.remember,  # last: what it keeps is what is printed
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: lines,
@@ -58,6 +65,44 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
 def set_level(level: str) -> None:
     """From now on, lines of this level and above; everything else stays as `configure` set it up."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())))
+
+
+class Recent:
+    """The process's latest log lines, as they were printed: in memory, bounded, gone with the process."""
+
+    def __init__(self, most_bytes: int = RECENT_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._lines: deque[tuple[float, str]] = deque()
+        self._lock = threading.Lock()
+
+    def remember(self, _logger: Any, _method: str, line: Any) -> Any:
+        """structlog processor after the renderer."""
+        with self._lock:
+            self._lines.append((time.time(), line))
+            self._bytes += len(line)
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._lines.popleft()[1])
+        return line
+
+    def lines(self, most: int, since: float = 0.0) -> list[str]:
+        """The latest `most` lines, oldest first, of those written at `since` (seconds since 1970) or later."""
+        with self._lock:
+            kept = list(self._lines)
+        return [line for when, line in kept if when >= since][-most:] if most > 0 else []
+
+
+_recent = Recent()
+
+
+def recent(most: int, since: float = 0.0) -> list[str]:
+    """This process's latest log lines; see `Recent.lines`."""
+    return _recent.lines(most, since)
+
+
+def scrubbed(value: Any) -> Any:
+    """What a log line would say of `value`: plain values, no identity, types in place of anything else."""
+    return _clean(value, -1)[0]
 
 
 class _Lines:

@@ -1,22 +1,33 @@
-"""The box as its fleet manages it: what the switch asks of the daemon (`edged.pushed.host.Host`)."""
+"""The box as its fleet's pushes see it: what the switch asks of the daemon (`edged.pushed.host.Host`)."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from edged import log, messages
 from edged.errors import ConfigError
+from edged.messages import shared
+from edged.pushed import calibration, probes
+from edged.pushed.artefact_kinds import check_files, read_messages
+from edged.pushed.host import ProbeResult
+from edged.self_test import inspect_specimen
 from edged.uplink import fleet_authority
 from edged.uplink.keys import write_private
+from edged.uplink.revoked import Revocations
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from edged.box import Box
     from edged.config import BoxSettings
     from edged.pushed.host import Generation
+    from edged.self_test import Tested
 
 ANCHORS_FILE: Final = "authorities-{sha256:.16}.pem"
 """The fleet's authorities as a push named them, in the state directory."""
@@ -27,6 +38,7 @@ class Managed:
 
     def __init__(self, box: Box) -> None:
         self._box = box
+        self._sentences: bytes | None = None
 
     @property
     def boot_settings(self) -> BoxSettings:
@@ -43,10 +55,76 @@ class Managed:
 
     async def switch(self, generation: Generation) -> None:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""
+        settings, sentences = await asyncio.to_thread(self._prepared, generation)
+        await self._box.switch(settings)
+        messages.lay_over({} if sentences is None else sentences[1])
+        self._sentences = None if sentences is None else sentences[0]
+        self.share()
+
+    def share(self) -> None:
+        """Let the clerk's commands speak as was pushed; once more when the control socket's directory is there."""
+        with suppress(OSError):  # they speak the shipped words then: a counter goes on
+            shared.share(self._box.boot.control.socket, self._sentences)
+
+    async def probe(self, deadline_s: float) -> ProbeResult:
+        """Have what is in force prove itself within so many seconds."""
+        box = self._box
+        try:
+            bounds = await asyncio.to_thread(
+                calibration.load, box.boot.state.directory / calibration.CALIBRATION_FILE
+            )
+        except ConfigError as error:
+            return ProbeResult("frames", error.code)
+        parts = probes.Parts(
+            head=box.head,
+            camera=box.camera,
+            indication=lambda: box.station.indication,
+            calibration=bounds,
+            between=self._between,
+            specimen=self._specimen,
+            connected=box.online.wait,
+            trouble=lambda: box.line.uplink.health.problem,
+        )
+        return await probes.run(parts, deadline_s)
+
+    async def tested(self) -> Tested:
+        """A shipped specimen through the box, by what is in force. Raises `StateError`."""
+        box, held = self._box, self._box.held
+        tested = await inspect_specimen(
+            held,
+            scene=held.settings.default_scene,
+            clock=await box.read_clock(),
+            state=box.state,
+            signer=held.signer,
+            anchor=held.anchor,
+        )
+        box.line.uplink.wake()
+        return tested
+
+    async def _specimen(self) -> str | None:
+        return (await self.tested()).code
+
+    async def _between(self, work: Callable[[], Awaitable[str | None]]) -> str | None:
+        return await self._box.station.between_inspections(work)
+
+    def _prepared(
+        self, generation: Generation
+    ) -> tuple[BoxSettings, tuple[bytes, dict[str, dict[str, str]]] | None]:
+        """The settings with everything pushed in its place, and the sentences; blocks. Raises `EdgedError`."""
+        check_files(generation.files)
         settings = generation.settings
         if generation.authority is not None:
-            settings = await asyncio.to_thread(self._with_authorities, settings, generation.authority)
-        await self._box.switch(settings)
+            settings = self._with_authorities(settings, generation.authority)
+        if generation.revoked is not None:
+            revoked = Revocations.of_authority(fleet_authority.parse(generation.revoked))
+            self._box.held.anchor.revoke("authority", revoked)
+        catalogue = generation.files.get("messages")
+        sentences = None
+        if catalogue is not None:
+            data, entries = read_messages(catalogue)
+            sentences = data, {code: dict(texts) for code, texts in entries.items()}
+        log.get("fleet").info("switching", push=generation.push, config_version=settings.version)
+        return settings, sentences
 
     def _with_authorities(self, settings: BoxSettings, document: bytes) -> BoxSettings:
         """The settings with the authorities that the fleet's offline keys name instead of the boot file's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from edged import log
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 INDICATE_TIMEOUT_S = 2.0
 """A head that takes longer to show something or to beep is treated as faulty for that once."""
+
+BLINK_S = 0.4
+"""Slow enough to be no flicker, fast enough to be no ordinary change of what is shown."""
 
 
 class Panel:
@@ -35,6 +39,18 @@ class Panel:
     async def beep(self) -> None:
         """Sound the buzzer once."""
         await self._at_head(self._head.beep())
+
+    async def identify(self, seconds: float) -> None:
+        """Blink and beep for so long, so that somebody finds this box among others.
+
+        `indication` stays what it was: `show` it again afterwards.
+        """
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            await self.beep()
+            for indication in (Indication.PLACE_DOCUMENT, Indication.READY):
+                await self._at_head(self._head.indicate(indication))
+                await asyncio.sleep(BLINK_S)
 
     async def _at_head(self, doing: Coroutine[Any, Any, None]) -> None:
         """Show or sound something. A head that can't is no reason to lose an inspection."""

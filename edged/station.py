@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 from edged import log
+from edged.errors import ControlError
 from edged.events import (
     ButtonPressed,
     CancelRequested,
@@ -116,6 +117,7 @@ class Station:
         self._asked_last = 0
         self._answer: Answer | None = None
         self._stopping = False
+        self._identifying: asyncio.Task[None] | None = None
         self._breaks: deque[tuple[asyncio.Future[None], asyncio.Event]] = deque()
         self._break_since: float | None = None
         self._log = log.get("station")
@@ -177,6 +179,27 @@ class Station:
         """What holds from the next inspection on; to be called between two of them."""
         self._default_scene, self._limits = default_scene, limits
 
+    async def identify(self, seconds: float) -> None:
+        """Blink and beep for so long, to be found; a press ends it at once.
+
+        Raises `ControlError` (`inspection.busy`) while a document is inspected, or another call blinks.
+        """
+        if self._inspection is not None or self._stopping or self._identifying is not None:
+            raise ControlError("inspection.busy")
+        task = self._identifying = asyncio.create_task(self._panel.identify(seconds), name="identify")
+        try:
+            await asyncio.wait((task,))
+        finally:
+            if self._identifying is task:
+                await self._stop_identifying()
+                await self._panel.show(self._panel.indication)
+
+    async def _stop_identifying(self) -> None:
+        task, self._identifying = self._identifying, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
     async def alive(self) -> bool:
         """Whether the loop still turns and no page has hung the reading thread: for the watchdog."""
         if self._optics.reading_for_s() > MAX_READING_FACTOR * self._limits.reading_s:
@@ -210,6 +233,7 @@ class Station:
     async def stop(self) -> None:
         """Take no further press, abort what can be aborted, and wait for what is being committed."""
         self._stopping = True
+        await self._stop_identifying()
         await self._ask(CancelRequested("inspection.shutting_down"))
         if self._answer is not None and not self._answer.done():
             await asyncio.wait([self._answer], timeout=self._limits.reading_s)
@@ -294,6 +318,7 @@ class Station:
 
     async def _begin(self, request: ScanRequest, answer: Answer) -> None:
         self._inspection = Inspection(request, self._limits)
+        await self._stop_identifying()
         self._id = secrets.token_hex(8)
         self._asked_last += 1
         self._answer = answer

@@ -45,7 +45,13 @@ class Town:
         self.broker = DemoBroker(
             directory / "broker",
             self.fleet,
-            Access(FLEET, collectors=("centre", "second"), audiences=("bank", "hotel"), admins=("ops",)),
+            Access(
+                FLEET,
+                collectors=("centre", "second"),
+                audiences=("bank", "hotel"),
+                admins=("ops",),
+                helpdesk=("desk",),
+            ),
         )
         self._endpoints: dict[str, Endpoint] = {}
         self._signers: dict[str, Signer] = {}

@@ -25,9 +25,10 @@ from tests.broker import NOW, Sealer, Town, draft
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from edged.uplink.riding import Rider
     from edged.uplink.streams import ReceiverLedger
 
 E = TypeVar("E", bound=msgspec.Struct)
@@ -100,6 +101,7 @@ async def box(
     retry: RetryPolicy = RETRY,
     clock: Callable[[], datetime] = now,
     outbox: dict[str, Any] | None = None,
+    riders: Sequence[Rider] = (),
     **settings: Any,
 ) -> AsyncIterator[Box]:
     """A box; `outbox` are further arguments of `StateDatabase.open`, `settings` the uplink's."""
@@ -119,6 +121,7 @@ async def box(
         on_event=made.events.append,
         clock=clock,
         chance=random.Random(1),
+        riders=riders,
     )
     if run:
         made.task = asyncio.create_task(made.uplink.run())

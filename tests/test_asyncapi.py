@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from edged.uplink import envelope, gaps, receipts, replay, schemas, status, topics
+from edged.uplink import command, envelope, gaps, receipts, replay, reported, schemas, status, topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ def test_every_published_schema_has_its_place() -> None:
 def test_addresses_are_those_of_the_code() -> None:
     fleet, device, audience, request = "harbour", "counter-7", "first-bank", "r-7f3a"
     names = {"fleet": fleet, "device": device, "audience": audience, "request": request}
+    names |= {"name": "status", "id": "c-1", "sha256": "0" * 64, "part": "7", "page": "3"}
     spoken = {
         "verdict": topics.verdict(fleet, device, audience),
         "gap": topics.gap(fleet, device, audience),
@@ -79,12 +80,20 @@ def test_addresses_are_those_of_the_code() -> None:
         "status": topics.status(fleet, device),
         "replayRequest": topics.replay_request(fleet, audience),
         "replayAnswer": topics.replay_answer(fleet, audience, request),
+        "desired": topics.desired(fleet, device),
+        "reported": topics.reported(fleet, device),
+        "command": topics.command(fleet, device, "status"),
+        "reply": topics.reply(fleet, device, "c-1"),
+        "artefact": topics.artefact(fleet, "0" * 64, 7),
+        "directory": topics.keys(fleet),
+        "directoryPage": topics.keys(fleet, 3),
     }
     assert {
         name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
     } == spoken
     for channel in DOCUMENT["channels"].values():
         assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel["parameters"])
+    assert tuple(DOCUMENT["components"]["parameters"]["name"]["enum"]) == command.NAMES
     will = DOCUMENT["servers"]["broker"]["bindings"]["mqtt"]["lastWill"]["topic"]
     assert will.format(**names) == spoken["status"]
 
@@ -95,6 +104,9 @@ SIGNED = {
     "Receipt": (receipts.TYP_RECEIPT, "collector", "receipt.schema.json"),
     "ReplayRequest": (replay.TYP_REQUEST, "audience", "replay-request.schema.json"),
     "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
+    "Reported": (reported.TYP_REPORTED, "device", "reported.schema.json"),
+    "Command": (command.TYP_COMMAND, "admin", "command.schema.json"),
+    "Reply": (command.TYP_REPLY, "device", "reply.schema.json"),
 }
 
 
@@ -116,7 +128,9 @@ def test_an_answer_tells_its_three_messages_apart_by_type() -> None:
 
 def test_every_operation_is_somebodys_and_every_channel_is_used() -> None:
     operations = DOCUMENT["operations"].values()
-    assert {tag["name"] for operation in operations for tag in operation["tags"]} == {"box", "partner"}
+    assert {tag["name"] for operation in operations for tag in operation["tags"]} == {
+        *("box", "partner", "admin")
+    }
     used = {operation["channel"]["$ref"].removeprefix("#/channels/") for operation in operations}
     assert used == set(DOCUMENT["channels"])
 

@@ -318,7 +318,9 @@ async def test_one_certificate_on_two_workers_is_said_and_no_tug_of_war(place: T
     """A broker that says who threw us out is believed: coming back at once would throw the other out in turn."""
     suback, taken_over = b"\x90\x04?\x00\x01", b"\xe0\x02\x8e\x00"
     async with (
-        scripted(place, b"\x20\x03\x00\x00\x00", suback, suback, suback + taken_over) as endpoint,
+        scripted(
+            place, b"\x20\x03\x00\x00\x00", suback, suback, suback, suback, suback + taken_over
+        ) as endpoint,
         collector(place, tmp_path / "centre", broker=endpoint, reconnect_max_s=20.0) as worker,
     ):
         down = await worker.first(Down)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from edged.fleet.bundles import make_bundle
 from edged.fleet.recovery import repository_of
 from edged.fleet.state import DeviceRecord, FleetState, write_text
 from edged.uplink.fleet_authority import TARGET, parse
-from tests.fleet_made import BANK, moment, take
+from tests.fleet_made import BANK, fleet, moment, take
 
 Capture = pytest.CaptureFixture[str]
 
@@ -265,3 +266,24 @@ def test_without_a_state_one_is_told_what_to_do(admin: Admin) -> None:
         code, _, err = admin.says(*words)
         assert code == os.EX_CANTCREAT
         assert "edged fleet init" in err
+
+
+def test_refresh_from_cron_after_most_of_a_year(admin: Admin) -> None:
+    made = fleet(admin.where, moment() - timedelta(days=340))
+    before = files(admin.where)
+    planned = admin.json("refresh", "--state", "state", "--dry-run", code=1)
+    assert planned["admin_certificates"]
+    assert files(admin.where) == before
+    keys = [str(made.keys / name) for name in ("root1", "root2")]
+    code, said, _ = admin.says(
+        *("refresh", "--state", "state", "--root-keys", *keys, "--privacy-keys", str(made.keys / "privacy"))
+    )
+    assert code == 1
+    assert "new certificates" in said
+    signed = [line for line in said.splitlines() if "is signed anew" in line]
+    assert len(signed) == 3
+    (waiting,) = [line for line in said.splitlines() if "holds until" in line]
+    assert waiting.startswith("“release”")
+    left = admin.json("refresh", "--state", "state", "--release-keys", str(made.keys / "release"))
+    assert (left["signed"], left["waiting"], left["admin_certificates"]) == (["release"], [], False)
+    assert admin.says("keys", "--state", "state")[0] == os.EX_OK

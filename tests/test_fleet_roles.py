@@ -608,3 +608,14 @@ def test_a_taken_back_audience_is_pushed_to_nobody(made: Fleet) -> None:
         audience_signing.remove(made.state, ["first-bank"], key, NOW)
     sign_audiences(made, NOW, BANK)
     push(made)
+
+
+def test_the_admins_certificates_are_renewed_in_time(made: Fleet) -> None:
+    assert not authorities.admin_due(made.state, NOW + timedelta(days=330))
+    later = NOW + timedelta(days=340)
+    assert authorities.admin_due(made.state, later)
+    before = authorities.write_admin(made.state, later)
+    assert len(before) == 2
+    assert not authorities.admin_due(made.state, later)
+    assert made.state.signer().not_after == later + timedelta(days=397)
+    assert authorities.issuing_end(made.state) == NOW + timedelta(days=authorities.ISSUING_DAYS)

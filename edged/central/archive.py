@@ -88,6 +88,8 @@ class Page(msgspec.Struct, frozen=True):
     messages: tuple[str, ...]
     """Envelopes and gap records, verbatim."""
     more: tuple[Span, ...]
+    received: tuple[int, ...] = ()
+    """When each was stored, in seconds since 1970."""
 
 
 class AudienceCount(msgspec.Struct, frozen=True):

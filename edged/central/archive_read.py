@@ -8,7 +8,7 @@ Times are milliseconds since 1970, hashes 32 raw bytes, `?` a parameter.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edged.central.archive import AudienceCount, GapRow, Page, Row
 from edged.central.paging import GapAt, cut, gaps_of_span
@@ -30,6 +30,16 @@ PORTION: Final = 500
 """Rows fetched at a time: a megabyte of envelopes."""
 
 ALL_TIME: Final = 2**63 - 1
+
+
+class _Stored(NamedTuple):
+    body: str
+    received_at: int
+    """In the archive's milliseconds."""
+
+
+def _page(found: Sequence[_Stored], more: tuple[Span, ...]) -> Page:
+    return Page(tuple(one.body for one in found), more, tuple(one.received_at // 1000 for one in found))
 
 
 class SqlReader(SqlSurvey):
@@ -112,16 +122,16 @@ class SqlReader(SqlSurvey):
     def page(self, audience: str, spans: Sequence[Span], limit: int) -> Page:
         """See `edged.central.archive.ArchiveReader`."""
         limit = max(limit, 2)  # an envelope and a gap record may share a number
-        messages: list[str] = []
+        found: list[_Stored] = []
         for index, span in enumerate(spans):
-            ((envelopes, gaps),) = [self._span(audience, span, limit - len(messages))]
-            part = cut(span, envelopes, gaps, limit - len(messages))
-            messages += [one if isinstance(one, str) else self._gap_body(one) for one in part.messages]
+            envelopes, gaps = self._span(audience, span, limit - len(found))
+            part = cut(span, envelopes, gaps, limit - len(found))
+            found += [self._gap_body(one) if isinstance(one, GapAt) else one for one in part.messages]
             if part.rest is not None:
-                return Page(tuple(messages), (part.rest, *spans[index + 1 :]))
-        return Page(tuple(messages), ())
+                return _page(found, (part.rest, *spans[index + 1 :]))
+        return _page(found, ())
 
-    def _span(self, audience: str, span: Span, limit: int) -> tuple[list[tuple[int, str]], list[GapAt]]:
+    def _span(self, audience: str, span: Span, limit: int) -> tuple[list[tuple[int, _Stored]], list[GapAt]]:
         """The first envelopes of a span, one more than `limit`, and its gap records."""
         row = self._all(
             "SELECT id, gaps FROM stream WHERE device = ? AND log_id = ? AND audience = ?",
@@ -132,7 +142,7 @@ class SqlReader(SqlSurvey):
         ((stream, gaps),) = row
         last = MAX_SEQ if span.last is None else span.last
         envelopes = self._all(
-            "SELECT seq, body FROM envelope WHERE stream = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL"
+            "SELECT seq, body, received_at FROM envelope WHERE stream = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL"
             " ORDER BY seq LIMIT ?",
             (stream, span.first, last, limit + 1),
         )
@@ -145,11 +155,14 @@ class SqlReader(SqlSurvey):
             if gaps
             else []
         )
-        return [(seq, body) for seq, body in envelopes], gaps_of_span(span, overlapping)
+        stored = [(seq, _Stored(body, received_at)) for seq, body, received_at in envelopes]
+        return stored, gaps_of_span(span, overlapping)
 
-    def _gap_body(self, gap: GapAt) -> str:
-        ((body,),) = self._all("SELECT body FROM gap WHERE sha256 = ?", (gap.sha256,))
-        return str(body)
+    def _gap_body(self, gap: GapAt) -> _Stored:
+        ((body, received_at),) = self._all(
+            "SELECT body, received_at FROM gap WHERE sha256 = ?", (gap.sha256,)
+        )
+        return _Stored(str(body), received_at)
 
     def streams(self, audience: str, after: Place | None, limit: int) -> tuple[list[StreamExtent], bool]:
         """See `edged.central.archive.ArchiveReader`."""

@@ -18,11 +18,12 @@ from edged.central.meter import Meter
 from edged.central.pipeline import IN_HAND, Pipeline
 from edged.central.replay_service import ReplayService
 from edged.central.retention import retain
-from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, location
+from edged.central.settings import SESSION_EXPIRY_S, CollectorSettings, directory_file, location
 from edged.central.signing_clock import SigningClock
 from edged.errors import ConfigError
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
+from edged.uplink.directory_keeper import DirectoryKeeper
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
 from edged.uplink.subscription import Alarmed, Down, Ready, Subscription
@@ -59,11 +60,12 @@ class Collector:
         if not topics.usable(settings.group):
             raise ConfigError("group", "topic.reserved_name", name=settings.group)
         self._clock = SigningClock(clock, self._signer)
+        self._directory = DirectoryKeeper(self._anchor, directory_file(settings))
         self._meter = Meter()
         self._subscription = Subscription(
             settings.broker,
             client_id=principal.username,
-            topic_filters=shared_filters(self._anchor.fleet, settings.group),
+            topic_filters=(*self._directory.filters, *shared_filters(self._anchor.fleet, settings.group)),
             backoff_s=(settings.reconnect_min_s, settings.reconnect_max_s),
             on_event=self._on_event,
             session_expiry_s=SESSION_EXPIRY_S,
@@ -117,12 +119,15 @@ class Collector:
             clock=self._clock,
             replays=replays,
             meter=self._meter,
+            directory=self._directory,
             on_event=self._on_event,
             on_alarms=self._subscription.alarm,
         )
+        pipeline.tell(await asyncio.to_thread(self._directory.load, self._clock.now_or_release()))
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(replays.run(), name="replays")]
+                watching = group.create_task(pipeline.watch(), name="directory")
+                beside = [watching, group.create_task(replays.run(), name="replays")]
                 keeping = retain(self._open, self._settings.retention, self._on_event, clock=self._clock.now)
                 beside.append(group.create_task(keeping, name="retention"))
                 if self._settings.alarm_command:

@@ -69,7 +69,8 @@ class Exported(msgspec.Struct, frozen=True):
 def vouched(row: Row, anchor: TrustAnchor | None) -> EnvelopePayload:
     """What a row's body says, once it is seen to be the envelope that the row names; `row.jws` isn't None.
 
-    With `anchor`, its signature is verified as at the moment of its arrival. Raises `DecodeError` or
+    With `anchor`, its signature is verified as at the moment of its arrival: what came before its device was revoked
+    holds. Raises `DecodeError` or
     `SignatureRefusedError`: `archive.hash_mismatch`, `archive.unreadable`, `archive.wrong_place`, or a code of
     `open_envelope`.
     """
@@ -79,7 +80,9 @@ def vouched(row: Row, anchor: TrustAnchor | None) -> EnvelopePayload:
     if anchor is None:
         payload = payload_of(row)
     else:
-        payload = open_envelope(row.jws, anchor=anchor, at=row.received_at, late=LATE).payload
+        payload = open_envelope(
+            row.jws, anchor=anchor, at=row.received_at, late=LATE, arrived=row.received_at
+        ).payload
     place = (payload.iss, payload.log_id, payload.audience, payload.seq)
     if place != (row.device, row.log_id, row.audience, row.seq):
         raise DecodeError("envelope", "archive.wrong_place")

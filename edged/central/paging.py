@@ -6,13 +6,17 @@ records may end at one place; the one that begins first says all that the others
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from edged.uplink.fields import MAX_SEQ
 from edged.uplink.replay import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+M = TypeVar("M")
+"""An envelope, as whoever cuts has it."""
 
 
 class GapAt(NamedTuple):
@@ -22,10 +26,10 @@ class GapAt(NamedTuple):
     sha256: bytes
 
 
-class Part(NamedTuple):
+class Part(NamedTuple, Generic[M]):
     """What of one span fits into a page, in order; and what is left of it."""
 
-    messages: list[str | GapAt]
+    messages: list[M | GapAt]
     rest: Span | None
 
 
@@ -39,9 +43,9 @@ def gaps_of_span(span: Span, gaps: Iterable[tuple[int, int | None, bytes]]) -> l
     return [GapAt(place, chosen[place][1]) for place in [*places, *([None] if None in chosen else [])]]
 
 
-def cut(span: Span, envelopes: Sequence[tuple[int, str]], gaps: Sequence[GapAt], limit: int) -> Part:
+def cut(span: Span, envelopes: Sequence[tuple[int, M]], gaps: Sequence[GapAt], limit: int) -> Part[M]:
     """At most `limit` messages; `envelopes` are the span's first ones, more than `limit` if it has more."""
-    at: dict[int, list[str | GapAt]] = {}
+    at: dict[int, list[M | GapAt]] = {}
     for seq, body in envelopes:
         at.setdefault(seq, []).append(body)
     # Beyond the last envelope that was read nothing may be sent when there may be more of them.
@@ -49,7 +53,7 @@ def cut(span: Span, envelopes: Sequence[tuple[int, str]], gaps: Sequence[GapAt],
     for gap in gaps:
         if gap.place is not None and (end is None or gap.place <= end):
             at.setdefault(gap.place, []).append(gap)
-    messages: list[str | GapAt] = []
+    messages: list[M | GapAt] = []
     for number in sorted(at):
         if len(messages) + len(at[number]) > limit:
             return Part(messages, Span(span.device, span.log_id, number, span.last))

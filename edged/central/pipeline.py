@@ -8,6 +8,7 @@ for ever. Arithmetic is done in threads of its own, the disk in the archive's; t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -17,6 +18,7 @@ from edged.central.events import Batch, ReceiptRefused
 from edged.central.replay_service import Asked, Refusals, open_requests
 from edged.errors import DecodeError, StateError, UplinkError
 from edged.uplink import intake, topics
+from edged.uplink.directory_keeper import WATCH_S
 from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.receipts import seal_receipt
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from edged.central.replay_service import ReplayService
     from edged.central.signing_clock import SigningClock
     from edged.uplink.database import DatabaseThread
+    from edged.uplink.directory_keeper import DirectoryKeeper
     from edged.uplink.mqtt import Connection, Received
     from edged.uplink.roles import TrustAnchor
     from edged.uplink.sign import Signer
@@ -57,6 +60,7 @@ class Pipeline:
         clock: SigningClock,
         replays: ReplayService,
         meter: Meter,
+        directory: DirectoryKeeper,
         on_event: Callable[[Batch | ReceiptRefused], None],
         on_alarms: Callable[[Sequence[Alarm]], None],
     ) -> None:
@@ -66,6 +70,7 @@ class Pipeline:
         self._clock = clock
         self._replays = replays
         self._meter = meter
+        self._directory = directory
         self._on_event = on_event
         self._on_alarms = on_alarms
         self._refusals = Refusals()
@@ -96,7 +101,9 @@ class Pipeline:
 
     async def _take(self, connection: Connection, messages: list[Received]) -> None:
         now = self._clock.now()
-        stream, requests = self._sorted(messages)
+        stream, requests, directory = self._sorted(messages)
+        if directory:  # first: what came with it is judged by it
+            self.tell(await self._in_thread(lambda: self._directory.take(directory, now)))
         if requests:
             await self._hand_on(connection, requests, now)
         archived = await self._store(stream, now) if stream else None
@@ -106,20 +113,25 @@ class Pipeline:
             connection.acknowledge(message)
         if archived is not None:
             self._on_event(Batch(archived.stored, archived.duplicates, archived.refused, archived.gaps))
-            self._tell(archived.alarms)
+            self.tell(archived.alarms)
 
-    def _sorted(self, messages: Sequence[Received]) -> tuple[list[Incoming], list[Incoming]]:
-        """What belongs into the archive (junk as well, for its alarm), and requests for a replay."""
-        stream, requests = [], []
+    def _sorted(self, messages: Sequence[Received]) -> tuple[list[Incoming], list[Incoming], list[Incoming]]:
+        """What belongs into the archive (junk as well, for its alarm), requests for a replay, the directory."""
+        stream: list[Incoming] = []
+        requests: list[Incoming] = []
+        directory: list[Incoming] = []
         for message in messages:
             incoming = Incoming(message.topic, message.payload, message.user_properties.get("lane"))
+            if self._directory.wants(message.topic):
+                directory.append(incoming)
+                continue
             try:
                 topics.parse_replay_request(message.topic, self._anchor.fleet)
             except DecodeError:
                 stream.append(incoming)
             else:
                 requests.append(incoming)
-        return stream, requests
+        return stream, requests, directory
 
     async def _hand_on(self, connection: Connection, requests: list[Incoming], now: datetime) -> None:
         opened = await self._in_thread(lambda: open_requests(requests, anchor=self._anchor, now=now))
@@ -132,7 +144,7 @@ class Pipeline:
                 code, topic, topics.parse_replay_request(topic, self._anchor.fleet)
             )
             if code != "replay.stale":
-                self._tell([refused])
+                self.tell([refused])
                 continue
             # Signed by the audience itself, so nobody lies; only its clock is wrong, or the message old.
             self._meter.replay_failed(code)
@@ -191,9 +203,17 @@ class Pipeline:
             return
         self._meter.receipt(sent=False)
 
-    def _tell(self, alarms: Sequence[Alarm]) -> None:
+    def tell(self, alarms: Sequence[Alarm]) -> None:
+        """Count and report what was refused."""
         self._meter.alarms(alarms)
         self._on_alarms(alarms)
+
+    async def watch(self) -> None:
+        """Tell what becomes of the directory by itself: a task until it is cancelled."""
+        while True:
+            with contextlib.suppress(StateError):  # a clock that can't be right is told at every connection
+                self.tell(await self._in_thread(lambda: self._directory.due(self._clock.now())))
+            await asyncio.sleep(WATCH_S)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

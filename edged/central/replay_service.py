@@ -11,6 +11,7 @@ that is too old gets none either: its asker would not be waiting any more, and w
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,8 @@ import msgspec
 from edged import log
 from edged.central.events import Replayed, ReplayFailed
 from edged.central.replay_queue import ReplayQueue
-from edged.errors import SignatureRefusedError, StateError, UplinkError
-from edged.uplink import topics
+from edged.errors import CertificateError, SignatureRefusedError, StateError, UplinkError
+from edged.uplink import sign, topics
 from edged.uplink.database import DatabaseThread
 from edged.uplink.intake import DEFECT
 from edged.uplink.reason_codes import NO_SUBSCRIBERS
@@ -36,6 +37,7 @@ from edged.uplink.replay import (
 )
 from edged.uplink.streams import Alarm
 from edged.uplink.subscription import worth_telling
+from edged.uplink.vouching import Received, seal_vouches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +69,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     messages: tuple[str, ...] = ()
+    vouched: tuple[Received, ...] = ()
+    """Those of signers who are revoked, and since when the archive has them."""
     more: tuple[Span, ...] = ()
     streams: tuple[StreamExtent, ...] = ()
     more_streams: bool = False
@@ -175,7 +179,7 @@ class ReplayService:
     ) -> None:
         request = asked.opened.request
         now = self._clock.now()
-        answer = await archive.run(lambda reader: _look_up(reader, asked.audience, request))
+        answer = await archive.run(lambda reader: _look_up(reader, asked.audience, request, self._anchor))
         self._queue.answered(asked.audience, len(answer.messages), asyncio.get_running_loop().time())
         topic = topics.replay_answer(self._anchor.fleet, asked.audience, request.request)
         end = ReplayEnd(
@@ -190,7 +194,15 @@ class ReplayService:
             streams=answer.streams,
             more_streams=answer.more_streams,
         )
-        if not await publish_all(connection, topic, answer.messages):
+        vouches = await asyncio.to_thread(
+            seal_vouches,
+            answer.vouched,
+            audience=asked.audience,
+            request=request.request,
+            iat=end.iat,
+            signer=self._signer,
+        )
+        if not await publish_all(connection, topic, (*vouches, *answer.messages)):
             self._failed(asked.audience, "central.replay_nobody_listens")
             return
         sealed = await asyncio.to_thread(seal_end, end, signer=self._signer)
@@ -206,12 +218,25 @@ class ReplayService:
         self._on_event(ReplayFailed(audience, code))
 
 
-def _look_up(archive: ArchiveReader, audience: str, request: ReplayRequest) -> _Answer:
+def _look_up(archive: ArchiveReader, audience: str, request: ReplayRequest, anchor: TrustAnchor) -> _Answer:
     if request.spans:
         page = archive.page(audience, request.spans, request.limit)
-        return _Answer(messages=page.messages, more=page.more)
+        pairs = zip(page.messages, page.received, strict=True) if anchor.revocations else ()
+        vouched = [
+            Received(hashlib.sha256(message.encode()).hexdigest(), at)
+            for message, at in pairs
+            if _is_revoked(message, anchor)
+        ]
+        return _Answer(messages=page.messages, vouched=tuple(vouched), more=page.more)
     streams, more = archive.streams(audience, request.after, MAX_LISTED)
     return _Answer(streams=tuple(streams), more_streams=more)
+
+
+def _is_revoked(message: str, anchor: TrustAnchor) -> bool:
+    try:
+        return anchor.is_revoked(sign.certificates(message))
+    except (SignatureRefusedError, CertificateError):  # a body that is broken: verifying finds it
+        return False
 
 
 async def publish_all(connection: Connection, topic: str, messages: Sequence[str]) -> bool:

@@ -54,6 +54,9 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     broker: Endpoint
     archive_password_file: Path | None = None
     """Mode 0600, the password alone. Without it PostgreSQL's own ways: PGPASSFILE, ~/.pgpass."""
+    directory: Path | None = None
+    """File in which the fleet's signed directory is kept, and looked for at the start. Default: beside an archive of
+    SQLite; with PostgreSQL none, and a collector knows who is revoked once the broker has told it again."""
     group: Name = "collectors"
     """The shared subscription's name: the workers of one fleet have one."""
     alarm_command: tuple[str, ...] = ()
@@ -78,6 +81,14 @@ def load(path: Path) -> CollectorSettings:
         # Who may read the configuration, or a backup of it, would read the password.
         raise ConfigError(f"{path}: archive", "central.password_in_archive")
     return settings
+
+
+def directory_file(settings: CollectorSettings) -> Path | None:
+    """Where the signed directory is kept; None: nowhere."""
+    if settings.directory is not None:
+        return settings.directory
+    file = sqlite_path(settings.archive)
+    return None if file is None else Path(f"{file}.directory")
 
 
 def location(settings: CollectorSettings) -> str:

@@ -26,6 +26,10 @@ class SigningClock:
         self._clock = clock
         self._not_before, self._not_after = signer.not_before, signer.not_after
 
+    def now_or_release(self) -> datetime:
+        """The time, not before this release: for what has to be read whatever the clock says."""
+        return max(self._clock(), RELEASED)
+
     def now(self) -> datetime:
         """The time (UTC).
 

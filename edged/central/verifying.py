@@ -118,7 +118,13 @@ def _wrong(name: StreamName, link: Link, last: Link | None, anchor: TrustAnchor)
 def _wrong_gap(row: GapRow, anchor: TrustAnchor) -> str | None:
     try:
         opened = open_gap(
-            row.jws, anchor=anchor, at=row.received_at, audience=row.audience, device=row.device, late=LATE
+            row.jws,
+            anchor=anchor,
+            at=row.received_at,
+            audience=row.audience,
+            device=row.device,
+            late=LATE,
+            arrived=row.received_at,
         )
     except SignatureRefusedError as error:
         return error.code

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 def add(
-    parser: argparse.ArgumentParser, area: str, actions: Mapping[str, str]
+    parser: argparse.ArgumentParser, area: str, actions: Mapping[str, str], *, dest: str = "action"
 ) -> tuple[argparse.ArgumentParser, ...]:
-    """Add the actions (name to module), each with its own arguments; their parsers. Help is `help.AREA.NAME`."""
-    added = parser.add_subparsers(dest="action", required=True, metavar="|".join(actions))
+    """Add the actions (name to module), each with its own arguments; their parsers. Help is `help.AREA.NAME`.
+
+    `dest`: for an action that has actions of its own.
+    """
+    added = parser.add_subparsers(dest=dest, required=True, metavar="|".join(actions))
     parsers = []
     for name, module in actions.items():
         said = f"help.{area}.{name}"
@@ -23,7 +26,7 @@ def add(
     return tuple(parsers)
 
 
-def run(args: argparse.Namespace, actions: Mapping[str, str]) -> int:
+def run(args: argparse.Namespace, actions: Mapping[str, str], *, dest: str = "action") -> int:
     """The exit code of the action that was asked for."""
-    code: int = importlib.import_module(actions[args.action]).run(args)
+    code: int = importlib.import_module(actions[getattr(args, dest)]).run(args)
     return code

@@ -1,28 +1,23 @@
-"""What the actions of `edged central` that read the archive share: opening it, progress, tables for people."""
+"""What the actions of `edged central` that read the archive share: opening it, progress."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
-import unicodedata
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged import log
 from edged.central.archive import open_archive, open_reader
 from edged.central.settings import CollectorSettings, load, location
-from edged.commands._saying import say, show_line
+from edged.commands._saying import say
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from edged.central.archive import Archive, ArchiveReader
-
-_LOOKED_AT: Final = 200
-"""Rows that decide how wide a table's columns are; it may have millions."""
 
 _TERMINAL_S: Final = 0.2
 _LOG_S: Final = 30.0  # a line of progress in a log file is read by nobody any sooner
@@ -64,25 +59,6 @@ class Progress:
         if self._terminal:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
-
-
-def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
-    """Print rows under a header, aligned by the first of them; how many there were. Nothing for none."""
-    found = iter(rows)
-    first = list(islice(found, _LOOKED_AT))
-    if not first:
-        return 0
-    widths = [max(map(_width, column)) for column in zip(header, *first, strict=True)]
-    count = -1
-    for cells in chain([header], first, found):
-        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
-        show_line("  ".join(padded).rstrip())
-        count += 1
-    return count
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 class Reading(NamedTuple):

@@ -6,8 +6,9 @@ import argparse
 import os
 from typing import Final
 
-from edged.commands._archive_common import reading, show_table
+from edged.commands._archive_common import reading
 from edged.commands._saying import say, show_json, show_line
+from edged.commands._table import show_table
 
 _MOST: Final = 1_000_000
 _USUAL: Final = 1000

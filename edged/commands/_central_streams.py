@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.central.survey import streams
-from edged.commands._archive_common import add_stream, reading, show_table
+from edged.commands._archive_common import add_stream, reading
 from edged.commands._saying import minute, say, show_json, show_line
+from edged.commands._table import show_table
 
 if TYPE_CHECKING:
     import argparse

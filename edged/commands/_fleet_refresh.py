@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from edged.commands._fleet_common import (
     add_dry_run,
@@ -15,9 +15,10 @@ from edged.commands._fleet_common import (
 )
 from edged.commands._fleet_keys import as_json, soon_line
 from edged.commands._saying import say, show_json, show_line
-from edged.fleet import recovery
+from edged.fleet import authorities, recovery
 from edged.fleet.bundles import due_devices
 from edged.fleet.key_files import read_offline
+from edged.fleet.state import LEAF_DAYS
 from edged.fleet.tuf_roles import Holder
 
 if TYPE_CHECKING:
@@ -41,36 +42,60 @@ def run(args: argparse.Namespace) -> int:
     for holder, directory in ((Holder.PRIVACY, args.privacy_keys), (Holder.RELEASE, args.release_keys)):
         present[holder] = [] if directory is None else read_offline(holder, [directory])
     with state.changing():
-        if args.dry_run:
-            done = recovery.Refreshed((), tuple(recovery.due(state, now)))
-        else:
-            done = recovery.refresh(state, present, now)
-        devices = due_devices(state, now)
-    if args.json:
-        show_json(
-            {
-                "signed": done.signed,
-                "waiting": [as_json(one, now) for one in done.waiting],
-                "devices": devices,
-                "dry_run": args.dry_run,
-            }
+        done = _Done(
+            recovery.Refreshed((), tuple(recovery.due(state, now)))
+            if args.dry_run
+            else recovery.refresh(state, present, now),
+            due_devices(state, now),
+            authorities.admin_due(state, now),
+            authorities.issuing_end(state),
         )
+        if done.admin and not args.dry_run:
+            authorities.write_admin(state, now)
+    short = done.issuing_end - now < timedelta(days=LEAF_DAYS)
+    if args.json:
+        show_json(_as_json(args, done, now))
     else:
-        _say(args, done, devices, now)
-    return 1 if done.waiting or devices else os.EX_OK
+        _say(args, done, short, now)
+    return 1 if done.metadata.waiting or done.devices or short else os.EX_OK
 
 
-def _say(args: argparse.Namespace, done: recovery.Refreshed, devices: list[str], now: datetime) -> None:
-    for role in done.signed:
+class _Done(NamedTuple):
+    """What was done, or would be."""
+
+    metadata: recovery.Refreshed
+    devices: list[str]
+    admin: bool
+    """Whether the admin has new certificates."""
+    issuing_end: datetime
+
+
+def _as_json(args: argparse.Namespace, done: _Done, now: datetime) -> dict[str, object]:
+    return {
+        "signed": done.metadata.signed,
+        "waiting": [as_json(one, now) for one in done.metadata.waiting],
+        "devices": done.devices,
+        "admin_certificates": done.admin,
+        "issuing_authority_until": done.issuing_end,
+        "dry_run": args.dry_run,
+    }
+
+
+def _say(args: argparse.Namespace, done: _Done, short: bool, now: datetime) -> None:
+    for role in done.metadata.signed:
         show_line(say(args, "fleet_refresh.signed", role=role))
-    for one in done.waiting:
+    if done.admin:
+        show_line(say(args, "fleet_refresh.would_admin" if args.dry_run else "fleet_refresh.admin"))
+    for one in done.metadata.waiting:
         if one.soon:
             show_line(soon_line(args, one, now))
         else:
             show_line(say(args, "fleet_refresh.unsigned", role=one.role, holder=f"fleet_keys.{one.holder}"))
-    if done.signed:
+    if done.metadata.signed:
         show_line(say(args, "fleet_keys.push_now"))
-    if devices:
-        show_line(say(args, "fleet_refresh.devices", devices=", ".join(devices)))
-    if not (done.signed or done.waiting or devices):
+    if done.devices:
+        show_line(say(args, "fleet_refresh.devices", devices=", ".join(done.devices)))
+    if short:
+        show_line(say(args, "fleet_refresh.issuing", day=f"{done.issuing_end:%Y-%m-%d}"))
+    if not (done.metadata.signed or done.metadata.waiting or done.devices or done.admin or short):
         show_line(say(args, "fleet_refresh.nothing"))

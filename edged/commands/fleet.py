@@ -15,7 +15,16 @@ _ACTIONS: Final[dict[str, str]] = {
     "privacy": "edged.commands._fleet_privacy",
     "authority": "edged.commands._fleet_authority",
     "refresh": "edged.commands._fleet_refresh",
+    "list": "edged.commands._fleet_list",
+    "show": "edged.commands._fleet_show",
+    "config": "edged.commands._fleet_config",
+    "rollout": "edged.commands._fleet_rollout",
+    "enrol": "edged.commands._fleet_enrol",
+    "serve": "edged.commands._fleet_serve",
     "artefact": "edged.commands._fleet_artefact",
+    "command": "edged.commands._fleet_command",
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
 }
 
 

@@ -34,14 +34,22 @@ class DemoBroker:
     """One mosquitto and its files. It keeps its port and its store over kills and restarts.
 
     All methods but `spawn` block: starting takes some tens of milliseconds. `leash`: it is killed when the
-    thread that called `spawn` (or `start`) ends.
+    thread that called `spawn` (or `start`) ends. `revoked`: its revocation list, which has to be there when it starts.
 
     Attributes:
         port: TCP port on `HOST`.
         log: the file that mosquitto's log goes to.
     """
 
-    def __init__(self, directory: Path, fleet: DemoFleet, access: Access, *, leash: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        fleet: DemoFleet,
+        access: Access,
+        *,
+        leash: bool = False,
+        revoked: Path | None = None,
+    ) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = _free_port()
         self.log = directory / "mosquitto.log"
@@ -60,6 +68,7 @@ class DemoBroker:
             persistence=directory,
             # Started by root it would become `mosquitto`, who can't read a key of mode 0600.
             user=getpass.getuser(),
+            revoked=revoked,
         )
         listener.access_list.write_text(access_list(access))
         listener.access_list.chmod(0o600)

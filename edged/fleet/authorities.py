@@ -6,6 +6,7 @@ everybody else (broker, collector, partners).
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -38,6 +39,9 @@ RETIRED: Final = "retired"
 
 ISSUING_DAYS: Final = 1095
 """Three years: a certificate issued on the last day of the second still has its full length."""
+
+RENEW_BEFORE: Final = timedelta(days=60)
+"""As for signed metadata: two months in which cron may fail."""
 
 
 class Issuing(NamedTuple):
@@ -85,6 +89,16 @@ def admin_certificates(state: FleetState) -> list[x509.Certificate]:
     """The admin's own certificates, as far as there are any. Raises `CertificateError`."""
     paths = (state.secrets / f"admin-{usage}.pem" for usage in Usage)
     return [load_chain(path.read_bytes())[0] for path in paths if path.exists()]
+
+
+def admin_due(state: FleetState, now: datetime) -> bool:
+    """Whether a certificate of the admin's ends soon. Raises `CertificateError`."""
+    return any(one.not_valid_after_utc - now < RENEW_BEFORE for one in admin_certificates(state))
+
+
+def issuing_end(state: FleetState) -> datetime:
+    """When the issuing authority ends. Raises `CertificateError`."""
+    return load_chain((state.secrets / "ca.pem").read_bytes())[0].not_valid_after_utc
 
 
 def read_root(state: FleetState, directory: Path) -> FleetAuthority:

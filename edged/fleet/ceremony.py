@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import CryptoSigner
 
-IGNORED = "secrets/\nartefacts/\n.lock\n*.key\n.*.new\n"
+IGNORED = "secrets/\nartefacts/\n.lock\n.pending/\n.seen.json\nrollouts/.*\n*.key\n.*.new\n"
 """What git leaves out of the state directory: keys by their place and by their name, too."""
 
 

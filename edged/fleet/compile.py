@@ -26,6 +26,7 @@ from edged.config import (
 )
 from edged.desired import FILE, AudienceDocument, ConfigDocument, compose, parse_config
 from edged.errors import ConfigError
+from edged.uplink.keys import KeySource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +194,7 @@ def _says(content: object, steps: Sequence[str]) -> bool:
 def _some_box(document: ConfigDocument) -> BoxSettings:
     """A boot file like any box's: with a chip reader, and a key for every organisation's pseudonyms."""
     return BoxSettings(
-        identity=IdentitySettings(*(_NOWHERE for _ in range(5))),
+        identity=IdentitySettings(_NOWHERE, KeySource(_NOWHERE), _NOWHERE, _NOWHERE, _NOWHERE),
         broker=BrokerSettings("broker"),
         state=StateSettings(_NOWHERE),
         control=ControlSettings(_NOWHERE / "control"),

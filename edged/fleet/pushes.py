@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edged.fleet.bundles import Made
     from edged.fleet.rollout import Box
     from edged.fleet.state import FleetState
+    from edged.uplink.reported import Reported
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -130,16 +131,30 @@ class Pushes:
 
     def settle(self, device: str, box: Box, at: int) -> None:
         """Note what became of a box's push, when that is news. Raises `StateError`."""
-        if box.push is None or box.state in _UNKNOWN:
-            return
-        record = self.read(device, box.push)
-        found = (box.state, box.code, box.path, box.probe)
+        if box.push is not None and box.state not in _UNKNOWN:
+            found = (box.state, box.code, box.path, box.probe)
+            self._note(device, box.push, found, at)  # type: ignore[arg-type]
+
+    def note(self, device: str, reported: Reported, at: int) -> None:
+        """The same from a verified report about a push that has a record. Raises `StateError`."""
+        if reported.outcome != "none":
+            found = (reported.outcome, reported.code, reported.path, reported.probe)
+            self._note(device, reported.push, found, at)
+
+    def _note(
+        self,
+        device: str,
+        number: int,
+        found: tuple[PushOutcome, str | None, str | None, str | None],
+        at: int,
+    ) -> None:
+        record = self.read(device, number)
         if (record.outcome, record.code, record.path, record.probe) == found:
             return
-        record.outcome, record.code, record.path, record.probe = found  # type: ignore[assignment]
-        record.ended_at = at if box.state in _ENDED else None
+        record.outcome, record.code, record.path, record.probe = found
+        record.ended_at = at if record.outcome in _ENDED else None
         self.write(record)
-        if box.state in _ENDED:
+        if record.outcome in _ENDED:
             self._bundle(device).unlink(missing_ok=True)
 
     def keep(self, device: str, bundle: bytes) -> None:

@@ -78,8 +78,12 @@ class DeviceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     site: str = ""
     added_at: Seconds
     token_sha256: str | None = None
-    """Of the enrolment token that is still open; none once it was used."""
+    """Of the last enrolment token, until it ends: a box whose answer was lost asks again with the same keys."""
     token_until: Seconds | None = None
+    token_serials: dict[Usage, str] = {}
+    """Certificates that this token has given, one a usage: it gives no others."""
+    token_refused_at: Seconds | None = None
+    """When somebody last came with this token and other keys: two have it, or one has lost its keys."""
     certificates: tuple[IssuedCertificate, ...] = ()
     revoked_at: Seconds | None = None
     push: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from edged import log
+from edged import RELEASED, log
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.partner.asking import Asker
 from edged.partner.catching_up import CatchingUpEvent, Patience
@@ -23,6 +23,7 @@ from edged.partner.handing import RETRY_S, GapEvent, Handing, HandingEvent, NotT
 from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
+from edged.uplink.directory_keeper import WATCH_S, DirectoryKeeper
 from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import Connection, Endpoint, Received
 from edged.uplink.reconnect import first_to_end
@@ -53,6 +54,8 @@ class PartnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signing_key: Path | None = None
     """With `signing_certificate`: what is missing is asked for. Without, it is only reported."""
     signing_certificate: Path | None = None
+    directory: Path | None = None
+    """File in which the fleet's signed directory is kept, and looked for at the start. Default: beside the inbox."""
     tests: bool = False
     """Whether verdicts of tests and trainings are handed on as well."""
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
@@ -101,7 +104,13 @@ class Follower:
             raise ConfigError("signing_key", "partner.no_signing_key")
         self._asker: Asker | None = None
         self._handing: Handing | None = None
-        topic_filters = list(topics.every_stream(self._anchor.fleet, self._audience))
+        self._directory = DirectoryKeeper(
+            self._anchor, settings.directory or Path(f"{settings.inbox}.directory")
+        )
+        topic_filters = [
+            *self._directory.filters,
+            *topics.every_stream(self._anchor.fleet, self._audience),
+        ]
         if self._signer is not None:
             topic_filters.append(topics.every_replay_answer(self._anchor.fleet, self._audience))
         self._subscription = Subscription(
@@ -127,6 +136,8 @@ class Follower:
             await self._run()
 
     async def _run(self) -> None:
+        alarms = await asyncio.to_thread(self._directory.load, max(self._clock(), RELEASED))
+        self._subscription.alarm(alarms)
         self._inbox = await DatabaseThread.open("inbox", self._open)
         try:
             handing_on = self._handing = Handing(
@@ -149,7 +160,11 @@ class Follower:
             handing = asyncio.create_task(handing_on.run(), name="handing")
             try:
                 await first_to_end(
-                    self._subscription.run(self), self._watch(handing), self._ask(), self._forget()
+                    self._subscription.run(self),
+                    self._watch(handing),
+                    self._ask(),
+                    self._forget(),
+                    self._watch_directory(),
                 )
             finally:
                 handing_on.stop()
@@ -195,6 +210,11 @@ class Follower:
                     self._log.warning("nothing forgotten", code=error.code, detail=str(error))
             await asyncio.sleep(FORGET_EVERY_S)
 
+    async def _watch_directory(self) -> None:
+        while True:
+            self._subscription.alarm(await asyncio.to_thread(self._directory.due, self._clock()))
+            await asyncio.sleep(WATCH_S)
+
     def _heard(self, event: SubscriptionEvent) -> None:
         if isinstance(event, Down) and self._asker is not None:
             self._asker.use(None)
@@ -215,7 +235,12 @@ class Follower:
         """See `edged.uplink.subscription.Receiver`."""
         assert self._handing is not None
         await self._handing.room()
-        incoming = [Incoming(message.topic, message.payload, _lane(message)) for message in messages]
+        heard = [Incoming(message.topic, message.payload, _lane(message)) for message in messages]
+        if directory := [one for one in heard if self._directory.wants(one.topic)]:
+            # First: what came with it is judged by it.
+            alarms = await asyncio.to_thread(self._directory.take, directory, self._clock())
+            self._subscription.alarm(alarms)
+        incoming = [one for one in heard if not self._directory.wants(one.topic)]
         received = await self._inbox.run(lambda inbox: inbox.take(incoming, self._clock()))
         if self._asker is not None:
             await self._asker.heard(received.answers, received.replayed)

@@ -15,8 +15,9 @@ from edged.uplink import database, intake, stream_holes, streams
 from edged.uplink.envelope import OpenedEnvelope
 from edged.uplink.gaps import OpenedGap
 from edged.uplink.placing import Duplicate, Entry, RefusedAs, Stored
-from edged.uplink.replay import MAX_SPANS
+from edged.uplink.replay import MAX_PAGE, MAX_SPANS
 from edged.uplink.streams import Alarm, Hole, KeptStream, Missing, StreamStore
+from edged.uplink.vouching import Vouch
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ LOOK: Final = 10 * MAX_SPANS
 
 FORGET_AT_ONCE: Final = 500
 """Verdicts whose contents are dropped in one transaction: some milliseconds, so that arrivals don't wait."""
+
+MAX_KEPT_VOUCHES: Final = 2 * MAX_PAGE
+"""Messages that a collector has vouched for and that may still come: two pages. Whose vouch was forgotten is refused,
+and asked for again."""
 
 _OWNER: Final = "owner"
 _HISTORY: Final = "history"
@@ -70,6 +75,7 @@ class Inbox:
         self._audience = audience
         self._tests = tests
         self._since: datetime | None = None
+        self._vouched: dict[str, int] = {}
         self._own(f"{anchor.fleet}/{audience}")
         if store.new:
             self._decide("none")
@@ -105,11 +111,9 @@ class Inbox:
         """Verify and keep a batch; on the disk when this returns."""
         anchor, audience = self._anchor, self._audience
         plain = [one for one in messages if not is_answer(one.topic, anchor.fleet, audience)]
-        answers = [
-            open_answer(one, anchor=anchor, now=now, audience=audience)
-            for one in messages
-            if is_answer(one.topic, anchor.fleet, audience)
-        ]
+        answers = self._open_answers(
+            [one for one in messages if is_answer(one.topic, anchor.fleet, audience)], now
+        )
         checked: list[Checked | Answered] = [
             *intake.check(plain, anchor=anchor, now=now, audience=audience),
             *(one for one in answers if isinstance(one.found, OpenedEnvelope | OpenedGap | None)),
@@ -132,6 +136,20 @@ class Inbox:
             alarms=tuple(alarms),
             answers=tuple(answers),
         )
+
+    def _open_answers(self, messages: Sequence[Incoming], now: datetime) -> list[Answered]:
+        """In order: a vouch comes before what it is about, and is no message of the answer itself."""
+        answers = []
+        for message in messages:
+            answered = open_answer(
+                message, anchor=self._anchor, now=now, audience=self._audience, vouched=self._vouched
+            )
+            if not isinstance(answered.found, Vouch):
+                answers.append(answered)
+                continue
+            known = self._vouched | {one.sha256: one.at for one in answered.found.received}
+            self._vouched = dict(list(known.items())[-MAX_KEPT_VOUCHES:])
+        return answers
 
     def _place(self, one: Checked | Answered, around: Surroundings, now: datetime) -> Outcome:
         found, lane = one.found, "replay" if isinstance(one, Answered) else one.incoming.lane

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from tuf.api.metadata import Key
+    from tuf.api.metadata import Key, Role
 
 MAX_LENGTH: Final = {"root": 16_384, "timestamp": 4_096, "snapshot": 16_384}
 """Bytes of one metadata file: a root with two dozen keys, a snapshot of two hundred roles."""
@@ -124,10 +124,13 @@ def delegates(delegator: Root | Targets, role: str) -> bool:
 
 def counts_a_key_twice(delegator: Root | Targets) -> bool:
     """Whether some role has one key under two identifiers: a threshold of two would be one person."""
+    roles: list[Role]
     if isinstance(delegator, Root):
         keys, roles = delegator.keys, list(delegator.roles.values())
     elif delegator.delegations is not None:
-        keys, roles = delegator.delegations.keys, list((delegator.delegations.roles or {}).values())
+        succinct = delegator.delegations.succinct_roles
+        keys = delegator.delegations.keys
+        roles = [*(delegator.delegations.roles or {}).values(), *([] if succinct is None else [succinct])]
     else:
         return False
     for role in roles:

@@ -105,7 +105,7 @@ class SwitchMachine:
 
     def __init__(self) -> None:
         self._now = _State()
-        self._before = self._now
+        self._undo: dict[type[Command], _State] = {}
 
     @property
     def phase(self) -> Phase:
@@ -140,10 +140,9 @@ class SwitchMachine:
 
     def step(self, event: Event) -> tuple[Command, ...]:
         """What is to be done about `event`, in this order."""
-        before = self._now
-        commands = self._step(event)
-        self._before = before
-        return commands
+        if not isinstance(event, NotStored):
+            self._undo.clear()
+        return self._step(event)
 
     def _set(self, **changes: Any) -> None:
         self._now = replace(self._now, **changes)
@@ -203,6 +202,7 @@ class SwitchMachine:
             if now.waiting is None or event.recovery or event.push >= now.waiting.push:
                 self._set(waiting=event)
             return ()
+        self._undo[Stage] = self._undo[Adopt] = now
         if event.content == stored.good_content and now.running is Slot.GOOD:
             report = Report(push=event.push, outcome="applied")
             self._set(phase=Phase.STEADY)
@@ -273,7 +273,8 @@ class SwitchMachine:
     def _try(self, attempt: int) -> tuple[Command, ...]:
         push = self._now.stored.candidate
         assert push is not None
-        self._set(phase=Phase.SWITCHING, target=Slot.CANDIDATE)
+        self._undo[Count] = self._now
+        self._set(phase=Phase.SWITCHING, target=Slot.CANDIDATE, running=None)
         self._store(attempts=attempt)
         return (Count(push, attempt), Say(Report(push=push, outcome="trial")), Switch(Slot.CANDIDATE))
 
@@ -312,6 +313,7 @@ class SwitchMachine:
     def _passed(self) -> tuple[Command, ...]:
         stored = self._now.stored
         assert stored.candidate is not None
+        self._undo[Keep] = self._now
         report = Report(push=stored.candidate, outcome="applied")
         self._set(phase=Phase.STEADY, running=Slot.GOOD)
         self._store(
@@ -357,20 +359,19 @@ class SwitchMachine:
         """The disk is full, or worse: what is in force stays, and the disk is as it was."""
         match event.command:
             case Stage(push) | Adopt(push):
-                self._now = self._before
+                self._now = self._undo[Stage]
                 return (Say(Report(push=push, outcome="rejected", code=event.code)),)
-            case Count(push, attempt):
-                self._set(phase=Phase.STEADY)
-                self._store(attempts=attempt - 1)
+            case Count(push):
+                self._now = self._undo[Count]
                 say = Say(Report(push=push, outcome="rejected", code=event.code))
-                if self._now.running is not None:
-                    return (say, *self._next_waiting())
-                self._set(phase=Phase.STARTING)
-                return (say, self._to_good())
-            case Keep(push):
-                self._now = self._before
+                if self._now.phase is Phase.STARTING:
+                    return (say, self._to_good())
+                self._set(phase=Phase.STEADY)
+                return (say, *self._next_waiting())
+            case Keep():
+                self._now = self._undo[Keep]
                 return self._roll_back(PROBE_STORE, event.code)
-            case Fail(push, report):
+            case Fail(_, report):
                 # The disk will try it again at the next start, at most until its attempts are used up.
                 say = Say(report)
                 return (say, self._to_good()) if self._now.phase is Phase.RETURNING else (say,)

@@ -79,7 +79,7 @@ def settings_of(version: Version, boot: BoxSettings, files: Files) -> BoxSetting
         try:
             pack = parse_scene_pack(_read(path))
         except ConfigError as error:
-            raise error.within("artefacts.scenes") from error
+            raise error.within("artefacts.scenes", ".") from error
     settings = compose(boot, document, audiences, pack)
     if (trust := files.get("trust")) is not None and settings.chip_reader is not None:
         chip = msgspec.structs.replace(settings.chip_reader, trust=trust)

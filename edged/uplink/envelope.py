@@ -163,16 +163,20 @@ def open_envelope(
     audience: str | None = None,
     device: str | None = None,
     late: timedelta = timedelta(0),
+    arrived: datetime | None = None,
 ) -> OpenedEnvelope:
     """Verify an envelope, and that it is what its topic says when `audience` and `device` are given.
 
     `at` (timezone-aware) is the moment at which the certificates must be valid. With `late`, the device's own
-    may have expired so long before `at` if the envelope was committed while it held, by a trusted clock. Raises
+    may have expired so long before `at` if the envelope was committed while it held, by a trusted clock. `arrived`:
+    when it came, by the record of who kept it (`sign.verify`); None for one that comes now. Raises
     `SignatureRefusedError`: a code of `sign.verify`, `envelope.malformed`, `envelope.broken_stream`,
     `envelope.wrong_issuer`, `envelope.wrong_fleet`, `envelope.wrong_audience`, `envelope.live_from_demo`,
     `envelope.live_from_simulated`.
     """
-    verified = sign.verify(compact, typ=TYP_VERDICT, anchor=anchor, role=Role.DEVICE, at=at, late=late)
+    verified = sign.verify(
+        compact, typ=TYP_VERDICT, anchor=anchor, role=Role.DEVICE, at=at, late=late, arrived=arrived
+    )
     payload = parse(verified.payload, EnvelopePayload, "envelope.malformed")
     if payload.iss != verified.principal.name or device not in (None, payload.iss):
         raise SignatureRefusedError("envelope.wrong_issuer")

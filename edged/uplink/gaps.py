@@ -102,13 +102,16 @@ def open_gap(
     audience: str | None = None,
     device: str | None = None,
     late: timedelta,
+    arrived: datetime | None = None,
 ) -> OpenedGap:
     """Verify a gap record, and that it is what its topic says when `audience` and `device` are given.
 
-    `at` and `late` as for `edged.uplink.envelope.open_envelope`. Raises `SignatureRefusedError`: a code of
+    `at`, `late` and `arrived` as for `edged.uplink.envelope.open_envelope`. Raises `SignatureRefusedError`: a code of
     `sign.verify`, `gap.malformed`, `gap.wrong_issuer`, `gap.wrong_fleet`, `gap.wrong_audience`.
     """
-    verified = sign.verify(compact, typ=TYP_GAP, anchor=anchor, role=Role.DEVICE, at=at, late=late)
+    verified = sign.verify(
+        compact, typ=TYP_GAP, anchor=anchor, role=Role.DEVICE, at=at, late=late, arrived=arrived
+    )
     payload = parse(verified.payload, GapPayload, "gap.malformed")
     if payload.iss != verified.principal.name or device not in (None, payload.iss):
         raise SignatureRefusedError("gap.wrong_issuer")

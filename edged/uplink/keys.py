@@ -18,6 +18,17 @@ MAX_KEY_FILE: Final = 16 * 1024
 """A PEM key is under 2 KiB; anything larger is the wrong file."""
 
 
+class KeySource(str):
+    """Where a private key is: a file's path, or a `pkcs11:` URI (`edged.uplink.pkcs11_uri`) of one in a token."""
+
+    __slots__ = ()
+
+    @property
+    def in_token(self) -> bool:
+        """Whether it is in a token, and no file."""
+        return self.startswith("pkcs11:")
+
+
 def generate_key() -> ec.EllipticCurvePrivateKey:
     """A new P-256 key: what TPMs, PKCS#11 tokens and every JOSE library understand."""
     return ec.generate_private_key(ec.SECP256R1())

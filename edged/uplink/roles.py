@@ -8,10 +8,11 @@ whatever is outside the profile is refused, not interpreted.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,6 +24,7 @@ from edged.errors import CertificateError
 from edged.uplink.authority import DEMO_SCHEME, MAX_INTERMEDIATES, FleetAuthority, extended_usage
 from edged.uplink.keys import generate_key, load_private, private_pem, read_private, write_private
 from edged.uplink.names import SCHEME, Principal, Role, Usage, valid_name
+from edged.uplink.revoked import NONE, Revocations, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,9 @@ __all__ = [
     "valid_name",
     "write_private",
 ]
+
+Source = Literal["authority", "directory"]
+"""Who revokes: the offline keys (`fleet/authority.json`), the admin (the signed directory)."""
 
 MAX_CHAIN: Final = 1 + MAX_INTERMEDIATES
 """Certificates a sender may present: its own and the intermediates, without the root."""
@@ -86,6 +91,7 @@ class TrustAnchor:
     Attributes:
         fleet: the fleet's name, from the root certificate.
         demo: whether the root is marked as a demo fleet's; nothing under it is ever `live`.
+        sha256: hex SHA-256 of each root's DER.
     """
 
     def __init__(self, roots: Sequence[x509.Certificate]) -> None:
@@ -98,7 +104,46 @@ class TrustAnchor:
         self.fleet, self.demo = marks.pop()
         # Of a root and its renewal with the same key, both fit: the one that holds longer.
         self._roots = tuple(sorted(roots, key=lambda root: root.not_valid_after_utc, reverse=True))
+        self.sha256 = tuple(fingerprint(root) for root in self._roots)
         self._path = lru_cache(maxsize=KNOWN_CHAINS)(self._checked_path)
+        self._changing = threading.Lock()
+        self._by_source: dict[Source, Revocations] = {}
+        self._revocations = NONE
+
+    @property
+    def revocations(self) -> Revocations:
+        """What is revoked by now, by any source."""
+        return self._revocations
+
+    def revoke(self, source: Source, revocations: Revocations) -> None:
+        """Replace what `source` has revoked: counts for every message from now on, in every thread."""
+        with self._changing:
+            self._by_source[source] = revocations
+            union = NONE
+            for one in self._by_source.values():
+                union |= one
+            self._revocations = union
+
+    def is_revoked(self, chain: Sequence[x509.Certificate]) -> bool:
+        """Whether a chain of signing certificates is revoked by now. Raises `CertificateError` of `principal_of`."""
+        principal = principal_of(chain[0], usage=Usage.SIGNING)
+        return self._revocations.since(map(fingerprint, chain), principal) is not None
+
+    def believe(self, other: TrustAnchor) -> None:
+        """From now on the roots of `other`, an anchor of the same fleet; what is revoked stays so."""
+        if (other.fleet, other.demo) != (self.fleet, self.demo):
+            raise CertificateError("cert.wrong_fleet")
+        with self._changing:
+            self._roots, self.sha256 = other._roots, other.sha256
+            self._path = lru_cache(maxsize=KNOWN_CHAINS)(self._checked_path)
+
+    def without(self, source: Source) -> TrustAnchor:
+        """The same authority as if `source` had revoked nothing."""
+        twin = TrustAnchor(self._roots)
+        for one, revocations in self._by_source.items():
+            if one != source:
+                twin.revoke(one, revocations)
+        return twin
 
     @classmethod
     def from_pem(cls, pem: bytes) -> TrustAnchor:
@@ -114,32 +159,44 @@ class TrustAnchor:
         except OSError as error:
             raise CertificateError("cert.unreadable", f"{path}: {error.strerror}") from error
 
-    def verify(self, chain: Sequence[x509.Certificate], *, usage: Usage, at: datetime) -> Principal:
+    def verify(
+        self,
+        chain: Sequence[x509.Certificate],
+        *,
+        usage: Usage,
+        at: datetime,
+        arrived: datetime | None = None,
+    ) -> Principal:
         """Whose certificate `chain[0]` is, once the whole chain up to a root holds at the moment `at`.
 
         `chain` is the leaf and then at most `MAX_INTERMEDIATES` issuers, in order, without the root; `at` is
-        timezone-aware. Raises `CertificateError`: `cert.malformed`, `cert.unknown_issuer`, `cert.expired`,
-        `cert.not_yet_valid`, `cert.wrong_usage`, `cert.wrong_fleet`, `cert.demo_mismatch`.
+        timezone-aware; `arrived` as in `Revocations.check`. Raises `CertificateError`: `cert.malformed`,
+        `cert.unknown_issuer`, `cert.revoked`, `cert.expired`, `cert.not_yet_valid`, `cert.wrong_usage`,
+        `cert.wrong_fleet`, `cert.demo_mismatch`.
         """
         if at.tzinfo is None:
             raise ValueError("at must be timezone-aware")
         if not 1 <= len(chain) <= MAX_CHAIN:
             raise CertificateError("cert.malformed", f"a chain has 1 to {MAX_CHAIN} certificates")
         try:
-            return self._verify(chain, usage, at)
+            return self._verify(chain, usage, at, arrived)
         except MALFORMED as error:
             raise CertificateError("cert.malformed") from error
 
-    def _verify(self, chain: Sequence[x509.Certificate], usage: Usage, at: datetime) -> Principal:
-        path, principal = self._path(tuple(chain), usage)
+    def _verify(
+        self, chain: Sequence[x509.Certificate], usage: Usage, at: datetime, arrived: datetime | None
+    ) -> Principal:
+        path, principal, fingerprints = self._path(tuple(chain), usage)
+        # Before the times: whoever forgives a certificate that has ended must not forgive one that was stolen.
+        self._revocations.check(fingerprints, principal, arrived=arrived)
         for certificate in path:
             _check_validity(certificate, at)
         return principal
 
     def _checked_path(
         self, chain: tuple[x509.Certificate, ...], usage: Usage
-    ) -> tuple[tuple[x509.Certificate, ...], Principal]:
-        """The chain with its root, and its holder: all that is true of these very bytes at any time.
+    ) -> tuple[tuple[x509.Certificate, ...], Principal, tuple[str, ...]]:
+        """The chain with its root, its holder, each certificate's SHA-256: all that is true of these bytes at any time.
 
         A device signs a thousand messages with one certificate, so this is remembered. What may change is checked
         for every message: times, and whatever else is to end a certificate's life before its time.
@@ -156,7 +213,7 @@ class TrustAnchor:
             raise CertificateError("cert.wrong_fleet")
         if is_demo(path[0]) != self.demo:
             raise CertificateError("cert.demo_mismatch")
-        return path, principal
+        return path, principal, tuple(fingerprint(one) for one in path)
 
     def _root_of(self, last: x509.Certificate) -> x509.Certificate:
         """The root that issued `last`; between roots of one name (a renewed one), the signature decides."""

@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of the signed payloads, made from the structs that the code itself decodes with.
+"""JSON Schemas (2020-12) of the signed payloads and of a push, made from the structs that the code itself decodes with.
 
 `python -m edged.uplink.schemas docs/schemas` writes the published files; a test fails when they are stale.
 """
@@ -14,10 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from edged.privacy.policy import CEILING, WITHHELD
+from edged.uplink.bundle import Bundle
+from edged.uplink.command import Command, Reply
 from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
 from edged.uplink.replay import ReplayEnd, ReplayRequest
+from edged.uplink.reported import Reported
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -94,6 +97,50 @@ _END_FIELDS: Final = {
     "more_streams": "whether there are streams after the last of those",
 }
 
+_BUNDLE_FIELDS: Final = {
+    "format": "the version of this form",
+    "metadata": "TUF metadata files by name (2.root.json, timestamp.json, …), as text: signed, byte for byte",
+    "targets": "the small target files that the metadata vouches for, by target path, as text",
+}
+
+_REPORTED_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "push": "which push this is about; 0 for none, or for one whose number couldn't be read",
+    "outcome": "what became of it; applied, rejected and rolled_back are final",
+    "running": "the operator's name of the configuration in force, as every envelope carries it",
+    "running_push": "the push it came with; 0 for the boot file alone",
+    "code": "why it was rejected or rolled back, as a code of the message catalogue",
+    "path": "rejected: the path of the bad key in the document, or the metadata's role",
+    "probe": "rolled back: the probe that failed",
+    "fetched": "staged: per cent of the artefacts' bytes that have come",
+    "software": "the version of edged that runs",
+}
+
+_COMMAND_FIELDS: Final = {
+    "iss": "the admin that signed: the name in its certificate",
+    "fleet": "the fleet the admin belongs to",
+    "device": "the device that is told; equals the level of the topic",
+    "id": "random, the admin's own name for this command: the last level of the answer's topic",
+    "name": "what is to be done; equals the last level of the topic",
+    "args": "what the command is given; whatever isn't given has its default",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "when it ends, an hour later at most: afterwards it is refused",
+}
+
+_REPLY_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "id": "the command's",
+    "command_sha256": "hex SHA-256 of the command that is answered (the whole JWS, ASCII)",
+    "name": "the command's",
+    "iat": "when the command was answered by the device's own clock, which may be wrong",
+    "code": "ok, or why not, as a code of the message catalogue",
+    "result": "what there is to say; a restart says restarted false when it begins, and true when it is over",
+    "part": "one piece of a file that is too large for a message; null without a file",
+}
+
 _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
 
 
@@ -122,6 +169,10 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "gap.schema.json": (GapPayload, _GAP_FIELDS),
     "replay-request.schema.json": (ReplayRequest, _REQUEST_FIELDS),
     "replay-end.schema.json": (ReplayEnd, _END_FIELDS),
+    "bundle.schema.json": (Bundle, _BUNDLE_FIELDS),
+    "reported.schema.json": (Reported, _REPORTED_FIELDS),
+    "command.schema.json": (Command, _COMMAND_FIELDS),
+    "reply.schema.json": (Reply, _REPLY_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"

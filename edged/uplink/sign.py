@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey
 
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.fields import decoder
+from edged.uplink.keys import KeySource
 from edged.uplink.roles import (
     KNOWN_CHAINS,
     MALFORMED,
@@ -93,18 +94,22 @@ class Signer:
         self.demo: bool = is_demo(chain[0])
         self.not_before: datetime = chain[0].not_valid_before_utc
         self.not_after: datetime = chain[0].not_valid_after_utc
-        self._key = ECKey.import_key(key)
+        # joserfc describes a key by its numbers: those of the public half, because a token doesn't give the others.
+        self._key = ECKey(key, ECKey.import_key(key.public_key()).as_dict())
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
 
     @classmethod
     def from_files(cls, key_path: Path | str, certificate_path: Path | str) -> Signer:
-        """A signer from its PEM files; the key's mode must be 0600. Raises `CertificateError`."""
-        key = load_private(read_private(Path(key_path)))
+        """A signer from its PEM files; the key's mode must be 0600. Raises `CertificateError`.
+
+        The key may be a `pkcs11:` URI instead: it stays in its token, where every message is signed.
+        """
         try:
             certificate = Path(certificate_path).read_bytes()
         except OSError as error:
             raise CertificateError("cert.unreadable", f"{certificate_path}: {error.strerror}") from error
-        return cls(key, load_chain(certificate))
+        chain = load_chain(certificate)
+        return cls(_private(key_path, chain), chain)
 
     def sign(self, typ: str, payload: bytes) -> str:
         """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify."""
@@ -140,8 +145,11 @@ def verify(
     role: Role,
     at: datetime,
     late: timedelta = timedelta(0),
+    arrived: datetime | None = None,
 ) -> Verified:
     """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
+
+    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now.
 
     With `late`, a signer's own certificate may have ended so long before `at`; the chain is then checked at the
     last moment of that certificate, and the caller must see that the message was signed before
@@ -157,7 +165,7 @@ def verify(
     header = _header(header_segment, typ)
     chain, key = _presented(header.x5c)
     try:
-        principal = _holder(chain, anchor, at, late)
+        principal = _holder(chain, anchor, at, late, arrived)
     except CertificateError as error:
         raise SignatureRefusedError(error.code) from error
     if principal.role is not role:
@@ -180,6 +188,11 @@ def verify(
     )
 
 
+def certificates(compact: str | bytes) -> tuple[x509.Certificate, ...]:
+    """The chain in what may be a signed message, leaf first; proves nothing. Raises `SignatureRefusedError`."""
+    return _presented(_parsed_header(_segments(_ascii(compact))[0]).x5c)[0]
+
+
 def claimed_type(compact: str | bytes) -> str:
     """The `typ` of what may be a signed message, to find out how to verify it; proves nothing.
 
@@ -197,11 +210,15 @@ def unverified_payload(compact: bytes) -> bytes:
 
 
 def _holder(
-    chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, at: datetime, late: timedelta
+    chain: tuple[x509.Certificate, ...],
+    anchor: TrustAnchor,
+    at: datetime,
+    late: timedelta,
+    arrived: datetime | None,
 ) -> Principal:
     """Raises `CertificateError`; `cert.expired` means the signer's own, which nothing mends."""
     try:
-        return anchor.verify(chain, usage=Usage.SIGNING, at=at)
+        return anchor.verify(chain, usage=Usage.SIGNING, at=at, arrived=arrived)
     except CertificateError as error:
         if error.code != "cert.expired":
             raise
@@ -211,7 +228,7 @@ def _holder(
         if at > end + late:
             raise
     try:
-        return anchor.verify(chain, usage=Usage.SIGNING, at=end)
+        return anchor.verify(chain, usage=Usage.SIGNING, at=end, arrived=arrived)
     except CertificateError as error:
         if error.code == "cert.expired":
             raise CertificateError("cert.authority_expired") from None
@@ -283,6 +300,17 @@ def _presented(x5c: tuple[str, ...]) -> tuple[tuple[x509.Certificate, ...], ECKe
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return chain, ECKey.import_key(key)
     return chain, None
+
+
+def _private(place: Path | str, chain: tuple[x509.Certificate, ...]) -> ec.EllipticCurvePrivateKey:
+    if not KeySource(place).in_token:
+        return load_private(read_private(Path(place)))
+    from edged.uplink.pkcs11 import open_key  # an extra, and slow to load
+
+    public = chain[0].public_key() if chain else None
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise CertificateError("cert.malformed")
+    return open_key(str(place), public)
 
 
 def _low_s(compact: str) -> str:

@@ -73,6 +73,13 @@ def _checked(name: str) -> str:
     return name
 
 
+def _last(name: str) -> str:
+    """A command's name, or its id: below a word of the contract, where none is taken for another (`status` is one)."""
+    if not valid_name(name):
+        raise ValueError("not a name that may stand in a topic")
+    return name
+
+
 def _part(number: int) -> str:
     if not 0 <= number <= MAX_PART:
         raise ValueError(f"parts are numbered 0 to {MAX_PART}")
@@ -115,12 +122,12 @@ def reported(fleet: str, device: str) -> str:
 
 def command(fleet: str, device: str, name: str) -> str:
     """Topic on which `device` is told to do `name`, one of the commands. Raises `ValueError`."""
-    return _device(fleet, device, "command", _checked(name))
+    return _device(fleet, device, "command", _last(name))
 
 
 def reply(fleet: str, device: str, identifier: str) -> str:
     """Topic of `device`'s answer to the command with that id. Raises `ValueError`."""
-    return _device(fleet, device, "reply", _checked(identifier))
+    return _device(fleet, device, "reply", _last(identifier))
 
 
 def every_command(fleet: str, device: str) -> str:
@@ -131,6 +138,11 @@ def every_command(fleet: str, device: str) -> str:
 def every_reply(fleet: str, device: str) -> str:
     """Subscription filter: every answer of `device`. Raises `ValueError`."""
     return _device(fleet, device, "reply", "+")
+
+
+def every_reply_to(fleet: str, identifier: str) -> str:
+    """Subscription filter: every device's answer to commands of that id. Raises `ValueError`."""
+    return f"{PREFIX}/{_checked(fleet)}/+/reply/{_last(identifier)}"
 
 
 def every_reported(fleet: str) -> str:
@@ -217,7 +229,7 @@ def parse_of_device(topic: str, fleet: str, kind: Literal["reported", "status"])
 def parse_command(topic: str, fleet: str, device: str) -> str:
     """The name of the command that a message on `topic` gives `device`. Raises `DecodeError` (`topic.not_ours`)."""
     match _levels(topic, fleet):
-        case [found, "command", name] if found == device and usable(name):
+        case [found, "command", name] if found == device and valid_name(name):
             return name
         case _:
             raise DecodeError("topic", "topic.not_ours")
@@ -226,7 +238,7 @@ def parse_command(topic: str, fleet: str, device: str) -> str:
 def parse_reply(topic: str, fleet: str) -> tuple[str, str]:
     """The device, and the id of the command, that a message on `topic` answers. Raises `DecodeError`."""
     match _levels(topic, fleet):
-        case [device, "reply", identifier] if usable(device) and usable(identifier):
+        case [device, "reply", identifier] if usable(device) and valid_name(identifier):
             return device, identifier
         case _:
             raise DecodeError("topic", "topic.not_ours")

@@ -21,6 +21,7 @@ from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.intake import Incoming, check
 from tests.broker import FLEET, stream
+from tests.proof.command_subject import Commands
 from tests.proof.outbox_subjects import (
     BEGIN,
     DEVICE,
@@ -150,6 +151,7 @@ SUBJECTS: dict[str, Callable[[Keys], Subject]] = {
     "migration": Migration,
     "archive": CentralArchive,
     "inbox": PartnerInbox,
+    "commands": Commands,
 }
 """By the name that `--subject` takes."""
 

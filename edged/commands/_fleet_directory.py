@@ -1,0 +1,96 @@
+"""`edged fleet directory publish|show`: the signed list of who belongs to the fleet and who doesn't any more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.commands import _fleet_broker_list, _fleet_common
+from edged.commands._saying import minute, say, show_json, show_line
+from edged.errors import ConfigError
+from edged.fleet import directory
+from edged.fleet.state import write_text
+from edged.uplink.directory import open_page, revocations_of
+from edged.uplink.directory_reader import DirectoryReader
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.fleet.directory import Made
+    from edged.fleet.state import FleetState
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`publish` or `show`; `--state`, `--output`, `--crl`, `--dry-run`, `--json`."""
+    parser.add_argument("what", choices=("publish", "show"), help="help.fleet.directory_what")
+    _fleet_common.add_state(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="help.fleet.directory_output")
+    _fleet_broker_list.add_arguments(parser)
+    _fleet_common.add_dry_run(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """EX_OK."""
+    state = _fleet_common.open_state(args)
+    now = datetime.now(UTC)
+    if args.what == "publish":
+        made = _publish(args, state, now)
+    else:
+        found = directory.kept(state)
+        if found is None:
+            raise ConfigError(str(state.directory), "fleet.no_directory")
+        made = found
+    if args.output and not args.dry_run:
+        write_text(args.output, _as_file(state, made, now))
+    if args.json:
+        show_json(_plain(made, now) | {"published": args.what == "publish" and not args.dry_run})
+    else:
+        plain = _plain(made, now)
+        until = minute(datetime.fromtimestamp(made.head.exp, UTC))
+        show_line(say(args, "fleet_directory.summary", **plain, until=until))
+        if plain["expired"]:
+            show_line(say(args, "directory.expired"))
+    return os.EX_OK
+
+
+def _publish(args: argparse.Namespace, state: FleetState, now: datetime) -> Made:
+    if args.dry_run:
+        return directory.make(state, now=now)
+    with state.changing():
+        made, before = _fleet_broker_list.make(state, now)
+        asyncio.run(_fleet_broker_list.publish(state, made, before))
+        if args.crl:
+            _fleet_broker_list.write_list(args, state, now, None)
+    return made
+
+
+def _as_file(state: FleetState, made: Made, now: datetime) -> str:
+    """As `edged verify --directory`, a collector and a partner read it."""
+    reader = DirectoryReader(state.anchor())
+    for page in made.pages:
+        reader.take_page(page)
+    reader.take_head(made.compact.encode(), at=now)
+    return reader.stored().decode()
+
+
+def _plain(made: Made, now: datetime) -> dict[str, Any]:
+    head = made.head
+    return {
+        "version": head.version,
+        "signed_by": head.iss,
+        "devices": head.devices,
+        "collectors": len(head.collectors),
+        "audiences": len(head.audiences),
+        "admins": len(head.admins),
+        "pages": len(made.pages),
+        "revoked": _revoked(made),
+        "expired": now.timestamp() > head.exp,
+    }
+
+
+def _revoked(made: Made) -> int:
+    found = revocations_of(made.head, [open_page(page)[0] for page in made.pages])
+    return len(found.principals) + len(found.certificates)

@@ -1,0 +1,283 @@
+"""The enrolment service: HTTPS around `edged.fleet.enrolment`, TLS 1.3 alone, one request a connection.
+
+Everything a stranger can make it hold is bounded: connections, bytes, seconds, and turns an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+from cryptography import x509
+
+from edged import log
+from edged.errors import CodedError, DecodeError, StateError
+from edged.fleet.enrolment import Enrolment, RefusedError
+from edged.fleet.http_request import END_OF_HEAD, MAX_HEAD, Head, answer, parse_head
+from edged.fleet.throttle import Throttle
+from edged.uplink import est
+from edged.uplink.keys import generate_key, private_pem, write_private
+from edged.uplink.names import Usage
+from edged.uplink.roles import load_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from types import TracebackType
+
+    from edged.fleet.state import FleetState
+
+MAX_CONNECTIONS: Final = 64
+"""At once; a request takes milliseconds, and whoever is turned away comes again."""
+
+MAX_EACH: Final = 16
+"""Connections of one address, so that one alone can't keep the others out."""
+
+DEADLINE_S: Final = 20.0
+"""From the first byte of the handshake to the last of the answer: a poor line takes three."""
+
+REQUESTS: Final = (120, 1.0)
+"""Burst an address, and seconds until the next: a depot that installs dozens behind one address gets through."""
+
+FAILURES: Final = (10, 30.0)
+"""The same for wrong tokens. A token's 100 bits need no such help; the state directory's readers do."""
+
+SERVER_DAYS: Final = 30
+"""Of the service's own certificate, made anew at every start and every `RENEW_EVERY`."""
+
+ACCEPT_AGAIN_S: Final = 1.0
+"""After an accept that failed: descriptors come back when connections end."""
+
+RENEW_EVERY: Final = timedelta(days=7)
+
+_STATUS: Final[dict[str, HTTPStatus]] = {
+    "enrol.not_let_in": HTTPStatus.UNAUTHORIZED,
+    "enrol.token_ended": HTTPStatus.FORBIDDEN,
+    "enrol.token_used": HTTPStatus.FORBIDDEN,
+    "enrol.device_revoked": HTTPStatus.FORBIDDEN,
+    "enrol.no_certificate": HTTPStatus.UNAUTHORIZED,
+    "enrol.not_current": HTTPStatus.FORBIDDEN,
+    "enrol.proof_refused": HTTPStatus.FORBIDDEN,
+    "enrol.too_many": HTTPStatus.FORBIDDEN,
+    "enrol.too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "enrol.too_often": HTTPStatus.TOO_MANY_REQUESTS,
+    "enrol.no_such_page": HTTPStatus.NOT_FOUND,
+    "enrol.busy": HTTPStatus.SERVICE_UNAVAILABLE,
+    "enrol.authority_ended": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Of a refusal's code; any other is the request's fault (400)."""
+
+_BASIC: Final = {"WWW-Authenticate": 'Basic realm="edged"'}
+
+
+class EstServer:
+    """`async with EstServer(…)`: listens from entering to leaving. `port` is the one it got."""
+
+    def __init__(
+        self,
+        state: FleetState,
+        enrolment: Enrolment,
+        *,
+        host: str,
+        port: int,
+        names: Sequence[str],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`names` are the host names and addresses under which boxes come: its certificate has them."""
+        self._state = state
+        self._enrolment = enrolment
+        self._host = host
+        self.port = port
+        self._names = names
+        self._clock = clock
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        self._context.num_tickets = 0  # one request a connection: nothing is resumed
+        self._requests = Throttle(*REQUESTS)
+        self._failures = Throttle(*FAILURES)
+        self._busy: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = log.get("enrolment")
+
+    async def __aenter__(self) -> Self:
+        """Raises `StateError`, `CertificateError`, `OSError` (the address is taken)."""
+        await asyncio.to_thread(self.renew_certificate)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._listener = socket.create_server((self._host, self.port), family=family, backlog=MAX_CONNECTIONS)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._spawn(self._accept())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._listener.close()
+
+    async def serve(self) -> None:
+        """Renew the service's own certificate from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            try:
+                await asyncio.to_thread(self.renew_certificate)
+            except CodedError as error:
+                self._log.error("the service's certificate can't be renewed", code=error.code)
+
+    def renew_certificate(self) -> None:
+        """A new key and certificate for the service; the fleet's authorities are read anew, too.
+
+        Raises `CertificateError`, `StateError`.
+        """
+        key = generate_key()
+        pem = self._state.issue_server(self._names, key.public_key(), now=self._clock(), days=SERVER_DAYS)
+        files = self._state.secrets / "enrolment.key", self._state.secrets / "enrolment.pem"
+        try:
+            write_private(files[0], private_pem(key))
+            write_private(files[1], pem)
+            self._context.load_cert_chain(files[1], files[0])
+            self._context.load_verify_locations(self._state.directory / "authorities.pem")
+        except OSError as error:
+            raise StateError("state.unusable", f"{self._state.secrets}: {error.strerror}") from error
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(self._listener)
+            except OSError as error:  # no descriptor left, or gone before it was taken
+                self._log.warning("a connection can't be taken", errno=error.errno)
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            address = str(peer[0])
+            if self._busy.total() >= MAX_CONNECTIONS or self._busy[address] >= MAX_EACH:
+                connection.close()
+                continue
+            self._busy[address] += 1
+            self._spawn(self._connection(connection, address))
+
+    async def _connection(self, connection: socket.socket, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=MAX_HEAD)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport: asyncio.Transport | None = None
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, connection, ssl=self._context, ssl_handshake_timeout=DEADLINE_S
+                )
+                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+                writer.write(await self._answer(reader, writer, address))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            self._log.debug("a connection ended early")
+        finally:
+            self._busy[address] -= 1
+            if not self._busy[address]:
+                del self._busy[address]
+            if transport is None:
+                connection.close()
+            else:
+                transport.abort()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+    ) -> bytes:
+        now = asyncio.get_running_loop().time()
+        try:
+            if not self._requests.take(address, now) or not self._failures.allows(address, now):
+                raise RefusedError("enrol.too_often")
+            head = parse_head(await reader.readuntil(END_OF_HEAD))
+            body = await reader.readexactly(head.length)
+            peer = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return await asyncio.to_thread(self._serve, head, body, peer)
+        except (RefusedError, DecodeError) as error:
+            if error.code in ("enrol.not_let_in", "enrol.proof_refused"):
+                self._failures.take(address, now)
+            return _refusal(error.code)
+        except CodedError as error:
+            self._log.error("the fleet's state can't be used", code=error.code, detail=error.detail)
+            return _refusal("enrol.busy")
+
+    def _serve(self, head: Head, body: bytes, peer: bytes | None) -> bytes:
+        """The answer to one request; in a thread. Raises `RefusedError`, `DecodeError`, `StateError`, …."""
+        certificate = None if peer is None else x509.load_der_x509_certificate(peer)
+        match head.method, head.path:
+            case "GET", est.CACERTS:
+                return _ok(est.PKCS7_PLAIN, est.certificates(self._enrolment.cacerts()))
+            case "GET", est.ROOT:
+                return _ok(est.JSON, msgspec.json.encode(self._enrolment.founding()))
+            case "GET", est.BOOT:
+                return _ok(est.JSON, msgspec.json.encode(self._boot(head, certificate)))
+            case "POST", _ if (found := est.parse_path(head.path)) is not None:
+                usage, operation = found
+                if operation == "simpleenroll":
+                    pem = self._first(head, usage, body)
+                else:
+                    pem = self._renewal(head, usage, body, certificate)
+                # RFC 7030 §4.2.3: the certificate alone; its issuers are in cacerts.
+                return _ok(est.PKCS7, est.certificates(load_chain(pem)[:1]))
+            case _:
+                raise RefusedError("enrol.no_such_page")
+
+    def _boot(self, head: Head, certificate: x509.Certificate | None) -> est.Boot:
+        if certificate is not None:
+            return self._enrolment.boot_of(certificate)
+        return self._enrolment.boot(*self._credentials(head))
+
+    def _first(self, head: Head, usage: Usage, body: bytes) -> bytes:
+        device, secret = self._credentials(head)
+        _expect(head, est.PKCS10)
+        return self._enrolment.enrol(device, secret, usage, est.requested_key(est.of_body(body)))
+
+    def _renewal(self, head: Head, usage: Usage, body: bytes, certificate: x509.Certificate | None) -> bytes:
+        if certificate is None:
+            raise RefusedError("enrol.no_certificate")
+        if usage is Usage.SIGNING:
+            if head.media_type != est.JOSE:
+                raise RefusedError("enrol.proof_refused")
+            return self._enrolment.renew_signing(certificate, body)
+        _expect(head, est.PKCS10)
+        return self._enrolment.renew_tls(certificate, est.requested_key(est.of_body(body)))
+
+    @staticmethod
+    def _credentials(head: Head) -> tuple[str, str]:
+        found = head.basic
+        if found is None:
+            raise RefusedError("enrol.not_let_in")
+        return found
+
+
+def _expect(head: Head, media_type: str) -> None:
+    if head.media_type != media_type:
+        raise DecodeError("request", "enrol.request_malformed", "Content-Type")
+
+
+def _ok(media_type: str, body: bytes) -> bytes:
+    more: dict[str, Any] = {} if media_type == est.JSON else {"Content-Transfer-Encoding": "base64"}
+    return answer(HTTPStatus.OK, media_type, body, more)
+
+
+def _refusal(code: str) -> bytes:
+    status = _STATUS.get(code, HTTPStatus.BAD_REQUEST)
+    more: dict[str, str] = {}
+    if code == "enrol.not_let_in":
+        more |= _BASIC
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        more["Retry-After"] = "60"
+    return answer(status, est.JSON, msgspec.json.encode(est.Refusal(code)), more)
