@@ -106,7 +106,7 @@ def _root(settings: BoxSettings) -> bytes:
     Raises `ConfigError`: `update.no_fleet`, `update.root_not_safe`.
     """
     if settings.fleet is None:
-        raise ConfigError("fleet.root", "update.no_fleet")
+        raise ConfigError("fleet", "update.no_fleet")
     path = settings.fleet.root
     try:
         for one in (path, path.parent):
