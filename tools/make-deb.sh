@@ -56,8 +56,13 @@ pip() {
 
 if [ -z "$wheel" ]; then
     say "building the wheel"
-    # With a directory of wheels the build's own tools come from there as well.
-    pip wheel --quiet --no-deps --wheel-dir "$stage/wheel" "$root" >"$stage/log" 2>&1 ||
+    # Of a copy: the checkout's own kernels are for its Python, and its path is nobody's business. With a directory of
+    # wheels the build's own tools come from there as well.
+    mkdir "$stage/source"
+    (cd "$root" && tar --exclude='*.so' --exclude='*.c' --exclude=__pycache__ -cf - edged pyproject.toml setup.py \
+        MANIFEST.in README.md LICENSE CHANGELOG.md) | tar -xf - -C "$stage/source"
+    CFLAGS="${CFLAGS:-} -g0 -ffile-prefix-map=$stage/source=." \
+        pip wheel --quiet --no-deps --wheel-dir "$stage/wheel" "$stage/source" >"$stage/log" 2>&1 ||
         { tail -n 20 "$stage/log" >&2; stop "the wheel could not be built: see above."; }
     wheel=$(echo "$stage"/wheel/edged-*.whl)
 fi
