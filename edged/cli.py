@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edged import __version__, messages
 from edged.commands._parser import Parser, speaking
+from edged.commands._saying import explain
 from edged.config import environment
 from edged.errors import (
     CertificateError,
@@ -139,16 +140,6 @@ def _fail(error: EdgedError, lang: str) -> int:
     if isinstance(error, CodedError) and error.code in _EXIT_CODES_OF_CODES:
         return _EXIT_CODES_OF_CODES[error.code]
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), os.EX_SOFTWARE)
-
-
-def explain(error: EdgedError, lang: str) -> str:
-    """One of edged's own exceptions as a sentence; the technical detail, if any, behind it in brackets."""
-    if not isinstance(error, CodedError):
-        return Exception.__str__(error)
-    sentence = messages.text(error.code, lang, **error.params)
-    if error.detail:
-        sentence = f"{sentence} [{error.detail}]"
-    return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence
 
 
 def _language(default: str) -> Parser:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from edged.errors import CodedError, ControlError, DeviceError
-from edged.events import Indication
+from edged.errors import CodedError, ControlError
 from edged.pushed.diagnostics import Certificate, Facts
-from edged.pushed.obeying import CheckedOne, Trial
+from edged.pushed.obeying import Trial
 from edged.uplink.names import Usage
 from edged.uplink.roles import load_chain
-from edged.verdict import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,12 +20,7 @@ if TYPE_CHECKING:
 
     from edged.box import Box
     from edged.managed import Managed
-
-BLINK_S: Final = 0.5
-"""Half of a blink: slow enough to be seen across a hall, and no eye is hurt by it."""
-
-BLINKS: Final = (Indication.UNDETERMINED, Indication.PLACE_DOCUMENT)
-"""What is shown in turns: neither says anything of a document that a clerk could take for a result."""
+    from edged.verdict import Kind
 
 
 class Obedient:
@@ -45,7 +37,9 @@ class Obedient:
         push: Callable[[], Mapping[str, Any]],
         refused: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`stop` ends the daemon in order, whom the service manager starts again; `rotate` makes a new signing key;
+        """What it asks of others.
+
+        `stop` ends the daemon in order, whom the service manager starts again; `rotate` makes a new signing key;
         `push` says what was made of the last push, `refused` how many commands were refused for what.
         """
         self._box = box
@@ -69,12 +63,8 @@ class Obedient:
         assert verdict.kind is kind
         if tested.code is not None:
             raise CodedError(tested.code)
-        checks = tuple(
-            CheckedOne(check.name, check.result, check.reasons[0].code if check.reasons else None)
-            for check in verdict.checks
-        )
         took = round((time.monotonic() - began) * 1000)
-        return Trial(verdict.kind, verdict.result, checks, tested.envelopes, took)
+        return Trial.of(verdict, envelopes=tested.envelopes, ms=took)
 
     async def restart(self) -> None:
         """End the daemon in order, to be started again."""
@@ -86,23 +76,7 @@ class Obedient:
 
     async def identify(self, seconds: int) -> None:
         """Blink and beep for so long. Raises `inspection.busy`; a press ends it at once."""
-        self._not_while_busy()
-        until = time.monotonic() + seconds
-        shown = 0
-        while time.monotonic() < until and self._box.station.state == "ready":
-            await self._box.station.between_inspections(lambda: self._blink(BLINKS[shown % len(BLINKS)]))
-            shown += 1
-
-    async def _blink(self, indication: Indication) -> None:
-        """One half of a blink; the station shows again what it should when it is over."""
-        if self._box.station.state != "ready":
-            return  # somebody pressed while this waited
-        try:
-            await self._box.head.indicate(indication)
-            await self._box.head.beep()
-        except DeviceError as error:
-            raise ControlError(error.code) from error
-        await asyncio.sleep(BLINK_S)
+        await self._box.station.identify(seconds)
 
     async def facts(self) -> Facts:
         """What diagnostics are made of."""

@@ -18,6 +18,7 @@ from edged.box import Box
 from edged.control import ControlServer
 from edged.control_methods import no_parameters, scan_request
 from edged.errors import StateError
+from edged.membership import Membership
 from edged.uplink import outbox_retry, outbox_upkeep
 from edged.uplink.state_lock import StateLock
 
@@ -36,6 +37,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._control: ControlServer
         self._box: Box
+        self._membership: Membership
 
     async def run(self) -> None:
         """Start everything, serve, stop cleanly."""
@@ -50,9 +52,17 @@ class Daemon:
             state = await start_up.state(boot, held.signer.principal.name)
             try:
                 self._box = Box(boot, held, state, self._publish)
-                await self._serve()
+                await self._in_fleet()
             finally:
                 await state.close()
+
+    async def _in_fleet(self) -> None:
+        self._membership = await Membership.open(self._box, status=self._status, stop=self._stop.set)
+        try:
+            await self._membership.begin()
+            await self._serve()
+        finally:
+            await self._membership.close()
 
     async def _serve(self) -> None:
         methods = {
@@ -66,6 +76,7 @@ class Daemon:
             self._box.opened(),
             ControlServer(self._boot.control.socket, methods) as self._control,
         ):
+            self._membership.managed.share()
             await self._until_stopped()
 
     async def _until_stopped(self) -> None:
@@ -88,6 +99,7 @@ class Daemon:
             "uplink": box.line.run(self._boot.metrics.textfile),
             "upkeep": outbox_upkeep.keep(box.state, start_up.state_path(self._boot), self._time_and_trust),
             "watchdog": self._watchdog(),
+            **self._membership.parts,
         }
         tasks = [group.create_task(part, name=name) for name, part in parts.items()]
         self._log.info("ready", version=__version__, device=box.held.signer.principal.name)
@@ -159,6 +171,7 @@ class Daemon:
             "clock": {"trusted": reading.trusted},
             "chip": await self._chip_status(),
             "uplink": msgspec.to_builtins(box.line.uplink.health),
+            "push": self._membership.push_status(),
         }
 
     async def _chip_status(self) -> dict[str, Any] | None:

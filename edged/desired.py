@@ -211,6 +211,8 @@ def _parse(data: bytes, model: type[T]) -> T:
         raise ConfigError(FILE, "config.too_large", bytes=str(MAX_DOCUMENT))
     try:
         document: Any = json.loads(data.decode("utf-8"), object_pairs_hook=_no_key_twice)
+        # Python reads more than JSON has: NaN, numbers without end, half a surrogate pair that nothing can write again.
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(FILE, "config.not_utf8", byte=str(error.start)) from None
     except _TwiceError as error:

@@ -82,7 +82,7 @@ class Managed:
             calibration=bounds,
             between=self._between,
             specimen=self._specimen,
-            connected=box.online.wait,
+            connected=self._connected,
             trouble=lambda: box.line.uplink.health.problem,
         )
         return await probes.run(parts, deadline_s)
@@ -100,6 +100,9 @@ class Managed:
         )
         box.line.uplink.wake()
         return tested
+
+    async def _connected(self) -> None:
+        await self._box.online.wait()
 
     async def _specimen(self) -> str | None:
         return (await self.tested()).code

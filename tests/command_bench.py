@@ -136,6 +136,7 @@ async def agent(
         yield made
     finally:
         if task is not None:
+            assert not task.done(), task
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await journal.close()

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from edged.config import load_box
-from edged.errors import ControlError
+from edged.errors import ControlError, SignatureRefusedError, StateError
 from edged.pushed import commands
+from edged.pushed.command_journal import CommandJournal
 from edged.pushed.command_limits import LOOKED_AT, OF_EACH, PER_MINUTE, TOLD_AGAIN
-from edged.pushed.obeying import LONGEST_S
+from edged.pushed.obeying import LONGEST_S, Trial
 from edged.uplink import topics
 from edged.uplink.command import TYP_COMMAND, Command, Reply, joined, open_reply
 from edged.uplink.fields import encode
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.names import Role
-from edged.verdict import Kind
+from edged.verdict import CheckClass, JudgedCheck, Kind, Reason, Result, Verdict
 from tests.box import Box
 from tests.broker import FLEET, NOW, Town
 from tests.command_bench import DEVICE, START, Broker, Clock, Told, agent, arrived, command, sealed
@@ -89,8 +94,8 @@ class Connected:
     def __init__(self, made: CommandAgent, heard: Any) -> None:
         self._task = asyncio.ensure_future(made.serve(heard))
 
-    async def __aenter__(self) -> None:
-        return None
+    async def __aenter__(self) -> asyncio.Future[None]:
+        return self._task
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
@@ -381,3 +386,82 @@ async def test_the_topic_says_whose_it_is(place: Town, tmp_path: Path, told: Tol
         assert made.wants(topics.command(FLEET, DEVICE, "status"))
         for topic in (topics.command(FLEET, "box-2", "status"), topics.desired(FLEET, DEVICE), "junk"):
             assert not made.wants(topic)
+
+
+async def test_a_full_disk_costs_commands_and_nothing_else(
+    place: Town, tmp_path: Path, told: Told, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is the verdicts': whatever happens to the journal, it isn't ended."""
+
+    failed: list[str] = []
+
+    def full(*_: Any, **__: Any) -> None:
+        failed.append("state.disk_full")
+        raise StateError(failed[-1])
+
+    heard = Heard(place)
+    async with agent(place, tmp_path, told, clock) as made, Connected(made, heard) as serving:
+        with monkeypatch.context() as broken:
+            broken.setattr(CommandJournal, "begin", full)
+            await made.take([arrived(sealed(place))])
+            await heard.until(1)
+        with monkeypatch.context() as broken:
+            broken.setattr(CommandJournal, "answer", full)
+            await made.take([arrived(sealed(place, identifier="c-2"))])
+            await until(lambda: len(failed) == 2)
+        with monkeypatch.context() as broken:
+            broken.setattr(CommandJournal, "told", full)
+            await made.take([arrived(sealed(place, identifier="c-3"))])
+            await until(lambda: len(failed) == 3)
+        await made.take([arrived(sealed(place, identifier="c-4"))])
+        await until(lambda: heard.replies[-1].id == "c-4")
+        assert not serving.done()
+    assert [(one.id, one.code) for one in heard.replies] == [
+        ("c-1", "state.disk_full"),
+        *[("c-3", "ok")] * 2,  # what couldn't be noted as told is told once more, and not for ever
+        ("c-4", "ok"),
+    ]
+
+
+async def test_a_repeated_file_is_not_sent_for_ever(
+    place: Town, tmp_path: Path, told: Told, clock: Clock
+) -> None:
+    heard, compact = Heard(place), sealed(place, "collect-logs")
+    async with agent(place, tmp_path, told, clock) as made, Connected(made, heard):
+        await made.take([arrived(compact, "collect-logs")])
+        await heard.until(1)
+        for number in range(8):
+            await made.take([arrived(compact, "collect-logs")])
+            await heard.until(min(number + 2, 3))
+        await made.take([arrived(sealed(place, identifier="c-2"))])
+        await heard.until(4)
+    assert [one.name for one in heard.replies] == ["collect-logs"] * 3 + ["status"]
+
+
+def test_of_a_verdict_only_outcomes_and_codes_are_told() -> None:
+    reasons = (Reason("expiry.expired", {"date": "1974-08-12"}), Reason("mrz.other"))
+    checks = (
+        JudgedCheck("expiry", CheckClass.MANDATORY, Result.FAILED, reasons),
+        JudgedCheck("mrz_read", CheckClass.MANDATORY, Result.SUCCESSFUL),
+    )
+    trial = Trial.of(Verdict("bank", Kind.TEST, Result.FAILED, checks), envelopes=2, ms=180)
+    assert [(one.name, one.result, one.code) for one in trial.checks] == [
+        ("expiry", Result.FAILED, "expiry.expired"),
+        ("mrz_read", Result.SUCCESSFUL, None),
+    ]
+    assert "1974" not in str(trial)
+
+
+@settings_of_hypothesis(max_examples=60, deadline=None)
+@given(payload=st.binary(max_size=60), iat=st.integers() | st.floats() | st.text(max_size=5))
+def test_a_strangers_time_is_a_moment_or_refused(place: Town, payload: bytes, iat: Any) -> None:
+    signer = place.signer(Role.ADMIN, "ops")
+    for data in (payload or b"-", json.dumps({"iat": iat}).encode()):
+        try:
+            moment = commands._claimed_time(signer.sign(TYP_COMMAND, data).encode())
+        except SignatureRefusedError as error:
+            assert error.code == "command.malformed"
+        else:
+            assert moment.tzinfo is UTC
+    with pytest.raises(SignatureRefusedError):
+        commands._claimed_time(payload)

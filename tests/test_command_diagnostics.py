@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import io
 import json
+import os
 import random
+import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +20,8 @@ from edged.config import load_box
 from edged.core.burst import read_frames
 from edged.core.image import decode_image
 from edged.core.mrz import parse_mrz
+from edged.daemon import Daemon
+from edged.demo.hand import Hand
 from edged.errors import DecodeError
 from edged.identity import Sensitive
 from edged.log import Recent
@@ -122,6 +127,31 @@ def test_canaries_sent_through_the_whole_are_not_found(settings: BoxSettings) ->
         assert len(unpacked(attachment)["log"]) == 6
         for data in (attachment, gzip.decompress(attachment), base64.b64encode(attachment)):
             assert scanner.scan(data) == []
+
+
+async def test_real_inspections_leave_nothing_in_it(tmp_path: Path) -> None:
+    """Every kind of document through a whole daemon in this process, then all that it would send a technician."""
+    box = Box(tmp_path / "box")
+    running = asyncio.create_task(Daemon(load_box(box.config)).run())
+    names = ("passport", "identity-card", "wrong-check-digit")
+    try:
+        async with Hand(box.directory / "glass.sock") as box.hand, await box._connect() as box.control:
+            for name in names:
+                assert (await box.scan(name, reference=f"r-{name}"))["outcome"] in ("committed", "aborted")
+            status = await box.control.call("status")
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    holders = [
+        parse_mrz(specimen.expected.lines, today=FIXED_TODAY)
+        for specimen in SPECIMENS.values()
+        if specimen.expected is not None and specimen.expected.lines
+    ]
+    attachment = bundle(facts(load_box(box.config), status=status), lines=2000)
+    ended = [line for line in unpacked(attachment)["log"] if "inspection ended" in line]
+    assert len(ended) == len(names)
+    assert LeakScanner.for_documents(holders).scan(gzip.decompress(attachment)) == []
+    assert b"r-passport" not in gzip.decompress(attachment), "a reference is a customer's"
 
 
 def test_a_planted_canary_is_found(settings: BoxSettings) -> None:

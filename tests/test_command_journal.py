@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edged.errors import SignatureRefusedError, StateError
+from edged.errors import SignatureRefusedError
 from edged.pushed import command_journal
 from edged.pushed.command_journal import FILE, KEPT_S, Answer, CommandJournal
 from edged.uplink.command import MAX_ATTACHMENT, MAX_LIFE_S, OK, SKEW_S, Signed
@@ -51,7 +51,7 @@ def test_an_answer_is_told_once_and_again_when_asked(tmp_path: Path) -> None:
     assert journal.find(one) == "running"
     assert journal.untold() is None
     journal.answer("c-1", result={"a": 1}, attachment=b"file", now=START + 1)
-    assert journal.find(one) == "answered"
+    assert journal.find(one) == "answered_with_file"
     first = told(journal)
     assert first == [Answer(one, OK, {"a": 1}, b"file", START + 1, None)]
     assert told(journal) == []
@@ -157,15 +157,38 @@ def test_a_broken_file_costs_an_hour_and_never_a_repetition(tmp_path: Path) -> N
     assert code_of(again, signed(identifier="c-3", exp=until + 1), now + 1000) == ""
 
 
-def test_rows_that_say_nothing_are_a_broken_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["command = x'00'", "result = x'7b'"])
+def test_rows_that_say_nothing_are_a_broken_file(tmp_path: Path, change: str) -> None:
+    """Found when it is opened: found when it is to be told, it would end the box at every start."""
     journal = opened(tmp_path)
     journal.begin(signed(), START)
     journal.answer("c-1", result={}, now=START)
     journal.close()
     with sqlite3.connect(tmp_path / FILE) as connection:
-        connection.execute("UPDATE command SET command = x'00'")
-    with pytest.raises(StateError, match=r"state\.corrupt"):
-        opened(tmp_path).untold()
+        connection.execute(f"UPDATE command SET {change}")
+    connection.close()
+    again = opened(tmp_path)
+    assert (tmp_path / (FILE + ".broken")).exists()
+    assert again.untold() is None
+    assert code_of(again, signed()) == "command.journal_lost"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_file_with_broken_pages_is_set_aside_or_read(tmp_path: Path, seed: int) -> None:
+    journal = opened(tmp_path)
+    for number in range(40):
+        journal.begin(signed(identifier=f"c-{number}"), START)
+        journal.answer(f"c-{number}", result={"a": "x" * 500}, now=START)
+    journal.close()
+    data = bytearray((tmp_path / FILE).read_bytes())
+    chance = random.Random(seed)
+    for _ in range(3):
+        at = chance.randrange(4096, len(data))
+        data[at : at + 200] = chance.randbytes(len(data[at : at + 200]))
+    (tmp_path / FILE).write_bytes(data)
+    again = opened(tmp_path)
+    told(again)
+    assert code_of(again, signed(identifier="c-99")) in ("", "command.journal_lost")
 
 
 class Histories(RuleBasedStateMachine):

@@ -19,7 +19,7 @@ from edged.uplink.reported import open_reported
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer
 from tests.pushed_box import PushedBox, device_signer
-from tests.tuf_repository import ADMIN, DEVICE, NOW, STRANGER, TufRepository
+from tests.tuf_repository import ADMIN, DEVICE, NOW, STRANGER, TufRepository, authorities
 from tests.waiting import until
 
 
@@ -49,7 +49,7 @@ async def test_a_push_is_put_in_force_and_survives_a_restart(box: PushedBox) -> 
     await box.push(version="second", probation_s=5.0)
     assert box.host.versions == ["boot", "second"]
     assert box.host.in_force is not None
-    assert box.host.in_force.authority == box.host.in_force.revoked == b'{"format":1}'
+    assert box.host.in_force.authority == box.host.in_force.revoked == authorities()
     host = await box.restart()
     assert host.versions == ["second"], "not even for a moment the boot file's"
     assert box.report == Report(push=2, outcome="applied")

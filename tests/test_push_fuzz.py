@@ -18,6 +18,7 @@ from securesystemslib.formats import encode_canonical
 
 from edged import messages
 from edged.errors import PushRefusedError
+from edged.pushed import refusing
 from edged.pushed.verifying import Accepted, Trusted, first_trust, verify_bundle
 from edged.uplink.bundle import MAX_BUNDLE
 from tests.tuf_repository import DEVICE, NOW, TufRepository, signer
@@ -39,7 +40,7 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def example() -> tuple[TufRepository, Trusted, Trusted, bytes]:
     """A repository; what a new box trusts, and one that took the push before; the push."""
     repository = TufRepository()
-    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 2500)
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 60_000)
     repository.roles["release"].version += 1
     repository.publish()
     new = first_trust(repository.first_root)
@@ -118,7 +119,7 @@ def change(document: Any, data: st.DataObject) -> Any:
     return document
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data())
 def test_bytes_of_a_bundle(data: st.DataObject) -> None:
     repository, new, known, bundle = example()
@@ -134,13 +135,13 @@ def test_bytes_of_a_bundle(data: st.DataObject) -> None:
         assert judged.audiences == {"bank": repository.contents["audience/bank.json"]}
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.binary(max_size=200) | st.text(max_size=50).map(str.encode))
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.binary(max_size=120) | st.text(max_size=50).map(str.encode))
 def test_any_bytes(data: bytes) -> None:
     assert judge(data, example()[1]) == "push.malformed"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data())
 def test_unsigned_changes_of_metadata(data: st.DataObject) -> None:
     """Somebody without a key changes a file: nothing but what carries no meaning gets through."""
@@ -153,10 +154,14 @@ def test_unsigned_changes_of_metadata(data: st.DataObject) -> None:
     judged = judge(json.dumps(document).encode(), data.draw(st.sampled_from([new, known])))
     read = name not in ("1.root.json", "1.admin-files.json")
     if read and isinstance(judged, Accepted):
-        assert after["signed"] == before["signed"]
+        # The library fills in what is missing, so two spellings can mean the same; it is the meaning that is signed.
+        assert (
+            refusing.parse(json.dumps(after).encode()).signed
+            == refusing.parse(json.dumps(before).encode()).signed
+        )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.data())
 def test_signed_changes_of_metadata(data: st.DataObject) -> None:
     """Somebody with the right keys signs nonsense."""
@@ -179,7 +184,7 @@ def test_signed_changes_of_metadata(data: st.DataObject) -> None:
     judge(json.dumps(document).encode(), data.draw(st.sampled_from([new, known])))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
 def test_signed_changes_of_documents(data: st.DataObject) -> None:
     """The admin or the privacy officer signs a document that is none."""
@@ -196,7 +201,7 @@ def test_signed_changes_of_documents(data: st.DataObject) -> None:
     judge(other.publish(), data.draw(st.sampled_from([new, known])))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
 def test_a_store_that_rotted(data: st.DataObject) -> None:
     """What a box has stored is not a stranger's, but its disk may be."""

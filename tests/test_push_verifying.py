@@ -15,7 +15,10 @@ import msgspec
 import pytest
 
 from edged.errors import PushRefusedError, StateError
+from edged.fleet.bundles import make_bundle
 from edged.pushed.verifying import Accepted, ArtefactTarget, Trusted, first_trust, verify_bundle
+from edged.uplink.artefact import CHUNK, MAX_BYTES, chunks_of
+from tests import fleet_made
 from tests.tuf_repository import (
     ADMIN,
     AUDIENCE,
@@ -27,6 +30,9 @@ from tests.tuf_repository import (
     STRANGER,
     TufRepository,
 )
+
+LENGTH = 2 * CHUNK + 500
+BAD_ARTEFACT = ("artefact.bad_target", "trust/icao.sqlite")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +62,7 @@ def refused(bundle: bytes, trusted: Trusted, **others: Any) -> tuple[str, str]:
 
 
 def test_a_push_is_taken_with_all_it_brings(repository: TufRepository) -> None:
-    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 2500)
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * LENGTH)
     repository.roles["release"].version += 1
     repository.publish(["release"])
     accepted = take(
@@ -67,15 +73,15 @@ def test_a_push_is_taken_with_all_it_brings(repository: TufRepository) -> None:
     assert accepted.document.device == DEVICE
     assert accepted.audiences == {"bank": repository.contents["audience/bank.json"]}
     assert accepted.audience_documents["bank"].scenes == ("bank",)
-    assert accepted.authority == b'{"format":1}'
+    assert accepted.authority == repository.contents["fleet/authority.json"]
     target = repository.roles["release"].targets["trust/icao.sqlite"]
     artefact = target.custom["artefact"]
     assert accepted.artefacts == {
         "trust": ArtefactTarget(
             path="trust/icao.sqlite",
             sha256=target.hashes["sha256"],
-            length=2500,
-            chunk=1000,
+            length=LENGTH,
+            chunk=CHUNK,
             chunks=3,
             index_sha256=artefact["index_sha256"],
             name="icao.sqlite",
@@ -95,6 +101,23 @@ def test_one_push_after_the_other(repository: TufRepository) -> None:
         accepted = take(repository.push(version=f"v{number}"), trusted)
         assert (accepted.push, accepted.document.version) == (number, f"v{number}")
         trusted = accepted.trusted
+
+
+def test_what_the_admin_s_tool_makes_is_taken_by_its_box_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The real repository, ceremony and compiler; the other tests' stand-in shares nothing with them."""
+    now = fleet_made.moment()
+    made = fleet_made.fleet(tmp_path_factory.mktemp("fleet"), now)
+    trusted = first_trust(made.repository.file("root", 1))
+    first = make_bundle(made.state, "box-1", now)
+    accepted = take(first.data, trusted, now=now)
+    assert (accepted.push, accepted.document) == (first.number, first.document)
+    assert set(accepted.audiences) == {"first-bank"}
+    assert refused(make_bundle(made.state, "box-2", now).data, trusted, now=now)[0] == "push.foreign_device"
+    later = take(make_bundle(made.state, "box-1", now).data, accepted.trusted, now=now)
+    assert later.push > accepted.push
+    assert refused(first.data, later.trusted, now=now) == ("push.replayed", "timestamp")
 
 
 # --- a push that comes again ---
@@ -247,7 +270,7 @@ def test_half_a_push(repository: TufRepository, file: str, where: str, again: bo
 
 @pytest.mark.parametrize("path", [f"config/{DEVICE}.json", "audience/bank.json", "fleet/authority.json"])
 def test_a_target_of_another_content(repository: TufRepository, path: str) -> None:
-    targets = repository.contents | {path: repository.contents[path].replace(b"1", b"2", 1)}
+    targets = repository.contents | {path: repository.contents[path].replace(b"a", b"b", 1)}
     bundle = repository.bundle(targets=targets)
     assert refused(bundle, first_trust(repository.first_root)) == ("push.hash_wrong", path)
 
@@ -303,8 +326,13 @@ def test_a_bad_key_of_an_audience(
     assert refused(repository.push(), first_trust(repository.first_root)) == (code, f"audiences.bank.{where}")
 
 
-def test_a_document_that_is_none(repository: TufRepository) -> None:
-    repository.set_target("privacy", "audience/bank.json", b"no")
+@pytest.mark.parametrize(
+    "text",
+    [b"no", b"[]", b'{"name": "\\ud800"}', b'{"\\udfff": 1}', b'{"format": NaN}', b'{"format": 1e999}'],
+)
+def test_a_document_that_is_none(repository: TufRepository, text: bytes) -> None:
+    """Nor is what Python's reader alone takes for JSON, and nobody could report or log."""
+    repository.set_target("privacy", "audience/bank.json", text)
     bundle = repository.publish()
     assert refused(bundle, first_trust(repository.first_root)) == ("config.not_json", "audiences.bank")
 
@@ -315,6 +343,12 @@ def test_a_place_is_never_longer_than_a_report_takes(repository: TufRepository) 
     assert (code, len(where)) == ("config.unknown_key", 200)
 
 
+def test_a_place_can_always_be_reported(repository: TufRepository) -> None:
+    repository.set_target("privacy", "audience/bank.json", b'{"\\ud800": 1, "\\ud800": 2}')
+    code, where = refused(repository.publish(), first_trust(repository.first_root))
+    assert (code, where) == ("config.key_twice", "audiences.bank.?")
+
+
 # --- artefacts ---
 
 
@@ -322,23 +356,58 @@ def test_a_place_is_never_longer_than_a_report_takes(repository: TufRepository) 
     "changes",
     [
         {"chunk": 0},
-        {"chunk": 2499},
-        {"chunk": 10**9},
+        {"chunk": CHUNK - 1},
         {"chunks": 2},
         {"chunks": 4},
+        {"chunks": True},
         {"index_sha256": "../etc/passwd"},
         {"kind": "software"},
         {"name": ""},
         {"version": None},
+        {"more": 1},
     ],
 )
 def test_an_artefact_that_can_t_be_fetched(repository: TufRepository, changes: dict[str, Any]) -> None:
-    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * 2500)
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * LENGTH)
     repository.roles["release"].targets["trust/icao.sqlite"].custom["artefact"].update(changes)
+    assert refused(artefact_push(repository), first_trust(repository.first_root)) == BAD_ARTEFACT
+
+
+@pytest.mark.parametrize("how", ["no custom", "no sha256", "no length"])
+def test_an_artefact_without_what_it_is_fetched_by(repository: TufRepository, how: str) -> None:
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x" * LENGTH)
+    target = repository.roles["release"].targets["trust/icao.sqlite"]
+    if how == "no custom":
+        target.unrecognized_fields = {}
+    elif how == "no sha256":
+        target.hashes = {"sha512": "0" * 64}
+    else:
+        target.length = 0
+    assert refused(artefact_push(repository), first_trust(repository.first_root)) == BAD_ARTEFACT
+
+
+def test_an_artefact_too_large_for_its_kind(repository: TufRepository) -> None:
+    repository.set_artefact("release", "trust", "trust/icao.sqlite", b"x")
+    target = repository.roles["release"].targets["trust/icao.sqlite"]
+    target.length = MAX_BYTES["trust"] + 1
+    target.custom["artefact"]["chunks"] = chunks_of(target.length)
+    bundle = artefact_push(repository)
+    trusted = first_trust(repository.first_root)
+    assert refused(bundle, trusted) == ("artefact.too_large", "trust/icao.sqlite")
+
+
+def artefact_push(repository: TufRepository) -> bytes:
     repository.roles["release"].version += 1
     repository.publish(["release"])
-    bundle = repository.push(artefacts={"trust": "trust/icao.sqlite"})
-    assert refused(bundle, first_trust(repository.first_root)) == ("push.malformed", "trust/icao.sqlite")
+    return repository.push(artefacts={"trust": "trust/icao.sqlite"})
+
+
+def test_authorities_that_are_none(repository: TufRepository) -> None:
+    """Signed by the offline keys, and still of no use."""
+    repository.set_target("targets", "fleet/authority.json", b'{"format":1,"anchors":["none"]}')
+    bundle = repository.publish()
+    trusted = first_trust(repository.first_root)
+    assert refused(bundle, trusted) == ("authority.malformed", "fleet/authority.json")
 
 
 def test_an_artefact_nobody_signed(repository: TufRepository) -> None:

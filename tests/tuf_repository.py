@@ -7,7 +7,6 @@ and asks for the `bundle`. Keys are numbers: key 7 is the same P-256 key in ever
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -28,10 +27,17 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
+from edged.errors import PushRefusedError
+from edged.pushed import refusing
+from edged.pushed.verifying import Accepted, first_trust, verify_bundle
+from edged.uplink.artefact import CHUNK, cut
+from edged.uplink.authority import FleetAuthority
 from edged.uplink.bundle import encode_bundle
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DEVICE = "box-1"
+CONFIG_PATH = f"config/{DEVICE}.json"
+AUTHORITY_PATH = "fleet/authority.json"
 
 OFFLINE = [1, 2, 3]
 ADMIN, PRIVACY, RELEASE = 11, 12, 13
@@ -78,6 +84,13 @@ def canonical(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
+@cache
+def authorities() -> bytes:
+    """The fleet's X.509 authorities, as the offline keys sign for them."""
+    anchor = FleetAuthority.create("acme", demo=False, now=NOW).certificate_pem
+    return canonical({"format": 1, "anchors": [anchor.decode()]})
+
+
 class TufRepository:
     """Everything starts at version 1, is signed by who should, and holds for a year (`timestamp`: a month)."""
 
@@ -99,7 +112,7 @@ class TufRepository:
         self.set_keys("snapshot", [ADMIN])
         for name, (paths, number) in DELEGATED.items():
             self.delegate("targets", name, [paths] if isinstance(paths, str) else list(paths), [number])
-        self.set_target("targets", "fleet/authority.json", b'{"format":1}')
+        self.set_target("targets", AUTHORITY_PATH, authorities())
         self.set_document("config", f"config/{device}.json", CONFIG | {"device": device})
         self.set_document("privacy", "audience/bank.json", AUDIENCE)
         self.write("root")
@@ -150,20 +163,10 @@ class TufRepository:
     def set_document(self, role: str, path: str, document: dict[str, Any]) -> None:
         self.set_target(role, path, canonical(document))
 
-    def set_artefact(self, role: str, kind: str, path: str, content: bytes, chunk: int = 1000) -> None:
+    def set_artefact(self, role: str, kind: str, path: str, content: bytes) -> None:
         """A target that travels in chunks."""
-        hashes = [
-            hashlib.sha256(content[at : at + chunk]).hexdigest() for at in range(0, len(content), chunk)
-        ]
-        artefact = {
-            "chunk": chunk,
-            "chunks": len(hashes),
-            "index_sha256": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
-            "kind": kind,
-            "name": path.rpartition("/")[2],
-            "version": "1",
-        }
-        self.set_target(role, path, content, {"artefact": artefact})
+        made = cut(content[at : at + CHUNK] for at in range(0, len(content), CHUNK))
+        self.set_target(role, path, content, made.custom(kind, path.rpartition("/")[2], "1"))
 
     # --- publishing ---
 
@@ -246,3 +249,31 @@ class TufRepository:
             {name: data for name, data in metadata.items() if name not in without},
             {path: data for path, data in targets.items() if path not in without},
         )
+
+
+class Box:
+    """What one box has stored, and what it makes of bundles."""
+
+    def __init__(self, repository: TufRepository) -> None:
+        self.trusted = first_trust(repository.first_root)
+
+    def take(self, bundle: bytes, now: datetime = NOW) -> Accepted:
+        accepted = verify_bundle(bundle, trusted=self.trusted, device=DEVICE, now=now)
+        self.trusted = accepted.trusted
+        return accepted
+
+    def refuse(self, bundle: bytes, now: datetime = NOW) -> tuple[str, str]:
+        """Code and place of the refusal, which must come and change nothing."""
+        try:
+            self.take(bundle, now)
+        except PushRefusedError as error:
+            return error.code, error.where
+        raise AssertionError("the push was accepted")
+
+    def version(self, role: str) -> int:
+        version: int = refusing.parse(self.trusted.metadata[f"{role}.json"]).signed.version
+        return version
+
+    @property
+    def roles(self) -> set[str]:
+        return {name.removesuffix(".json") for name in self.trusted.metadata}

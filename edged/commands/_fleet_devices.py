@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from edged.cli import explain
-from edged.commands._saying import printable, say
+from edged.commands._saying import explain, printable, say
 from edged.errors import ConfigError
 from edged.fleet.identities import LOOKING, endpoint_as, require_admin
 from edged.uplink.names import Role

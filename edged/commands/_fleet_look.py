@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged import log
-from edged.cli import explain
 from edged.commands._fleet_devices import endpoint
-from edged.commands._saying import minute, printable, say, show_line
+from edged.commands._saying import explain, minute, printable, say, show_line
 from edged.errors import StateError, UplinkError
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes

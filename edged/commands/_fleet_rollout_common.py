@@ -13,9 +13,8 @@ from edged.commands._saying import printable, say, show_json, show_line
 from edged.errors import EdgedError
 
 if TYPE_CHECKING:
-    from edged.fleet.rollout import Done
     from edged.fleet.pushing import Pusher
-    from edged.fleet.rollout import Rollout, Stop
+    from edged.fleet.rollout import Done, Rollout, Stop
     from edged.fleet.rollout_files import RolloutFiles
     from edged.fleet.state import FleetState
 

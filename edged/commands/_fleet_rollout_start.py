@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged import log
-from edged.cli import explain
 from edged.commands._fleet_carry import carry_out
 from edged.commands._fleet_common import add_dry_run, open_state
 from edged.commands._fleet_config_push import OFFLINE_S, compiled_names
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint
 from edged.commands._fleet_rollout_common import carry, share, span, tell_end
-from edged.commands._saying import printable, say, show_json, show_line
+from edged.commands._saying import explain, printable, say, show_json, show_line
 from edged.commands._table import show_table
 from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import waves as spreading

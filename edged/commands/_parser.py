@@ -29,6 +29,9 @@ _USAGE_ERRORS: Final = tuple(
 another Python version only costs the translation of a detail. A type's own `ArgumentTypeError` may be a code."""
 
 
+_PERCENT: Final = re.compile(r"%(?!\()")
+
+
 class Parser(argparse.ArgumentParser):
     """Every help, description, epilog and title given to it is a code of the catalogue, shown in `lang`.
 
@@ -93,4 +96,6 @@ class _Formatter(argparse.HelpFormatter):
         super().add_text(self._say(text))
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return self._say("help.help" if "--help" in action.option_strings else action.help)
+        said = self._say("help.help" if "--help" in action.option_strings else action.help)
+        # argparse fills in "%(default)s", and chokes on the sign of per cent.
+        return None if said is None else _PERCENT.sub("%%", said)

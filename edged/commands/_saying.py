@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged import messages
+from edged.errors import CodedError, ConfigError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
     from datetime import datetime
+
+    from edged.errors import EdgedError
 
 
 def say(args: argparse.Namespace, code: str, **params: object) -> str:
@@ -46,3 +49,13 @@ def show_json(found: object) -> None:
 def minute(when: datetime | None) -> str:
     """A date and time, UTC; a dash for none."""
     return "–" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def explain(error: EdgedError, lang: str) -> str:
+    """One of edged's own exceptions as a sentence; the technical detail, if any, behind it in brackets."""
+    if not isinstance(error, CodedError):
+        return Exception.__str__(error)
+    sentence = messages.text(error.code, lang, **error.params)
+    if error.detail:
+        sentence = f"{sentence} [{error.detail}]"
+    return f"{error.where}: {sentence}" if isinstance(error, ConfigError) else sentence

@@ -21,6 +21,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "rollout": "edged.commands._fleet_rollout",
     "enrol": "edged.commands._fleet_enrol",
     "serve": "edged.commands._fleet_serve",
+    "issue": "edged.commands._fleet_issue",
     "artefact": "edged.commands._fleet_artefact",
     "command": "edged.commands._fleet_command",
     "revoke": "edged.commands._fleet_revoke",

@@ -80,7 +80,7 @@ def record(state: FleetState, principal: Principal, usage: Usage, pem: bytes) ->
         usage=usage,
         serial=f"{certificate.serial_number:x}",
         not_before=int(certificate.not_valid_before_utc.timestamp()),
-        not_after=int(certificate.not_valid_after_utc.timestamp()),
+        not_after=not_after(pem),
         pem=certificate.public_bytes(_PEM).decode(),
     )
     found = member(state, principal.role, principal.name)
@@ -117,6 +117,11 @@ def revocations(state: FleetState) -> RevocationsFile:
 def save_revocations(state: FleetState, found: RevocationsFile) -> None:
     """Write it down, durably."""
     write_text(state.directory / REVOCATIONS, as_toml(found))
+
+
+def not_after(pem: bytes) -> int:
+    """When a certificate (PEM, the first where there are several) ends, in seconds since 1970."""
+    return int(x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp())
 
 
 def sha256_of(issued: IssuedCertificate) -> str:

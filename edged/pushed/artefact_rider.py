@@ -20,7 +20,7 @@ from edged.uplink.artefact import CHUNK, check_target
 from edged.uplink.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from edged.desired import ArtefactKind
@@ -87,9 +87,9 @@ class ArtefactRider:
             found[kind] = path
         return found
 
-    async def keep(self, *versions: Mapping[ArtefactKind, ArtefactTarget]) -> None:
-        """Forget every file that none of these versions names. Raises `StateError`."""
-        kept = {one.sha256 for targets in (*versions, self._fetching) for one in targets.values()}
+    async def keep(self, targets: Collection[ArtefactTarget]) -> None:
+        """Forget every file that is none of these. Raises `StateError`."""
+        kept = {one.sha256 for one in (*targets, *self._fetching.values())}
         await asyncio.to_thread(self._store.open)
         freed = await asyncio.to_thread(self._store.keep, kept)
         if freed:

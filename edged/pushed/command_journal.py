@@ -92,7 +92,7 @@ class CommandJournal:
         taken that may have been signed before (`command.journal_lost`): for an hour, by a trusted clock.
         """
         try:
-            journal = cls(connect(path, _SCHEMA))
+            journal = cls._sound(path)
         except StateError as error:
             if error.code != "state.corrupt":
                 raise
@@ -107,6 +107,21 @@ class CommandJournal:
                 journal._set("lost", 1)
         journal._settle(now)
         return journal
+
+    @classmethod
+    def _sound(cls, path: Path) -> Self:
+        """Opened and read through: what is broken must show now, and not whenever an answer is to be told."""
+        connection = connect(path, _SCHEMA)
+        try:
+            with translated():
+                if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                    raise StateError("state.corrupt", "quick_check")
+                for row in connection.execute("SELECT * FROM command WHERE state <> 'begun'"):
+                    _answer(row)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
 
     @property
     def in_transaction(self) -> bool:
@@ -126,7 +141,7 @@ class CommandJournal:
         """Close the file."""
         self._connection.close()
 
-    def find(self, signed: Signed) -> Literal["new", "running", "answered"]:
+    def find(self, signed: Signed) -> Literal["new", "running", "answered", "answered_with_file"]:
         """Whether this command was taken before, and answered.
 
         Raises `SignatureRefusedError` (`command.id_reused`) for another command of the same id.
@@ -137,7 +152,9 @@ class CommandJournal:
             return "new"
         if row["sha256"] != signed.sha256:
             raise SignatureRefusedError("command.id_reused")
-        return "running" if row["state"] == "begun" else "answered"
+        if row["state"] == "begun":
+            return "running"
+        return "answered_with_file" if row["file"] else "answered"
 
     def tell_again(self, identifier: str) -> None:
         """The answer is wanted once more."""
@@ -250,7 +267,7 @@ class CommandJournal:
 
     def _row(self, identifier: str) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(
-            "SELECT sha256, state FROM command WHERE id = ?", (identifier,)
+            "SELECT sha256, state, attachment IS NOT NULL AS file FROM command WHERE id = ?", (identifier,)
         ).fetchone()
         return row
 

@@ -3,12 +3,13 @@
 The agent is a rider of the uplink. What it hears it writes into the journal before the broker is acknowledged; `run`
 obeys, whether there is a connection or not; `serve` tells what the journal has to tell. So an answer outlives a lost
 connection, and a restart. Where to answer is never the sender's choice: MQTT's response topic isn't looked at.
+
+A journal that can't be written costs commands and nothing else: verdicts go out through the same connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter, deque
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edged import log
-from edged.errors import DecodeError, SignatureRefusedError
+from edged.errors import CodedError, DecodeError, SignatureRefusedError, StateError
 from edged.pushed.command_limits import FILE_AGAIN, Limits
 from edged.pushed.obeying import LONGEST_S, Outcome, obey
 from edged.uplink import sign, topics
@@ -95,7 +96,7 @@ class CommandAgent:
         return self._name(topic) is not None
 
     async def take(self, received: Sequence[Received]) -> None:
-        """Verify, and write down what is to be done. Raises `StateError`."""
+        """Verify, and write down what is to be done."""
         for message in received:
             name = self._name(message.topic)
             assert name is not None, "somebody else's message"
@@ -105,30 +106,34 @@ class CommandAgent:
                 self._refuse(error.code)
 
     async def serve(self, connection: Connection) -> None:
-        """Tell answers and refusals while there is a connection. Raises `UplinkError`, `StateError`."""
+        """Tell answers and refusals while there is a connection. Raises `UplinkError`."""
         while True:
             self._to_tell.clear()
             while self._refusals:
-                signed, code, iat = self._refusals[0]
+                signed, code, iat = self._refusals.popleft()
                 await self._publish(connection, signed, code=code, result={}, iat=iat)
-                with contextlib.suppress(IndexError):  # a flood may have pushed it out meanwhile
-                    self._refusals.popleft()
-            while (answer := await self._journal.run(lambda journal: journal.untold())) is not None:
-                await self._tell(connection, answer)
+            try:
+                while (answer := await self._journal.run(lambda journal: journal.untold())) is not None:
+                    await self._tell(connection, answer)
+            except StateError as error:
+                # Told again at every connection, the same answer would be all that goes over the line.
+                self._log.error("answers can't be told", exc_info=error)
             self._nothing_to_tell.set()
             await self._to_tell.wait()
 
     async def run(self) -> None:
-        """Obey, one command after another, until cancelled. Raises `StateError`."""
+        """Obey, one command after another, until cancelled."""
         while True:
             order = await self._orders.get()
-            self._log.info(
-                "command", name=order.name, id=order.signed.command.id, by=order.signed.command.iss
-            )
-            if order.name == "restart":
-                await self._restart(order)
-            else:
-                await self._answer(order, await obey(order, self._commanded))
+            command = order.signed.command
+            self._log.info("command", name=order.name, id=command.id, by=command.iss)
+            try:
+                if order.name == "restart":
+                    await self._restart(order)
+                else:
+                    await self._answer(order, await obey(order, self._commanded))
+            except StateError as error:  # it stays begun, and is never done again
+                self._log.error("an answer can't be kept", id=command.id, exc_info=error)
 
     def _name(self, topic: str) -> str | None:
         try:
@@ -151,7 +156,7 @@ class CommandAgent:
             if not trusted:
                 raise SignatureRefusedError("command.clock_not_trusted")
             await self._take_signed(signed, seconds)
-        except SignatureRefusedError as error:
+        except (SignatureRefusedError, StateError) as error:
             self._refuse(error.code)
             if self._limits.tell(self._steady()):
                 self._refusals.append((signed, error.code, max(seconds, 0)))
@@ -160,16 +165,16 @@ class CommandAgent:
     async def _take_signed(self, signed: Signed, now: int) -> None:
         known = await self._journal.run(lambda journal: journal.find(signed))
         if known != "new":
-            if known == "answered" and self._limits.tell(self._steady(), FILE_AGAIN):
+            costs = FILE_AGAIN if known == "answered_with_file" else 1
+            if known != "running" and self._limits.tell(self._steady(), costs):
                 await self._journal.write(lambda journal: journal.tell_again(signed.command.id))
                 self._tell_soon()
             return
         order = due(signed, now)
         if self._orders.full() or not self._limits.obey(order.name, self._steady()):
             raise SignatureRefusedError("command.too_many")
-        await self._journal.write(
-            lambda journal: journal.tidy(now)
-        )  # holds, whether the command is taken or not
+        # Apart from what follows: it holds, whether the command is taken or not.
+        await self._journal.write(lambda journal: journal.tidy(now))
         await self._journal.write(lambda journal: journal.begin(signed, now))
         self._orders.put_nowait(order)
 
@@ -236,7 +241,10 @@ class CommandAgent:
             messages = await asyncio.to_thread(
                 seal_reply, signed, code=code, result=result, attachment=attachment, iat=iat, signer=signer
             )
-        except (SignatureRefusedError, ValueError) as error:  # the box was given another name since
+        except (
+            CodedError,
+            ValueError,
+        ) as error:  # the box has another name since, its key is in a token that is gone
             self._log.error("an answer can't be signed", id=signed.command.id, exc_info=error)
             return
         for compact in messages:

@@ -30,7 +30,7 @@ SET: Final = "<set>"
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """One of the box's own certificates: what expires when."""
+    """One of the box's own certificates in use: what expires when, in seconds since 1970."""
 
     usage: str
     serial: str

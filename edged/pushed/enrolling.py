@@ -24,6 +24,7 @@ from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -143,12 +144,14 @@ def renew(
     service: Service,
     anchor: TrustAnchor,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    *,
+    authorities: Path | None = None,
 ) -> Pair:
     """A new pair in place of the one in use, which is kept. Raises as `enrol` does."""
     tls, current = files.current(Usage.TLS), files.current(usage)
     if tls is None or current is None:
         raise CertificateError("key.missing", str(files.directory))
-    client = EstClient(service, files.ca.read_text(), tls)
+    client = EstClient(service, (authorities or files.ca).read_text(), tls)
     principal = anchor.verify(current.certificates(), usage=usage, at=clock())
     key = files.key_in_the_making(usage)
     der = est.request(key, principal.name)

@@ -33,6 +33,8 @@ from edged.uplink.sign import Signer
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from edged.config import IdentitySettings
+
 CURRENT: Final = "current"
 NEXT: Final = "next"
 KEY: Final = "key.pem"
@@ -240,6 +242,16 @@ class IdentityFiles:
     def _pair(self, usage: Usage, directory: Path) -> Pair:
         held = self._token if usage is Usage.SIGNING else None
         return Pair(directory, held or KeySource(directory / KEY), directory / CHAIN)
+
+
+def files_of(identity: IdentitySettings) -> IdentityFiles | None:
+    """The directory that a boot file's paths lead into; None where they lead elsewhere, and others renew them."""
+    chain = identity.tls_certificate
+    directory = chain.parent.parent.parent
+    files = IdentityFiles(directory, identity.signing_key)
+    tls, signing = files.settings(Usage.TLS), files.settings(Usage.SIGNING)
+    named = (identity.tls_certificate, identity.signing_certificate, KeySource(identity.tls_key))
+    return files if named == (tls.chain, signing.chain, tls.key) else None
 
 
 def write_public(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from edged import log
 from edged.errors import CodedError
 from edged.pushed import diagnostics
 from edged.uplink.command import MAX_RESULT, OK, CommandName, Order
-from edged.verdict import Kind, Result
+from edged.verdict import Kind, Result, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,15 @@ class Trial(msgspec.Struct, frozen=True):
     """Committed, every one of them with kind `test`."""
     ms: int
     """From the press to the commit, milliseconds."""
+
+    @classmethod
+    def of(cls, verdict: Verdict, *, envelopes: int, ms: int) -> Trial:
+        """What may be said of a verdict: a code each, and no parameters."""
+        checks = tuple(
+            CheckedOne(check.name, check.result, check.reasons[0].code if check.reasons else None)
+            for check in verdict.checks
+        )
+        return cls(verdict.kind, verdict.result, checks, envelopes, ms)
 
 
 class Commanded(Protocol):

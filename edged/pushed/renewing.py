@@ -23,6 +23,7 @@ from edged.uplink.names import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edged.pushed.est_client import Service
     from edged.pushed.identity_files import IdentityFiles, Pair
@@ -52,17 +53,19 @@ class Renewer:
         anchor: Callable[[], TrustAnchor],
         *,
         told: Callable[[Renewed], None],
+        authorities: Callable[[], Path] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: random.Random | None = None,
     ) -> None:
         """`told` is called in the event loop.
 
         After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon opens
-        its signer anew. `anchor` is whom the box believes now.
+        its signer anew. `anchor` is whom the box believes now, `authorities` the file that the service's certificate must end at.
         """
         self._files = files
         self._service = service
         self._anchor = anchor
+        self._authorities = authorities or (lambda: files.ca)
         self._told = told
         self._clock = clock
         # Jitter is no secret; seeded by a test, otherwise different on every box.
@@ -96,6 +99,11 @@ class Renewer:
                 return renewal.LONGEST_LOOK
             return await self._renew(usage, schedule, life)
 
+    async def renew_now(self, usage: Usage) -> None:
+        """Renew one certificate though it needn't be. Raises `CodedError`; nothing has changed then."""
+        async with self._alone:
+            await asyncio.to_thread(self._new_pair, usage)
+
     async def proved(self, usage: Usage) -> None:
         """What is in use works: the uplink has connected with it (TLS), or a receipt came for what it signed."""
         async with self._alone:
@@ -118,9 +126,7 @@ class Renewer:
 
     async def _renew(self, usage: Usage, schedule: Schedule, life: Life) -> timedelta:
         try:
-            pair = await asyncio.to_thread(
-                renew, usage, self._files, self._service, self._anchor(), self._clock
-            )
+            pair = await asyncio.to_thread(self._new_pair, usage)
         except (CodedError, OSError) as error:
             code = error.code if isinstance(error, CodedError) else "state.unusable"
             wait = schedule.failed(self._clock())
@@ -138,6 +144,11 @@ class Renewer:
         self._log.info("renewed", usage=usage, not_after=after.isoformat())
         self._told(Renewed("renewed", usage, after))
         return renewal.LONGEST_LOOK
+
+    def _new_pair(self, usage: Usage) -> Pair:
+        return renew(
+            usage, self._files, self._service, self._anchor(), self._clock, authorities=self._authorities()
+        )
 
     def _life(self, usage: Usage) -> Life:
         pair = self._files.current(usage)

@@ -10,7 +10,7 @@ our own: a push names this box, lists nothing outside its roles' delegations, an
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,19 +24,15 @@ from edged.desired import (
 )
 from edged.errors import ConfigError, DecodeError, PushRefusedError, StateError
 from edged.privacy.policy import check_policy
-from edged.uplink.bundle import MAX_BUNDLE, Bundle, decode_bundle
-from edged.uplink.fields import Sha256, Word, decoder
+from edged.uplink import fleet_authority
+from edged.uplink.artefact import Length, check_target, read_custom
+from edged.uplink.bundle import Bundle, decode_bundle
+from edged.uplink.fields import Sha256, decoder
 from edged.uplink.reported import MAX_PATH, Push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-AUTHORITY_PATH: Final = "fleet/authority.json"
-"""Target of the offline keys: the fleet's authorities and what of them is revoked."""
-
-MAX_CHUNKS: Final = 10_000
-"""Chunks of one artefact: their topics number them with four digits."""
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -111,27 +107,12 @@ class _Timestamp(msgspec.Struct):
     signed: _TimestampSigned
 
 
-class _Artefact(msgspec.Struct):
-    """`custom.artefact` of an artefact's target. A newer admin's tool may say more."""
-
-    kind: ArtefactKind
-    name: Word
-    version: Word
-    chunk: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE)]
-    chunks: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNKS)]
-    index_sha256: Sha256
-
-
-class _Custom(msgspec.Struct):
-    artefact: _Artefact
-
-
 class _Target(msgspec.Struct):
     """An artefact's entry in its role's metadata."""
 
-    length: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE * MAX_CHUNKS)]
+    length: Length
     hashes: dict[str, Sha256]
-    custom: _Custom
+    custom: Any = None
 
 
 def first_trust(root: bytes) -> Trusted:
@@ -157,7 +138,8 @@ def verify_bundle(data: bytes, *, trusted: Trusted, device: str, now: datetime) 
     Raises `PushRefusedError`: `push.too_large`, `push.too_many_roots`, `push.malformed`, `push.incomplete` (a file is
     missing, or doesn't belong to the others), `push.signature_wrong`, `push.wrong_role`, `push.replayed`,
     `push.expired`, `push.foreign_device`, `push.hash_wrong`, `push.equivocation`, `push.trust_unusable` (what the box
-    trusts can't be read), or the code of the `ConfigError` of a document. Raises `StateError`
+    trusts can't be read), the code of the `ConfigError` of a document, or of the `DecodeError` of an artefact's
+    description (`edged.uplink.artefact`) or of `fleet/authority.json`. Raises `StateError`
     (`push.no_temporary_files`) for trouble of the box's own, after which the same push may be tried again.
     """
     if now.tzinfo is None:
@@ -170,7 +152,10 @@ def verify_bundle(data: bytes, *, trusted: Trusted, device: str, now: datetime) 
     except DecodeError as error:
         raise PushRefusedError(error.code) from None
     except PushRefusedError as error:
-        raise PushRefusedError(error.code, error.where[:MAX_PATH], push, **error.params) from None
+        where = error.where.encode(
+            "utf-8", "replace"
+        ).decode()  # a key's name may be what no report can spell
+        raise PushRefusedError(error.code, where[:MAX_PATH], push, **error.params) from None
     except OSError as error:
         raise StateError("push.no_temporary_files", error.strerror or "") from error
 
@@ -189,9 +174,10 @@ def _verified(bundle: Bundle, trusted: Trusted, device: str, now: datetime) -> A
         audiences = {
             name: repository.content(f"audience/{name}.json", bundle.targets) for name in document.audiences
         }
-        authority = (
-            repository.content(AUTHORITY_PATH, bundle.targets) if repository.lists(AUTHORITY_PATH) else None
-        )
+        authority = None
+        if repository.lists(fleet_authority.TARGET):
+            authority = repository.content(fleet_authority.TARGET, bundle.targets)
+            _check_authority(authority)
         artefacts = {
             kind: _artefact(kind, target, repository.described(target))
             for kind, target in document.artefacts.items()
@@ -240,23 +226,33 @@ def _documents(outer: str = "") -> Iterator[None]:
         raise PushRefusedError(error.code, ".".join(parts), **error.params) from None
 
 
+def _check_authority(data: bytes) -> None:
+    try:
+        fleet_authority.parse(data)
+    except DecodeError as error:
+        raise PushRefusedError(error.code, fleet_authority.TARGET) from None
+
+
 def _artefact(kind: ArtefactKind, path: str, described: dict[str, Any]) -> ArtefactTarget:
-    """Raises `PushRefusedError` (`push.malformed`) for an entry that no file can be fetched by."""
+    """Raises `PushRefusedError` (`artefact.bad_target`, `artefact.too_large`) where no file can be fetched by it."""
     try:
         target = msgspec.convert(described, _Target)
-    except msgspec.ValidationError:
-        raise PushRefusedError("push.malformed", path) from None
-    artefact = target.custom.artefact
-    last = target.length - artefact.chunk * (artefact.chunks - 1)
-    if artefact.kind != kind or "sha256" not in target.hashes or not 0 < last <= artefact.chunk:
-        raise PushRefusedError("push.malformed", path)
-    return ArtefactTarget(
-        path=path,
-        sha256=target.hashes["sha256"],
-        length=target.length,
-        chunk=artefact.chunk,
-        chunks=artefact.chunks,
-        index_sha256=artefact.index_sha256,
-        name=artefact.name,
-        version=artefact.version,
-    )
+        artefact = read_custom(target.custom)
+        wanted = ArtefactTarget(
+            path=path,
+            sha256=target.hashes["sha256"],
+            length=target.length,
+            chunk=artefact.chunk,
+            chunks=artefact.chunks,
+            index_sha256=artefact.index_sha256,
+            name=artefact.name,
+            version=artefact.version,
+        )
+        check_target(wanted, kind)
+    except (msgspec.ValidationError, KeyError):
+        raise PushRefusedError("artefact.bad_target", path) from None
+    except DecodeError as error:
+        raise PushRefusedError(error.code, path) from None
+    if artefact.kind != kind:
+        raise PushRefusedError("artefact.bad_target", path)
+    return wanted
