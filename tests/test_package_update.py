@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from edged.cli import main
 from edged.commands import update as command
 from edged.config import FleetSettings
 from edged.errors import ConfigError, StateError
@@ -26,6 +28,7 @@ from edged.pushed.update_request import ask, mark_healthy, outcome
 from edged.pushed.update_steps import Mark, Outcome, Request
 from edged.uplink.artefact import cut
 from tests.artefacts import pieces
+from tests.box import Box
 from tests.fleet_made import Fleet, fleet, moment
 
 if TYPE_CHECKING:
@@ -89,6 +92,7 @@ class World:
     healthy: set[str] = field(default_factory=set)
     push: int = 0
     restarts: int = 0
+    state: str = "box"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
@@ -97,7 +101,7 @@ class World:
 
     @property
     def box(self) -> Path:
-        return self.directory / "box"
+        return self.directory / self.state
 
     def updater(self, **changes: Any) -> Updater:
         time = iter(range(10**9))
@@ -607,3 +611,53 @@ def test_a_root_that_others_may_write_is_not_believed(tmp_path: Path, mode: int,
     with pytest.raises(ConfigError) as refused:
         command._root(Settings())  # type: ignore[arg-type]
     assert refused.value.code == "update.root_not_safe"
+
+
+def test_the_command_keeps_and_applies(
+    made: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the unit calls it: boot file, certificate, root metadata and all; only dpkg and systemd are stood in for."""
+    directory = tmp_path / "machine"
+    box = Box(directory)
+    (directory / "state").mkdir(mode=0o700)
+    root = directory / "root.json"
+    root.write_bytes(made.repository.file("root", 1))
+    box.config.write_text(box.config.read_text() + '\n[fleet]\nroot = "root.json"\n')
+    world = World(made, directory, Shelf(directory, "1.0"), healthy={"2.0"}, state="state")
+    monkeypatch.setattr(command, "Dpkg", lambda: world.packages)
+    monkeypatch.setattr(command, "restart", world.restart)
+    monkeypatch.setattr(package_update, "LOOK_S", 0.01)
+    where = ["--config", str(box.config), "--state", str(world.helper), "--lang", "en"]
+    old = directory / "old.deb"
+    old.write_bytes(package("1.0"))
+    assert main(["update", "apply", *where]) == 0
+    assert capsys.readouterr().out == "Nothing was asked for.\n"
+    assert main(["update", "keep", str(old), *where]) == 0
+    assert "1.0" in capsys.readouterr().out
+    world.order(package("2.0"), "2.0")
+    assert main(["update", "apply", *where]) == 0
+    assert "is installed and has proved itself" in capsys.readouterr().out
+    assert main(["update", "apply", *where, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["last"]["outcome"] == "installed"
+    world.order(package("0.9"), "0.9")
+    assert main(["update", "apply", *where]) == 0
+    assert "older than the oldest" in capsys.readouterr().out
+    assert main(["update", "keep", str(old), *where]) == 73
+    root.chmod(0o666)
+    shutil.rmtree(world.helper)
+    assert main(["update", "apply", *where]) == 78
+
+
+def test_systemd_is_asked_and_its_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "systemctl"
+    fake.write_text(
+        f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ "$1" != restart ] || [ ! -e {tmp_path}/bad ]\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command.restart()
+    assert (tmp_path / "asked").read_text() == "daemon-reload\nrestart edged.service\n"
+    (tmp_path / "bad").touch()
+    with pytest.raises(StateError) as failed:
+        command.restart()
+    assert failed.value.code == "update.no_restart"

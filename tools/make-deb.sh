@@ -80,6 +80,8 @@ esac
 minor=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 next=$("$python" -c 'import sys; print("3.%d" % (sys.version_info[1] + 1))')
 architecture=$(dpkg --print-architecture)
+libc=$(dpkg-query -W -f '${Version}' libc6 2>/dev/null | cut -d- -f1)
+[ -n "$libc" ] || stop "libc6 is no package here: this is a task for a Debian system."
 : "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 1)}"
 export SOURCE_DATE_EPOCH
 
@@ -114,7 +116,7 @@ Package: edged
 Version: $version
 Architecture: $architecture
 Maintainer: edged maintainers <edged@example.invalid>
-Depends: python3 (>= $minor~), python3 (<< $next~), libc6
+Depends: python3 (>= $minor~), python3 (<< $next~), libc6 (>= $libc)
 Recommends: pcscd
 Section: misc
 Priority: optional
