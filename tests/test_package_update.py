@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edged.cli import main
 from edged.commands import update as command
@@ -352,6 +354,31 @@ def test_an_installation_without_dpkg_is_not_updated(made: Fleet, tmp_path: Path
     world = World(made, tmp_path, Shelf(tmp_path, None))
     world.order(package("2.0"), "2.0")
     refused(world, "update.not_a_package")
+
+
+@given(st.sampled_from(["request.json", "healthy.json", "bundle.json"]), st.binary(max_size=300), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_fuzz_whatever_the_daemon_writes_stops_nothing(
+    world: World, name: str, noise: bytes, draw: st.DataObject
+) -> None:
+    """Notes of any bytes, or good ones with some bytes changed: refused, or not even a request."""
+    world.healthy = set()
+    shutil.rmtree(world.box, ignore_errors=True)
+    shutil.rmtree(world.helper)
+    world.box.mkdir()
+    world.packages._installed.write_text("1.0")
+    world.packages.calls.clear()
+    world.keep(package("1.0"))
+    path = world.box / update_request.DIRECTORY / name
+    path.parent.mkdir()
+    mark = msgspec.json.encode(Mark(push=1, version="2.0"))
+    ask(world.box, Request(push=1, sha256="0" * 64), b'{"format": 1, "metadata": {}, "targets": {}}')
+    good = mark if name == update_request.HEALTHY else path.read_bytes()
+    at = draw.draw(st.integers(0, len(good)))
+    path.write_bytes(draw.draw(st.sampled_from([noise, good[:at] + noise[:3] + good[at:]])))
+    last = world.run()
+    assert last is None or (last.outcome, (last.code or "").partition(".")[0]) == ("refused", "push")
+    assert world.packages.calls == []
 
 
 # --- older versions ---

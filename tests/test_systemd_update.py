@@ -69,10 +69,10 @@ def test_the_units_name_the_files_that_the_code_writes() -> None:
     assert settings(HELPER)["OnFailure"] == WAY_BACK.name
 
 
+@needs_systemd
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not installed")
 def test_dpkg_works_under_the_helpers_system_calls(tmp_path: Path) -> None:
     """seccomp as the unit has it, around a real installation below another root."""
-    pytest.importorskip("ctypes")
     from tests.test_package_update import deb
 
     root = tmp_path / "root"

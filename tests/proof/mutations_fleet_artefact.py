@@ -55,6 +55,13 @@ MUTATIONS = (
         TEST + "test_package_update.py -k older_push",
     ),
     _m(
+        "software is installed before its version is tried",
+        "pushed/software.py",
+        "if target is not None and target.version != self._running:",
+        "if target is None:",
+        TEST + "test_software.py -k helper_refuses",
+    ),
+    _m(
         "a step is written down before it begins",
         "pushed/package_update.py",
         "            write_note(self._helper / STATE, msgspec.json.encode(state))",
