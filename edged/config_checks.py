@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         BoxSettings,
         BrokerSettings,
         ChipReaderSettings,
+        FleetSettings,
         OutboxSettings,
         SceneSettings,
     )
@@ -62,6 +63,15 @@ def check_box(settings: BoxSettings) -> None:
     _check_head(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader, settings)
+    if settings.fleet is not None:
+        _check_fleet(settings.fleet)
+
+
+def _check_fleet(fleet: FleetSettings) -> None:
+    if fleet.enrolment is not None:
+        host, _, port = fleet.enrolment.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 1 << 16:
+            raise ConfigError("enrolment", "enrol.bad_address").within("fleet", ".")
 
 
 def _check_signing_key(source: KeySource) -> None:

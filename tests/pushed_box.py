@@ -107,7 +107,7 @@ class ScriptedFiles:
         self.directory = directory
         self.contents: dict[str, bytes] = {}
         self.kept: list[str] = []
-        self.fetching: list[str] = []
+        self.fetching = False
         self.may_come = asyncio.Event()
         self.may_come.set()
 
@@ -121,9 +121,14 @@ class ScriptedFiles:
     async def fetch(
         self, targets: Mapping[Any, Any], on_progress: Callable[[int], None]
     ) -> Mapping[Any, Path]:
-        self.fetching += [target.path for target in targets.values()]
-        on_progress(50)
-        await self.may_come.wait()
+        assert not self.fetching, "one at a time"
+        self.fetching = True
+        try:
+            on_progress(50)
+            await self.may_come.wait()
+        finally:
+            await asyncio.sleep(0)
+            self.fetching = False
         for target in targets.values():
             content = self.contents.get(target.path, b"")
             if hashlib.sha256(content).hexdigest() != target.sha256:
@@ -221,5 +226,5 @@ class PushedBox:
         return {
             path.name: path.read_bytes()
             for path in self.directory.iterdir()
-            if path.name.startswith("fleet.") and not path.name.endswith("-shm")
+            if path.name.startswith("fleet") and not path.name.endswith("-shm")
         }

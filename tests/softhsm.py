@@ -50,5 +50,5 @@ class SoftHsm:
         if MODULE is not None:
             import pkcs11
 
-            pkcs11.unload(MODULE)  # a token made meanwhile is seen by a module that starts anew
+            pkcs11.lib(MODULE).reinitialize()  # a token made meanwhile is seen by a module that starts anew
         return f"pkcs11:token={label};object=verdicts?module-path={MODULE}&pin-source=file:{self.pin}"

@@ -12,7 +12,19 @@ import msgspec
 import pytest
 import yaml
 
-from edged.uplink import command, envelope, gaps, receipts, replay, reported, schemas, status, topics
+from edged.uplink import (
+    command,
+    directory,
+    envelope,
+    gaps,
+    receipts,
+    replay,
+    reported,
+    schemas,
+    status,
+    topics,
+    vouching,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +115,8 @@ SIGNED = {
     "Gap": (gaps.TYP_GAP, "device", "gap.schema.json"),
     "Receipt": (receipts.TYP_RECEIPT, "collector", "receipt.schema.json"),
     "ReplayRequest": (replay.TYP_REQUEST, "audience", "replay-request.schema.json"),
+    "ReplayVouch": (vouching.TYP_VOUCH, "collector", "replay-vouch.schema.json"),
+    "Directory": (directory.TYP_DIRECTORY, "admin", "directory.schema.json"),
     "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
     "Reported": (reported.TYP_REPORTED, "device", "reported.schema.json"),
     "Command": (command.TYP_COMMAND, "admin", "command.schema.json"),
@@ -120,10 +134,10 @@ def test_signed_messages_name_their_type_signer_and_payload() -> None:
     assert said == SIGNED
 
 
-def test_an_answer_tells_its_three_messages_apart_by_type() -> None:
+def test_an_answer_tells_its_four_messages_apart_by_type() -> None:
     answer = DOCUMENT["channels"]["replayAnswer"]["messages"]
     types = [at(message["$ref"])["x-jws"]["typ"] for message in answer.values()]
-    assert sorted(types) == sorted([envelope.TYP_VERDICT, gaps.TYP_GAP, replay.TYP_END])
+    assert sorted(types) == sorted([envelope.TYP_VERDICT, gaps.TYP_GAP, replay.TYP_END, vouching.TYP_VOUCH])
 
 
 def test_every_operation_is_somebodys_and_every_channel_is_used() -> None:

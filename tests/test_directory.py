@@ -333,3 +333,14 @@ def test_whatever_comes_is_refused_with_a_code(place: Town, anchor: TrustAnchor)
             except SignatureRefusedError as error:
                 assert error.code.startswith(("jws.", "cert.", "directory."))
     assert reader.current == before
+
+
+def test_pages_nobody_names_never_push_out_those_that_are_named(place: Town, anchor: TrustAnchor) -> None:
+    made = Made(place)
+    reader = reader_with(anchor, made)
+    for number in range(2 * MAX_PAGES):
+        reader.take_page(_page(number))
+    assert reader.stored() == reader_with(anchor, made).stored()
+    again = DirectoryReader(anchor)
+    again.restore(reader.stored(), at=NOW)
+    assert again.current == reader.current

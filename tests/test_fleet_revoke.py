@@ -10,8 +10,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from edged.central.mosquitto import Access
 from edged.cli import main
@@ -27,6 +29,8 @@ from edged.uplink.directory_reader import DirectoryReader
 from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.mqtt import Endpoint, Session, connect
 from edged.uplink.names import Principal, Role, Usage
+from edged.uplink.roles import load_chain
+from edged.uplink.sign import Signer
 from tests.broker import FLEET, ended, session
 
 if TYPE_CHECKING:
@@ -208,6 +212,7 @@ def test_it_is_written_down_before_anybody_is_told(tmp_path: Path) -> None:
     assert office.run("revoke", "box-1", "--reason", "lost") != os.EX_OK
     (one,) = members.revocations(office.state).names
     assert (one.role, one.name, one.reason) == (Role.DEVICE, "box-1", "lost")
+    assert members.revoked(office.state).principals == {("device", "box-1"): one.at}
     found = directory.kept(office.state)
     assert found is not None
     assert open_page(found.pages[0])[0].revoked[0].name == "box-1"
@@ -332,3 +337,54 @@ def test_show_and_the_file_for_others(tmp_path: Path, capsys: pytest.CaptureFixt
     reader = DirectoryReader(office.state.anchor())
     reader.restore(out.read_bytes(), at=datetime.now(UTC), ours=False)
     assert reader.current is not None
+
+
+def test_a_certificate_that_was_marked_in_its_own_record_is_told(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.box("box-1")
+    record = office.state.device("box-1")
+    old = record.certificates[0]
+    marked = msgspec.structs.replace(old, revoked_at=5)
+    office.state.save_device(msgspec.structs.replace(record, certificates=(marked, *record.certificates[1:])))
+    pages = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert [(one.sha256, one.at) for page in pages for one in page.certificates] == [
+        (members.sha256_of(old), 5)
+    ]
+    assert revoking.revoked_serials(office.state, NOW) == [int(old.serial, 16)]
+
+
+def test_others_are_certified_noted_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    office = Office(tmp_path)
+    keys = tmp_path / "centre"
+    assert office.run("certify", "collector", "centre", "--keys", str(keys), "--dry-run") == os.EX_OK
+    assert not keys.exists()
+    assert office.run("certify", "collector", "centre", "--keys", str(keys)) == os.EX_OK
+    signer = Signer.from_files(keys / "collector.centre-signing.key", keys / "collector.centre-signing.pem")
+    assert signer.principal == Principal(FLEET, Role.COLLECTOR, "centre")
+    assert office.run("certify", "collector", "centre", "--keys", str(keys)) != os.EX_OK  # no key is replaced
+
+    key = generate_key()
+    strange = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "admin.ops")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(strange).sign(key, hashes.SHA256())
+    (tmp_path / "csr.pem").write_bytes(request.public_bytes(serialization.Encoding.PEM))
+    out = tmp_path / "bank.pem"
+    asked = ("certify", "audience", "bank", "--request", str(tmp_path / "csr.pem"))
+    assert office.run(*asked) != os.EX_OK
+    assert office.run(*asked, "--usage", "signing", "--output", str(out)) == os.EX_OK
+    assert Signer(key, load_chain(out.read_bytes())).principal == Principal(FLEET, Role.AUDIENCE, "bank")
+    head = directory.make(office.state, now=NOW).head
+    assert [one.name for one in head.collectors] == ["centre"]
+    assert [one.name for one in head.audiences] == ["bank"]
+
+    (tmp_path / "csr.pem").write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    assert office.run(*asked, "--usage", "tls", "--output", str(tmp_path / "tls.pem")) == os.EX_OK
+    (tmp_path / "csr.pem").write_text("junk")
+    assert office.run(*asked, "--usage", "signing", "--output", str(out)) != os.EX_OK
+    revoking.revoke_name(office.state, Principal(FLEET, Role.AUDIENCE, "bank"), at=NOW, reason="retired")
+    (tmp_path / "csr.pem").write_bytes(request.public_bytes(serialization.Encoding.PEM))
+    assert office.run(*asked, "--usage", "signing", "--output", str(out)) != os.EX_OK
+    assert "revoked" in capsys.readouterr().err

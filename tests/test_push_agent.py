@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+import unittest.mock
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 
 from edged import __version__
+from edged.errors import StateError
 from edged.pushed.host import ProbeResult
 from edged.pushed.steps import Report
+from edged.pushed.store import FleetStore
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.reported import open_reported
 from edged.uplink.roles import TrustAnchor
@@ -127,6 +131,21 @@ async def test_artefacts_are_fetched_first_and_forgotten_when_nothing_names_them
     await until(lambda: box.files.kept == [])
 
 
+async def test_a_newer_push_replaces_the_one_whose_files_are_on_their_way(box: PushedBox) -> None:
+    box.files.contents["scene/pack.json"] = content = json.dumps({"format": 1, "scenes": {}}).encode()
+    box.files.may_come.clear()
+    box.repository.set_artefact("admin-files", "scenes", "scene/pack.json", content)
+    box.repository.roles["admin-files"].version += 1
+    box.repository.publish(["admin-files"])
+    for number in (2, 3):
+        bundle = box.repository.push(version=f"packed-{number}", artefacts={"scenes": "scene/pack.json"})
+        await box.deliver(bundle)
+        await until(lambda number=number: box.report == Report(push=number, outcome="staged", fetched=50))
+    box.files.may_come.set()
+    await box.settled("applied", 3)
+    assert box.host.versions == ["boot", "packed-3"]
+
+
 async def test_artefacts_lost_by_the_box_are_got_again(box: PushedBox) -> None:
     content = json.dumps({"format": 1, "scenes": {}}).encode()
     box.repository.set_artefact("admin-files", "scenes", "scene/pack.json", content)
@@ -238,6 +257,29 @@ async def test_a_refused_push_is_reported_and_changes_nothing(box: PushedBox, na
     assert box.agent.running_push == 4
 
 
+async def test_no_broken_copy_of_a_push_changes_anything(box: PushedBox) -> None:
+    """Also not the copy that still verifies: its number was taken."""
+    bundle = await box.push(version="second")
+    before, chance = box.disk(), random.Random(5)
+    for _ in range(150):
+        copy = bytearray(bundle)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(copy))
+            match chance.randrange(4):
+                case 0:
+                    copy[at] ^= 1 << chance.randrange(8)
+                case 1:
+                    del copy[at : at + chance.randint(1, 400)]
+                case 2:
+                    copy[at:at] = copy[at : at + chance.randint(1, 400)]
+                case _:
+                    copy[at] = chance.choice(b'{}[]",:0e- ')
+        await box.deliver(bytes(copy))
+        await until(lambda: not box.agent.waits)
+    assert box.disk() == before
+    assert box.host.versions == ["boot", "second"]
+
+
 async def test_a_push_is_refused_while_the_clock_is_lost_and_taken_when_it_is_found(box: PushedBox) -> None:
     box.host.trusted = False
     before = box.disk()
@@ -245,6 +287,55 @@ async def test_a_push_is_refused_while_the_clock_is_lost_and_taken_when_it_is_fo
     assert await box.settled("rejected") == Report(push=0, outcome="rejected", code="push.clock_not_trusted")
     assert box.disk() == before
     box.host.trusted = True
+    await box.settled("applied", 2)
+
+
+async def test_a_mistake_of_our_own_never_ends_the_box(
+    box: PushedBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker would send the push again to the next process, and so on for ever."""
+    from edged.pushed import agent
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(agent, "verify_bundle", broken)
+    await box.deliver(box.repository.push(version="second"))
+    await box.settled("rejected", code="push.internal_error")
+    monkeypatch.undo()
+
+    def unlucky(generation: Any) -> None:
+        if generation.settings.version == "third":
+            raise ZeroDivisionError
+
+    box.host.on_switch = unlucky
+    await box.push("rolled_back", version="third")
+    assert (box.report.probe, box.report.code) == ("start", "push.internal_error")
+    await box.push(version="fourth")
+
+
+async def test_a_broken_store_at_work_ends_the_agent_and_is_begun_anew(box: PushedBox) -> None:
+    await box.push(version="second")
+    corrupt = StateError("state.corrupt")
+    with unittest.mock.patch.object(FleetStore, "stage", side_effect=corrupt):
+        await box.deliver(box.repository.push(version="third"))
+        with pytest.raises(ExceptionGroup) as caught:
+            await box.task
+    assert caught.value.exceptions == (corrupt,)
+    await box.agent.close()
+    box.host = type(box.host)(box.host.boot_settings)
+    async with box:
+        assert box.host.versions == ["boot"]
+        await box.push(version="fourth")
+
+
+async def test_a_full_disk_is_reported_and_the_push_taken_later(box: PushedBox) -> None:
+    bundle = box.repository.push(version="second")
+    full = StateError("state.disk_full")
+    with unittest.mock.patch.object(FleetStore, "stage", side_effect=full):
+        await box.deliver(bundle)
+        await box.settled("rejected", 2, "state.disk_full")
+    await box.deliver(bundle)
     await box.settled("applied", 2)
 
 

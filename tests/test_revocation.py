@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edged.cli import main
 from edged.errors import CertificateError, SignatureRefusedError
 from edged.uplink.authority import FleetAuthority
+from edged.uplink.directory_reader import DirectoryReader
 from edged.uplink.fleet_authority import FleetAuthorities, Revoked
 from edged.uplink.keys import generate_key, private_pem
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.revoked import NONE, Revocations, fingerprint
 from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer, certificates, verify
-from tests.broker import FLEET, NOW
+from tests.broker import FLEET, NOW, Sealer, Town, stream
+from tests.directories import Made
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
 AT = int(NOW.timestamp())
 
@@ -31,6 +37,11 @@ class Fleet(NamedTuple):
     issuing: x509.Certificate
     box: Signer
     compact: str
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    return Town(tmp_path_factory.mktemp("town"))
 
 
 @pytest.fixture
@@ -148,3 +159,48 @@ def test_two_together_revoke_what_either_does(one: Revocations, other: Revocatio
 
     assert refuses(one | other) == (refuses(one) or refuses(other))
     assert one | other == other | one
+
+
+class Told(NamedTuple):
+    code: int
+    said: dict[str, Any]
+
+
+def test_verify_and_check_ask_the_directory(
+    place: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealer = Sealer(place.signer(Role.DEVICE, "box-1"), "log-1")
+    message = tmp_path / "envelope.jws"
+    message.write_text(stream(sealer, "bank", 1)[0].jws)
+
+    def stored(name: str, made: Made) -> str:
+        reader = DirectoryReader(TrustAnchor.from_file(place.fleet.ca))
+        for page in made.pages:
+            reader.take_page(page)
+        reader.take_head(made.head, at=NOW)
+        (tmp_path / name).write_bytes(reader.stored())
+        return str(tmp_path / name)
+
+    def run(*arguments: str) -> Told:
+        code = main([*arguments, str(message), "--ca", str(place.fleet.ca), "--json"])
+        return Told(code, json.loads(capsys.readouterr().out))
+
+    good = stored("good", Made(place))
+    gone = stored("gone", Made(place, revoked=((Role.DEVICE, "box-1", NOW - timedelta(minutes=1)),)))
+    told = run("verify", "--directory", good)
+    assert (told.code, told.said["directory"]["standing"]) == (os.EX_OK, "listed")
+    refused = run("verify", "--directory", gone)
+    assert (refused.code, refused.said["reason"]) == (os.EX_DATAERR, "cert.revoked")
+    checked = run("partner", "check", "--directory", gone)
+    assert (checked.code, checked.said["refused"]["code"]) == (os.EX_DATAERR, "cert.revoked")
+    assert run("partner", "check", "--directory", good).code == os.EX_OK
+    # Whoever had it before may say so.
+    before = f"{NOW - timedelta(minutes=2):%Y-%m-%dT%H:%M}"
+    had = run("verify", "--directory", gone, "--at", before)
+    assert (had.code, had.said["directory"]["standing"]) == (os.EX_OK, "revoked")
+    late = f"{NOW + timedelta(days=60):%Y-%m-%dT%H:%M}"
+    old = run("verify", "--directory", good, "--at", late)
+    assert (old.code, old.said["directory"]["standing"]) == (os.EX_OK, "undetermined")
+    message.with_suffix(".broken").write_text("{}")
+    broken = run("verify", "--directory", str(message.with_suffix(".broken")))
+    assert (broken.code, broken.said["reason"]) == (os.EX_CONFIG, "directory.unreadable")

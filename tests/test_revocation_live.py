@@ -144,6 +144,24 @@ async def test_a_collector_that_restarts_remembers_and_its_archive_says_what_hol
     assert [one.code for one in findings] == ["cert.revoked"]
 
 
+async def test_a_directory_past_its_end_is_told_and_revokes_all_the_same(place: Town, tmp_path: Path) -> None:
+    gone = ((Role.DEVICE, "box-1", revoked_at()),)
+    old = Made(place, revoked=gone, iat=NOW - timedelta(minutes=30), life=timedelta(minutes=1))
+    async with (
+        collector(place, tmp_path / "centre") as centre,
+        follower(place, tmp_path / "bank") as bank,
+        box(place, tmp_path / "box", drain_s=0.1) as one,
+    ):
+        await tell(place, old)
+        for party in (centre, bank):
+            await party.until(lambda events: alarms(events, "directory.expired"))
+        await one.commit("bank")
+        for party in (centre, bank):
+            await party.until(alarms)
+    async with collector(place, tmp_path / "centre") as again:  # from the disk
+        await again.until(lambda events: alarms(events, "directory.expired"))
+
+
 async def test_old_and_forged_directories_change_nothing(place: Town, tmp_path: Path) -> None:
     at = revoked_at()
     async with (

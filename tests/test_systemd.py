@@ -95,6 +95,39 @@ def test_a_misspelt_setting_would_be_noticed(tmp_path: Path) -> None:
     assert "edged.service" in verified.stderr
 
 
+ENROLMENT = ("edged-enrol.service", "media-edged.mount", "media-edged.automount")
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ENROLMENT)
+def test_a_unit_of_enrolment_is_understood_completely(name: str, tmp_path: Path) -> None:
+    for other in (*ENROLMENT, "edged.service"):
+        text = (UNITS / other).read_text(encoding="utf-8")
+        text = text.replace("ExecStart=/usr/bin/edged ", f"ExecStart={sys.executable} ")
+        (tmp_path / other).write_text(text, encoding="utf-8")
+    verified = analyze("verify", "--man=no", "--recursive-errors=no", str(tmp_path / name))
+    assert verified.returncode == 0, verified.stderr
+    assert name not in verified.stderr
+
+
+@needs_systemd
+def test_enrolment_is_exposed_no_more_than_the_daemon() -> None:
+    unit = UNITS / "edged-enrol.service"
+    rated = analyze("security", "--offline=true", "--no-pager", f"--threshold={THRESHOLD}", str(unit))
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_enrolment_is_over_once_there_are_certificates() -> None:
+    from edged.commands.enrol import IDENTITY
+    from edged.pushed.identity_files import IdentityFiles
+    from edged.uplink.names import Usage
+
+    link = IdentityFiles(IDENTITY).settings(Usage.TLS).directory
+    for name in ("edged-enrol.service", "media-edged.automount"):
+        assert f"ConditionPathExists=!{link}\n" in (UNITS / name).read_text(encoding="utf-8")
+    assert f"--into {IDENTITY} " in (UNITS / "edged-enrol.service").read_text(encoding="utf-8")
+
+
 def create(program: str, file: str, root: Path) -> None:
     tool = shutil.which(program)
     if tool is None:

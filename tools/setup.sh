@@ -81,9 +81,9 @@ missing_packages() {
 }
 
 # For the emulated passport: a PC/SC service, a virtual reader, what pyscard is built with; for the tests also somebody
-# else's card side of PACE, a database server for the archive, of which they start one of their own, and nftables for bad
-# networks in namespaces of their own. Without them the demo lays the passport on a simulated reader, and says so; tests
-# are skipped.
+# else's card side of PACE, a database server for the archive, of which they start one of their own, nftables for bad
+# networks in namespaces of their own, SoftHSM for keys in tokens, and OpenSSL's command as another client of enrolment.
+# Without them the demo lays the passport on a simulated reader, and says so; tests are skipped.
 missing_reader() {
     command -v pcscd >/dev/null || echo pcscd
     [ -e /etc/reader.conf.d/vpcd ] || echo vsmartcard-vpcd
@@ -94,6 +94,8 @@ missing_reader() {
         ldconfig -p | grep -q libeac.so.3 || echo libeac3
         command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
         command -v nft >/dev/null || echo nftables
+        command -v softhsm2-util >/dev/null || echo softhsm2
+        command -v openssl >/dev/null || echo openssl
     fi
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged import log
 from edged.central.archive import open_archive, open_reader
-from edged.central.settings import CollectorSettings, load, location
+from edged.central.settings import CollectorSettings, directory_file, load, location
 from edged.commands._saying import say
+from edged.uplink.directory_keeper import DirectoryKeeper
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def reading(args: argparse.Namespace) -> Iterator[Reading]:
     log.configure("warning")
     settings = load(args.config)
     anchor = TrustAnchor.from_file(settings.fleet_ca)
+    # As the collectors know it; one that can't be read they have told of.
+    DirectoryKeeper(anchor, directory_file(settings)).load(datetime.now(UTC))
     with contextlib.closing(open_reader(location(settings))) as archive:
         yield Reading(settings, anchor, archive)
 

@@ -61,9 +61,9 @@ def _publish(args: argparse.Namespace, state: FleetState, now: datetime) -> Made
         return directory.make(state, now=now)
     with state.changing():
         made, before = _fleet_broker_list.make(state, now)
-        asyncio.run(_fleet_broker_list.publish(state, made, before))
-        if args.crl:
+        if args.crl:  # first: a broker that has never been started can't do without
             _fleet_broker_list.write_list(args, state, now, None)
+        asyncio.run(_fleet_broker_list.publish(state, made, before))
     return made
 
 

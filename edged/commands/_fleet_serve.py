@@ -57,7 +57,7 @@ async def _serve(args: argparse.Namespace, state: FleetState) -> None:
     def told(happened: Happened) -> None:
         loop.call_soon_threadsafe(_tell, args, happened)
 
-    enrolment = Enrolment(state, address=state.file.enrolment or "", told=told)
+    enrolment = Enrolment(state, told=told)
     where = args.listen or ("::" if ":" in host else "0.0.0.0", port)  # noqa: S104 - boxes come from outside
     server = EstServer(
         state, enrolment, host=where[0], port=where[1], names=tuple(dict.fromkeys((host, *args.name)))

@@ -36,9 +36,13 @@ def run(args: argparse.Namespace) -> int:
     loaded = _message_file.load(args, MAX_INPUT, _complain)
     if isinstance(loaded, int):
         return loaded
-    anchor, data = loaded
     report = check(
-        data, anchor=anchor, at=args.at or datetime.now(UTC), audience=args.audience, topic=args.topic
+        loaded.data,
+        anchor=loaded.anchor,
+        at=args.at or datetime.now(UTC),
+        arrived=args.at,
+        audience=args.audience,
+        topic=args.topic,
     )
     if args.json:
         print(msgspec.json.encode(_plain(report, args.lang)).decode())

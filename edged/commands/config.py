@@ -21,7 +21,7 @@ default_scene = "bank"              # scene of the button on the head
 
 [identity]                          # key files must have mode 0600
 fleet_ca = "fleet-ca.pem"
-signing_key = "/var/lib/edged/signing.key"
+signing_key = "/var/lib/edged/signing.key"   # or a pkcs11: URI, for a key that stays in a token (docs/enrolment.md)
 signing_certificate = "signing.pem"
 tls_key = "/var/lib/edged/tls.key"
 tls_certificate = "tls.pem"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.commands._saying import minute, printable, say, show_json, show_line
 from edged.config import load_toml
-from edged.errors import ConfigError
+from edged.errors import ConfigError, DecodeError
 from edged.pushed import token_sources
 from edged.pushed.boot_file import fill
 from edged.pushed.enrolling import enrol
@@ -81,13 +81,21 @@ def _token(args: argparse.Namespace) -> Token:
             token_sources.show_to_camera(settings.head, args.wait, lambda code: _tell(args, code))
         )
     _tell(args, "enrol.type_token")
-    lines: list[str] = []
-    while len(lines) < 2 and (line := sys.stdin.readline()):
-        if line.strip():
-            lines.append(line)
-        if line.count("/") >= 2:
-            break  # a token in one line
-    return parse("".join(lines))
+    return _typed()
+
+
+def _typed() -> Token:
+    """What is typed, in as many lines as it takes; what is wrong is told with the line in which it is."""
+    text = ""
+    for line in iter(sys.stdin.readline, ""):
+        text += line
+        try:
+            return parse(text)
+        except DecodeError as error:
+            unfinished = error.code == "token.length" or "\n" not in text.strip()
+            if not unfinished or (text.strip() and not line.strip()):
+                raise
+    return parse(text)
 
 
 def _tell(args: argparse.Namespace, code: str, **params: str) -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "certify": "edged.commands._fleet_certify",
+    "revoke": "edged.commands._fleet_revoke",
+    "directory": "edged.commands._fleet_directory",
     "init": "edged.commands._fleet_init",
     "keys": "edged.commands._fleet_keys",
     "privacy": "edged.commands._fleet_privacy",

@@ -18,13 +18,17 @@ from edged.commands._saying import printable
 from edged.errors import SignatureRefusedError
 from edged.privacy.policy import WITHHELD
 from edged.uplink.envelope import OpenedEnvelope, open_envelope
-from edged.uplink.sign import MAX_COMPACT
+from edged.uplink.revoked import fingerprint
+from edged.uplink.sign import MAX_COMPACT, certificates
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from edged.uplink.directory import Directory
     from edged.uplink.roles import TrustAnchor
+
+_DAY: Final = 86_400
 
 _ROOM: Final = 64  # for white space around the envelope, so that only a message that is too large says so
 
@@ -40,24 +44,46 @@ def run(args: argparse.Namespace) -> int:
     loaded = _message_file.load(args, MAX_COMPACT + _ROOM, _complain)
     if isinstance(loaded, int):
         return loaded
-    anchor, compact = loaded
+    anchor = loaded.anchor
+    compact = loaded.data.strip()
     try:
         opened = open_envelope(
-            compact.strip(),
+            compact,
             anchor=anchor,
             at=args.at or datetime.now(UTC),
+            arrived=args.at,
             audience=args.audience,
             device=args.device,
         )
     except SignatureRefusedError as error:
         _complain(args, error.code)
         return os.EX_DATAERR
+    at = args.at or datetime.now(UTC)
+    standing = None if loaded.directory is None else _standing(loaded.directory, compact, opened, at)
     if args.json:
-        print(_as_json(opened))
+        print(_as_json(opened, standing))
     else:
         for line in _lines(opened, anchor, args.lang):
             print(printable(line))
+        if standing is not None:
+            code = f"verify.signer_{standing.standing}"
+            age = messages.text(code, args.lang, days=standing.age_s // _DAY)
+            print(printable(age))
     return os.EX_OK
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    """What the fleet's directory says of the signer."""
+
+    version: int
+    age_s: int
+    standing: str
+
+
+def _standing(directory: Directory, compact: bytes, opened: OpenedEnvelope, at: datetime) -> _Standing:
+    chain = [fingerprint(one) for one in certificates(compact)]
+    age = int(directory.age(datetime.now(UTC)).total_seconds())
+    return _Standing(directory.head.version, age, directory.standing(opened.principal, chain, at))
 
 
 def _complain(args: argparse.Namespace, code: str) -> None:
@@ -68,12 +94,13 @@ def _complain(args: argparse.Namespace, code: str) -> None:
         print(f"edged: {messages.text('verify.refused', args.lang, reason=sentence)}", file=sys.stderr)
 
 
-def _as_json(opened: OpenedEnvelope) -> str:
+def _as_json(opened: OpenedEnvelope, standing: _Standing | None) -> str:
     found = {
         "verified": True,
         "signed_by": opened.principal.uri,
         "sha256": opened.sha256,
         "payload": opened.payload,
+        **({} if standing is None else {"directory": standing}),
     }
     return msgspec.json.encode(found).decode()
 

@@ -50,8 +50,8 @@ MAX_COMMAND_BYTES = 64 * 1024
 _DEVICES = ("camera", "head")
 
 _EMPTY_GLASS = (480, 640, 3)
-_PLATE = 110
-"""Brightness of what lies behind the glass, lit."""
+_PLATE = 24
+"""Brightness of what lies behind the glass, lit: as in the picture of the specimen `nothing`."""
 
 
 class SimulatedGlass:

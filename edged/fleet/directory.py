@@ -81,6 +81,11 @@ def make(state: FleetState, *, now: datetime, days: int = DAYS) -> Made:
         for one in revoked.certificates
         if (one.role, one.name) not in gone
     ]
+    certificates += [
+        (role, CertificateRevoked(sha256, one.revoked_at or 0, "replaced"))
+        for role, one, sha256 in _ended_by_hand(state, gone)
+        if sha256 not in ended
+    ]
     pages = tuple(
         seal_page(page)
         for page in _pages(
@@ -161,6 +166,18 @@ async def publish(link: AdminLink, made: Made, *, before: int = 0) -> None:
     await link.publish(topics.keys(link.fleet), made.compact, retain=True)
     for number in range(len(made.pages), before):
         await link.publish(topics.keys(link.fleet, number), b"", retain=True)
+
+
+def _ended_by_hand(
+    state: FleetState, gone: set[tuple[Role, str]]
+) -> Iterator[tuple[Role, IssuedCertificate, str]]:
+    """Certificates that are marked as revoked in their holder's own record, with their SHA-256."""
+    holders = [(Role.DEVICE, one.name, one.certificates) for one in state.devices().values()]
+    holders += [(one.role, one.name, one.certificates) for one in members.members(state)]
+    for role, name, issued in holders:
+        for one in issued:
+            if one.revoked_at is not None and (role, name) not in gone:
+                yield role, one, members.sha256_of(one)
 
 
 def _with_ourselves(state: FleetState, admins: list[Member]) -> list[Member]:

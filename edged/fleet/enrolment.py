@@ -76,13 +76,10 @@ class Enrolment:
         *,
         told: Callable[[Happened], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        address: str,
     ) -> None:
-        """`address` is the `host:port` under which boxes come back for renewal."""
         self._state = state
         self._told = told
         self._clock = clock
-        self._address = address
         self._lock = threading.Lock()
 
     # --- what anybody may see ---
@@ -121,6 +118,8 @@ class Enrolment:
             )
             if given is None:
                 return self._issue(record, usage, public_key, by_token=True)
+            if given.revoked_at is not None:
+                raise self._refused("enrol.token_ended", record.name, usage)
             if _key_of(given) != public_key:
                 self._state.save_device(msgspec.structs.replace(record, token_refused_at=self._seconds()))
                 raise self._refused("enrol.token_used", record.name, usage)
@@ -140,11 +139,9 @@ class Enrolment:
         """
         now = self._clock()
         try:
-            principal, signing, public_key = est.open_renewal(body, anchor=self._state.anchor(), at=now)
+            _, signing, public_key = est.open_renewal(body, anchor=self._state.anchor(), at=now)
         except SignatureRefusedError as error:
             raise self._refused("enrol.proof_refused", self._own(certificate, Usage.TLS).name) from error
-        if principal.name != self._own(certificate, Usage.TLS).name:
-            raise self._refused("enrol.proof_refused", principal.name)
         return self._renew(certificate, Usage.SIGNING, signing, public_key)
 
     def _renew(
@@ -156,7 +153,7 @@ class Enrolment:
     ) -> bytes:
         with self._changing():
             record = self._own(tls, Usage.TLS)
-            if self._own(old, usage) != record:
+            if self._own(old, usage).name != record.name:
                 raise self._refused("enrol.proof_refused", record.name, usage)
             for given in record.certificates:
                 if given.usage is usage and given.revoked_at is None and _key_of(given) == public_key:
@@ -167,8 +164,8 @@ class Enrolment:
     # --- parts ---
 
     def _boot(self) -> est.Boot:
-        file = self._state.file
-        return est.Boot(1, file.fleet, file.broker_host, file.broker_port, self._address)
+        file = FleetState.open(self._state.directory).file  # an admin may have moved the broker
+        return est.Boot(1, file.fleet, file.broker_host, file.broker_port, file.enrolment or "")
 
     def _record(self, device: str) -> DeviceRecord | None:
         if not valid_name(device):
@@ -212,13 +209,15 @@ class Enrolment:
         raise self._refused("enrol.not_current", record.name, usage)
 
     def _check_chain(self, chain: Sequence[x509.Certificate], usage: Usage, record: DeviceRecord) -> None:
-        text = (self._state.directory / fleet_authority.TARGET).read_bytes()
+        """Whether it holds still.
+
+        An issuing authority that was revoked doesn't count here: the record, not its signature, says that this very
+        certificate is the box's, and how else should the box get one of the next authority's?
+        """
         try:
             self._state.anchor().verify(chain, usage=usage, at=self._clock())
         except CertificateError:
             raise self._refused("enrol.not_current", record.name, usage) from None
-        if fleet_authority.parse(text).revokes(chain):
-            raise self._refused("enrol.not_current", record.name, usage)
 
     def _issue(
         self, record: DeviceRecord, usage: Usage, public_key: ec.EllipticCurvePublicKey, *, by_token: bool

@@ -55,6 +55,9 @@ ACCEPT_AGAIN_S: Final = 1.0
 
 RENEW_EVERY: Final = timedelta(days=7)
 
+LOOK_EVERY_S: Final = 10.0
+"""Whether another command has changed the authorities: until it is seen, boxes of a new one are not let in."""
+
 _STATUS: Final[dict[str, HTTPStatus]] = {
     "enrol.not_let_in": HTTPStatus.UNAUTHORIZED,
     "enrol.token_ended": HTTPStatus.FORBIDDEN,
@@ -124,20 +127,32 @@ class EstServer:
         self._listener.close()
 
     async def serve(self) -> None:
-        """Renew the service's own certificate from time to time, until cancelled."""
+        """Renew the service's own certificate from time to time and when the authorities change, until cancelled."""
         while True:
-            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            await asyncio.sleep(LOOK_EVERY_S)
             try:
-                await asyncio.to_thread(self.renew_certificate)
+                await asyncio.to_thread(self.look)
             except CodedError as error:
                 self._log.error("the service's certificate can't be renewed", code=error.code)
+
+    def look(self) -> None:
+        """Renew the service's certificate if it is time or an authority was changed. Raises as `renew_certificate`."""
+        if self._clock() - self._renewed_at > RENEW_EVERY or self._authorities() != self._renewed_under:
+            self.renew_certificate()
+
+    def _authorities(self) -> tuple[bytes, ...]:
+        paths = self._state.directory / "authorities.pem", self._state.secrets / "ca.pem"
+        try:
+            return tuple(path.read_bytes() for path in paths)
+        except OSError as error:
+            raise StateError("state.unusable", f"{error.filename}: {error.strerror}") from error
 
     def renew_certificate(self) -> None:
         """A new key and certificate for the service; the fleet's authorities are read anew, too.
 
         Raises `CertificateError`, `StateError`.
         """
-        key = generate_key()
+        under, key = self._authorities(), generate_key()
         pem = self._state.issue_server(self._names, key.public_key(), now=self._clock(), days=SERVER_DAYS)
         files = self._state.secrets / "enrolment.key", self._state.secrets / "enrolment.pem"
         try:
@@ -147,6 +162,7 @@ class EstServer:
             self._context.load_verify_locations(self._state.directory / "authorities.pem")
         except OSError as error:
             raise StateError("state.unusable", f"{self._state.secrets}: {error.strerror}") from error
+        self._renewed_at, self._renewed_under = self._clock(), under
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -188,7 +204,7 @@ class EstServer:
             self._log.debug("a connection ended early")
         finally:
             self._busy[address] -= 1
-            if not self._busy[address]:
+            if self._busy[address] <= 0:
                 del self._busy[address]
             if transport is None:
                 connection.close()
@@ -205,7 +221,7 @@ class EstServer:
             head = parse_head(await reader.readuntil(END_OF_HEAD))
             body = await reader.readexactly(head.length)
             peer = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            return await asyncio.to_thread(self._serve, head, body, peer)
+            return await asyncio.to_thread(self._served, head, body, peer)
         except (RefusedError, DecodeError) as error:
             if error.code in ("enrol.not_let_in", "enrol.proof_refused"):
                 self._failures.take(address, now)
@@ -213,6 +229,13 @@ class EstServer:
         except CodedError as error:
             self._log.error("the fleet's state can't be used", code=error.code, detail=error.detail)
             return _refusal("enrol.busy")
+
+    def _served(self, head: Head, body: bytes, peer: bytes | None) -> bytes:
+        """As `_serve`; a disk that is full, say, is told from a line that broke. Raises `StateError` for it."""
+        try:
+            return self._serve(head, body, peer)
+        except OSError as error:
+            raise StateError("state.unusable", error.strerror or "") from error
 
     def _serve(self, head: Head, body: bytes, peer: bytes | None) -> bytes:
         """The answer to one request; in a thread. Raises `RefusedError`, `DecodeError`, `StateError`, …."""

@@ -64,7 +64,7 @@ def invite(
     """
     for name in (device, *(groups or ())):
         if not (valid_name(name) and usable(name)):
-            raise ConfigError(name, "fleet.bad_name")
+            raise ConfigError(name, "fleet.bad_name", name=name[:63])
     if not 1 <= days <= MAX_DAYS:
         raise ConfigError("--valid-days", "config.out_of_range", least="1", most=str(MAX_DAYS))
     if len(site or "") > MAX_SITE:

@@ -60,7 +60,7 @@ def issue_member(
     already isn't touched. Raises `ConfigError`, `CertificateError`, `FileExistsError`.
     """
     if not topics.usable(name):
-        raise ConfigError(name, "fleet.bad_name")
+        raise ConfigError(name, "fleet.bad_name", name=name[:63])
     principal = Principal(state.file.fleet, role, name)
     usages = tuple(public) or USAGES[role]
     made = []

@@ -20,7 +20,7 @@ from edged.fleet.state import IssuedCertificate, as_toml, write_text
 from edged.uplink.directory import Reason
 from edged.uplink.fields import Name, Seconds, Sha256
 from edged.uplink.names import Principal, Role, Usage
-from edged.uplink.revoked import fingerprint
+from edged.uplink.revoked import Revocations, fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +112,12 @@ def revocations(state: FleetState) -> RevocationsFile:
     """What was revoked so far. Raises `ConfigError`."""
     path = state.directory / REVOCATIONS
     return load_toml(path, RevocationsFile) if path.exists() else RevocationsFile()
+
+
+def revoked(state: FleetState) -> Revocations:
+    """The same for `TrustAnchor.revoke("directory", …)`: whom the admin's own commands believe no more."""
+    found = revocations(state)
+    return Revocations.of(found.certificates, found.names)
 
 
 def save_revocations(state: FleetState, found: RevocationsFile) -> None:

@@ -104,6 +104,10 @@ def revoke_certificate(
     )
     found = msgspec.structs.replace(found, certificates=(*found.certificates, one))
     members.save_revocations(state, found)
+    if principal.role is Role.DEVICE:
+        record = state.device(principal.name)
+        ended = tuple(_ended(x, one.at) if x is issued or x == issued else x for x in record.certificates)
+        state.save_device(msgspec.structs.replace(record, certificates=ended))
     return found
 
 

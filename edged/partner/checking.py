@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -103,10 +103,14 @@ def check(
     *,
     anchor: TrustAnchor,
     at: datetime,
+    arrived: datetime | None = None,
     audience: str | None = None,
     topic: str | None = None,
 ) -> Report:
-    """Judge what somebody calls a message. `topic`: what it came on, unless that stands beside it in `data`."""
+    """Judge what somebody calls a message. `topic`: what it came on, unless that stands beside it in `data`.
+
+    `arrived`: when it came, by the word of who asks (`sign.verify`).
+    """
     unwrapped = unwrap(data)
     named = tuple(Wrapping(one.code, safe(one.field) if one.field else "") for one in unwrapped.wrappings)
     unwrapped = msgspec.structs.replace(unwrapped, wrappings=named)
@@ -120,7 +124,8 @@ def check(
         wanted = expected_kinds(topic, anchor.fleet)
         if kind is None or (wanted and kind not in wanted):
             raise SignatureRefusedError("jws.wrong_type")
-        opened = _open(kind, message, anchor, at, *_parties(message, kind, topic, anchor, audience))
+        parties = _parties(message, kind, topic, anchor, audience)
+        opened = _open(kind, message, _Moment(anchor, at, arrived), *parties)
     except DecodeError as error:
         return _refused(unwrapped, kind, "names", error.code, (Hint("check.topics"),))
     except SignatureRefusedError as error:
@@ -186,18 +191,37 @@ def _claimed(message: bytes) -> Callable[[str], str]:
     return claimed
 
 
+class _Moment(NamedTuple):
+    """By whose word, and for when, a message is judged."""
+
+    anchor: TrustAnchor
+    at: datetime
+    arrived: datetime | None
+
+
 def _open(
-    kind: str, message: bytes, anchor: TrustAnchor, at: datetime, audience: str | None, device: str | None
+    kind: str, message: bytes, judged: _Moment, audience: str | None, device: str | None
 ) -> tuple[str, str, str]:
     """(who signed, SHA-256, which one it is) of a message that holds. Raises `SignatureRefusedError`."""
+    anchor, at, arrived = judged
     sha256 = hashlib.sha256(message).hexdigest()
     match kind:
         case "verdict":
-            verdict = open_envelope(message, anchor=anchor, at=at, audience=audience, device=device).payload
+            verdict = open_envelope(
+                message, anchor=anchor, at=at, audience=audience, device=device, arrived=arrived
+            ).payload
             place = f"{verdict.iss} {verdict.log_id} {verdict.seq}"
             return _uri(verdict.fleet, Role.DEVICE, verdict.iss), sha256, place
         case "gap":
-            opened = open_gap(message, anchor=anchor, at=at, audience=audience, device=device, late=NOT_LATE)
+            opened = open_gap(
+                message,
+                anchor=anchor,
+                at=at,
+                audience=audience,
+                device=device,
+                late=NOT_LATE,
+                arrived=arrived,
+            )
             gap = opened.payload
             place = f"{gap.iss} {gap.log_id} {gap.first}-{'…' if gap.last is None else gap.last}"
             return _uri(gap.fleet, Role.DEVICE, gap.iss), sha256, place

@@ -104,9 +104,10 @@ class PushAgent:
                 with path.open("rb") as file:
                     return first_trust(file.read(MAX_BUNDLE))
             except OSError as error:
-                raise ConfigError("fleet.root", "config.unreadable", error=error.strerror or "") from error
+                unreadable = ConfigError("root", "config.unreadable", error=error.strerror or "")
+                raise unreadable.within("fleet", ".") from error
             except PushRefusedError as error:
-                raise ConfigError("fleet.root", error.code) from error
+                raise ConfigError("root", error.code).within("fleet", ".") from error
 
         first = await asyncio.to_thread(root)
         owner = f"{principal.fleet}/{principal.name}"
@@ -125,13 +126,16 @@ class PushAgent:
     async def begin(self) -> None:
         """Put in force, by `host.switch`, what the box has to start with: trial, last good version or boot file.
 
-        Raises `EdgedError` when not even the boot file's settings can be put in force.
+        Raises what `host.switch` does when not even the boot file's settings can be put in force.
         """
         await self._driver.feed(Boot(await self._store.run(lambda store: store.stored())))
         await self._driver.work_off()
 
     async def run(self) -> None:
-        """Take what is pushed, until cancelled. Raises `StateError` for a broken store, `EdgedError` as `begin`."""
+        """Take what is pushed, until cancelled.
+
+        Raises, in an exception group, `StateError` for a broken store, and what `begin` does.
+        """
         async with asyncio.TaskGroup() as group:
             self._driver.begin_tasks(group)
             try:
@@ -162,6 +166,11 @@ class PushAgent:
     def report(self) -> Report:
         """What is said of the last push."""
         return self._driver.report
+
+    @property
+    def waits(self) -> bool:
+        """Whether a message waits to be looked at."""
+        return bool(self._arrived)
 
     # --- a rider of the uplink ---
 
@@ -241,13 +250,13 @@ class PushAgent:
             await self._driver.feed(PushRefused("push.clock_not_trusted"))
 
     async def _done_with(self, data: bytes, event: Event) -> None:
-        if data in self._arrived:
-            self._arrived.remove(data)
+        await self._driver.feed(event)
         if isinstance(event, PushRefused):
             self._not_before = asyncio.get_running_loop().time() + self._refused_pause_s
+        if data in self._arrived:
+            self._arrived.remove(data)
         if self._arrived:
             self._wake.set()
-        await self._driver.feed(event)
 
     async def _verify(self, data: bytes, bundle: str) -> Event:
         """What `data` is. Nothing of it is kept."""
@@ -273,6 +282,9 @@ class PushAgent:
         except StateError as error:
             self._log.error("a push couldn't be verified", exc_info=error)
             return PushRefused(error.code)
+        except Exception as error:  # noqa: BLE001 - the broker sends it again: ending now would be ending for ever
+            self._log.error("verifying a push failed; please report this", exc_info=error)
+            return PushRefused("push.internal_error")
         self._driver.taken[accepted.push] = accepted, bundle
         recovery = (
             accepted.push < self._driver.machine.stored.newest

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from edged import log
-from edged.errors import CodedError, ConfigError, EdgedError, PushRefusedError, StateError
+from edged.errors import CodedError, ConfigError, PushRefusedError, StateError
 from edged.pushed import versions
 from edged.pushed.host import Generation
 from edged.pushed.steps import (
@@ -79,7 +79,7 @@ class Driver:
         self.in_force = Generation(0, host.boot_settings, {})
         self.report: Report = NOTHING_YET
         self.taken: dict[int, tuple[Accepted, str]] = {}
-        self._error: EdgedError = ConfigError("fleet", "push.did_not_start")
+        self._error: Exception | None = None
         self._events: deque[Event] = deque()
         self._group: asyncio.TaskGroup | None = None
         self._postponed: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -143,6 +143,7 @@ class Driver:
             case RunProbes():
                 self._start("probes", self._probe)
             case GiveUp():
+                assert self._error is not None
                 raise self._error
         return None
 
@@ -181,10 +182,10 @@ class Driver:
         try:
             generation = await self._generation(slot)
             await self._host.switch(generation)
-        except EdgedError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a version does to the box, the one before still works
             self._log.error("a version couldn't be put in force", version=slot.value, exc_info=error)
             self._error = error
-            self._post(NotStarted(error.code if isinstance(error, CodedError) else "push.did_not_start"))
+            self._post(NotStarted(_code(error)))
             return
         self.in_force = generation
         self._post(Started())
@@ -206,17 +207,25 @@ class Driver:
     # --- what takes its time ---
 
     def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` beside; instead of what was started under that name before. Not before `run` does."""
-        self._stop(name)
+        """Run `work` beside, when what was started under that name before has ended. Not before `run` does."""
+        before = self._stop(name)
         if self._group is None:
             self._postponed[name] = work
-        else:
-            self._tasks[name] = self._group.create_task(work(), name=f"fleet-{name}")
+            return
 
-    def _stop(self, name: str) -> None:
+        async def after() -> None:
+            if before is not None:
+                await asyncio.wait((before,))
+            await work()
+
+        self._tasks[name] = self._group.create_task(after(), name=f"fleet-{name}")
+
+    def _stop(self, name: str) -> asyncio.Task[None] | None:
         self._postponed.pop(name, None)
-        if (task := self._tasks.pop(name, None)) is not None:
+        task = self._tasks.pop(name, None)
+        if task is not None:
             task.cancel()
+        return task
 
     async def _fetch(self, push: int, slot: Slot) -> None:
         version = await self._store.run(lambda store: store.version(slot))
@@ -234,6 +243,9 @@ class Driver:
             if error.code == "state.corrupt":
                 raise
             self._post(ArtefactsFailed(push, error.code))
+        except Exception as error:  # noqa: BLE001 - a restart would only try it again
+            self._log.error("getting files failed; please report this", exc_info=error)
+            self._post(ArtefactsFailed(push, _code(error)))
         else:
             self._post(ArtefactsHere(push))
 
@@ -250,10 +262,9 @@ class Driver:
         except TimeoutError:
             self._post(ProbeFailed("probation", "push.probation_over"))
             return
-        except EdgedError as error:
-            self._log.error("the probes failed", exc_info=error)
-            code = error.code if isinstance(error, CodedError) else "push.probe_broke"
-            self._post(ProbeFailed("probation", code))
+        except Exception as error:  # noqa: BLE001 - a version that breaks its own test has failed it
+            self._log.error("the probes broke; please report this", exc_info=error)
+            self._post(ProbeFailed("probation", _code(error)))
             return
         if result.probe is None:
             self._post(ProbesPassed())
@@ -263,14 +274,14 @@ class Driver:
     async def _tidy(self) -> None:
         """Nothing is on its way: files that no version names may go."""
         kept = await self._store.run(
-            lambda store: [
-                target
-                for slot in (Slot.GOOD, Slot.CANDIDATE)
-                if (version := store.version(slot)) is not None
-                for target in version.artefacts.values()
-            ]
+            lambda store: [store.version(slot) for slot in (Slot.GOOD, Slot.CANDIDATE)]
         )
+        targets = [one for version in kept if version is not None for one in version.artefacts.values()]
         try:
-            await self._artefacts.keep(kept)
+            await self._artefacts.keep(targets)
         except StateError as error:
             self._log.warning("files that aren't needed couldn't be taken away", exc_info=error)
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, CodedError) else "push.internal_error"

@@ -20,7 +20,7 @@ from edged.pushed.founding import believe
 from edged.pushed.identity_files import write_public
 from edged.uplink import est
 from edged.uplink.names import Principal, Role, Usage
-from edged.uplink.roles import TrustAnchor
+from edged.uplink.roles import TrustAnchor, principal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,6 +138,15 @@ def to_pem(chain: Sequence[x509.Certificate]) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
 
 
+def authorities_of(files: IdentityFiles, service: Service, trusted: Path) -> tuple[x509.Certificate, ...]:
+    """The authorities that the service names; `trusted` is the file its certificate must end at.
+
+    Raises as `renew` does.
+    """
+    client = EstClient(service, trusted.read_text(), files.current(Usage.TLS))
+    return est.read_certificates(client.cacerts())
+
+
 def renew(
     usage: Usage,
     files: IdentityFiles,
@@ -152,7 +161,8 @@ def renew(
     if tls is None or current is None:
         raise CertificateError("key.missing", str(files.directory))
     client = EstClient(service, (authorities or files.ca).read_text(), tls)
-    principal = anchor.verify(current.certificates(), usage=usage, at=clock())
+    # Whose it is, not whether it is believed still: its authority may be just what is being replaced.
+    principal = principal_of(current.certificates()[0], usage=usage)
     key = files.key_in_the_making(usage)
     der = est.request(key, principal.name)
     if usage is Usage.TLS:

@@ -10,19 +10,23 @@ Whoever can write this file, or take it away with the database, is root on the b
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
 from edged import log
-from edged.errors import CertificateError, StateError
+from edged.errors import StateError
 from edged.uplink.fields import decoder
-from edged.uplink.keys import read_private, write_private
+from edged.uplink.keys import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FLOOR_FILE: Final = "fleet.floor"
+FLOOR_FILE: Final = "fleet-floor.json"
+
+MAX_FLOOR: Final = 1024
+"""Bytes; it has three numbers."""
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -56,13 +60,13 @@ def read_floor(path: Path) -> Floor:
     A broken one is as bad as none, and refusing to start over it would be worse: it is told in the log.
     """
     try:
-        return decoder(Floor).decode(read_private(path))
-    except CertificateError as error:
-        if error.code == "key.missing":
-            return Floor()
-        if error.code != "key.malformed":
-            raise StateError("state.unusable", str(path)) from error
-    except msgspec.DecodeError:
+        with path.open("rb") as file:
+            return decoder(Floor).decode(file.read(MAX_FLOOR))
+    except FileNotFoundError:
+        return Floor()
+    except OSError as error:
+        raise StateError("state.unusable", f"{path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     log.get("fleet").error("the second memory of what was pushed is broken; it is made anew from the store")
     return Floor()
@@ -73,5 +77,5 @@ def write_floor(path: Path, floor: Floor) -> None:
     try:
         write_private(path, msgspec.json.encode(floor))
     except OSError as error:
-        code = "state.disk_full" if error.errno == 28 else "state.unusable"
+        code = "state.disk_full" if error.errno == errno.ENOSPC else "state.unusable"
         raise StateError(code, f"{path}: {error.strerror}") from error

@@ -84,8 +84,8 @@ class Artefacts(Protocol):
     ) -> Files:
         """Get them, over as many connections as it takes; `on_progress` hears per cent of all bytes.
 
-        Raises `PushRefusedError` (its `where` is the target's path) for what will never come or doesn't fit,
-        `StateError` for trouble of this box's own.
+        One call at a time. Raises `PushRefusedError` (its `where` is the target's path) for what will never come or
+        doesn't fit, `StateError` for trouble of this box's own.
         """
 
     async def keep(self, targets: Collection[ArtefactTarget]) -> None:

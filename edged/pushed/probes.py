@@ -36,7 +36,7 @@ DARKNESS_S: Final = 2 * ILLUMINATION_MS / 1000
 """After so long no light of an inspection that has just ended burns any more."""
 
 HANDS_S: Final = 8.0
-"""Head and camera have no longer than this: a press waits meanwhile (`edged.station.MAX_BREAK_S` would end it hard)."""
+"""Head and camera have no longer than this: a press waits meanwhile (`edged.station.Station.between_inspections`)."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable, Sequence
+
+    from edged.uplink.fleet_authority import FleetAuthorities
 
 SHARE: Final = 2 / 3
 """Of a certificate's life, after which it is renewed."""
@@ -52,9 +57,7 @@ class Schedule:
     def wait(self, life: Life, now: datetime) -> timedelta:
         """How long until an attempt; nothing when it is time. Never longer than `LONGEST_LOOK`."""
         at = self.due_at(life)
-        if self._not_before is not None:
-            # A clock that was set back mustn't make a retry wait for years.
-            at = max(at, min(self._not_before, now + LONGEST_RETRY))
+        at = max(at, self._rest_until(now))
         return min(max(at - now, timedelta(0)), LONGEST_LOOK)
 
     def failed(self, now: datetime) -> timedelta:
@@ -65,10 +68,50 @@ class Schedule:
         self._not_before = now + delay
         return delay
 
+    def rested(self, now: datetime) -> bool:
+        """Whether the wait after the last failure is over."""
+        return self._rest_until(now) <= now
+
+    def _rest_until(self, now: datetime) -> datetime:
+        if self._not_before is None:
+            return now
+        if self._not_before - now > LONGEST_RETRY:  # the clock was set back: nobody waits for years
+            self._not_before = now + LONGEST_RETRY
+        return self._not_before
+
     def succeeded(self) -> None:
         """There is a new certificate."""
         self._failures = 0
         self._not_before = None
+
+
+def outdated(chain: Sequence[x509.Certificate], authorities: FleetAuthorities) -> bool:
+    """Whether a chain (leaf first, without the root) should be replaced before its time.
+
+    So it is when an authority in it was revoked, or isn't under the newest root: the fleet is replacing a lost or
+    stolen authority, and what is under the old one ends soon.
+    """
+    return authorities.revokes(chain) or not under_newest(chain[-1], authorities)
+
+
+def can_be_updated(issuers: Iterable[x509.Certificate], authorities: FleetAuthorities) -> bool:
+    """Whether an authority among those that the service names could give a chain that isn't outdated."""
+    return any(
+        issuer.subject != issuer.issuer
+        and not authorities.revokes([issuer])
+        and under_newest(issuer, authorities)
+        for issuer in issuers
+    )
+
+
+def under_newest(certificate: x509.Certificate, authorities: FleetAuthorities) -> bool:
+    """Whether the fleet's newest root has issued a certificate."""
+    newest = x509.load_pem_x509_certificate(authorities.anchors[0].encode())
+    try:
+        certificate.verify_directly_issued_by(newest)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def expired(life: Life, now: datetime) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 from edged import log
 from edged.errors import CertificateError, CodedError
 from edged.pushed import renewal
-from edged.pushed.enrolling import renew
+from edged.pushed.enrolling import authorities_of, renew
 from edged.pushed.renewal import Life, Schedule
 from edged.uplink.names import Usage
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from edged.pushed.est_client import Service
     from edged.pushed.identity_files import IdentityFiles, Pair
+    from edged.uplink.fleet_authority import FleetAuthorities
     from edged.uplink.roles import TrustAnchor
 
 AGAIN: Final = "enrol.expired"
@@ -54,18 +55,22 @@ class Renewer:
         *,
         told: Callable[[Renewed], None],
         authorities: Callable[[], Path] | None = None,
+        newest: Callable[[], FleetAuthorities | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: random.Random | None = None,
     ) -> None:
         """`told` is called in the event loop.
 
-        After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon opens
-        its signer anew. `anchor` is whom the box believes now, `authorities` the file that the service's certificate must end at.
+        After a `renewed` of TLS the uplink connects anew (its paths are the same), after one of signing the daemon
+        opens its signer anew. `anchor` is whom the box believes now, `authorities` the file that the service's
+        certificate must end at, `newest` the fleet's list of authorities as it was accepted last: certificates of an
+        authority that is being replaced are renewed before their time.
         """
         self._files = files
         self._service = service
         self._anchor = anchor
         self._authorities = authorities or (lambda: files.ca)
+        self._newest = newest
         self._told = told
         self._clock = clock
         # Jitter is no secret; seeded by a test, otherwise different on every box.
@@ -91,7 +96,7 @@ class Renewer:
                 self._log.error("a certificate can't be read", usage=usage, code=error.code)
                 return schedule.failed(self._clock())
             wait = schedule.wait(life, self._clock())
-            if wait > timedelta(0):
+            if wait > timedelta(0) and not await self._overtaken(usage, schedule):
                 return wait
             if renewal.expired(life, self._clock()):
                 self._log.error("a certificate has ended", usage=usage, code=AGAIN)
@@ -104,6 +109,21 @@ class Renewer:
         async with self._alone:
             await asyncio.to_thread(self._new_pair, usage)
 
+    async def _overtaken(self, usage: Usage, schedule: Schedule) -> bool:
+        """Whether the authority behind a certificate is being replaced, and the service has the next one already."""
+        authorities = self._newest()
+        pair = self._files.current(usage)
+        if authorities is None or pair is None or not schedule.rested(self._clock()):
+            return False
+        if not renewal.outdated(await asyncio.to_thread(pair.certificates), authorities):
+            return False
+        try:
+            named = await asyncio.to_thread(authorities_of, self._files, self._service, self._authorities())
+        except (CodedError, OSError):
+            schedule.failed(self._clock())
+            return False
+        return renewal.can_be_updated(named, authorities)
+
     async def proved(self, usage: Usage) -> None:
         """What is in use works: the uplink has connected with it (TLS), or a receipt came for what it signed."""
         async with self._alone:
@@ -113,7 +133,7 @@ class Renewer:
                 self._log.warning("an old certificate can't be removed", usage=usage, error=str(error))
 
     async def refused(self, usage: Usage) -> bool:
-        """What is in use isn't taken: back to the pair before, if it still holds, and try again later. Whether it did."""
+        """What is in use isn't taken: back to the pair before, and again later. Whether there was one that holds."""
         async with self._alone:
             before = self._files.before(usage)
             now = self._clock()

@@ -234,6 +234,8 @@ class SwitchMachine:
         stored, steady = self._now.stored, self._now.phase is Phase.STEADY and self._now.running is not None
         if push == stored.candidate:
             return self._fetch(push) if steady else ()  # steady: it couldn't be tried the last time
+        if push == stored.good and self._now.running is not Slot.GOOD:
+            return ()  # it couldn't be put in force again, which is said already
         if push == stored.report.push:
             return (Say(stored.report),) if steady else ()
         return (Say(Report(push=push, outcome="rejected", code="push.older")),)

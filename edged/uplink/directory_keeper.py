@@ -45,8 +45,8 @@ class DirectoryKeeper:
         self._path = path
         self._reader = DirectoryReader(anchor, pages=pages)
         head = topics.keys(anchor.fleet)
-        self.filters: tuple[str, ...] = (head, f"{head}/+") if pages else (head,)
-        """What to subscribe to, before anything that is judged by it."""
+        self.filters: tuple[str, ...] = (f"{head}/+", head) if pages else (head,)
+        """What to subscribe to, before anything that is judged by it; pages first, so that a head finds them here."""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._incomplete_since: datetime | None = None
         self._lock = threading.Lock()
@@ -95,20 +95,17 @@ class DirectoryKeeper:
                     alarms.append(self._alarm(error.code, printable(message.topic)))
             if news:
                 self._anchor.revoke("directory", self._reader.revocations)
-                alarms += self._keep()
+                alarms += [*self._keep(), *self._expired(now)]
         return alarms
 
     def due(self, now: datetime) -> list[Alarm]:
         """What is wrong with the directory by now: it is past its end, or hasn't been whole for a while."""
         with self._lock:
-            current, missing = self._reader.current, self._reader.missing
-            if not missing:
+            if not self._reader.missing:
                 self._incomplete_since = None
             elif self._incomplete_since is None:
                 self._incomplete_since = now
-            alarms = []
-            if current is not None and current.expired(now):
-                alarms.append(self._alarm("directory.expired", ""))
+            alarms = self._expired(now)
             since = self._incomplete_since
             if since is not None and (now - since).total_seconds() >= SETTLES_S:
                 alarms.append(self._alarm("directory.incomplete", ""))
@@ -124,6 +121,10 @@ class DirectoryKeeper:
         if news and (current := self._reader.current) is not None:
             self._log.info("directory", version=current.head.version, missing=self._reader.missing)
         return news
+
+    def _expired(self, now: datetime) -> list[Alarm]:
+        current = self._reader.current
+        return [self._alarm("directory.expired", "")] if current is not None and current.expired(now) else []
 
     def _keep(self) -> list[Alarm]:
         if self._path is None:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 MAX_STORED: Final = 16 << 20
 """Bytes of a kept directory: two heads and the pages of both."""
 
-_MAX_LOOSE: Final = 2 * MAX_PAGES
+_MAX_LOOSE: Final = MAX_PAGES
+"""Pages that no head names yet: they are published before it."""
 
 
 class _StoredHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,10 +101,12 @@ class DirectoryReader:
         page, sha256 = open_page(data)
         if sha256 in self._pages:
             return False
-        while len(self._pages) >= _MAX_LOOSE:
-            self._pages.pop(next(one for one in self._pages if one not in self._wanted()))
+        wanted = self._wanted()
+        loose = [one for one in self._pages if one not in wanted]
+        if sha256 not in wanted and len(loose) >= _MAX_LOOSE:
+            del self._pages[loose[0]]
         self._pages[sha256] = (data, page)
-        return sha256 in self._wanted() and self._settle()
+        return sha256 in wanted and self._settle()
 
     def stored(self) -> bytes:
         """All of it for a file; `restore` takes it back."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import warnings
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
@@ -149,11 +148,9 @@ def requested_key(der: bytes) -> ec.EllipticCurvePublicKey:
     Raises `DecodeError` (`enrol.request_malformed`, `enrol.request_wrong_key`) and nothing else.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd encodings, which prove nothing either way
-            found = x509.load_der_x509_csr(der)
-            key = found.public_key()
-            proved = found.is_signature_valid
+        found = x509.load_der_x509_csr(der)
+        key = found.public_key()
+        proved = found.is_signature_valid
     except MALFORMED:
         raise DecodeError("request", "enrol.request_malformed") from None
     if not proved:
@@ -194,11 +191,9 @@ def certificates(chain: Sequence[x509.Certificate]) -> bytes:
 def read_certificates(body: bytes) -> tuple[x509.Certificate, ...]:
     """The inverse of `certificates`. Raises `DecodeError` (`enrol.answer_malformed`) and nothing else."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # BER, which RFC 7030 allows
-            found = tuple(pkcs7.load_der_pkcs7_certificates(of_body(body)))
-            for certificate in found:
-                certificate.public_key()
+        found = tuple(pkcs7.load_der_pkcs7_certificates(of_body(body)))
+        for certificate in found:
+            certificate.public_key()
     except (DecodeError, UnsupportedAlgorithm, *MALFORMED):
         raise DecodeError("answer", "enrol.answer_malformed") from None
     if not 1 <= len(found) <= _MAX_CERTIFICATES:

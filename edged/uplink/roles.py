@@ -125,9 +125,15 @@ class TrustAnchor:
             self._revocations = union
 
     def is_revoked(self, chain: Sequence[x509.Certificate]) -> bool:
-        """Whether a chain of signing certificates is revoked by now. Raises `CertificateError` of `principal_of`."""
-        principal = principal_of(chain[0], usage=Usage.SIGNING)
-        return self._revocations.since(map(fingerprint, chain), principal) is not None
+        """Whether a chain of signing certificates, whatever its times, is revoked by now.
+
+        Raises `CertificateError` for one that was never good.
+        """
+        try:
+            _, principal, fingerprints = self._path(tuple(chain), Usage.SIGNING)
+        except MALFORMED as error:
+            raise CertificateError("cert.malformed") from error
+        return self._revocations.since(fingerprints, principal) is not None
 
     def believe(self, other: TrustAnchor) -> None:
         """From now on the roots of `other`, an anchor of the same fleet; what is revoked stays so."""

@@ -16,11 +16,13 @@ import msgspec
 from edged.privacy.policy import CEILING, WITHHELD
 from edged.uplink.bundle import Bundle
 from edged.uplink.command import Command, Reply
+from edged.uplink.directory import DirectoryHead, DirectoryPage
 from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
 from edged.uplink.replay import ReplayEnd, ReplayRequest
 from edged.uplink.reported import Reported
+from edged.uplink.vouching import Vouch
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -141,6 +143,37 @@ _REPLY_FIELDS: Final = {
     "part": "one piece of a file that is too large for a message; null without a file",
 }
 
+_VOUCH_FIELDS: Final = {
+    "iss": "the collector that signed",
+    "fleet": "the fleet it belongs to",
+    "audience": "who had asked",
+    "request": "the name of the request that is answered",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "received": "messages of the answer whose signer was revoked since, and when the archive got each",
+}
+
+_DIRECTORY_FIELDS: Final = {
+    "iss": "the admin who signed: the name in its certificate",
+    "fleet": "the fleet it is about",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "until when it says who belongs; whom it revokes stays revoked",
+    "version": "greater than that of every directory before it: refuse a smaller one than you hold",
+    "anchors": "hex SHA-256 of the DER of each certificate of the fleet's CA",
+    "collectors": "who signs receipts and ends of replays",
+    "audiences": "who gets verdicts, and signs requests",
+    "admins": "who signs directories and commands",
+    "certificates": "revoked certificates of others than boxes",
+    "revoked": "revoked others than boxes",
+    "devices": "how many boxes are on the pages",
+    "pages": "hex SHA-256 of each page, in order: without all of them the directory isn't whole",
+}
+
+_PAGE_FIELDS: Final = {
+    "devices": "boxes, with their current signing keys",
+    "certificates": "revoked certificates of boxes",
+    "revoked": "revoked boxes",
+}
+
 _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
 
 
@@ -173,6 +206,9 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "reported.schema.json": (Reported, _REPORTED_FIELDS),
     "command.schema.json": (Command, _COMMAND_FIELDS),
     "reply.schema.json": (Reply, _REPLY_FIELDS),
+    "replay-vouch.schema.json": (Vouch, _VOUCH_FIELDS),
+    "directory.schema.json": (DirectoryHead, _DIRECTORY_FIELDS),
+    "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"

@@ -49,10 +49,10 @@ class Keys:
 
     def __init__(self, directory: Path) -> None:
         self.anchor = TrustAnchor.from_file(directory / "fleet-ca.pem")
-        self._directory = directory
+        self.directory = directory
 
     def signer(self, name: str) -> Signer:
-        files = KeyFiles(*(self._directory / f"{name}-{Usage.SIGNING}.{end}" for end in ("key", "pem")))
+        files = KeyFiles(*(self.directory / f"{name}-{Usage.SIGNING}.{end}" for end in ("key", "pem")))
         return Signer.from_files(files.key, files.certificate)
 
     def sealer(self, name: str, log_id: str, now: datetime) -> Sealer:

@@ -22,6 +22,7 @@ from edged.uplink import topics
 from edged.uplink.intake import Incoming, check
 from tests.broker import FLEET, stream
 from tests.proof.command_subject import Commands
+from tests.proof.fleet_subject import Fleet
 from tests.proof.outbox_subjects import (
     BEGIN,
     DEVICE,
@@ -152,6 +153,7 @@ SUBJECTS: dict[str, Callable[[Keys], Subject]] = {
     "archive": CentralArchive,
     "inbox": PartnerInbox,
     "commands": Commands,
+    "fleet": Fleet,
 }
 """By the name that `--subject` takes."""
 
