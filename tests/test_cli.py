@@ -214,6 +214,55 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
     assert scan.progress({"event": "stage", "stage": "read", "ms": 1.0}, "en") is None
 
 
+@pytest.mark.parametrize(
+    ("push", "said"),
+    [
+        ({}, []),
+        ({"push": 0, "running_push": 0, "outcome": "none"}, ["Settings: v1, from the boot file"]),
+        ({"push": 7, "running_push": 7, "outcome": "applied"}, ["Settings: v1, from push 7 of the fleet"]),
+        (
+            {
+                "push": 8,
+                "running_push": 7,
+                "outcome": "rolled_back",
+                "probe": "head",
+                "code": "probe.too_slow",
+            },
+            [
+                "Settings: v1, from push 7 of the fleet",
+                "Push 8: rolled back",
+                "  probe reader head",
+                f"  {messages.text('probe.too_slow', 'en')}",
+            ],
+        ),
+        (
+            {"push": 8, "running_push": 0, "outcome": "staged", "fetched": 37},
+            ["Settings: v1, from the boot file", "Push 8: staged", "  37 % of its files are here."],
+        ),
+        (
+            {"push": 8, "running_push": 7, "outcome": "rejected", "path": "scenes.bank", "code": "x.later"},
+            ["Settings: v1, from push 7 of the fleet", "Push 8: rejected", "  scenes.bank", "  x.later"],
+        ),
+    ],
+)
+def test_the_status_says_whose_settings_are_in_force(push: dict[str, object], said: list[str]) -> None:
+    told = status.lines(
+        {
+            "device": "box-1",
+            "fleet": "north",
+            "version": "1",
+            "indication": "ready",
+            "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+            "clock": {"trusted": True},
+            "chip": None,
+            "devices_gone": [],
+            "push": push and {"running": "v1", **push},
+        },
+        "en",
+    )
+    assert told[3:] == said
+
+
 def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
     told = status.lines(
         {
