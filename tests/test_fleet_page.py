@@ -6,6 +6,8 @@ Only places are others (host names, ports, the stick), the fleet is a demo's bec
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +101,7 @@ class Desk:
             ("office.example:8884", f"localhost:{self.office}"),
             (
                 "port = 8883",
-                f'port = {self.broker}\naddress = "127.0.0.1"\nuser = ""\npersistence = "broker"',
+                f'port = {self.broker}\naddress = "127.0.0.1"\nuser = "{getpass.getuser()}"\npersistence = "broker"',
             ),
             ("broker.example", "localhost"),
             ('host = "brokr.example"', 'host = "localhost"\nport = 1'),
@@ -144,15 +147,16 @@ class Desk:
         return code, output.read_text(encoding="utf-8")
 
     def _wait_for(self, port: int) -> None:
-        wait = f"import socket,time\nfor _ in range(400):\n try: socket.create_connection(('127.0.0.1', {port}), 1); break\n except OSError: time.sleep(0.05)\nelse: raise SystemExit(1)"
-        subprocess.run([sys.executable, "-c", wait], check=True)
+        for _ in range(400):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            time.sleep(0.05)
+        raise AssertionError("nobody listens")
 
     def close(self) -> None:
         for group in self._group:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
 
 
 @pytest.fixture
