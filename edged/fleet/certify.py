@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edged.errors import CertificateError, ConfigError, OutputError
-from edged.fleet import members, revoking
+from edged.fleet import members
 from edged.fleet.state import write_text
 from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Principal, Role, Usage
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from edged.fleet.state import FleetState
 
 CA_FILE: Final = "fleet-ca.pem"
-
-CRL_FILE: Final = "revoked.pem"
 
 MAX_REQUEST: Final = 16 * 1024
 """Bytes of a request: a P-256 one has under 1 KiB."""
@@ -72,25 +70,20 @@ def make_keys(state: FleetState, principal: Principal, directory: Path, *, now: 
 
 
 def make_server(state: FleetState, hosts: Sequence[str], directory: Path, *, now: datetime) -> list[Path]:
-    """Key and certificate of a server (the broker) under all its names; whom it lets in, and whom no more.
+    """Key and certificate of a server (the broker) under all its names, and whom its clients' chains must end at.
 
-    A broker that is to look into a revocation list doesn't start without one. The files' paths.
-
-    Raises `CertificateError`, `ConfigError`, and `OutputError` (`fleet.keys_exist`) rather than replace a key.
+    The files' paths. Raises `CertificateError`, and `OutputError` (`fleet.keys_exist`) rather than replace a key.
     """
-    names = ("server.key", "server.pem", CA_FILE, CRL_FILE)
-    key_file, pem_file, ca_file, crl_file = (directory / name for name in names)
+    key_file, pem_file, ca_file = (directory / name for name in ("server.key", "server.pem", CA_FILE))
     if key_file.exists() or pem_file.exists():
         raise OutputError("fleet.keys_exist", str(key_file))
     key = generate_key()
     pem = state.issue_server(hosts, key.public_key(), now=now)
-    lists = revoking.revocation_list(state, b"", now=now)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(key_file, private_pem(key))
     write_text(pem_file, pem.decode())
     write_text(ca_file, state.anchors_file.read_text(encoding="ascii"))
-    write_text(crl_file, lists.decode("ascii"))
-    return [pem_file, ca_file, crl_file]
+    return [pem_file, ca_file]
 
 
 def key_of_request(path: Path) -> ec.EllipticCurvePublicKey:
