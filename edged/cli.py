@@ -57,6 +57,7 @@ COMMANDS = {
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
+    "update": Command("edged.commands.update", "help.update"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

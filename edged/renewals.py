@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edged.uplink.status import UplinkEvent
 
 PATIENCE_S: Final = 300.0
-"""A broker that doesn't let the box in with its new certificate for so long won't, or is away: the old is as good then."""
+"""A broker that doesn't let the box in with its new certificate for so long won't, or is away: the old one will do."""
 
 
 class Renewals:

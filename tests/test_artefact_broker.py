@@ -279,6 +279,6 @@ async def test_several_files_and_what_is_forgotten(place: Town, tmp_path: Path) 
         found = await box.rider.fetch(wanted, box.percent.append)  # type: ignore[arg-type]
         assert found["messages"].read_bytes() == old
         assert await box.rider.here(wanted) == found  # type: ignore[arg-type]
-        await box.rider.keep({"software": target(new)})
+        await box.rider.keep([target(new)])
         assert await box.rider.here(wanted) is None  # type: ignore[arg-type]
         assert await box.rider.here({"software": target(new)}) == {"software": found["software"]}

@@ -197,6 +197,7 @@ def test_every_literal_of_a_catalogue_area_has_a_sentence() -> None:
         and not NOT_A_CODE.fullmatch(literal)
         and literal.split(".")[0] in areas
         and not messages.known(literal)
+        and not messages.known(f"help.{literal}")  # a command that has actions of its own
     }
     assert not missing, "\n".join(sorted(missing))
 

@@ -19,10 +19,13 @@ from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Principal, Role, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from edged.fleet.state import FleetState
+
+CA_FILE: Final = "fleet-ca.pem"
 
 MAX_REQUEST: Final = 16 * 1024
 """Bytes of a request: a P-256 one has under 1 KiB."""
@@ -61,7 +64,26 @@ def make_keys(state: FleetState, principal: Principal, directory: Path, *, now: 
         write_private(key_file, private_pem(key))
         write_text(pem_file, pem.decode())
         made.append(pem_file)
-    return made
+    ca_file = directory / CA_FILE
+    write_text(ca_file, state.anchors_file.read_text(encoding="ascii"))
+    return [*made, ca_file]
+
+
+def make_server(state: FleetState, hosts: Sequence[str], directory: Path, *, now: datetime) -> list[Path]:
+    """Key and certificate of a server (the broker) under all its names, and whom its clients' chains must end at.
+
+    The files' paths. Raises `CertificateError`, and `OutputError` (`fleet.keys_exist`) rather than replace a key.
+    """
+    key_file, pem_file, ca_file = (directory / name for name in ("server.key", "server.pem", CA_FILE))
+    if key_file.exists() or pem_file.exists():
+        raise OutputError("fleet.keys_exist", str(key_file))
+    key = generate_key()
+    pem = state.issue_server(hosts, key.public_key(), now=now)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(key_file, private_pem(key))
+    write_text(pem_file, pem.decode())
+    write_text(ca_file, state.anchors_file.read_text(encoding="ascii"))
+    return [pem_file, ca_file]
 
 
 def key_of_request(path: Path) -> ec.EllipticCurvePublicKey:

@@ -118,6 +118,11 @@ class FleetState:
         """Where the admin's own keys lie."""
         return self.directory / "secrets"
 
+    @property
+    def anchors_file(self) -> Path:
+        """The fleet's X.509 authorities (PEM): what everybody in the fleet is given as its `fleet_ca`."""
+        return self.directory / "authorities.pem"
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the directory for one command. Raises `StateError` (`fleet.busy`) while another one has it."""
@@ -146,7 +151,7 @@ class FleetState:
 
     def anchor(self) -> TrustAnchor:
         """The fleet's X.509 authorities. Raises `CertificateError`."""
-        return TrustAnchor.from_file(self.directory / "authorities.pem")
+        return TrustAnchor.from_file(self.anchors_file)
 
     def authority(self) -> FleetAuthority:
         """The authority that issues certificates here, `secrets/ca.{pem,key}`. Raises `CertificateError`."""
@@ -199,7 +204,7 @@ class FleetState:
         return Endpoint(
             host=self.file.broker_host,
             port=self.file.broker_port,
-            ca=self.directory / "authorities.pem",
+            ca=self.anchors_file,
             certificate=self.secrets / "admin-tls.pem",
             key=self.secrets / "admin-tls.key",
         )

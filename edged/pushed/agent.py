@@ -157,6 +157,12 @@ class PushAgent:
         return self._driver.running_push
 
     @property
+    def taken(self) -> tuple[int, str | None]:
+        """The push that was taken last, and the hash of the message it came in."""
+        stored = self._driver.machine.stored
+        return stored.newest, stored.newest_bundle
+
+    @property
     def report(self) -> Report:
         """What is said of the last push."""
         return self._driver.report

@@ -88,7 +88,9 @@ class Client(aiomqtt.Client):
             max_inflight_messages=0,  # no queue of paho's own: `in_flight` is the bound
             socket_options=[
                 # A cable that is pulled while nothing waits for an answer, or a peer that stopped reading.
-                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(endpoint.answer_timeout_s * 1000))
+                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(endpoint.answer_timeout_s * 1000)),
+                # A small packet (a verdict, a question for a chunk) doesn't wait for the one before to be acknowledged.
+                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
             ],
             logger=_silent_logger(),
         )

@@ -1,0 +1,118 @@
+"""`edged update …`: the box's own software, installed by root beside the daemon. Started by edged-update.service."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import log
+from edged.commands._saying import say, show_json, show_line
+from edged.config import load_box
+from edged.errors import ConfigError, StateError
+from edged.pushed.dpkg import Dpkg
+from edged.pushed.package_update import Updater
+from edged.pushed.update_request import HELPER
+from edged.uplink.names import Usage
+from edged.uplink.roles import load_chain, principal_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.config import BoxSettings
+
+CONFIG = Path("/etc/edged/edged.toml")
+
+SERVICE = "edged.service"
+
+RESTART_S = 120.0
+"""More than the service's own limits for its stop and its start."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`apply` and `keep`."""
+    actions = parser.add_subparsers(dest="what", required=True, metavar="apply|keep")
+    apply, keep = (
+        actions.add_parser(name, help=f"help.update.{name}", description=f"help.update.{name}")
+        for name in ("apply", "keep")
+    )
+    keep.add_argument("package", type=Path, metavar="FILE", help="help.update.package")
+    for action in (apply, keep):
+        action.add_argument("--config", type=Path, default=CONFIG, metavar="FILE", help="help.update.config")
+        action.add_argument("--state", type=Path, default=HELPER, metavar="DIR", help="help.update.state")
+        action.add_argument("--json", action="store_true", help="help.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """EX_OK, also for a request that was refused or taken back: `outcome.json` tells; EX_CANTCREAT when stuck."""
+    log.configure("info")
+    settings = load_box(args.config)
+    updater = Updater(
+        args.state,
+        settings.state.directory,
+        packages=Dpkg(),
+        restart=restart,
+        device=lambda: _device(settings),
+        root=lambda: _root(settings),
+    )
+    if args.what == "keep":
+        kept = updater.keep(args.package)
+        if args.json:
+            show_json(kept)
+        else:
+            show_line(say(args, "update.kept", version=kept.version))
+        return os.EX_OK
+    last = updater.run().last
+    if args.json:
+        show_json({"last": last})
+    elif last is None:
+        show_line(say(args, "update.nothing"))
+    else:
+        because = "" if last.code is None else say(args, last.code)
+        show_line(say(args, f"update.was_{last.outcome}", push=last.push, because=because).rstrip())
+    return os.EX_OK
+
+
+def restart() -> None:
+    """Have systemd read its units again, and start the daemon anew. Raises `StateError` (`update.no_restart`)."""
+    for command in (["daemon-reload"], ["restart", SERVICE]):
+        try:
+            done = subprocess.run(
+                ["systemctl", *command], capture_output=True, timeout=RESTART_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StateError("update.no_restart", type(error).__name__) from error
+        if done.returncode != 0:
+            raise StateError("update.no_restart", done.stderr.decode(errors="replace")[-200:].strip())
+
+
+def _device(settings: BoxSettings) -> str:
+    """The box's name, as its certificate has it. Raises `ConfigError`, `CertificateError`."""
+    path = settings.identity.signing_certificate
+    try:
+        chain = load_chain(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error
+    if not chain:
+        raise ConfigError(str(path), "cert.malformed")
+    return principal_of(chain[0], usage=Usage.SIGNING).name
+
+
+def _root(settings: BoxSettings) -> bytes:
+    """The fleet's root metadata, if nobody but root (or who runs this) can have written it.
+
+    Raises `ConfigError`: `update.no_fleet`, `update.root_not_safe`.
+    """
+    if settings.fleet is None:
+        raise ConfigError("fleet", "update.no_fleet")
+    path = settings.fleet.root
+    try:
+        for one in (path, path.parent):
+            found = one.stat()
+            if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
+                raise ConfigError(str(one), "update.root_not_safe")
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error

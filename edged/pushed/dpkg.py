@@ -1,0 +1,118 @@
+"""Debian's package tools, as far as the update of one package needs them. Blocks."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from edged.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PACKAGE: Final = "edged"
+
+FLOOR_FIELD: Final = "Edged-Floor"
+"""Field of our package: the oldest version that may replace it, by whoever built it."""
+
+ANSWER_S: Final = 60.0
+"""For questions; they read a file."""
+
+INSTALL_S: Final = 900.0
+"""Unpacking 200 MiB onto a slow card, with every file synced."""
+
+LAST_WORDS: Final = 400
+"""Characters of what dpkg complained of that go into the log."""
+
+
+class Fields(NamedTuple):
+    """What a package file says of itself."""
+
+    package: str
+    version: str
+    architecture: str
+    floor: str
+
+
+class Dpkg:
+    """dpkg on this system, or below another root (`arguments`, for tests)."""
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self._arguments = tuple(arguments)
+
+    def fields(self, package: Path) -> Fields | None:
+        """What a package file says of itself; None when it is no package."""
+        names = ("Package", "Version", "Architecture", FLOOR_FIELD)
+        done = _run(("dpkg-deb", "--field", str(package), *names), ANSWER_S)
+        if done.returncode != 0:
+            return None
+        found = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+        version = found.get("Version", "")
+        return Fields(
+            found.get("Package", ""), version, found.get("Architecture", ""), found.get(FLOOR_FIELD, version)
+        )
+
+    def architecture(self) -> str:
+        """This system's. Raises `StateError` (`update.dpkg_failed`)."""
+        return self._asked("dpkg", *self._arguments, "--print-architecture").strip()
+
+    def installed(self) -> str | None:
+        """The version of our package that dpkg knows, however far its installation got; None without one."""
+        form = "${db:Status-Status} ${Version}\n"
+        roots = [one for one in self._arguments if one.startswith(("--root=", "--admindir="))]
+        done = _run(("dpkg-query", *roots, "-W", f"--showformat={form}", PACKAGE), ANSWER_S)
+        status, _, version = done.stdout.strip().partition(" ")
+        return (
+            version if done.returncode == 0 and status not in ("", "not-installed", "config-files") else None
+        )
+
+    def older(self, one: str, other: str) -> bool:
+        """Whether `one` is a lower version than `other`, by Debian's rules."""
+        return _run(("dpkg", "--compare-versions", one, "lt", other), ANSWER_S).returncode == 0
+
+    def install(self, package: Path) -> None:
+        """Install a package file, over whatever state an interrupted installation left.
+
+        Configuration files that somebody has changed stay as they are. Raises `StateError` (`update.dpkg_failed`).
+        """
+        command = (
+            "dpkg",
+            *self._arguments,
+            "--force-confold",
+            "--force-downgrade",
+            "--install",
+            str(package),
+        )
+        self._checked(_run(command, INSTALL_S))
+
+    def _asked(self, *command: str) -> str:
+        done = _run(command, ANSWER_S)
+        self._checked(done)
+        return done.stdout
+
+    @staticmethod
+    def _checked(done: subprocess.CompletedProcess[str]) -> None:
+        if done.returncode != 0:
+            raise StateError("update.dpkg_failed", " ".join(done.stderr.split())[-LAST_WORDS:])
+
+
+def _run(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StateError("update.dpkg_failed", f"{command[0]}: {type(error).__name__}") from error
