@@ -254,7 +254,7 @@ async def bare(place: FleetTown, count: int, broker: int, cost: float, table: Ta
         "  processor time each: broker",
         least,
         "ms",
-        f"  a box of the rollout: {cost / max(least, 1e-9):.1f} x",
+        f"  a box of the rollout: {cost / least:.1f} x" if least else "",
     )
 
 
