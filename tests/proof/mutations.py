@@ -1,4 +1,4 @@
-"""The tests of the tests: for each property of delivery and of the fleet one line that breaks it, and the proof that then must fail.
+"""The tests of the tests: for each property one line that breaks it, and the proof that then must fail.
 
 `python -m tests.proof.mutations [WORD…]` tries them all, each in a checkout of its own (`tests.proof.overlay`). A proof
 that passes on a broken product proves nothing, so that is a failure here; a proof that fails on the sound product is
