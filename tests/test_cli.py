@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edged import __version__, messages
@@ -18,6 +19,7 @@ from edged.cli import COMMANDS, main
 from edged.commands import scan, status
 from edged.commands._parser import speaking, usage_error
 from edged.errors import ConfigError, ControlError, EdgedError, StateError
+from edged.pushed.steps import Report
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,19 +217,14 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
 
 
 @pytest.mark.parametrize(
-    ("push", "said"),
+    ("running", "push", "said"),
     [
-        ({}, []),
-        ({"push": 0, "running_push": 0, "outcome": "none"}, ["Settings: v1, from the boot file"]),
-        ({"push": 7, "running_push": 7, "outcome": "applied"}, ["Settings: v1, from push 7 of the fleet"]),
+        (0, None, []),
+        (0, Report(push=0, outcome="none"), ["Settings: v1, from the boot file"]),
+        (7, Report(push=7, outcome="applied"), ["Settings: v1, from push 7 of the fleet"]),
         (
-            {
-                "push": 8,
-                "running_push": 7,
-                "outcome": "rolled_back",
-                "probe": "head",
-                "code": "probe.too_slow",
-            },
+            7,
+            Report(push=8, outcome="rolled_back", probe="head", code="probe.too_slow"),
             [
                 "Settings: v1, from push 7 of the fleet",
                 "Push 8: rolled back",
@@ -236,16 +233,20 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
             ],
         ),
         (
-            {"push": 8, "running_push": 0, "outcome": "staged", "fetched": 37},
+            0,
+            Report(push=8, outcome="staged", fetched=37),
             ["Settings: v1, from the boot file", "Push 8: staged", "  37 % of its files are here."],
         ),
         (
-            {"push": 8, "running_push": 7, "outcome": "rejected", "path": "scenes.bank", "code": "x.later"},
+            7,
+            Report(push=8, outcome="rejected", path="scenes.bank", code="x.later"),
             ["Settings: v1, from push 7 of the fleet", "Push 8: rejected", "  scenes.bank", "  x.later"],
         ),
     ],
 )
-def test_the_status_says_whose_settings_are_in_force(push: dict[str, object], said: list[str]) -> None:
+def test_the_status_says_whose_settings_are_in_force(
+    running: int, push: Report | None, said: list[str]
+) -> None:
     told = status.lines(
         {
             "device": "box-1",
@@ -256,7 +257,8 @@ def test_the_status_says_whose_settings_are_in_force(push: dict[str, object], sa
             "clock": {"trusted": True},
             "chip": None,
             "devices_gone": [],
-            "push": push and {"running": "v1", **push},
+            "config_version": "v1",
+            "push": push and {"running": running, **msgspec.to_builtins(push)},
         },
         "en",
     )

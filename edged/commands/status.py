@@ -34,7 +34,7 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         say("cli.status_box", device=status["device"], fleet=status["fleet"], version=status["version"]),
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
         *_uplink(uplink, say),
-        *_push(status.get("push"), say),
+        *_push(status, say),
     ]
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
@@ -82,12 +82,13 @@ def _uplink(uplink: dict[str, Any], say: Callable[..., str]) -> list[str]:
     return said
 
 
-def _push(push: dict[str, Any] | None, say: Callable[..., str]) -> list[str]:
+def _push(status: dict[str, Any], say: Callable[..., str]) -> list[str]:
     """Whose settings are in force, and what became of a push that isn't; nothing for a box that takes none."""
+    push = status.get("push")
     if not push:
         return []
-    by = "cli.status_pushed" if push["running_push"] else "cli.status_boot"
-    said = [say(by, version=push["running"], push=push["running_push"])]
+    by = "cli.status_pushed" if push["running"] else "cli.status_boot"
+    said = [say(by, version=status["config_version"], push=push["running"])]
     if push["outcome"] in ("none", "applied"):
         return said
     said.append(say("cli.status_push", push=push["push"], outcome=say(f"outcome.{push['outcome']}")))
