@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edged.pushed.update_request import DIRECTORY
 from tests.test_systemd import UNITS, analyze, needs_systemd
 
 HELPER = UNITS / "edged-update.service"
@@ -67,6 +68,19 @@ def test_the_units_name_the_files_that_the_code_writes() -> None:
     assert settings(WAY_BACK)["ExecStart"] == f"/bin/sh {way_back}"
     assert settings(HELPER)["StateDirectory"] == update_request.HELPER.name
     assert settings(HELPER)["OnFailure"] == WAY_BACK.name
+
+
+def test_helper_and_way_back_do_not_call_each_other_without_end() -> None:
+    """Each is started by the other, also where the helper can't even begin: on a full disk, say."""
+    found = settings(WAY_BACK)
+    assert found["StartLimitIntervalSec"] == "1h"
+    assert int(found["StartLimitBurst"]) <= 3
+
+
+def test_the_request_is_watched_on_a_box_that_is_enrolled_after_its_start() -> None:
+    """A condition is looked at once, at the boot, when an enrolled box's boot file isn't there yet."""
+    assert not [key for key in settings(PATH) if key.startswith("Condition")]
+    assert f"/var/lib/edged/{DIRECTORY} 0700 edged edged" in (UNITS / "edged.tmpfiles").read_text()
 
 
 @needs_systemd

@@ -68,8 +68,11 @@ class Dpkg:
         )
 
     def older(self, one: str, other: str) -> bool:
-        """Whether `one` is a lower version than `other`, by Debian's rules."""
-        return _run(("dpkg", "--compare-versions", one, "lt", other), ANSWER_S).returncode == 0
+        """Whether `one` is a lower version than `other`, by Debian's rules. Raises `StateError`."""
+        done = _run(("dpkg", "--compare-versions", one, "lt", other), ANSWER_S)
+        if done.returncode not in (0, 1):  # no answer isn't a no
+            self._checked(done)
+        return done.returncode == 0
 
     def install(self, package: Path) -> None:
         """Install a package file, over whatever state an interrupted installation left.
