@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -642,6 +643,44 @@ def test_dpkg_says_why_it_fails(debian: World, tmp_path: Path) -> None:
     assert failed.value.detail
     assert debian.packages.older("2.0~rc1", "2.0")
     assert not debian.packages.older("2.0", "2.0~rc1")
+
+
+LOCKER = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_dpkg
+def test_another_package_tool_is_waited_for(debian: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock isn't the new version's fault, and mustn't keep the old one from coming back."""
+    lock = debian.directory / "root/var/lib/dpkg/lock-frontend"
+    deb(debian.directory, "2.0")
+    package = debian.directory / "2.0.deb"
+    command = [sys.executable, "-c", LOCKER, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"locked\n"
+        hasty = Dpkg(debian.packages._arguments, lock_s=0)
+        with pytest.raises(StateError, match="another package tool"):
+            hasty.install(package)
+        assert debian.packages.installed() == "1.0"
+        looks = []
+
+        def look(_: float) -> None:
+            looks.append(1)
+            if not other.stdin.closed:  # type: ignore[union-attr]
+                other.stdin.close()  # type: ignore[union-attr]
+                other.wait()
+
+        monkeypatch.setattr("edged.pushed.dpkg.time.sleep", look)
+        debian.packages.install(package)
+    assert looks
+    assert debian.packages.installed() == "2.0"
 
 
 @needs_dpkg

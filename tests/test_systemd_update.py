@@ -102,3 +102,20 @@ def test_dpkg_works_under_the_helpers_system_calls(tmp_path: Path) -> None:
         pytest.skip("libseccomp is not installed")
     assert done.returncode == 0, done.stderr
     assert (root / "usr/lib/edged/version").read_text() == "1.0"
+
+
+@needs_systemd
+def test_the_helper_works_under_its_system_calls() -> None:
+    """Locks, copies, hashes, signatures: the whole of `edged update`, but for dpkg and systemd."""
+    one = str(UNITS.parent / "tests/test_package_update.py::test_the_command_keeps_and_applies")
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", one)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox", str(HELPER), *pytest_],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=UNITS.parent,
+    )
+    if "libseccomp" in done.stderr:
+        pytest.skip("libseccomp is not installed")
+    assert "1 passed" in done.stdout, done.stdout
