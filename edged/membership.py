@@ -49,7 +49,7 @@ class Membership:
         principal, directory = box.held.signer.principal, box.boot.state.directory
         # Nothing new is asked for while a document is read: its verdict and that verdict's receipt have the line.
         self._files = ArtefactRider(
-            principal.fleet, ArtefactStore(directory), busy=lambda: box.station.state != "ready"
+            principal.fleet, ArtefactStore(directory), busy=lambda: box.station.inspecting
         )
         self._software = Software(
             self._files,
