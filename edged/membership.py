@@ -121,9 +121,11 @@ class Membership:
 
     async def close(self) -> None:
         """Close what was opened, when the tasks have ended."""
-        if self._agent is not None:
-            await self._agent.close()
-        await self._journal.close()
+        try:
+            if self._agent is not None:
+                await self._agent.close()
+        finally:
+            await self._journal.close()
 
     async def _rotate(self) -> Mapping[str, Any]:
         if self._renewals is None:

@@ -80,7 +80,7 @@ class Renewals:
         return {"serial": f"{leaf.serial_number:x}", "not_after": int(leaf.not_valid_after_utc.timestamp())}
 
     async def _put_in_use(self, usage: Usage) -> None:
-        await self._box.switch(self._box.held.settings)
+        await self._box.renew()
         if usage is Usage.SIGNING:
             self._unproved = True
             return
@@ -89,6 +89,6 @@ class Renewals:
                 await self._box.online.wait()
         except TimeoutError:
             if await self._renewer.refused(usage):
-                await self._box.switch(self._box.held.settings)
+                await self._box.renew()
         else:
             await self._renewer.proved(usage)
