@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged import log, messages
-from edged.errors import ConfigError
+from edged.errors import ConfigError, StateError
 from edged.messages import shared
 from edged.pushed import calibration, probes
 from edged.pushed.artefact_kinds import check_files, read_messages
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edged.pushed.host import Generation
     from edged.self_test import Tested
 
-ANCHORS_FILE: Final = "authorities-{sha256:.16}.pem"
-"""The fleet's authorities as a push named them, in the state directory."""
+ANCHORS: Final = "authorities-"
+"""Begins the name of the file in the state directory that has the fleet's authorities as a push named them."""
 
 
 class Managed:
@@ -53,13 +53,21 @@ class Managed:
         """Wait until no inspection is running."""
         await self._box.station.between_inspections(_nothing)
 
+    async def revoke(self, document: bytes) -> None:
+        """Refuse from now on what `fleet/authority.json` revokes. Raises `DecodeError`."""
+        revoked = await asyncio.to_thread(fleet_authority.parse, document)
+        self._box.held.anchor.revoke("authority", Revocations.of_authority(revoked))
+
     async def switch(self, generation: Generation) -> None:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""
+        if generation.revoked is not None:
+            await self.revoke(generation.revoked)
         settings, sentences = await asyncio.to_thread(self._prepared, generation)
         await self._box.switch(settings)
         messages.lay_over({} if sentences is None else sentences[1])
         self._sentences = None if sentences is None else sentences[0]
         self.share()
+        await asyncio.to_thread(self._tidy)
 
     def share(self) -> None:
         """Let the clerk's commands speak as was pushed; once more when the control socket's directory is there."""
@@ -118,9 +126,6 @@ class Managed:
         settings = generation.settings
         if generation.authority is not None:
             settings = self._with_authorities(settings, generation.authority)
-        if generation.revoked is not None:
-            revoked = Revocations.of_authority(fleet_authority.parse(generation.revoked))
-            self._box.held.anchor.revoke("authority", revoked)
         catalogue = generation.files.get("messages")
         sentences = None
         if catalogue is not None:
@@ -138,12 +143,22 @@ class Managed:
         )
         if (booted.fleet, booted.demo) != (pushed.fleet, pushed.demo):
             raise ConfigError(fleet_authority.TARGET, "cert.wrong_fleet")
-        name = ANCHORS_FILE.format(sha256=hashlib.sha256(anchors).hexdigest())
-        path = self._box.boot.state.directory / name
-        if not path.exists():
-            write_private(path, anchors)
+        path = self._box.boot.state.directory / f"{ANCHORS}{hashlib.sha256(anchors).hexdigest():.16}.pem"
+        try:
+            if not path.exists() or path.read_bytes() != anchors:
+                write_private(path, anchors)
+        except OSError as error:
+            raise StateError("state.unusable", f"{path}: {error.strerror}") from error
         identity = msgspec.structs.replace(settings.identity, fleet_ca=path)
         return msgspec.structs.replace(settings, identity=identity)
+
+    def _tidy(self) -> None:
+        """Take away the authorities of pushes that aren't in force."""
+        used = self._box.held.settings.identity.fleet_ca
+        with suppress(OSError):
+            for path in self._box.boot.state.directory.glob(f"{ANCHORS}*.pem"):
+                if path != used:
+                    path.unlink()
 
 
 async def _nothing() -> None:

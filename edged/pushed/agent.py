@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from edged import __version__, log
@@ -109,9 +110,14 @@ class PushAgent:
             except PushRefusedError as error:
                 raise ConfigError("root", error.code).within("fleet", ".") from error
 
+        def opened() -> FleetStore:
+            store = open_store(directory, f"{principal.fleet}/{principal.name}")
+            with suppress(OSError):  # the box was just started with it
+                store.boot_ca = hashlib.sha256(boot.identity.fleet_ca.read_bytes()).hexdigest()
+            return store
+
         first = await asyncio.to_thread(root)
-        owner = f"{principal.fleet}/{principal.name}"
-        store = await DatabaseThread.open("fleet", lambda: open_store(directory, owner))
+        store = await DatabaseThread.open("fleet", opened)
         return cls(
             store,
             first,
@@ -260,14 +266,16 @@ class PushAgent:
 
     async def _verify(self, data: bytes, bundle: str) -> Event:
         """What `data` is. Nothing of it is kept."""
-        trusted, floor = await self._store.run(lambda store: (store.trusted() or self._first, store.floor))
+        trusted, floor, boot_ca = await self._store.run(
+            lambda store: (store.trusted() or self._first, store.floor, store.boot_ca)
+        )
         now, boot = self._clock(), self._host.boot_settings
 
         def verify() -> tuple[Accepted, Version]:
             accepted = verify_bundle(data, trusted=trusted, device=self._device, now=now)
             if not floor.admits(root_version(accepted.trusted), accepted.push):
                 raise PushRefusedError("push.replayed", "snapshot", accepted.push)
-            version = versions.Version.of(accepted)
+            version = versions.Version.of(accepted, boot_ca)
             try:
                 versions.settings_of(version, boot, {})
             except ConfigError as error:
@@ -286,7 +294,16 @@ class PushAgent:
             self._log.error("verifying a push failed; please report this", exc_info=error)
             return PushRefused("push.internal_error")
         self._driver.taken[accepted.push] = accepted, bundle
-        recovery = (
-            accepted.push < self._driver.machine.stored.newest
-        )  # or it would have been refused as replayed
+        recovery = _begins_anew(trusted, accepted, self._driver.machine.stored.newest)
         return PushArrived(accepted.push, version.content, bundle, recovery)
+
+
+def _begins_anew(trusted: Trusted, accepted: Accepted, newest: int) -> bool:
+    """Whether a push that was verified is new although its number isn't: the fleet's keys were replaced.
+
+    Under the same keys a lower number would have been refused as replayed, and the same number with another content.
+    """
+    if accepted.push != newest:
+        return accepted.push < newest
+    before = trusted.metadata.get("snapshot.json")
+    return before is not None and before != accepted.trusted.metadata["snapshot.json"]
