@@ -125,7 +125,7 @@ class Box:
             await self._switch(settings)
 
     async def renew(self) -> None:
-        """Put what is in force in force again, with the keys and certificates that lie there now. Raises as `switch`."""
+        """Put what is in force there again, with the keys and certificates of now. Raises what `switch` does."""
         async with self._switching:  # nobody else's settings are undone by it
             await self._switch(self.held.settings)
 

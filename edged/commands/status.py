@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from edged import messages
 from edged.commands import _daemon
+from edged.commands._fleet_outcomes import reason
+from edged.commands._saying import show
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +21,10 @@ add_arguments = _daemon.add_arguments
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when the daemon answers; EX_UNAVAILABLE (from `edged.cli`) when it doesn't."""
     status = _daemon.call(args, "status")
-    print(json.dumps(status, ensure_ascii=False) if args.json else "\n".join(lines(status, args.lang)))
+    if args.json:
+        print(json.dumps(status, ensure_ascii=False))
+    else:
+        show(lines(status, args.lang))
     return os.EX_OK
 
 
@@ -34,6 +39,7 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         say("cli.status_box", device=status["device"], fleet=status["fleet"], version=status["version"]),
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
         *_uplink(uplink, say),
+        *_push(status, lang, say),
     ]
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
@@ -76,8 +82,26 @@ def _uplink(uplink: dict[str, Any], say: Callable[..., str]) -> list[str]:
     if uplink.get("log_replaced"):
         said.append(say("uplink.health_replaced"))
     if uplink.get("receipts_refused"):
-        reason = say(uplink["last_receipt_refusal"])
-        said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=reason))
+        refusal = say(uplink["last_receipt_refusal"])
+        said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=refusal))
+    return said
+
+
+def _push(status: dict[str, Any], lang: str, say: Callable[..., str]) -> list[str]:
+    """Which configuration is in force, and what was made of the last one that was pushed, where it is another."""
+    push = status.get("push")
+    if not push:  # a box that takes none
+        return []
+    running = "cli.status_config" if push["running"] else "cli.status_config_boot"
+    said = [say(running, version=status["config_version"], push=push["running"])]
+    if push["outcome"] not in ("none", "applied"):
+        outcome = say(f"outcome.{push['outcome']}")
+        if push["fetched"] is not None:
+            outcome = f"{outcome}, {push['fetched']} %"
+        code = "cli.status_push" if push["push"] else "cli.status_push_unread"
+        said.append(say(code, push=push["push"], outcome=outcome))
+        if why := reason(lang, push["code"], push["path"], push["probe"]):
+            said.append(f"  {why}")
     return said
 
 

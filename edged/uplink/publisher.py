@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edged import log
-from edged.errors import CertificateError, CodedError, ConfigError, StateError, UplinkError
+from edged.errors import CodedError, ConfigError, UplinkError
 from edged.uplink import topics
 from edged.uplink.announced import printable
 from edged.uplink.box_status import tell_status
