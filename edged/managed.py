@@ -28,15 +28,21 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings
     from edged.pushed.host import Generation
     from edged.self_test import Tested
+    from edged.uplink.fleet_authority import FleetAuthorities
 
 ANCHORS: Final = "authorities-"
 """Begins the name of the file in the state directory that has the fleet's authorities as a push named them."""
 
 
 class Managed:
-    """`edged.pushed.host.Host` for one `Box`."""
+    """`edged.pushed.host.Host` for one `Box`.
+
+    Attributes:
+        authorities: the fleet's, as they were accepted last, whatever became of their push; None for none yet.
+    """
 
     def __init__(self, box: Box) -> None:
+        self.authorities: FleetAuthorities | None = None
         self._box = box
         self._sentences: bytes | None = None
 
@@ -55,8 +61,8 @@ class Managed:
 
     async def revoke(self, document: bytes) -> None:
         """Refuse from now on what `fleet/authority.json` revokes. Raises `DecodeError`."""
-        revoked = await asyncio.to_thread(fleet_authority.parse, document)
-        self._box.held.anchor.revoke("authority", Revocations.of_authority(revoked))
+        self.authorities = await asyncio.to_thread(fleet_authority.parse, document)
+        self._box.held.anchor.revoke("authority", Revocations.of_authority(self.authorities))
 
     async def switch(self, generation: Generation) -> None:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""

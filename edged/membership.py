@@ -46,7 +46,7 @@ class Membership:
         self.managed = Managed(box)
         self._agent: PushAgent | None = None
         self._artefacts = ArtefactRider(box.held.anchor.fleet, ArtefactStore(box.boot.state.directory))
-        self._renewals = Renewals.of(box)
+        self._renewals = Renewals.of(box, lambda: self.managed.authorities)
         self._directory = DirectoryRider(box.held.anchor, box.boot.state.directory, clock=_now)
         obedient = Obedient(
             box,

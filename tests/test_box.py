@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from edged import in_force, log, start_up
+from edged import in_force, log, renewals, start_up
 from edged import station as station_module
 from edged.box import Box
-from edged.config import BoxSettings, load_box
+from edged.config import BoxSettings, FleetSettings, load_box
 from edged.demo.fleet import DemoFleet
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.events import ScanRequest
 from edged.managed import ANCHORS, Managed
+from edged.membership import Membership
 from edged.pushed.host import Generation
 from edged.uplink import fleet_authority
 from edged.uplink.fleet_authority import FleetAuthorities, Revoked
@@ -175,3 +176,20 @@ async def test_what_a_push_revokes_is_refused_though_the_push_cannot_be_put_in_f
         )
     assert inside.in_force == "demo"
     assert inside.box.held.anchor.is_revoked(chain)
+
+
+async def test_boxes_hear_of_an_authority_that_is_replaced_and_renew(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(renewals, "files_of", lambda _: object())
+    inside.box.boot = msgspec.structs.replace(
+        inside.settings, fleet=FleetSettings(tmp_path / "root.json", "localhost:1")
+    )
+    journal: Any = None
+    membership = Membership(inside.box, journal, status=dict, stop=lambda: None)  # type: ignore[arg-type]
+    assert membership._renewals is not None
+    newest = membership._renewals._renewer._newest
+    assert newest() is None
+    accepted = document(inside.fleet)
+    await membership.managed.revoke(accepted)
+    assert newest() == fleet_authority.parse(accepted)

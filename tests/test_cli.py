@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,3 +231,73 @@ def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
     )
     assert [line for line in told if "pcscd" in line] == [messages.text("chip.no_service", "en")]
     assert [line for line in told if "cable" in line] == ["The camera doesn't answer: check its cable."]
+
+
+PUSH = {
+    "running": 3,
+    "push": 3,
+    "outcome": "applied",
+    "code": None,
+    "path": None,
+    "probe": None,
+    "fetched": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("push", "told"),
+    [
+        ({}, []),
+        (PUSH | {"running": 0, "push": 0, "outcome": "none"}, ["Configuration: 7, from this box's own file"]),
+        (PUSH, ["Configuration: 7, push 3"]),
+        (
+            PUSH | {"push": 4, "outcome": "staged", "fetched": 40},
+            ["Configuration: 7, push 3", "Last push: 4, staged, 40 %"],
+        ),
+        (
+            PUSH | {"push": 4, "outcome": "rolled_back", "probe": "uplink", "code": "probe.not_connected"},
+            [
+                "Configuration: 7, push 3",
+                "Last push: 4, rolled back",
+                f"  probe uplink: {messages.text('probe.not_connected', 'en')}",
+            ],
+        ),
+        (
+            PUSH
+            | {
+                "push": 0,
+                "outcome": "rejected",
+                "code": "config.not_json",
+                "path": "audiences.x\x1b[2J.name",
+            },
+            [
+                "Configuration: 7, push 3",
+                "Last push: without a readable number, rejected",
+                f"  audiences.x\ufffd[2J.name: {messages.text('config.not_json', 'en')}",
+            ],
+        ),
+    ],
+    ids=["takes none", "none yet", "applied", "on its way", "rolled back", "rejected"],
+)
+def test_status_says_which_configuration_runs_and_what_became_of_the_last_push(
+    push: dict[str, Any],
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = {
+        "device": "box-1",
+        "fleet": "north",
+        "version": "1",
+        "config_version": "7",
+        "indication": "ready",
+        "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+        "clock": {"trusted": True},
+        "chip": None,
+        "devices_gone": [],
+        "push": push,
+    }
+    monkeypatch.setattr(status._daemon, "call", lambda *_: answer)
+    status.run(argparse.Namespace(json=False, lang="en"))
+    assert capsys.readouterr().out.splitlines()[3:] == told
+    assert len(status.lines(answer, "zh-CN")) == 3 + len(told)
