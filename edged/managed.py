@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged import log, messages
-from edged.errors import ConfigError, StateError
+from edged.errors import ConfigError
 from edged.messages import shared
 from edged.pushed import calibration, probes
 from edged.pushed.artefact_kinds import check_files, read_messages
 from edged.pushed.host import ProbeResult
 from edged.self_test import inspect_specimen
 from edged.uplink import fleet_authority
-from edged.uplink.keys import write_private
+from edged.uplink.keys import keep_private
 from edged.uplink.revoked import Revocations
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from edged.box import Box
     from edged.config import BoxSettings
@@ -150,11 +151,8 @@ class Managed:
         if (booted.fleet, booted.demo) != (pushed.fleet, pushed.demo):
             raise ConfigError(fleet_authority.TARGET, "cert.wrong_fleet")
         path = self._box.boot.state.directory / f"{ANCHORS}{hashlib.sha256(anchors).hexdigest():.16}.pem"
-        try:
-            if not path.exists() or path.read_bytes() != anchors:
-                write_private(path, anchors)
-        except OSError as error:
-            raise StateError("state.unusable", f"{path}: {error.strerror}") from error
+        if not _has(path, anchors):
+            keep_private(path, anchors)
         identity = msgspec.structs.replace(settings.identity, fleet_ca=path)
         return msgspec.structs.replace(settings, identity=identity)
 
@@ -165,6 +163,13 @@ class Managed:
             for path in self._box.boot.state.directory.glob(f"{ANCHORS}*.pem"):
                 if path != used:
                     path.unlink()
+
+
+def _has(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
 
 
 async def _nothing() -> None:

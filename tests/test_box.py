@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from edged.events import ScanRequest
 from edged.managed import ANCHORS, Managed
 from edged.membership import Membership
 from edged.pushed.host import Generation
-from edged.uplink import fleet_authority
+from edged.uplink import fleet_authority, keys
 from edged.uplink.fleet_authority import FleetAuthorities, Revoked
 from edged.uplink.names import Role, Usage
 from edged.uplink.roles import load_chain
@@ -193,3 +194,22 @@ async def test_boxes_hear_of_an_authority_that_is_replaced_and_renew(
     accepted = document(inside.fleet)
     await membership.managed.revoke(accepted)
     assert newest() == fleet_authority.parse(accepted)
+
+
+async def test_a_full_disk_is_named_when_a_new_audience_needs_a_key(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    one = inside.settings.audiences["first-bank"]
+    pushed = inside.version("pushed", audiences={**inside.settings.audiences, "second-bank": one})
+    monkeypatch.setattr(keys, "write_private", full)
+    with pytest.raises(StateError, match="disk_full"):
+        await inside.box.switch(pushed)
+    assert inside.in_force == "demo"
+    with pytest.raises(StateError, match="disk_full"):
+        await inside.managed.switch(
+            Generation(1, inside.version("one"), {}, authority=document(inside.fleet))
+        )
+    assert inside.in_force == "demo"
