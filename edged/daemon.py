@@ -17,7 +17,7 @@ from edged import __version__, in_force, log, service, start_up
 from edged.box import Box
 from edged.control import ControlServer
 from edged.control_methods import no_parameters, scan_request
-from edged.errors import CertificateError, CodedError, ConfigError, StateError
+from edged.errors import StateError
 from edged.membership import Membership
 from edged.uplink import outbox_retry, outbox_upkeep
 from edged.uplink.state_lock import StateLock
@@ -86,11 +86,11 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 await self._serve_until_stopped(group)
         except BaseExceptionGroup as ended:
-            broken, more = ended.split((StateError, ConfigError, CertificateError))
+            broken, more = ended.split(StateError)
             if broken is None or more is not None:
                 raise
-            # A broken database: the next start sets it aside and saves what can be read of it. Or not even the boot
-            # file's settings can be put in force any more, after a push that couldn't.
+            # A broken database: the next start sets it aside and saves what can be read of it. Anything else ends as
+            # the bug it is, also a `ConfigError`: its exit status would keep the service manager from starting again.
             raise _first_of(broken) from ended
 
     async def _serve_until_stopped(self, group: asyncio.TaskGroup) -> None:
@@ -188,9 +188,9 @@ class Daemon:
         }
 
 
-def _first_of(group: BaseExceptionGroup[CodedError]) -> CodedError:
+def _first_of(group: BaseExceptionGroup[StateError]) -> StateError:
     """The first error in a group, however deep it lies."""
-    error: CodedError | BaseExceptionGroup[CodedError] = group
+    error: StateError | BaseExceptionGroup[StateError] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -76,9 +76,8 @@ class Renewals:
             elif happened.what == "renewed":
                 try:
                     await self._put_in_use(happened.usage)
-                except (
-                    EdgedError
-                ) as error:  # what was before is still in force; the next start tries the files again
+                except (EdgedError, OSError) as error:
+                    # What was before is still in force; the next start tries the files again.
                     self._log.error("a new certificate can't be used", usage=happened.usage, exc_info=error)
 
     async def rotate(self) -> Mapping[str, Any]:
