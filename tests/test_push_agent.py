@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edged import __version__
-from edged.errors import StateError
+from edged.errors import ConfigError, StateError
 from edged.pushed.host import ProbeResult
 from edged.pushed.steps import Report
 from edged.pushed.store import FleetStore
@@ -368,6 +368,22 @@ async def test_after_stolen_keys_are_replaced_the_numbers_begin_anew(box: Pushed
     await box.push(version="recovered")
     assert box.host.versions[-1] == "recovered"
     assert box.agent.running_push == 3
+
+
+async def test_the_root_of_the_enrolment_is_needed_before_the_first_push_alone(
+    tmp_path: Path, signer: Signer
+) -> None:
+    async with PushedBox(tmp_path, signer) as box:
+        await box.push(version="good")
+        (tmp_path / "root.json").write_bytes(b"as a bad disk leaves it")
+        host = await box.restart()
+        assert host.versions == ["good"]
+        await box.push(version="better")
+        await box.stop()
+        for path in tmp_path.glob("fleet.sqlite*"):  # noqa: ASYNC240
+            path.unlink()
+        with pytest.raises(ConfigError, match="malformed"):
+            await box.restart()
 
 
 # --- a store that breaks ---

@@ -94,7 +94,7 @@ class PushAgent:
         """Open the store in the state directory of `host.boot_settings`, whose `fleet` section is there.
 
         `signer` gives the device's signing key as it is now; `clock` the time, timezone-aware. Raises `StateError`,
-        `ConfigError` for a root that isn't one.
+        `ConfigError` for a root that isn't one, where none was trusted before.
         """
         boot, principal = host.boot_settings, signer().principal
         assert boot.fleet is not None
@@ -116,8 +116,13 @@ class PushAgent:
                 store.boot_ca = hashlib.sha256(boot.identity.fleet_ca.read_bytes()).hexdigest()
             return store
 
-        first = await asyncio.to_thread(root)
         store = await DatabaseThread.open("fleet", opened)
+        try:
+            # Once a push was taken the store knows better: a box doesn't stop over a file that it no longer needs.
+            first = await store.run(lambda store: store.trusted()) or await asyncio.to_thread(root)
+        except BaseException:
+            await store.close()
+            raise
         return cls(
             store,
             first,
