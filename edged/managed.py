@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edged.box import Box
     from edged.config import BoxSettings
     from edged.pushed.host import Generation
+    from edged.pushed.software import Software
     from edged.self_test import Tested
     from edged.uplink.fleet_authority import FleetAuthorities
 
@@ -42,9 +43,11 @@ class Managed:
         authorities: the fleet's, as they were accepted last, whatever became of their push; None for none yet.
     """
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, software: Software) -> None:
         self.authorities: FleetAuthorities | None = None
         self._box = box
+        self._software = software
+        self._push = 0
         self._sentences: bytes | None = None
 
     @property
@@ -71,6 +74,7 @@ class Managed:
             await self.revoke(generation.revoked)
         settings, sentences = await asyncio.to_thread(self._prepared, generation)
         await self._box.switch(settings)
+        self._push = generation.push
         messages.lay_over({} if sentences is None else sentences[1])
         self._sentences = None if sentences is None else sentences[0]
         self.share()
@@ -82,7 +86,16 @@ class Managed:
             shared.share(self._box.boot.control.socket, self._sentences)
 
     async def probe(self, deadline_s: float) -> ProbeResult:
-        """Have what is in force prove itself within so many seconds."""
+        """Have what is in force prove itself within so many seconds: first that it is the software that was pushed."""
+        until = asyncio.get_running_loop().time() + deadline_s
+        result = await self._software.probe(self._push, deadline_s)
+        if result.passed:
+            result = await self._probe(until - asyncio.get_running_loop().time())
+        if result.passed:
+            await self._software.healthy(self._push)
+        return result
+
+    async def _probe(self, deadline_s: float) -> ProbeResult:
         box = self._box
         try:
             bounds = await asyncio.to_thread(

@@ -20,7 +20,9 @@ from edged.pushed.artefact_store import ArtefactStore
 from edged.pushed.command_journal import FILE, CommandJournal
 from edged.pushed.commands import CommandAgent
 from edged.pushed.directory_rider import DirectoryRider
+from edged.pushed.software import Software
 from edged.renewals import Renewals
+from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
 
 if TYPE_CHECKING:
@@ -43,9 +45,19 @@ class Membership:
     ) -> None:
         self._box = box
         self._journal = journal
-        self.managed = Managed(box)
         self._agent: PushAgent | None = None
-        self._artefacts = ArtefactRider(box.held.anchor.fleet, ArtefactStore(box.boot.state.directory))
+        principal, directory = box.held.signer.principal, box.boot.state.directory
+        # Nothing new is asked for while a document is read: its verdict and that verdict's receipt have the line.
+        self._files = ArtefactRider(
+            principal.fleet, ArtefactStore(directory), busy=lambda: box.station.state != "ready"
+        )
+        self._software = Software(
+            self._files,
+            topic=topics.desired(principal.fleet, principal.name),
+            state=directory,
+            taken=lambda: (0, None) if self._agent is None else self._agent.taken,
+        )
+        self.managed = Managed(box, self._software)
         self._renewals = Renewals.of(box, lambda: self.managed.authorities)
         self._directory = DirectoryRider(box.held.anchor, box.boot.state.directory, clock=_now)
         obedient = Obedient(
@@ -81,7 +93,7 @@ class Membership:
         try:
             if box.boot.fleet is not None:
                 made._agent = await PushAgent.open(
-                    host=made.managed, artefacts=made._artefacts, signer=lambda: box.held.signer, clock=_now
+                    host=made.managed, artefacts=made._software, signer=lambda: box.held.signer, clock=_now
                 )
         except BaseException:
             await journal.close()
@@ -100,7 +112,7 @@ class Membership:
     @property
     def riders(self) -> tuple[Rider, ...]:
         """What listens on the line: the directory first, so that nobody who is revoked is heard after it."""
-        pushes = () if self._agent is None else (self._agent, self._artefacts)
+        pushes = () if self._agent is None else (self._agent, self._software, self._files)
         return (self._directory, *pushes, self._commands)
 
     @property

@@ -19,7 +19,10 @@ from edged.errors import CertificateError, ConfigError, StateError
 from edged.events import ScanRequest
 from edged.managed import ANCHORS, Managed
 from edged.membership import Membership
+from edged.pushed.artefact_rider import ArtefactRider
+from edged.pushed.artefact_store import ArtefactStore
 from edged.pushed.host import Generation
+from edged.pushed.software import Software
 from edged.uplink import fleet_authority, keys
 from edged.uplink.fleet_authority import FleetAuthorities, Revoked
 from edged.uplink.names import Role, Usage
@@ -44,7 +47,10 @@ class Inside:
     async def open(self) -> None:
         self.state = await start_up.state(self.settings, "box-1")
         self.box = Box(self.settings, in_force.prepare(self.settings), self.state, lambda _: None)
-        self.managed = Managed(self.box)
+        directory = self.settings.state.directory
+        files = ArtefactRider("demo-fleet", ArtefactStore(directory))
+        software = Software(files, topic="t", state=directory, taken=lambda: (0, None))
+        self.managed = Managed(self.box, software)
 
     def version(self, name: str, **changes: Any) -> BoxSettings:
         return msgspec.structs.replace(self.settings, version=name, **changes)
