@@ -119,7 +119,8 @@ class PushAgent:
         store = await DatabaseThread.open("fleet", opened)
         try:
             # Once a push was taken the store knows better: a box doesn't stop over a file that it no longer needs.
-            first = await store.run(lambda store: store.trusted()) or await asyncio.to_thread(root)
+            known = await store.run(lambda store: store.trusted())
+            first = known if known is not None else await asyncio.to_thread(root)
         except BaseException:
             await store.close()
             raise
