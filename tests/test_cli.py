@@ -10,8 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from edged import __version__, messages
@@ -19,6 +19,7 @@ from edged.cli import COMMANDS, main
 from edged.commands import scan, status
 from edged.commands._parser import speaking, usage_error
 from edged.errors import ConfigError, ControlError, EdgedError, StateError
+from edged.pushed.steps import Report
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,6 +216,55 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
     assert scan.progress({"event": "stage", "stage": "read", "ms": 1.0}, "en") is None
 
 
+@pytest.mark.parametrize(
+    ("running", "push", "said"),
+    [
+        (0, None, []),
+        (0, Report(push=0, outcome="none"), ["Settings: v1, from the boot file"]),
+        (7, Report(push=7, outcome="applied"), ["Settings: v1, from push 7 of the fleet"]),
+        (
+            7,
+            Report(push=8, outcome="rolled_back", probe="head", code="probe.too_slow"),
+            [
+                "Settings: v1, from push 7 of the fleet",
+                "Push 8: rolled back",
+                "  probe reader head",
+                f"  {messages.text('probe.too_slow', 'en')}",
+            ],
+        ),
+        (
+            0,
+            Report(push=8, outcome="staged", fetched=37),
+            ["Settings: v1, from the boot file", "Push 8: staged", "  37 % of its files are here."],
+        ),
+        (
+            7,
+            Report(push=8, outcome="rejected", path="scenes.bank", code="x.later"),
+            ["Settings: v1, from push 7 of the fleet", "Push 8: rejected", "  scenes.bank", "  x.later"],
+        ),
+    ],
+)
+def test_the_status_says_whose_settings_are_in_force(
+    running: int, push: Report | None, said: list[str]
+) -> None:
+    told = status.lines(
+        {
+            "device": "box-1",
+            "fleet": "north",
+            "version": "1",
+            "indication": "ready",
+            "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+            "clock": {"trusted": True},
+            "chip": None,
+            "devices_gone": [],
+            "config_version": "v1",
+            "push": push and {"running": running, **msgspec.to_builtins(push)},
+        },
+        "en",
+    )
+    assert told[3:] == said
+
+
 def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
     told = status.lines(
         {
@@ -233,58 +283,10 @@ def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
     assert [line for line in told if "cable" in line] == ["The camera doesn't answer: check its cable."]
 
 
-PUSH = {
-    "running": 3,
-    "push": 3,
-    "outcome": "applied",
-    "code": None,
-    "path": None,
-    "probe": None,
-    "fetched": None,
-}
-
-
-@pytest.mark.parametrize(
-    ("push", "told"),
-    [
-        ({}, []),
-        (PUSH | {"running": 0, "push": 0, "outcome": "none"}, ["Configuration: 7, from this box's own file"]),
-        (PUSH, ["Configuration: 7, push 3"]),
-        (
-            PUSH | {"push": 4, "outcome": "staged", "fetched": 40},
-            ["Configuration: 7, push 3", "Last push: 4, staged, 40 %"],
-        ),
-        (
-            PUSH | {"push": 4, "outcome": "rolled_back", "probe": "uplink", "code": "probe.not_connected"},
-            [
-                "Configuration: 7, push 3",
-                "Last push: 4, rolled back",
-                f"  probe uplink: {messages.text('probe.not_connected', 'en')}",
-            ],
-        ),
-        (
-            PUSH
-            | {
-                "push": 0,
-                "outcome": "rejected",
-                "code": "config.not_json",
-                "path": "audiences.x\x1b[2J.name",
-            },
-            [
-                "Configuration: 7, push 3",
-                "Last push: without a readable number, rejected",
-                f"  audiences.x\ufffd[2J.name: {messages.text('config.not_json', 'en')}",
-            ],
-        ),
-    ],
-    ids=["takes none", "none yet", "applied", "on its way", "rolled back", "rejected"],
-)
-def test_status_says_which_configuration_runs_and_what_became_of_the_last_push(
-    push: dict[str, Any],
-    told: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_pushed_path_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    push = {"running": 0, "push": 4, "outcome": "rejected", "code": "config.not_json", "path": "a.\x1b[2J.b"}
     answer = {
         "device": "box-1",
         "fleet": "north",
@@ -299,5 +301,6 @@ def test_status_says_which_configuration_runs_and_what_became_of_the_last_push(
     }
     monkeypatch.setattr(status._daemon, "call", lambda *_: answer)
     status.run(argparse.Namespace(json=False, lang="en"))
-    assert capsys.readouterr().out.splitlines()[3:] == told
-    assert len(status.lines(answer, "zh-CN")) == 3 + len(told)
+    told = capsys.readouterr().out
+    assert "  a.\ufffd[2J.b" in told.splitlines()
+    assert "\x1b" not in told

@@ -180,7 +180,7 @@ async def test_a_push_is_applied_a_bad_one_taken_back_and_no_inspection_lost(tow
         status = await town.back_at(better)
         said = "\n".join(lines(status, "en"))
         assert f"push {better}" in said
-        assert f"Last push: {bad}, rolled back" in said
+        assert f"Push {bad}: rolled back" in said
         assert "probe uplink" in said
         answer = await town.box.scan("passport", reference="till-8")
         assert answer["outcome"] == "committed"

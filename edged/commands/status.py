@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from edged import messages
 from edged.commands import _daemon
-from edged.commands._fleet_outcomes import reason
 from edged.commands._saying import show
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(status, ensure_ascii=False))
     else:
-        show(lines(status, args.lang))
+        show(lines(status, args.lang))  # a key's path is whatever somebody has pushed
     return os.EX_OK
 
 
@@ -39,7 +38,7 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         say("cli.status_box", device=status["device"], fleet=status["fleet"], version=status["version"]),
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
         *_uplink(uplink, say),
-        *_push(status, lang, say),
+        *_push(status, say),
     ]
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
@@ -82,26 +81,30 @@ def _uplink(uplink: dict[str, Any], say: Callable[..., str]) -> list[str]:
     if uplink.get("log_replaced"):
         said.append(say("uplink.health_replaced"))
     if uplink.get("receipts_refused"):
-        refusal = say(uplink["last_receipt_refusal"])
-        said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=refusal))
+        reason = say(uplink["last_receipt_refusal"])
+        said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=reason))
     return said
 
 
-def _push(status: dict[str, Any], lang: str, say: Callable[..., str]) -> list[str]:
-    """Which configuration is in force, and what was made of the last one that was pushed, where it is another."""
+def _push(status: dict[str, Any], say: Callable[..., str]) -> list[str]:
+    """Whose settings are in force, and what became of a push that isn't; nothing for a box that takes none."""
     push = status.get("push")
-    if not push:  # a box that takes none
+    if not push:
         return []
-    running = "cli.status_config" if push["running"] else "cli.status_config_boot"
-    said = [say(running, version=status["config_version"], push=push["running"])]
-    if push["outcome"] not in ("none", "applied"):
-        outcome = say(f"outcome.{push['outcome']}")
-        if push["fetched"] is not None:
-            outcome = f"{outcome}, {push['fetched']} %"
-        code = "cli.status_push" if push["push"] else "cli.status_push_unread"
-        said.append(say(code, push=push["push"], outcome=outcome))
-        if why := reason(lang, push["code"], push["path"], push["probe"]):
-            said.append(f"  {why}")
+    by = "cli.status_pushed" if push["running"] else "cli.status_boot"
+    said = [say(by, version=status["config_version"], push=push["running"])]
+    if push["outcome"] in ("none", "applied"):
+        return said
+    said.append(say("cli.status_push", push=push["push"], outcome=say(f"outcome.{push['outcome']}")))
+    if push.get("fetched") is not None:
+        said.append(f"  {say('cli.status_fetched', share=push['fetched'])}")
+    if push.get("probe") is not None:
+        said.append(f"  {say('outcome.probe', probe=push['probe'])}")
+    if push.get("path") is not None:
+        said.append(f"  {push['path']}")
+    if push.get("code") is not None:
+        # What was reported before an older version came back may have a code that this one doesn't know.
+        said.append(f"  {say(push['code']) if messages.known(push['code']) else push['code']}")
     return said
 
 
