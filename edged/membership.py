@@ -58,7 +58,7 @@ class Membership:
             taken=lambda: (0, None) if self._agent is None else self._agent.taken,
         )
         self.managed = Managed(box, self._software)
-        self._renewals = Renewals.of(box)
+        self._renewals = Renewals.of(box, lambda: self.managed.authorities)
         self._directory = DirectoryRider(box.held.anchor, box.boot.state.directory, clock=_now)
         obedient = Obedient(
             box,
@@ -133,9 +133,11 @@ class Membership:
 
     async def close(self) -> None:
         """Close what was opened, when the tasks have ended."""
-        if self._agent is not None:
-            await self._agent.close()
-        await self._journal.close()
+        try:
+            if self._agent is not None:
+                await self._agent.close()
+        finally:
+            await self._journal.close()
 
     async def _rotate(self) -> Mapping[str, Any]:
         if self._renewals is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -12,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edged.errors import CertificateError
+from edged.errors import CertificateError, StateError
 
 MAX_KEY_FILE: Final = 16 * 1024
 """A PEM key is under 2 KiB; anything larger is the wrong file."""
@@ -70,6 +71,17 @@ def write_private(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def keep_private(path: Path, data: bytes) -> None:
+    """As `write_private`, for the state directory. Raises `StateError`: `state.disk_full`, `state.unusable`."""
+    try:
+        write_private(path, data)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StateError(
+            "state.disk_full" if full else "state.unusable", f"{path}: {error.strerror}"
+        ) from error
 
 
 def read_private(path: Path) -> bytes:
