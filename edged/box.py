@@ -76,6 +76,7 @@ class Box:
         self._publish = publish
         self._antenna: Antenna | None = None
         self._open = False
+        self._switching = asyncio.Lock()
         self._floor = RELEASED
         self._log = log.get("daemon")
 
@@ -119,6 +120,15 @@ class Box:
 
         Raises what `edged.in_force.prepare` raises, and then the ones before are still in force.
         """
+        async with self._switching:
+            await self._switch(settings)
+
+    async def renewed(self) -> None:
+        """Put the certificates as they lie in their files now in force, with the settings that are. Raises as `switch`."""
+        async with self._switching:  # a push that is just being put in force must not be undone by this
+            await self._switch(self.held.settings)
+
+    async def _switch(self, settings: BoxSettings) -> None:
         before, held = self.held, await asyncio.to_thread(in_force.prepare, settings)
         anchor, believed = before.anchor, held.anchor
         held = replace(held, anchor=anchor)  # the one that everybody has, with what was revoked meanwhile

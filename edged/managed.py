@@ -28,17 +28,24 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings
     from edged.pushed.host import Generation
     from edged.self_test import Tested
+    from edged.uplink.fleet_authority import FleetAuthorities
 
 ANCHORS_FILE: Final = "authorities-{sha256:.16}.pem"
 """The fleet's authorities as a push named them, in the state directory."""
 
 
 class Managed:
-    """`edged.pushed.host.Host` for one `Box`."""
+    """`edged.pushed.host.Host` for one `Box`.
+
+    Attributes:
+        authorities: the fleet's authorities as the version in force names them, with all that was ever revoked; None
+            with the boot file alone.
+    """
 
     def __init__(self, box: Box) -> None:
         self._box = box
         self._sentences: bytes | None = None
+        self.authorities: FleetAuthorities | None = None
 
     @property
     def boot_settings(self) -> BoxSettings:
@@ -57,6 +64,7 @@ class Managed:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""
         settings, sentences = await asyncio.to_thread(self._prepared, generation)
         await self._box.switch(settings)
+        self.authorities = _authorities_of(generation)
         messages.lay_over({} if sentences is None else sentences[1])
         self._sentences = None if sentences is None else sentences[0]
         self.share()
@@ -144,6 +152,15 @@ class Managed:
             write_private(path, anchors)
         identity = msgspec.structs.replace(settings.identity, fleet_ca=path)
         return msgspec.structs.replace(settings, identity=identity)
+
+
+def _authorities_of(generation: Generation) -> FleetAuthorities | None:
+    if generation.authority is None:
+        return None
+    document = fleet_authority.parse(generation.authority)
+    if generation.revoked is None:
+        return document
+    return msgspec.structs.replace(document, revoked=fleet_authority.parse(generation.revoked).revoked)
 
 
 async def _nothing() -> None:

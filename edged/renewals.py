@@ -14,10 +14,11 @@ from edged.uplink.names import Usage
 from edged.uplink.status import Receipted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from edged.box import Box
     from edged.pushed.identity_files import IdentityFiles
+    from edged.uplink.fleet_authority import FleetAuthorities
     from edged.uplink.status import UplinkEvent
 
 PATIENCE_S: Final = 300.0
@@ -27,8 +28,15 @@ PATIENCE_S: Final = 300.0
 class Renewals:
     """Two tasks of a box that knows its fleet's enrolment service: `run` and `follow`."""
 
-    def __init__(self, box: Box, files: IdentityFiles, service: Service) -> None:
+    def __init__(
+        self,
+        box: Box,
+        files: IdentityFiles,
+        service: Service,
+        newest: Callable[[], FleetAuthorities | None],
+    ) -> None:
         self._box = box
+        self._files = files
         self._happened: asyncio.Queue[Renewed | Receipted] = asyncio.Queue()
         self._unproved = False
         self._log = log.get("renewal")
@@ -38,15 +46,19 @@ class Renewals:
             lambda: box.held.anchor,
             told=self._happened.put_nowait,
             authorities=lambda: box.held.settings.identity.fleet_ca,
+            newest=newest,
         )
 
     @classmethod
-    def of(cls, box: Box) -> Renewals | None:
-        """None for a box that doesn't know the service, or whose files are another tool's to renew."""
+    def of(cls, box: Box, newest: Callable[[], FleetAuthorities | None]) -> Renewals | None:
+        """None for a box that doesn't know the service, or whose files are another tool's to renew.
+
+        `newest`: the fleet's authorities as they were pushed last.
+        """
         fleet, files = box.boot.fleet, files_of(box.boot.identity)
         if fleet is None or fleet.enrolment is None or files is None:
             return None
-        return cls(box, files, Service.of(fleet.enrolment))
+        return cls(box, files, Service.of(fleet.enrolment), newest)
 
     def heard(self, event: UplinkEvent) -> None:
         """What the uplink tells: a receipt for what a new signing key has signed proves it."""
@@ -60,17 +72,23 @@ class Renewals:
 
     async def follow(self) -> None:
         """Put in use what is new, until cancelled."""
+        # Renewed before this start, and not proved since: the power went, or somebody started the box again.
+        self._unproved = self._files.before(Usage.SIGNING) is not None
+        if self._files.before(Usage.TLS) is not None:
+            await self._tried(self._prove_tls(), Usage.TLS)
         while True:
             happened = await self._happened.get()
             if isinstance(happened, Receipted):
                 await self._renewer.proved(Usage.SIGNING)
             elif happened.what == "renewed":
-                try:
-                    await self._put_in_use(happened.usage)
-                except (
-                    EdgedError
-                ) as error:  # what was before is still in force; the next start tries the files again
-                    self._log.error("a new certificate can't be used", usage=happened.usage, exc_info=error)
+                await self._tried(self._put_in_use(happened.usage), happened.usage)
+
+    async def _tried(self, work: Coroutine[Any, Any, None], usage: Usage) -> None:
+        try:
+            await work
+        except (EdgedError, OSError) as error:
+            # What was before is still in force; the next start tries the files again.
+            self._log.error("a new certificate can't be used", usage=usage, exc_info=error)
 
     async def rotate(self) -> Mapping[str, Any]:
         """A new signing key, certified and in use. Raises `CodedError`; then the old one still is."""
@@ -80,15 +98,18 @@ class Renewals:
         return {"serial": f"{leaf.serial_number:x}", "not_after": int(leaf.not_valid_after_utc.timestamp())}
 
     async def _put_in_use(self, usage: Usage) -> None:
-        await self._box.switch(self._box.held.settings)
+        await self._box.renewed()
         if usage is Usage.SIGNING:
             self._unproved = True
-            return
+        else:
+            await self._prove_tls()
+
+    async def _prove_tls(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._box.online.wait()
         except TimeoutError:
-            if await self._renewer.refused(usage):
-                await self._box.switch(self._box.held.settings)
+            if await self._renewer.refused(Usage.TLS):
+                await self._box.renewed()
         else:
-            await self._renewer.proved(usage)
+            await self._renewer.proved(Usage.TLS)

@@ -184,13 +184,24 @@ class IdentityFiles:
             pkcs11.destroy_others(current.key, public)
 
     def go_back(self, usage: Usage) -> Pair | None:
-        """Put the pair before in use again and remove the one that failed; None where there is none before."""
+        """Put the pair before in use again; None where there is none before.
+
+        The key of the one that failed is the next one's to be made of: asking anew gets its certificate again, so a
+        broker that is away for a day doesn't cost the box one certificate after the other.
+        """
         current, before = self.current(usage), self.before(usage)
         if current is None or before is None:
             return None
         self._point(usage, before.directory.name)
-        # In this order a power cut between the two leaves the failed pair to be tried and given up once more.
-        self._remove(usage, current.directory.name)
+        # In this order a power cut in between leaves the failed pair to be tried and given up once more.
+        home = self._home(usage)
+        if (home / NEXT).exists():
+            self._remove(usage, current.directory.name)
+        else:
+            current.directory.rename(home / NEXT)
+            sync(home)
+            (home / NEXT / CHAIN).unlink()
+            sync(home / NEXT)
         return before
 
     @property
