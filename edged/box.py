@@ -124,7 +124,7 @@ class Box:
             await self._switch(settings)
 
     async def renewed(self) -> None:
-        """Put the certificates as they lie in their files now in force, with the settings that are. Raises as `switch`."""
+        """Put the certificates as their files have them now in force, settings as they are. Raises as `switch`."""
         async with self._switching:  # a push that is just being put in force must not be undone by this
             await self._switch(self.held.settings)
 

@@ -287,9 +287,9 @@ def test_a_template_that_says_what_enrolment_says_is_refused(tmp_path: Path) -> 
         ("x = ", "file"),
     ):
         with pytest.raises(ConfigError) as caught:
-            fill(template, enrolled, files, base=tmp_path)
+            fill(template, enrolled.boot, files, base=tmp_path)
         assert caught.value.where == where
-    assert '\nhost = "b\\"roker"\n' in fill(TEMPLATE, enrolled, files, base=tmp_path)
+    assert '\nhost = "b\\"roker"\n' in fill(TEMPLATE, enrolled.boot, files, base=tmp_path)
 
 
 def test_a_config_without_a_template_is_refused_before_anything_happens(tmp_path: Path) -> None:

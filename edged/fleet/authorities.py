@@ -66,7 +66,9 @@ def write_issuing(secrets: Path, issuing: Issuing) -> None:
         name = sha256_of(load_chain(old.read_bytes())[0])[:16]
         retired = secrets / RETIRED
         retired.mkdir(mode=0o700, exist_ok=True)
-        if not (retired / f"ca-{name}.pem").exists():  # or this was cut off, and `ca.key` is the new one's already
+        if not (
+            retired / f"ca-{name}.pem"
+        ).exists():  # or this was cut off, and `ca.key` is the new one's already
             write_private(retired / f"ca-{name}.key", read_private(secrets / "ca.key"))
             write_private(retired / f"ca-{name}.pem", old.read_bytes())
     # The key first: a certificate without its key is found at once, and the command can be given again.

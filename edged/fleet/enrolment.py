@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 MAX_LIVING: Final = 8
-"""Certificates of one usage and device that haven't ended and aren't revoked: renewals overlap, and a stolen TLS key must
-not fill the state directory before it is revoked. A token gives one more: an admin has asked for it."""
+"""Certificates of one usage and device that haven't ended and aren't revoked: renewals overlap, and a stolen TLS key
+must not fill the state directory before it is revoked. A token gives one more: an admin has asked for it."""
 
 KEPT_ENDED: Final = 8
 """Ended certificates that a record keeps, newest first, for whoever looks into what a box once had."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edged.uplink.fleet_authority import FleetAuthorities
     from edged.uplink.roles import TrustAnchor
 
-UNUSABLE_S: Final = 300.0
+UNUSABLE: Final = timedelta(minutes=5)
 """Between two looks at an identity's directory that can't be used."""
 
 AGAIN: Final = "enrol.expired"
@@ -84,16 +84,19 @@ class Renewer:
 
     async def run(self) -> None:
         """Look, renew, wait, until cancelled."""
-        while not await self._prepared():
-            await asyncio.sleep(UNUSABLE_S)
+        prepared = False
         while True:
-            wait = min([await self.attend(usage) for usage in Usage])
+            wait = UNUSABLE
+            prepared = prepared or await self._prepared()
+            if prepared:
+                wait = min([await self.attend(usage) for usage in Usage])
             await asyncio.sleep(wait.total_seconds())
 
     async def _prepared(self) -> bool:
         """What a power cut has interrupted is finished. A disk that is full is no reason to stop scanning."""
         try:
-            await asyncio.to_thread(self._files.prepare)
+            async with self._alone:
+                await asyncio.to_thread(self._files.prepare)
         except StateError as error:
             self._log.error("certificates can't be renewed", code=error.code, detail=error.detail)
             return False
