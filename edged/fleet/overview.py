@@ -31,8 +31,9 @@ Problem = Literal[
     "certificate",
     "token_twice",
 ]
-"""`token_twice`: somebody came with a used token and other keys. `refused`: envelopes the broker or the centre won't take. `behind`: it runs another push than the last one.
-`not_believed`: what stands on its topics isn't signed as it has to be."""
+"""`refused`: envelopes the broker or the centre won't take. `behind`: it runs another push than the last one.
+`not_believed`: what stands on its topics isn't signed as it has to be. `token_twice`: somebody came with a used token
+and other keys."""
 
 
 class OpenToken(msgspec.Struct, frozen=True):
