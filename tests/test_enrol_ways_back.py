@@ -165,6 +165,7 @@ async def test_a_box_whose_certificates_have_ended_comes_back_with_a_token(tmp_p
                     main, ["enrol", "--token", token.line(), "--into", str(box.files.directory)]
                 )
                 assert code == os.EX_OK
+                assert box.files.before(Usage.TLS) is None  # nothing would ever go back to what has ended
                 async with box:
                     await box.scan(SPECIMEN)
                     await until(lambda: streams(box) == {log_id: [(1, True), (2, True)]})

@@ -14,6 +14,7 @@ are in the making, and taking that file away is what puts both in use.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -143,7 +144,11 @@ class IdentityFiles:
         if path.exists():
             public = serialization.load_pem_public_key(path.read_bytes())
             assert isinstance(public, ec.EllipticCurvePublicKey)
-            return pkcs11.open_key(uri, public)
+            try:
+                return pkcs11.open_key(uri, public)
+            except CertificateError as error:
+                if error.code != "pkcs11.no_key":
+                    raise  # it was cleared away with others that had been replaced: another will do
         key = pkcs11.create(uri)
         form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         write_private(path, key.public_key().public_bytes(*form))
@@ -154,12 +159,20 @@ class IdentityFiles:
         write_public(self._enrolling, b"")
 
     def end_enrolling(self, chains: dict[Usage, bytes]) -> None:
-        """Give both pairs in the making their certificates and put them in use together."""
+        """Give both pairs in the making their certificates and put them in use together.
+
+        Nothing goes back to the ones before, which have ended, or are revoked, or somebody else's.
+        """
         for usage, chain in chains.items():
             write_private(self._home(usage) / NEXT / CHAIN, chain)
         self._enrolling.unlink()
         sync(self.directory)
         self._finish_all()
+        for usage in chains:
+            with contextlib.suppress(
+                CertificateError
+            ):  # a token's old key: the next that is proved clears it away
+                self.forget_before(usage)
 
     def put_in_use(self, usage: Usage, chain: bytes) -> Pair:
         """Give the pair in the making its certificates (PEM, leaf first) and put it in use; two renames."""
