@@ -267,10 +267,13 @@ async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path)
         assert await attend() == []  # nobody issues under the new one yet: nothing is asked for
         authorities.write_issuing(office.state.secrets, authorities.new_issuing(root, now()))
         server.look()
+        gone = fleet_authority.sha256_of(load_chain(accepted[-1].anchors[1].encode())[0])
+        without = authorities.without_anchor(accepted[-1], gone)
+        assert authorities.stranded(office.state, without, now()) == ["box-1"]  # not yet to be removed
         assert await attend() == ["renewed", "renewed"]
+        assert authorities.stranded(office.state, without, now()) == []
         assert all(serial(files, usage) != old[usage] for usage in Usage)
         assert await attend() == []  # once
-        gone = fleet_authority.sha256_of(load_chain(accepted[-1].anchors[1].encode())[0])
         accepted.append(
             authorities.put(
                 office.state, lambda before: authorities.without_anchor(before, gone), root_keys, now()

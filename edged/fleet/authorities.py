@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from edged.errors import CertificateError, StateError
 from edged.fleet.key_files import CA_ROOT, write_new
+from edged.fleet.overview import newest
 from edged.fleet.repository import Repository
 from edged.fleet.state import write_text
 from edged.fleet.tuf_roles import TARGETS
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import Signer
 
-    from edged.fleet.state import FleetState
+    from edged.fleet.state import FleetState, IssuedCertificate
     from edged.uplink.fleet_authority import Why
+    from edged.uplink.roles import TrustAnchor
 
 RETIRED: Final = "retired"
 """Folder in `secrets/` of issuing authorities that were replaced: what they issued is revoked in their name."""
@@ -179,6 +181,28 @@ def without_anchor(document: FleetAuthorities, sha256: str) -> FleetAuthorities:
     if not kept:
         raise StateError("fleet.last_anchor")
     return msgspec.structs.replace(document, anchors=kept)
+
+
+def stranded(state: FleetState, document: FleetAuthorities, now: datetime) -> list[str]:
+    """Boxes whose newest certificates would be under none of the document's authorities: nobody would reach them again.
+
+    Raises `ConfigError`, `CertificateError`.
+    """
+    anchor = document.anchor()
+    found = []
+    for record in state.devices().values():
+        living = [one for one in newest(record) if one.not_after > now.timestamp()]
+        if record.revoked_at is None and any(not _under(anchor, one, now) for one in living):
+            found.append(record.name)
+    return found
+
+
+def _under(anchor: TrustAnchor, issued: IssuedCertificate, now: datetime) -> bool:
+    try:
+        anchor.verify(load_chain(issued.pem.encode()), usage=issued.usage, at=now)
+    except CertificateError as error:
+        return error.code != "cert.unknown_issuer"
+    return True
 
 
 def with_revoked(
