@@ -40,7 +40,8 @@ class Managed:
     """`edged.pushed.host.Host` for one `Box`.
 
     Attributes:
-        authorities: the fleet's, as they were accepted last, whatever became of their push; None for none yet.
+        authorities: the fleet's as the version in force names them, with all that was ever revoked; None with the boot
+            file alone.
     """
 
     def __init__(self, box: Box, software: Software) -> None:
@@ -65,8 +66,8 @@ class Managed:
 
     async def revoke(self, document: bytes) -> None:
         """Refuse from now on what `fleet/authority.json` revokes. Raises `DecodeError`."""
-        self.authorities = await asyncio.to_thread(fleet_authority.parse, document)
-        self._box.held.anchor.revoke("authority", Revocations.of_authority(self.authorities))
+        newest = await asyncio.to_thread(fleet_authority.parse, document)
+        self._box.held.anchor.revoke("authority", Revocations.of_authority(newest))
 
     async def switch(self, generation: Generation) -> None:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""
@@ -75,6 +76,7 @@ class Managed:
         settings, sentences = await asyncio.to_thread(self._prepared, generation)
         await self._box.switch(settings)
         self._push = generation.push
+        self.authorities = _authorities_of(generation)
         messages.lay_over({} if sentences is None else sentences[1])
         self._sentences = None if sentences is None else sentences[0]
         self.share()
@@ -183,6 +185,15 @@ def _has(path: Path, data: bytes) -> bool:
         return path.read_bytes() == data
     except OSError:
         return False
+
+
+def _authorities_of(generation: Generation) -> FleetAuthorities | None:
+    if generation.authority is None:
+        return None
+    document = fleet_authority.parse(generation.authority)
+    if generation.revoked is None:
+        return document
+    return msgspec.structs.replace(document, revoked=fleet_authority.parse(generation.revoked).revoked)
 
 
 async def _nothing() -> None:

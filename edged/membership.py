@@ -6,6 +6,7 @@ any other.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -102,9 +103,10 @@ class Membership:
 
     async def begin(self) -> None:
         """Put in force what the box has to start with, and know again who was revoked. Raises `EdgedError`."""
-        self._directory.load()
         if self._agent is not None:
             await self._agent.begin()
+        # After that: whoever signed the directory may be under an authority that a push has named.
+        await asyncio.to_thread(self._directory.load)
         self._box.riders = self.riders
         if self._renewals is not None:
             self._box.on_event = self._renewals.heard

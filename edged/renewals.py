@@ -14,7 +14,7 @@ from edged.uplink.names import Usage
 from edged.uplink.status import Receipted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from edged.box import Box
     from edged.pushed.identity_files import IdentityFiles
@@ -37,6 +37,7 @@ class Renewals:
     ) -> None:
         """`newest`: the fleet's authorities as they were accepted last, by which a lost one is replaced."""
         self._box = box
+        self._files = files
         self._happened: asyncio.Queue[Renewed | Receipted] = asyncio.Queue()
         self._unproved = False
         self._log = log.get("renewal")
@@ -51,7 +52,10 @@ class Renewals:
 
     @classmethod
     def of(cls, box: Box, newest: Callable[[], FleetAuthorities | None]) -> Renewals | None:
-        """None for a box that doesn't know the service, or whose files are another tool's to renew."""
+        """None for a box that doesn't know the service, or whose files are another tool's to renew.
+
+        `newest`: the fleet's authorities as they were pushed last.
+        """
         fleet, files = box.boot.fleet, files_of(box.boot.identity)
         if fleet is None or fleet.enrolment is None or files is None:
             return None
@@ -69,16 +73,23 @@ class Renewals:
 
     async def follow(self) -> None:
         """Put in use what is new, until cancelled."""
+        # Renewed before this start, and not proved since: the power went, or somebody started the box again.
+        self._unproved = self._files.before(Usage.SIGNING) is not None
+        if self._files.before(Usage.TLS) is not None:
+            await self._tried(self._prove_tls(), Usage.TLS)
         while True:
             happened = await self._happened.get()
             if isinstance(happened, Receipted):
                 await self._renewer.proved(Usage.SIGNING)
             elif happened.what == "renewed":
-                try:
-                    await self._put_in_use(happened.usage)
-                except (EdgedError, OSError) as error:
-                    # What was before is still in force; the next start tries the files again.
-                    self._log.error("a new certificate can't be used", usage=happened.usage, exc_info=error)
+                await self._tried(self._put_in_use(happened.usage), happened.usage)
+
+    async def _tried(self, work: Coroutine[Any, Any, None], usage: Usage) -> None:
+        try:
+            await work
+        except (EdgedError, OSError) as error:
+            # What was before is still in force; the next start tries the files again.
+            self._log.error("a new certificate can't be used", usage=usage, exc_info=error)
 
     async def rotate(self) -> Mapping[str, Any]:
         """A new signing key, certified and in use. Raises `CodedError`; then the old one still is."""
@@ -91,12 +102,15 @@ class Renewals:
         await self._box.renew()
         if usage is Usage.SIGNING:
             self._unproved = True
-            return
+        else:
+            await self._prove_tls()
+
+    async def _prove_tls(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._box.online.wait()
         except TimeoutError:
-            if await self._renewer.refused(usage):
+            if await self._renewer.refused(Usage.TLS):
                 await self._box.renew()
         else:
-            await self._renewer.proved(usage)
+            await self._renewer.proved(Usage.TLS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from edged.demo.hand import Hand
 from edged.errors import ConfigError, DecodeError, DeviceError
 from edged.fleet import qr
 from edged.pushed import token_sources
+from edged.pushed.enrolling import enrol
 from edged.pushed.identity_files import IdentityFiles
 from edged.uplink.names import Usage
 from edged.uplink.token import FILE_NAME, Token, parse
@@ -91,7 +93,9 @@ async def serving(office: Office) -> AsyncIterator[list[dict[str, Any]]]:
 
     async def listen() -> None:
         while line := await out.readline():
-            said.append(json.loads(line))
+            one = json.loads(line)
+            if "published" not in one["what"]:  # there is no broker here (tests/test_fleet_publishing.py)
+                said.append(one)
 
     listening = asyncio.create_task(listen())
     try:
@@ -287,9 +291,9 @@ def test_a_template_that_says_what_enrolment_says_is_refused(tmp_path: Path) -> 
         ("x = ", "file"),
     ):
         with pytest.raises(ConfigError) as caught:
-            fill(template, enrolled, files, base=tmp_path)
+            fill(template, enrolled.boot, files, base=tmp_path)
         assert caught.value.where == where
-    assert '\nhost = "b\\"roker"\n' in fill(TEMPLATE, enrolled, files, base=tmp_path)
+    assert '\nhost = "b\\"roker"\n' in fill(TEMPLATE, enrolled.boot, files, base=tmp_path)
 
 
 def test_a_config_without_a_template_is_refused_before_anything_happens(tmp_path: Path) -> None:
@@ -305,3 +309,57 @@ def test_a_config_without_a_template_is_refused_before_anything_happens(tmp_path
 def test_help_is_there() -> None:
     seen = subprocess.run([sys.executable, "-m", "edged", "enrol", "--help"], capture_output=True, text=True)
     assert "--camera" in seen.stdout
+
+
+async def test_a_template_that_will_not_do_costs_no_token(office: Office, tmp_path: Path) -> None:
+    template = tmp_path / "box.toml"
+    template.write_text(TEMPLATE.replace("simulated", "unknown"))
+    arguments = ["--template", str(template), "--config-out", str(tmp_path / "edged.toml")]
+    async with office.open():
+        token = office.invite()
+        more = ["--token", token.line(), "--into", str(tmp_path / "identity")]
+        assert await asyncio.to_thread(main, ["enrol", *more, *arguments]) == 78
+    assert office.state.device("box-1").token_serials == {}
+    assert not (tmp_path / "identity" / "tls").exists()
+
+
+async def test_the_boot_file_is_there_before_the_certificates_are_in_use(
+    office: Office, tmp_path: Path
+) -> None:
+    """First boot is over once there are certificates: a power cut must not leave a box with them alone."""
+    files = IdentityFiles(tmp_path / "identity")
+    seen: list[bool] = []
+    async with office.open():
+        token = office.invite()
+        await asyncio.to_thread(
+            lambda: enrol(token, files, before_use=lambda _: seen.append(files.complete()))
+        )
+        await asyncio.to_thread(
+            lambda: enrol(token, files, before_use=lambda _: seen.append(files.complete()))
+        )
+    assert seen == [False, True]
+
+
+def test_the_token_and_who_came_with_it_twice_are_shown(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown() -> dict[str, Any]:
+        assert fleet(office, "show", "box-1", "--offline", "--json") == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    office.invite()
+    record = office.state.device("box-1")
+    assert shown()["token"] == {"until": record.token_until, "used": False}
+    assert "token_twice" not in shown()["problems"]
+    assert fleet(office, "show", "box-1", "--offline") == 0
+    assert "whoever has it can become this box" in capsys.readouterr().out
+    used = msgspec.structs.replace(record, token_serials={Usage.TLS: "1"}, token_refused_at=5)
+    office.state.save_device(used)
+    found = shown()
+    assert (found["token"]["used"], found["token_refused_at"]) == (True, 5)
+    assert "token_twice" in found["problems"]
+    assert fleet(office, "show", "box-1", "--offline") == 0
+    assert "its token was used twice" in capsys.readouterr().out
+    office.state.save_device(msgspec.structs.replace(used, token_until=5))
+    assert shown()["token"] is None

@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from edged.central.mosquitto import Access
 from edged.demo.broker import HOST as BROKER_HOST
 from edged.demo.broker import DemoBroker
-from edged.errors import UplinkError
+from edged.errors import StateError, UplinkError
 from edged.fleet import authorities
 from edged.fleet.key_files import read_offline
 from edged.fleet.tuf_roles import Holder
-from edged.pushed import renewal
+from edged.pushed import renewal, renewing
 from edged.pushed.enrolling import enrol
 from edged.pushed.est_client import Service
 from edged.pushed.identity_files import IdentityFiles, write_public
 from edged.pushed.renewal import Life, Schedule
 from edged.pushed.renewing import Renewed, Renewer
+from edged.renewals import Renewals
 from edged.uplink import fleet_authority
 from edged.uplink.fleet_authority import FleetAuthorities
 from edged.uplink.mqtt import Endpoint, Session, connect
@@ -266,10 +267,13 @@ async def test_a_lost_authority_is_replaced_under_the_boxes_feet(tmp_path: Path)
         assert await attend() == []  # nobody issues under the new one yet: nothing is asked for
         authorities.write_issuing(office.state.secrets, authorities.new_issuing(root, now()))
         server.look()
+        gone = fleet_authority.sha256_of(load_chain(accepted[-1].anchors[1].encode())[0])
+        without = authorities.without_anchor(accepted[-1], gone)
+        assert authorities.stranded(office.state, without, now()) == ["box-1"]  # not yet to be removed
         assert await attend() == ["renewed", "renewed"]
+        assert authorities.stranded(office.state, without, now()) == []
         assert all(serial(files, usage) != old[usage] for usage in Usage)
         assert await attend() == []  # once
-        gone = fleet_authority.sha256_of(load_chain(accepted[-1].anchors[1].encode())[0])
         accepted.append(
             authorities.put(
                 office.state, lambda before: authorities.without_anchor(before, gone), root_keys, now()
@@ -308,3 +312,88 @@ async def test_an_issuing_authority_that_was_revoked_is_left_by_every_box(tmp_pa
             pair = files.current(usage)
             assert pair is not None
             assert not document.revokes(pair.certificates())
+
+
+async def test_a_broker_that_never_takes_it_costs_one_certificate_and_ever_rarer_attempts(
+    tmp_path: Path,
+) -> None:
+    office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
+    async with office.open():
+        await asyncio.to_thread(enrol, office.invite(), files)
+        daemon = Daemon(office, files, days=300)
+        waits = []
+        for _ in range(12):
+            await daemon.renewer.attend(Usage.TLS)
+            assert daemon.told[-1].what == "renewed", daemon.told
+            assert await daemon.renewer.refused(Usage.TLS)
+            waits.append(daemon.renewer._schedules[Usage.TLS]._not_before - now() - daemon.ahead)
+            daemon.ahead += waits[-1] + timedelta(seconds=1)
+        assert waits[-1] >= renewal.LONGEST_RETRY / 2 > waits[0]
+        assert len(office.state.device("box-1").certificates) == 3
+        await daemon.renewer.attend(Usage.TLS)
+        await daemon.renewer.proved(Usage.TLS)
+        assert files.before(Usage.TLS) is None
+
+
+async def test_a_directory_that_cannot_be_used_is_looked_at_again_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no reason to stop scanning: whatever this task raises ends the daemon."""
+    office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
+    monkeypatch.setattr(renewing, "UNUSABLE", timedelta(0))
+    async with office.open():
+        await asyncio.to_thread(enrol, office.invite(), files)
+        daemon = Daemon(office, files, days=300)
+        attempts: list[int] = []
+        prepare = files.prepare
+
+        def full(**_: object) -> None:
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise StateError("state.unusable", "No space left on device")
+            prepare()
+
+        monkeypatch.setattr(files, "prepare", full)
+        running = asyncio.create_task(daemon.renewer.run())
+        await until(lambda: len(daemon.told) == 2 or running.done())
+        assert not running.done()
+        running.cancel()
+    assert len(attempts) == 3
+
+
+class Boxlike:
+    """What `Renewals` needs of a box: a line that comes up, or doesn't."""
+
+    def __init__(self) -> None:
+        self.online = asyncio.Event()
+        self.renewals = 0
+
+    async def renewed(self) -> None:
+        self.renewals += 1
+
+
+async def renewed_pair(office: Office, files: IdentityFiles) -> None:
+    await asyncio.to_thread(enrol, office.invite(), files)
+    await Daemon(office, files, days=300).renewer.attend(Usage.TLS)
+    assert files.before(Usage.TLS) is not None
+
+
+@pytest.mark.parametrize("lets_in", [True, False])
+async def test_what_was_renewed_before_a_power_cut_is_proved_or_given_up_after_it(
+    lets_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.renewals.PATIENCE_S", 0.05)
+    office, files = Office(tmp_path / "office"), IdentityFiles(tmp_path / "box")
+    async with office.open():
+        await renewed_pair(office, files)
+        old, new = files.before(Usage.TLS), files.current(Usage.TLS)
+        assert old is not None
+        assert new is not None
+        box = Boxlike()
+        if lets_in:
+            box.online.set()
+        renewals = Renewals(box, files, Service(HOST, office.port), lambda: None)  # type: ignore[arg-type]
+        following = asyncio.create_task(renewals.follow())
+        await until(lambda: files.before(Usage.TLS) is None and (lets_in or box.renewals))
+        following.cancel()
+    assert files.current(Usage.TLS) == (new if lets_in else old)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from edged.errors import CodedError, SignatureRefusedError, UplinkError
-from edged.fleet import est_server
+from edged.fleet import authorities, est_server
+from edged.fleet.enrolment import RefusedError
 from edged.fleet.state import FleetState
 from edged.fleet.throttle import MAX_ADDRESSES, Throttle
 from edged.pushed import est_client
@@ -27,9 +28,10 @@ from edged.pushed.est_client import EstClient, Service
 from edged.pushed.founding import believe
 from edged.pushed.identity_files import IdentityFiles, Pair
 from edged.uplink import est
+from edged.uplink.fleet_authority import sha256_of
 from edged.uplink.keys import generate_key, load_private, private_pem, read_private, write_private
 from edged.uplink.names import Principal, Role, Usage
-from edged.uplink.roles import TrustAnchor
+from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer, verify
 from edged.uplink.token import Token, make
 from tests.enrolling import FLEET, HOST, Office, now, serial
@@ -331,7 +333,19 @@ async def test_a_box_has_a_bounded_number_of_certificates(office: Office, files:
             await asyncio.to_thread(client.renew_tls, est.request(generate_key(), "box-1"))
         der = est.request(generate_key(), "box-1")
         assert await refusal(client.renew_tls, der) == "enrol.too_many"
-    assert len(office.state.device("box-1").certificates) == 9
+        assert len(office.state.device("box-1").certificates) == 9
+        # Neither way back is closed by it: what is revoked doesn't count, and a token gives one in any case.
+        token = office.invite(again=True)
+        await asyncio.to_thread(enrol, token, IdentityFiles(files.directory / "anew"))
+        record = office.state.device("box-1")
+        older = [
+            one
+            if one.serial == f"{serial(files, Usage.TLS):x}"
+            else msgspec.structs.replace(one, revoked_at=1)
+            for one in record.certificates
+        ]
+        office.state.save_device(msgspec.structs.replace(record, certificates=tuple(older)))
+        await asyncio.to_thread(client.renew_tls, der)
 
 
 async def test_a_certificate_that_the_record_does_not_have_renews_nothing(
@@ -543,3 +557,61 @@ def test_an_address_without_a_service_is_unreachable(files: IdentityFiles) -> No
     with pytest.raises(UplinkError) as caught:
         enrol(token, files)
     assert caught.value.code == "enrol.unreachable"
+
+
+async def test_a_certificate_of_an_authority_that_was_replaced_is_not_given_again(office: Office) -> None:
+    """Nor one that is half over: the box would ask for ever with the key that it has in the making."""
+    moment = now()
+    enrolment = office.enrolment(clock=lambda: moment)
+    token, key = office.invite(), generate_key().public_key()
+
+    def serial_now() -> int:
+        pem = enrolment.enrol("box-1", token.secret, Usage.TLS, key)
+        return int(load_chain(pem)[0].serial_number)
+
+    first = serial_now()
+    assert serial_now() == first
+    root = authorities.read_root(office.state, office.roots[0])
+    authorities.write_issuing(office.state.secrets, authorities.new_issuing(root, now()))
+    second = serial_now()
+    assert second != first
+    assert serial_now() == second
+    tls = next(
+        load_chain(one.pem.encode())[0]
+        for one in office.state.device("box-1").certificates
+        if int(one.serial, 16) == second
+    )
+    moment = now() + timedelta(days=250)
+    assert int(load_chain(enrolment.renew_tls(tls, key))[0].serial_number) not in (first, second)
+
+
+async def test_a_stranger_does_not_wait_for_the_state_directory(office: Office) -> None:
+    """He would keep others from it."""
+    office.invite()
+    with office.state.changing(), pytest.raises(RefusedError, match=r"enrol\.not_let_in"):
+        office.enrolment().enrol("box-1", "0" * 20, Usage.TLS, generate_key().public_key())
+
+
+def test_an_issuing_authoritys_key_survives_a_replacement_that_was_cut_off(office: Office) -> None:
+    """The key is written first: the one that is there then is the new one's, and not to be kept as the old one's."""
+    secrets = office.state.secrets
+    root = authorities.read_root(office.state, office.roots[0])
+    old_pem, old_key = (secrets / "ca.pem").read_bytes(), (secrets / "ca.key").read_bytes()
+    authorities.write_issuing(secrets, authorities.new_issuing(root, now()))
+    write_private(secrets / "ca.pem", old_pem)  # as if the power had gone before the last of four files
+    authorities.write_issuing(secrets, authorities.new_issuing(root, now()))
+    kept = secrets / "retired" / f"ca-{sha256_of(load_chain(old_pem)[0])[:16]}.key"
+    assert kept.read_bytes() == old_key
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_turns_are_counted_for_whoever_has_an_address(address: str, network: str) -> None:
+    assert est_server.network_of(address) == network

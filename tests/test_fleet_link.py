@@ -91,8 +91,11 @@ async def test_every_message_is_acknowledged_once_handled(place: Town, tmp_path:
             assert (await anext(first)).payload == (await anext(second)).payload == str(number).encode()
 
 
-async def test_one_certificate_is_one_connection(place: Town, tmp_path: Path) -> None:
+async def test_one_certificate_is_one_connection(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = admin_state(place, tmp_path)
+    monkeypatch.setattr("edged.fleet.link.HELD_S", 0.05)
     async with admin_link(state):
         with pytest.raises(StateError) as refused:
             async with admin_link(state):

@@ -221,6 +221,32 @@ def test_it_is_written_down_before_anybody_is_told(tmp_path: Path) -> None:
     assert open_page(found.pages[0])[0].revoked[0].name == "box-1"
 
 
+def test_each_step_is_done_whatever_fails_in_the_others(tmp_path: Path) -> None:
+    """The broker's list needs no broker, and is its own way to keep a thief out; nor does it hold up the rest."""
+    office = Office(tmp_path)
+    office.box("box-1")
+    assert office.run("revoke", "box-1", "--crl", str(office.crl)) == os.EX_UNAVAILABLE
+    listed = {one.serial_number for one in x509.load_pem_x509_crl(office.crl.read_bytes())}
+    assert listed >= {int(one.serial, 16) for one in office.state.device("box-1").certificates}
+    office.box("box-2")
+    office.broker.start()
+    try:
+        more = ("--crl", str(office.crl), "--reload", "false")
+        assert office.run("revoke", "box-2", *more) not in (os.EX_OK, os.EX_UNAVAILABLE)
+        assert directory.last_version(office.state) > 0
+        reader = office.box("box-3")
+
+        async def heard() -> DirectoryReader:
+            async with connect(reader, session("box-3")) as connection:
+                return await published(connection, office)
+
+        current = asyncio.run(heard()).current
+        assert current is not None
+        assert ("device", "box-2") in current.revocations.principals
+    finally:
+        office.broker.stop()
+
+
 def test_the_earliest_moment_counts(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.box("box-1")

@@ -11,9 +11,13 @@ import pytest
 
 from edged.cli import main
 from edged.fleet.bundles import make_bundle
+from edged.fleet.enrolment import issued_certificate
 from edged.fleet.recovery import repository_of
 from edged.fleet.state import DeviceRecord, FleetState, write_text
+from edged.uplink.authority import FleetAuthority
 from edged.uplink.fleet_authority import TARGET, parse
+from edged.uplink.keys import generate_key, read_private
+from edged.uplink.names import Principal, Role, Usage
 from tests.fleet_made import BANK, fleet, moment, take
 
 Capture = pytest.CaptureFixture[str]
@@ -243,6 +247,18 @@ def test_authorities_are_shown_added_revoked_and_renewed(admin: Admin) -> None:
     assert "secrets/retired" in said
     code, _, err = admin.says("authority", "renew", "--state", "state", "--ca-key", "r2")
     assert code == os.EX_CONFIG  # no ca-root.key there
+    box, key = Principal(admin.state.file.fleet, Role.DEVICE, "box-1"), generate_key().public_key()
+    renewed = admin.state.issue(box, Usage.TLS, key, now=moment())
+    retired = next((admin.where / "state/secrets/retired").glob("ca-*.pem"))
+    issuer = FleetAuthority.load(retired.read_bytes(), read_private(retired.with_suffix(".key")))
+    before = issuer.issue(box, Usage.TLS, key, now=moment()) + retired.read_bytes()
+    record = DeviceRecord(name="box-1", added_at=0, certificates=(issued_certificate(Usage.TLS, before),))
+    admin.state.save_device(record)
+    code, _, err = admin.says("authority", "remove", *here, "--sha256", first)
+    assert code == os.EX_CANTCREAT
+    assert "box-1" in err  # it hasn't renewed, and would be lost
+    certificates = (*record.certificates, issued_certificate(Usage.TLS, renewed))
+    admin.state.save_device(DeviceRecord(name="box-1", added_at=0, certificates=certificates))
     shown = admin.json("authority", "remove", *here, "--sha256", first)
     assert [one["sha256"] for one in shown["anchors"]] != [first]
     admin.state.anchor()

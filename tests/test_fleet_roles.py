@@ -35,6 +35,7 @@ from edged.uplink.fleet_authority import TARGET, parse, sha256_of
 from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.roles import load_chain
+from edged.uplink.token import FILE_NAME
 from tests.fleet_made import BANK, Fleet, fleet, moment, plain_box, sign_audiences, take
 
 NOW = moment()
@@ -107,7 +108,7 @@ def kept_by_git(state: Path) -> Iterator[Path]:
 
 def test_nothing_that_git_would_keep_is_secret(made: Fleet) -> None:
     lines = (made.state.directory / ".gitignore").read_text().split()
-    assert {"secrets/", "artefacts/", ".lock", "*.key", ".*.new"} <= set(lines)
+    assert {"secrets/", "artefacts/", ".lock", "*.key", ".*.new", FILE_NAME} <= set(lines)
     push(made)
     recovery.replace_admin(made.state, made.offline(), NOW)
     secrets = [path.read_bytes() for path in (*made.keys.rglob("*.key"), *made.state.secrets.rglob("*.key"))]

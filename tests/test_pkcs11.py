@@ -316,3 +316,20 @@ async def test_a_box_enrols_and_renews_with_its_signing_key_in_a_token(hsm: Soft
     assert isinstance(pkcs11.open_key(uri).public_key(), ec.EllipticCurvePublicKey)
     leaf: x509.Certificate = named.certificates()[0]
     assert leaf.public_key() == pkcs11.open_key(uri).public_key()
+
+
+@needs_softhsm
+def test_a_key_in_the_making_that_was_cleared_away_with_old_ones_is_made_anew(
+    hsm: SoftHsm, tmp_path: Path
+) -> None:
+    """Otherwise a box would ask its token for ever for a key that isn't there, and never renew again."""
+    uri = hsm.token("cleared")
+    files = IdentityFiles(tmp_path / "box", KeySource(uri))
+    files.prepare()
+    used = pkcs11.create(uri)
+    making = files.key_in_the_making(Usage.SIGNING)
+    assert files.key_in_the_making(Usage.SIGNING).public_key() == making.public_key()
+    assert pkcs11.destroy_others(uri, used.public_key()) == 1
+    anew = files.key_in_the_making(Usage.SIGNING)
+    assert anew.public_key() not in (making.public_key(), used.public_key())
+    assert files.key_in_the_making(Usage.SIGNING).public_key() == anew.public_key()

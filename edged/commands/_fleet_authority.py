@@ -14,6 +14,7 @@ from edged.commands._fleet_common import add_dry_run, add_key_directory, add_roo
 from edged.commands._saying import minute, say, show, show_json, show_line
 from edged.errors import ConfigError, StateError
 from edged.fleet import authorities, recovery
+from edged.fleet.differences import shortened
 from edged.fleet.key_files import CA_ROOT, read_offline
 from edged.fleet.tuf_roles import Holder
 from edged.uplink.fleet_authority import Why, encode, sha256_of
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from edged.fleet.key_files import OfflineKey
     from edged.fleet.state import FleetState
     from edged.uplink.fleet_authority import FleetAuthorities
+
+_SHOWN: Final = 8
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         made[name].add_argument(
             "--sha256", required=True, metavar="HEX", help=f"help.fleet.authority.{name}.sha256"
         )
+    made["remove"].add_argument("--force", action="store_true", help="help.fleet.authority.remove.force")
     made["revoke"].add_argument(
         "--reason", choices=get_args(Why), default="key_compromise", help="help.fleet.authority.revoke.reason"
     )
@@ -71,11 +75,19 @@ def run(args: argparse.Namespace) -> int:
         if args.what == "renew":
             return _renew(args, state, now)
         document = _changed(args, authorities.current(state), now)
+        if args.what == "remove" and not args.force:
+            _check_nobody_stranded(state, document, now)
         encode(document)
         offline = _offline(args, state)
         if not args.dry_run:
             authorities.put(state, lambda _: document, [key.signer for key in offline], now)
     return _told(args, f"fleet_authority.{args.what}_done", document)
+
+
+def _check_nobody_stranded(state: FleetState, document: FleetAuthorities, now: datetime) -> None:
+    left = authorities.stranded(state, document, now)
+    if left:
+        raise StateError("fleet.anchor_in_use", count=str(len(left)), boxes=shortened(left, _SHOWN))
 
 
 def _offline(args: argparse.Namespace, state: FleetState) -> list[OfflineKey]:

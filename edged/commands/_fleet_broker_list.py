@@ -34,13 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def make(state: FleetState, now: datetime) -> tuple[Made, int]:
     """The directory of what the state says, written down; and how many pages the last one had."""
-    try:
-        last = directory.kept(state)
-    except StateError:
-        last = None
     made = directory.make(state, now=now)
-    directory.keep(state, made)
-    return made, len(last.pages) if last is not None else 0
+    return made, directory.keep(state, made)
 
 
 async def publish(state: FleetState, made: Made, before: int) -> None:

@@ -69,7 +69,8 @@ def _told(args: argparse.Namespace, holder: str, name: str, written: list[Path])
         return os.EX_OK
     for path in written:
         show_line(str(path))
-    show_line(say(args, "fleet_certify.dry_run" if args.dry_run else "fleet_certify.done", name=name))
+    done = "fleet_certify.server" if args.role == SERVER else "fleet_certify.done"
+    show_line(say(args, "fleet_certify.dry_run" if args.dry_run else done, name=name))
     return os.EX_OK
 
 

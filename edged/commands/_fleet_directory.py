@@ -1,4 +1,4 @@
-"""`edged fleet directory publish|show`: the signed list of who belongs to the fleet and who doesn't any more."""
+"""`edged fleet directory publish|show|list`: the signed list of who belongs to the fleet and who doesn't any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edged.commands import _fleet_broker_list, _fleet_common
 from edged.commands._saying import minute, say, show_json, show_line
 from edged.errors import ConfigError
-from edged.fleet import directory
+from edged.fleet import directory, revoking
 from edged.fleet.state import write_text
 from edged.uplink.directory import open_page, revocations_of
 from edged.uplink.directory_reader import DirectoryReader
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`publish` or `show`; `--state`, `--output`, `--crl`, `--dry-run`, `--json`."""
+    """`publish`, `show` or `list`; `--state`, `--output`, `--crl`, `--dry-run`, `--json`."""
     parser.add_argument("what", choices=("publish", "show", "list"), help="help.fleet.directory_what")
     _fleet_common.add_state(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="help.fleet.directory_output")
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     state = _fleet_common.open_state(args)
     now = datetime.now(UTC)
     if args.what == "list":
-        return _list_alone(args, state, now)
+        return _list(args, state, now)
     if args.what == "publish":
         made = _publish(args, state, now)
     else:
@@ -58,15 +58,21 @@ def run(args: argparse.Namespace) -> int:
     return os.EX_OK
 
 
-def _list_alone(args: argparse.Namespace, state: FleetState, now: datetime) -> int:
-    """The broker's list and nothing else: a broker that is told of one doesn't start without it."""
-    if not args.crl:
-        raise ConfigError("--crl", "fleet.no_list_file")
+def _list(args: argparse.Namespace, state: FleetState, now: datetime) -> int:
+    """The broker's list of revoked certificates alone: a broker needs it before it can be started."""
+    if args.crl is None:
+        raise ConfigError("--crl", "fleet.list_needs_crl")
+    if args.output is not None:
+        raise ConfigError("--output", "fleet.list_no_output")
+    count = len(revoking.revoked_serials(state, now))
     if not args.dry_run:
         with state.changing():
             _fleet_broker_list.write_list(args, state, now, None)
     if args.json:
-        show_json({"list": str(args.crl), "written": not args.dry_run})
+        show_json({"crl": str(args.crl), "revoked": count, "written": not args.dry_run})
+    else:
+        code = "fleet_directory.list_would" if args.dry_run else "fleet_directory.list_written"
+        show_line(say(args, code, file=args.crl, count=count))
     return os.EX_OK
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from edged.commands import _fleet_broker_list, _fleet_common
 from edged.commands._moments import beginning
 from edged.commands._saying import say, show_json, show_line
-from edged.errors import ConfigError
+from edged.errors import CodedError, ConfigError
 from edged.fleet import members, revoking
 from edged.uplink.directory import Reason
 from edged.uplink.names import Principal, Role, valid_name
 
 if TYPE_CHECKING:
+    from edged.fleet.revoking import Throwaway
     from edged.fleet.state import FleetState
 
 _OTHERS: Final = (Role.COLLECTOR, Role.AUDIENCE, Role.ADMIN, Role.HELPDESK, Role.PRIVACY)
@@ -58,10 +59,14 @@ def run(args: argparse.Namespace) -> int:
         _step(args, "revoke.noted", name=principal.username)
         if not issued:
             _step(args, "revoke.no_certificates", name=principal.username)
+        canary = revoking.throwaway(state, principal, now=now) if args.crl else None
+        failed = _list_written(args, state, now, canary)
         made, before = _fleet_broker_list.make(state, now)
         asyncio.run(_fleet_broker_list.publish(state, made, before))
         _step(args, "revoke.published", version=made.head.version)
-        done = _at_broker(args, state, principal, now)
+        if failed is not None:
+            raise failed
+        done = _at_broker(args, state, principal, canary, now)
     if args.json:
         show_json(
             {
@@ -76,19 +81,33 @@ def run(args: argparse.Namespace) -> int:
     return os.EX_TEMPFAIL if done["enforced"] is False else os.EX_OK
 
 
+def _list_written(
+    args: argparse.Namespace, state: FleetState, now: datetime, canary: Throwaway | None
+) -> CodedError | None:
+    """Before anything that needs the broker. What has failed: it is no reason not to tell everybody."""
+    if canary is None:
+        return None
+    try:
+        _fleet_broker_list.write_list(args, state, now, canary)
+    except CodedError as error:
+        return error
+    _step(args, "revoke.list_written", path=str(args.crl))
+    return None
+
+
 def _at_broker(
-    args: argparse.Namespace, state: FleetState, principal: Principal, now: datetime
+    args: argparse.Namespace,
+    state: FleetState,
+    principal: Principal,
+    canary: Throwaway | None,
+    now: datetime,
 ) -> dict[str, Any]:
     """Keep them out, then throw them out: the other way round they would be back at once."""
     endpoint = state.endpoint()
     enforced = None
-    if args.crl:
-        canary = revoking.throwaway(state, principal, now=now)
-        _fleet_broker_list.write_list(args, state, now, canary)
-        _step(args, "revoke.list_written", path=str(args.crl))
-        if args.reload:
-            enforced = asyncio.run(revoking.enforced(principal, endpoint, canary))
-            _step(args, "revoke.enforced" if enforced else "revoke.not_enforced")
+    if canary is not None and args.reload:
+        enforced = asyncio.run(revoking.enforced(principal, endpoint, canary))
+        _step(args, "revoke.enforced" if enforced else "revoke.not_enforced")
     asyncio.run(revoking.end_session(principal, endpoint, revoking.throwaway(state, principal, now=now)))
     _step(args, "revoke.session_ended", name=principal.username)
     if enforced is None:

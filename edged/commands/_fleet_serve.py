@@ -16,6 +16,7 @@ from edged.commands._saying import minute, say, show_json, show_line
 from edged.fleet.enrolment import Enrolment, Happened
 from edged.fleet.est_server import EstServer
 from edged.fleet.inviting import address_of
+from edged.fleet.publishing import DirectoryPublisher, Published
 
 if TYPE_CHECKING:
     from edged.fleet.state import FleetState
@@ -55,9 +56,16 @@ async def _serve(args: argparse.Namespace, state: FleetState) -> None:
     host, port = address_of(state)
 
     def told(happened: Happened) -> None:
-        loop.call_soon_threadsafe(_tell, args, happened)
+        loop.call_soon_threadsafe(heard, happened)
 
     enrolment = Enrolment(state, told=told)
+    publisher = DirectoryPublisher(state.directory, lambda published: _tell_published(args, published))
+
+    def heard(happened: Happened) -> None:
+        _tell(args, happened)
+        if happened.what in ("issued", "renewed"):
+            publisher.changed()
+
     where = args.listen or ("::" if ":" in host else "0.0.0.0", port)  # noqa: S104 - boxes come from outside
     server = EstServer(
         state, enrolment, host=where[0], port=where[1], names=tuple(dict.fromkeys((host, *args.name)))
@@ -68,9 +76,15 @@ async def _serve(args: argparse.Namespace, state: FleetState) -> None:
         else:
             show_line(say(args, "fleet_serve.listening", host=where[0], port=server.port))
         service.notify("READY=1")
-        renewing = asyncio.create_task(server.serve())
-        await stop.wait()
-        renewing.cancel()
+        tasks = [asyncio.create_task(server.serve()), asyncio.create_task(publisher.run())]
+        stopped = asyncio.create_task(stop.wait())
+        # Neither ends by itself: when one does, it is better begun anew by systemd than half there.
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stopped):
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
 
 def _tell(args: argparse.Namespace, happened: Happened) -> None:
@@ -90,6 +104,19 @@ def _tell(args: argparse.Namespace, happened: Happened) -> None:
         why=why,
     )
     show_line(f"{minute(now)}  {what}")
+
+
+def _tell_published(args: argparse.Namespace, published: Published) -> None:
+    now = datetime.now(UTC)
+    if args.json:
+        what = "published" if published.code is None else "not_published"
+        found = {"version": published.version, "code": published.code}
+        shown = {key: value for key, value in found.items() if value is not None}
+        show_json({"at": now.isoformat(), "what": what, **shown})
+    elif published.code is None:
+        show_line(f"{minute(now)}  {say(args, 'fleet_serve.published', version=published.version)}")
+    else:
+        show_line(f"{minute(now)}  {say(args, 'fleet_serve.not_published', why=say(args, published.code))}")
 
 
 def _fields(happened: Happened) -> dict[str, str | None]:

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
             | {
                 "as_of": sightings and sightings.at,
                 "status": msgspec.to_builtins(seen.status) if seen else None,
+                "token_refused_at": record.token_refused_at,
                 "reported": msgspec.to_builtins(seen.reported) if seen else None,
                 "certificates": [
                     {"usage": one.usage, "serial": one.serial, "not_after": one.not_after}
@@ -82,6 +83,11 @@ def _rows(
         yield row("why", why)
     for one in newest(record):
         yield row("certificate", say(args, "show.certificate", usage=one.usage, until=_when(one.not_after)))
+    if found.token is not None:
+        code = "show.token_used" if found.token.used else "show.token_open"
+        yield row("token", say(args, code, until=_when(found.token.until)))
+    if record.token_refused_at is not None:
+        yield row("token_refused", _when(record.token_refused_at))
     if seen is not None and (status := seen.status) is not None:
         for name in ("pending", "refused", "dead", "gaps", "lost", "oldest_s"):
             if value := getattr(status, name):

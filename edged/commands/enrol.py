@@ -12,7 +12,7 @@ from edged.commands._saying import minute, printable, say, show_json, show_line
 from edged.config import load_toml
 from edged.errors import ConfigError, DecodeError
 from edged.pushed import token_sources
-from edged.pushed.boot_file import fill
+from edged.pushed.boot_file import check, fill
 from edged.pushed.enrolling import enrol
 from edged.pushed.identity_files import IdentityFiles, write_public
 from edged.uplink.keys import KeySource
@@ -56,14 +56,25 @@ def run(args: argparse.Namespace) -> int:
     if source is not None and not source.in_token:
         raise ConfigError("--signing-key", "enrol.not_a_token_key")
     os.umask(0o077)
+    files = IdentityFiles(args.into.absolute(), source)
+    if template is not None and args.config_out is not None:
+        check(template, files, base=args.config_out.absolute().parent)  # before a token is used for nothing
     token = _token(args)
     _tell(args, "enrol.who", device=token.device, service=token.address)
-    files = IdentityFiles(args.into.absolute(), source)
-    enrolled = enrol(token, files, again=args.again, progress=lambda code: _tell(args, code))
-    if args.config_out is not None:
-        assert template is not None
-        text = fill(template, enrolled, files, base=args.config_out.absolute().parent)
-        write_public(args.config_out, text.encode())
+    base = None if args.config_out is None else args.config_out.absolute().parent
+
+    def write_boot_file(enrolled: Enrolled) -> None:
+        if template is not None and base is not None:
+            text = fill(template, enrolled.boot, files, base=base)
+            write_public(args.config_out, text.encode())
+
+    enrolled = enrol(
+        token,
+        files,
+        again=args.again,
+        progress=lambda code: _tell(args, code),
+        before_use=write_boot_file,
+    )
     return _told(args, enrolled, files)
 
 

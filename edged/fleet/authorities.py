@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from edged.errors import CertificateError, StateError
 from edged.fleet import members
 from edged.fleet.key_files import CA_ROOT, write_new
+from edged.fleet.overview import newest
 from edged.fleet.repository import Repository
 from edged.fleet.state import write_text
 from edged.fleet.tuf_roles import TARGETS
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import Signer
 
-    from edged.fleet.state import FleetState
+    from edged.fleet.state import FleetState, IssuedCertificate
     from edged.uplink.fleet_authority import Why
+    from edged.uplink.roles import TrustAnchor
 
 RETIRED: Final = "retired"
 """Folder in `secrets/` of issuing authorities that were replaced: what they issued is revoked in their name."""
@@ -67,8 +69,11 @@ def write_issuing(secrets: Path, issuing: Issuing) -> None:
         name = sha256_of(load_chain(old.read_bytes())[0])[:16]
         retired = secrets / RETIRED
         retired.mkdir(mode=0o700, exist_ok=True)
-        write_private(retired / f"ca-{name}.key", read_private(secrets / "ca.key"))
-        write_private(retired / f"ca-{name}.pem", old.read_bytes())
+        if not (
+            retired / f"ca-{name}.pem"
+        ).exists():  # or this was cut off, and `ca.key` is the new one's already
+            write_private(retired / f"ca-{name}.key", read_private(secrets / "ca.key"))
+            write_private(retired / f"ca-{name}.pem", old.read_bytes())
     # The key first: a certificate without its key is found at once, and the command can be given again.
     write_private(secrets / "ca.key", issuing.key_pem)
     write_private(secrets / "ca.pem", issuing.certificate_pem)
@@ -178,6 +183,28 @@ def without_anchor(document: FleetAuthorities, sha256: str) -> FleetAuthorities:
     if not kept:
         raise StateError("fleet.last_anchor")
     return msgspec.structs.replace(document, anchors=kept)
+
+
+def stranded(state: FleetState, document: FleetAuthorities, now: datetime) -> list[str]:
+    """Boxes whose newest certificates would be under none of the document's authorities: nobody would reach them again.
+
+    Raises `ConfigError`, `CertificateError`.
+    """
+    anchor = document.anchor()
+    found = []
+    for record in state.devices().values():
+        living = [one for one in newest(record) if one.not_after > now.timestamp()]
+        if record.revoked_at is None and any(not _under(anchor, one, now) for one in living):
+            found.append(record.name)
+    return found
+
+
+def _under(anchor: TrustAnchor, issued: IssuedCertificate, now: datetime) -> bool:
+    try:
+        anchor.verify(load_chain(issued.pem.encode()), usage=issued.usage, at=now)
+    except CertificateError as error:
+        return error.code != "cert.unknown_issuer"
+    return True
 
 
 def with_revoked(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from securesystemslib.signer import CryptoSigner
 
-IGNORED = "secrets/\nartefacts/\n.lock\n.pending/\n.seen.json\nrollouts/.*\n*.key\n.*.new\n"
-"""What git leaves out of the state directory: keys by their place and by their name, too."""
+IGNORED = "secrets/\nartefacts/\n.lock\n.pending/\n.seen.json\nrollouts/.*\n*.key\n.*.new\nedged-enrol.txt\n"
+"""What git leaves out of the state directory: keys by their place and by their name, too, and enrolment tokens."""
 
 
 class Plan(NamedTuple):

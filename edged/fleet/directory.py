@@ -122,15 +122,20 @@ def make(state: FleetState, *, now: datetime, days: int = DAYS) -> Made:
     return Made(head, seal_head(head, signer), pages)
 
 
-def keep(state: FleetState, made: Made) -> None:
-    """Write it down as the last one made, before anybody hears of it."""
+def keep(state: FleetState, made: Made) -> int:
+    """Write it down as the last one made, before anybody hears of it; how many pages the one before had.
+
+    Under `FleetState.changing()`.
+    """
     where = state.directory / "directory"
+    before = sum(path.stem.isdigit() for path in where.glob("*.json"))
     for number, page in enumerate(made.pages):
         write_text(where / f"{number}.json", page.decode())
     write_text(where / "head.jws", made.compact)
     for path in where.glob("*.json"):
         if path.stem.isdigit() and int(path.stem) >= len(made.pages):
             path.unlink()
+    return before
 
 
 def kept(state: FleetState) -> Made | None:

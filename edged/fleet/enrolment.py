@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 MAX_LIVING: Final = 8
-"""Certificates of one usage and device that haven't ended: renewals overlap, and a stolen TLS key must not fill the
-state directory before it is revoked."""
+"""Certificates of one usage and device that haven't ended and aren't revoked: renewals overlap, and a stolen TLS key
+must not fill the state directory before it is revoked. A token gives one more: an admin has asked for it."""
 
 KEPT_ENDED: Final = 8
 """Ended certificates that a record keeps, newest first, for whoever looks into what a box once had."""
@@ -111,6 +111,7 @@ class Enrolment:
 
     def enrol(self, device: str, secret: str, usage: Usage, public_key: ec.EllipticCurvePublicKey) -> bytes:
         """The chain (PEM) of a first certificate. Raises `RefusedError`, `CertificateError`."""
+        self._let_in(self._record(device), secret, device)  # first: no stranger is to keep others waiting
         with self._changing():
             record = self._let_in(self._record(device), secret, device)
             given = next(
@@ -123,6 +124,8 @@ class Enrolment:
             if _key_of(given) != public_key:
                 self._state.save_device(msgspec.structs.replace(record, token_refused_at=self._seconds()))
                 raise self._refused("enrol.token_used", record.name, usage)
+            if not self._good_still(given):
+                return self._issue(record, usage, public_key, by_token=True)
             self._told(Happened(what="again", device=record.name, usage=usage, serial=given.serial))
             return given.pem.encode()
 
@@ -151,12 +154,13 @@ class Enrolment:
         old: x509.Certificate,
         public_key: ec.EllipticCurvePublicKey,
     ) -> bytes:
+        self._own(tls, Usage.TLS)
         with self._changing():
             record = self._own(tls, Usage.TLS)
             if self._own(old, usage).name != record.name:
                 raise self._refused("enrol.proof_refused", record.name, usage)
             for given in record.certificates:
-                if given.usage is usage and given.revoked_at is None and _key_of(given) == public_key:
+                if given.usage is usage and _key_of(given) == public_key and self._good_still(given):
                     self._told(Happened(what="again", device=record.name, usage=usage, serial=given.serial))
                     return given.pem.encode()
             return self._issue(record, usage, public_key, by_token=False)
@@ -219,13 +223,24 @@ class Enrolment:
         except CertificateError:
             raise self._refused("enrol.not_current", record.name, usage) from None
 
+    def _good_still(self, given: IssuedCertificate) -> bool:
+        """Whether a certificate may be given again.
+
+        Not one of an authority that was replaced since, or of which half is over: who asks wants one that lasts.
+        """
+        issuer = load_chain((self._state.secrets / "ca.pem").read_bytes())
+        half = (given.not_before + given.not_after) / 2
+        chain = load_chain(given.pem.encode())
+        return given.revoked_at is None and self._seconds() < half and chain[1:] == issuer
+
     def _issue(
         self, record: DeviceRecord, usage: Usage, public_key: ec.EllipticCurvePublicKey, *, by_token: bool
     ) -> bytes:
         now = self._clock()
         living = [one for one in record.certificates if one.not_after >= now.timestamp()]
         ended = [one for one in record.certificates if one.not_after < now.timestamp()]
-        if sum(one.usage is usage for one in living) >= MAX_LIVING:
+        counted = sum(one.usage is usage and one.revoked_at is None for one in living)
+        if counted >= MAX_LIVING and not by_token:
             raise self._refused("enrol.too_many", record.name, usage)
         principal = Principal(self._state.file.fleet, Role.DEVICE, record.name)
         try:

@@ -6,6 +6,7 @@ Everything a stranger can make it hold is bounded: connections, bytes, seconds, 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 from collections import Counter
@@ -54,6 +55,8 @@ ACCEPT_AGAIN_S: Final = 1.0
 """After an accept that failed: descriptors come back when connections end."""
 
 RENEW_EVERY: Final = timedelta(days=7)
+
+_NETWORK: Final = 64  # bits: the smallest an IPv6 subscriber has (RFC 6177)
 
 LOOK_EVERY_S: Final = 10.0
 """Whether another command has changed the authorities: until it is seen, boxes of a new one are not let in."""
@@ -132,8 +135,8 @@ class EstServer:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 await asyncio.to_thread(self.look)
-            except CodedError as error:
-                self._log.error("the service's certificate can't be renewed", code=error.code)
+            except (CodedError, OSError) as error:
+                self._log.error("the service's certificate can't be renewed", exc_info=error)
 
     def look(self) -> None:
         """Renew the service's certificate if it is time or an authority was changed. Raises as `renew_certificate`."""
@@ -178,7 +181,7 @@ class EstServer:
                 self._log.warning("a connection can't be taken", errno=error.errno)
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            address = str(peer[0])
+            address = network_of(str(peer[0]))
             if self._busy.total() >= MAX_CONNECTIONS or self._busy[address] >= MAX_EACH:
                 connection.close()
                 continue
@@ -284,6 +287,14 @@ class EstServer:
         if found is None:
             raise RefusedError("enrol.not_let_in")
         return found
+
+
+def network_of(address: str) -> str:
+    """Whom turns are counted for: an IPv4 address, or the network that anybody with IPv6 has all addresses of."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, _NETWORK), strict=False))
 
 
 def _expect(head: Head, media_type: str) -> None:

@@ -26,7 +26,7 @@ from edged.uplink.reconnect import Backoff, first_to_end, within
 from edged.uplink.roles import Principal, Usage, load_chain, principal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from edged.fleet.state import FleetState
@@ -46,6 +46,11 @@ RECEIVE: Final = 5_000
 sends retained messages whatever a subscriber allows; so many times `mqtt_client.FLOOD`, of 2 KiB each, are 40 MiB."""
 
 AT_ONCE: Final = 32
+
+HELD_S: Final = 5.0
+HELD_AGAIN_S: Final = 0.1
+"""How long another connection with this certificate is waited for: `edged fleet serve` has one for a moment, now and
+then."""
 
 
 class AdminLink:
@@ -318,7 +323,7 @@ async def admin_link(
     again: nothing has begun yet. Raises `UplinkError`, `CertificateError`, `StateError` (`fleet.link_busy`).
     """
     chosen = endpoint or state.endpoint()
-    with _held(chosen.certificate):
+    async with _held(chosen.certificate):
         link = AdminLink(
             anchor=state.anchor(),
             endpoint=chosen,
@@ -350,16 +355,21 @@ def holder(certificate: Path) -> Principal:
     return principal_of(chain[0], usage=Usage.TLS)
 
 
-@contextlib.contextmanager
-def _held(certificate: Path) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _held(certificate: Path) -> AsyncIterator[None]:
     """Hold a certificate for one connection; a shared or read-only directory does as well."""
     try:
         file = certificate.open("rb")
     except OSError as error:
         raise CertificateError("cert.unreadable", f"{certificate}: {error.strerror}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateError("fleet.link_busy", str(certificate)) from None
+        deadline = asyncio.get_running_loop().time() + HELD_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise StateError("fleet.link_busy", str(certificate)) from None
+            await asyncio.sleep(HELD_AGAIN_S)
         yield

@@ -29,9 +29,20 @@ Problem = Literal[
     "behind",
     "not_believed",
     "certificate",
+    "token_twice",
 ]
 """`refused`: envelopes the broker or the centre won't take. `behind`: it runs another push than the last one.
-`not_believed`: what stands on its topics isn't signed as it has to be."""
+`not_believed`: what stands on its topics isn't signed as it has to be. `token_twice`: somebody came with a used token
+and other keys."""
+
+
+class OpenToken(msgspec.Struct, frozen=True):
+    """An enrolment token that holds still."""
+
+    until: int
+    """Seconds since 1970."""
+    used: bool
+    """By the box that has its certificates by it: it serves these keys alone."""
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +68,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """Whole days until the first of its certificates ends; None without one."""
     last_seen: float | None
     """Seconds since 1970."""
+    token: OpenToken | None
     problems: tuple[Problem, ...]
 
 
@@ -80,8 +92,16 @@ def overview(record: DeviceRecord, seen: Seen | None, now: float) -> Overview:
         probe=reported.probe if reported else None,
         certificate_days=int((min(ends) - now) // DAY_S) if ends else None,
         last_seen=None if seen is None else seen.last_seen,
+        token=open_token(record, now),
         problems=tuple(_problems(record, seen, ends, now)),
     )
+
+
+def open_token(record: DeviceRecord, now: float) -> OpenToken | None:
+    """The token that the box may still come with."""
+    if record.token_sha256 is None or record.token_until is None or record.token_until < now:
+        return None
+    return OpenToken(record.token_until, bool(record.token_serials))
 
 
 def newest(record: DeviceRecord) -> list[IssuedCertificate]:
@@ -97,6 +117,8 @@ def _problems(record: DeviceRecord, seen: Seen | None, ends: list[int], now: flo
     if record.revoked_at is not None:
         yield "revoked"
         return
+    if record.token_refused_at is not None:
+        yield "token_twice"
     if seen is None or seen.last_seen is None:
         yield "never_seen"
     elif not seen.online:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from edged.config import FILE, BoxSettings, check_box, parse_toml
 from edged.errors import ConfigError
+from edged.uplink.est import Boot
 from edged.uplink.names import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.pushed.enrolling import Enrolled
     from edged.pushed.identity_files import IdentityFiles
 
 OURS: Final = ("identity", "broker", "fleet")
@@ -22,7 +22,12 @@ OURS: Final = ("identity", "broker", "fleet")
 HEADING: Final = "# Written by `edged enrol`."
 
 
-def fill(template: str, enrolled: Enrolled, files: IdentityFiles, *, base: Path) -> str:
+def check(template: str, files: IdentityFiles, *, base: Path) -> None:
+    """Whether the template will do, whatever the fleet is. Raises as `fill` does."""
+    fill(template, Boot(1, "fleet", "localhost", 8883, "localhost:8443"), files, base=base)
+
+
+def fill(template: str, boot: Boot, files: IdentityFiles, *, base: Path) -> str:
     """The template with `[identity]`, `[broker]` and `[fleet]` behind it.
 
     Relative paths in the template are relative to `base`, the boot file's directory. Raises `ConfigError` with the path
@@ -36,7 +41,6 @@ def fill(template: str, enrolled: Enrolled, files: IdentityFiles, *, base: Path)
         if section in document:
             raise ConfigError(section, "enrol.template_has")
     tls, signing = files.settings(Usage.TLS), files.settings(Usage.SIGNING)
-    boot = enrolled.boot
     sections: dict[str, dict[str, str | int]] = {
         "identity": {
             "fleet_ca": str(files.ca.absolute()),

@@ -47,9 +47,12 @@ def enrol(
     *,
     again: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    before_use: Callable[[Enrolled], None] = lambda _: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Enrolled:
     """Make keys, get certificates, write everything into `files`; `progress` hears a code of the catalogue a step.
+
+    `before_use` does what else belongs to it (the boot file): when the certificates are in use, all is done.
 
     A box that has good certificates of that name keeps them, unless `again`; one that has others, or ended ones, gets
     new ones. Its outbox and everything else stay as they are.
@@ -60,6 +63,7 @@ def enrol(
     files.prepare(enrolling=True)
     if not again and (done := _enrolled_before(token, files, clock())) is not None:
         progress("enrol.step_there")
+        before_use(done)
         return done
     files.begin_enrolling()
     progress("enrol.step_fleet")
@@ -83,8 +87,10 @@ def enrol(
     progress("enrol.step_writing")
     write_public(files.ca, pem.encode())
     write_public(files.root, founded.root)
+    enrolled = Enrolled(principal, founded.anchor.demo, boot)
+    before_use(enrolled)
     files.end_enrolling(chains)
-    return Enrolled(principal, founded.anchor.demo, boot)
+    return enrolled
 
 
 def _enrolled_before(token: Token, files: IdentityFiles, now: datetime) -> Enrolled | None:

@@ -14,6 +14,7 @@ are in the making, and taking that file away is what puts both in use.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -143,7 +144,11 @@ class IdentityFiles:
         if path.exists():
             public = serialization.load_pem_public_key(path.read_bytes())
             assert isinstance(public, ec.EllipticCurvePublicKey)
-            return pkcs11.open_key(uri, public)
+            try:
+                return pkcs11.open_key(uri, public)
+            except CertificateError as error:
+                if error.code != "pkcs11.no_key":
+                    raise  # it was cleared away with others that had been replaced: another will do
         key = pkcs11.create(uri)
         form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         write_private(path, key.public_key().public_bytes(*form))
@@ -154,12 +159,20 @@ class IdentityFiles:
         write_public(self._enrolling, b"")
 
     def end_enrolling(self, chains: dict[Usage, bytes]) -> None:
-        """Give both pairs in the making their certificates and put them in use together."""
+        """Give both pairs in the making their certificates and put them in use together.
+
+        Nothing goes back to the ones before, which have ended, or are revoked, or somebody else's.
+        """
         for usage, chain in chains.items():
             write_private(self._home(usage) / NEXT / CHAIN, chain)
         self._enrolling.unlink()
         sync(self.directory)
         self._finish_all()
+        for usage in chains:
+            with contextlib.suppress(
+                CertificateError
+            ):  # a token's old key: the next that is proved clears it away
+                self.forget_before(usage)
 
     def put_in_use(self, usage: Usage, chain: bytes) -> Pair:
         """Give the pair in the making its certificates (PEM, leaf first) and put it in use; two renames."""
@@ -184,13 +197,24 @@ class IdentityFiles:
             pkcs11.destroy_others(current.key, public)
 
     def go_back(self, usage: Usage) -> Pair | None:
-        """Put the pair before in use again and remove the one that failed; None where there is none before."""
+        """Put the pair before in use again; None where there is none before.
+
+        The key of the one that failed is the next one's to be made of: asking anew gets its certificate again, so a
+        broker that is away for a day doesn't cost the box one certificate after the other.
+        """
         current, before = self.current(usage), self.before(usage)
         if current is None or before is None:
             return None
         self._point(usage, before.directory.name)
-        # In this order a power cut between the two leaves the failed pair to be tried and given up once more.
-        self._remove(usage, current.directory.name)
+        # In this order a power cut in between leaves the failed pair to be tried and given up once more.
+        home = self._home(usage)
+        if (home / NEXT).exists():
+            self._remove(usage, current.directory.name)
+        else:
+            current.directory.rename(home / NEXT)
+            sync(home)
+            (home / NEXT / CHAIN).unlink()
+            sync(home / NEXT)
         return before
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edged import log
-from edged.errors import CertificateError, CodedError
+from edged.errors import CertificateError, CodedError, StateError
 from edged.pushed import renewal
 from edged.pushed.enrolling import authorities_of, renew
 from edged.pushed.renewal import Life, Schedule
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from edged.pushed.identity_files import IdentityFiles, Pair
     from edged.uplink.fleet_authority import FleetAuthorities
     from edged.uplink.roles import TrustAnchor
+
+UNUSABLE: Final = timedelta(minutes=5)
+"""Between two looks at an identity's directory that can't be used."""
 
 AGAIN: Final = "enrol.expired"
 """Code of a certificate that has ended: only a new token helps."""
@@ -80,11 +83,24 @@ class Renewer:
         self._log = log.get("renewal")
 
     async def run(self) -> None:
-        """Look, renew, wait, until cancelled. Raises `StateError` when the identity's directory can't be used."""
-        await asyncio.to_thread(self._files.prepare)
+        """Look, renew, wait, until cancelled."""
+        prepared = False
         while True:
-            wait = min([await self.attend(usage) for usage in Usage])
+            wait = UNUSABLE
+            prepared = prepared or await self._prepared()
+            if prepared:
+                wait = min([await self.attend(usage) for usage in Usage])
             await asyncio.sleep(wait.total_seconds())
+
+    async def _prepared(self) -> bool:
+        """What a power cut has interrupted is finished. A disk that is full is no reason to stop scanning."""
+        try:
+            async with self._alone:
+                await asyncio.to_thread(self._files.prepare)
+        except StateError as error:
+            self._log.error("certificates can't be renewed", code=error.code, detail=error.detail)
+            return False
+        return True
 
     async def attend(self, usage: Usage) -> timedelta:
         """Renew one certificate if it is time; how long until it wants to be looked at again."""
@@ -127,6 +143,7 @@ class Renewer:
     async def proved(self, usage: Usage) -> None:
         """What is in use works: the uplink has connected with it (TLS), or a receipt came for what it signed."""
         async with self._alone:
+            self._schedules[usage].succeeded()
             try:
                 await asyncio.to_thread(self._files.forget_before, usage)
             except (CodedError, OSError) as error:  # it is tried again at the next connection
@@ -159,7 +176,7 @@ class Renewer:
             )
             self._told(Renewed("failed", usage, life.not_after, code))
             return wait
-        schedule.succeeded()
+        # Not yet `succeeded`: the broker may refuse it again and again, and each time comes later than the one before.
         after = _life_of(pair).not_after
         self._log.info("renewed", usage=usage, not_after=after.isoformat())
         self._told(Renewed("renewed", usage, after))

@@ -5,23 +5,21 @@ Every method blocks (signatures, one file) and may be called from any thread.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edged import log
 from edged.errors import CodedError, DecodeError, SignatureRefusedError
 from edged.uplink import topics
 from edged.uplink.directory_reader import MAX_STORED, DirectoryReader
+from edged.uplink.keys import write_private
 from edged.uplink.streams import Alarm, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from edged.uplink.directory import Directory
     from edged.uplink.intake import Incoming
@@ -130,7 +128,7 @@ class DirectoryKeeper:
         if self._path is None:
             return []
         try:
-            _write(self._path, self._reader.stored())
+            write_private(self._path, self._reader.stored())
         except OSError as error:
             self._log.error("the directory can't be kept", detail=error.strerror)
             return [self._alarm("directory.not_kept", "")]
@@ -139,23 +137,3 @@ class DirectoryKeeper:
     def _alarm(self, code: str, topic: str) -> Alarm:
         self._counts[code, topic] += 1
         return Alarm(code, topic, "", "", "", 0, self._counts[code, topic])
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and durably."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -83,4 +83,32 @@ MUTATIONS = (
         "pkcs11.Attribute.EXTRACTABLE: True",
         TEST + "test_pkcs11.py -k taken_out",
     ),
+    _m(
+        "a broker that is away doesn't cost a box one certificate after the other",
+        "pushed/identity_files.py",
+        "        if (home / NEXT).exists():\n            self._remove(",
+        "        if True:\n            self._remove(",
+        TEST + "test_enrol_renewal.py -k never_takes_it",
+    ),
+    _m(
+        "a certificate of an authority that was replaced is not given again",
+        "fleet/enrolment.py",
+        " and self._seconds() < half and chain[1:] == issuer",
+        "",
+        SERVICE + "replaced_is_not_given",
+    ),
+    _m(
+        "the boot file is there before the certificates are in use",
+        "pushed/enrolling.py",
+        "    before_use(enrolled)\n    files.end_enrolling(chains)\n",
+        "    files.end_enrolling(chains)\n    before_use(enrolled)\n",
+        TEST + "test_enrol_command.py -k before_the_certificates",
+    ),
+    _m(
+        "of two directories on their way at once the newer one stays",
+        "fleet/publishing.py",
+        "if newest is None or newest.head.version <= made.head.version:",
+        "if True:",
+        TEST + "test_fleet_publishing.py -k newest_directory_stays",
+    ),
 )

@@ -62,7 +62,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _m(
         "a restart remembers who was revoked",
         "uplink/directory_keeper.py",
-        "            _write(self._path, self._reader.stored())\n",
+        "            write_private(self._path, self._reader.stored())\n",
         "            self._reader.stored()\n",
         DIRECTORY + "keeper_applies",
     ),
