@@ -14,6 +14,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 
 from edged.errors import ConfigError, StateError
 from edged.fleet import push_numbers
+from edged.fleet.authorities import signed_bytes
 from edged.fleet.compile import Compiled, compile_config
 from edged.fleet.key_files import read_key
 from edged.fleet.layers import audience_files, layers_of, parsed_audience
@@ -86,7 +87,7 @@ class BundleMaker:
         self._shared = {
             f"{version}.{role}.json": repository.file(role) for role, version in self._versions.items()
         }
-        self._authority = self._vouched(AUTHORITY, (state.directory / AUTHORITY).read_bytes(), self._top)
+        self._authority = signed_bytes(state)
         self._audiences = audience_files(state)
         self._documents = {name: parsed_audience(name, data) for name, data in self._audiences.items()}
         self._pinned = {
