@@ -243,6 +243,8 @@ def report(**changes: Any) -> Reported:
         ({}, {"outcome": "rejected", "running_push": 1}, ("rejected",)),
         ({}, {"outcome": "rolled_back", "probe": "head", "running_push": 1}, ("rolled_back",)),
         ({}, {"push": 1, "running_push": 1}, ("behind",)),
+        ({}, {"push": 3, "running_push": 3}, ("elsewhere",)),
+        ({}, {"push": 3, "outcome": "rejected"}, ("rejected", "elsewhere")),
     ],
 )
 def test_what_is_a_problem(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.fleet import (
@@ -623,6 +623,18 @@ def done_at_last(
                 return write
         after()
     raise AssertionError("it never ends")
+
+
+def test_a_root_is_written_only_when_its_own_keys_sign_it(made: Fleet) -> None:
+    signers = [key.signer for key in made.offline()]
+
+    def all_three(root: Root) -> None:
+        root.roles[ROOT].threshold = 3
+
+    with pytest.raises(StateError) as refused:
+        made.repository.revise_root(all_three, signers, NOW)
+    assert refused.value.code == "fleet.role_not_signed"
+    assert made.repository.versions(ROOT) == [1]
 
 
 def test_a_power_cut_in_a_rotation_leaves_the_fleet_as_it_was(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.errors import StateError
-from edged.fleet import rolling, seen
+from edged.errors import StateError, UplinkError
+from edged.fleet import push_numbers, pushing, rolling, seen
 from edged.fleet.heard import Presence, watch
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
-from edged.fleet.pushing import Pusher
+from edged.fleet.pushing import Pusher, publish
 from edged.fleet.redoing import sha256
 from edged.fleet.rolling import Carrier
 from edged.fleet.rollout import Done, Limits, Record, Rollout, begin
@@ -47,7 +49,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """This broker shows at once what it has retained."""
     for module in (rolling, seen):
         monkeypatch.setattr(module, "QUIET_S", 0.3)
-    monkeypatch.setattr(rolling, "RETAINED_S", 0.3)
+    monkeypatch.setattr(pushing, "RETAINED_S", 0.3)
 
 
 @pytest.fixture
@@ -148,6 +150,65 @@ async def test_boxes_that_are_switched_off(dozen: FleetTown, capsys: pytest.Capt
     async with running(back):
         await edged(dozen, "list")
     assert [box.taken for box in back] == [[], []]
+
+
+async def test_a_stop_takes_back_its_own_pushes_alone(dozen: FleetTown) -> None:
+    """A rollout whose process died last week; since then its boxes, still away, were pushed something else."""
+    names = dozen.names[:2]
+    record = begun(dozen, names).record
+    pusher = Pusher(dozen.state, now=moment(), by="admin.alice", rollout="r")
+    pusher.compile(names)
+    async with admin_link(dozen.state) as link:
+        for one in pusher.prepare(names):
+            record.boxes[one.device].push, record.boxes[one.device].state = one.number, "pushed"
+            await publish(link, one.device, one.data)
+        RolloutFiles(dozen.state).write(record)
+        (newer,) = pusher.prepare(names[:1])
+        await publish(link, newer.device, newer.data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pushing, "retained", _lost)
+        assert await edged(dozen, "rollout", "stop", "r") == os.EX_UNAVAILABLE
+    assert RolloutFiles(dozen.state).read("r").state == "running"  # nothing was taken back: not stopped
+    assert await edged(dozen, "rollout", "stop", "r") == os.EX_OK
+    boxes = RolloutFiles(dozen.state).read("r").boxes
+    assert [boxes[name].state for name in names] == ["superseded", "withdrawn"]
+    async with admin_link(dozen.state) as link:
+        assert [await pushing.retained(link, name) for name in names] == [newer.data, None]
+
+
+async def _lost(*_: object) -> bytes | None:
+    raise UplinkError("uplink.unreachable")
+
+
+async def test_somebody_else_has_pushed(dozen: FleetTown, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another copy of the state, or this one restored from a backup: told, and only gone on with when asked to."""
+    backup = dozen.directory / "backup"
+    shutil.copytree(dozen.state.directory, backup)
+    boxes = dozen.boxes(applied, dozen.names[:2])
+    names = [box.name for box in boxes]
+    async with running(boxes):
+        assert await edged(dozen, "config", "push", *names) == os.EX_OK
+        dozen.layer(LAYER + "probation_s = 7.0\n")
+        assert await edged(dozen, "config", "push", *names) == os.EX_OK
+        shutil.rmtree(dozen.state.directory)
+        backup.rename(dozen.state.directory)
+        capsys.readouterr()
+        for command in (
+            ("config", "push", *names),
+            ("config", "push", "--no-wait", *names),
+            ("rollout", "start", "--name", "r", *QUICK, *names),
+        ):
+            assert await edged(dozen, *command) == os.EX_CANTCREAT
+            assert "2 device(s) have pushes that this state doesn't know" in capsys.readouterr().err
+        assert await edged(dozen, "list", "--json") == os.EX_OK
+        listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert ["elsewhere" in one["problems"] for one in listed] == [True, True] + [False] * 10
+        assert await edged(dozen, "rollout", "resume", "r", "--overtake") == os.EX_OK
+    assert all(box.taken == sorted(box.taken) and len(box.taken) == 3 for box in boxes)
+
+
+def test_one_box_cannot_use_up_the_numbers(dozen: FleetTown) -> None:
+    assert push_numbers.ahead(dozen.state, {"box-000": 2**53 - 1, "box-001": 3}) == {"box-001": 3}
 
 
 async def test_back_to_what_they_had(dozen: FleetTown, capsys: pytest.CaptureFixture[str]) -> None:

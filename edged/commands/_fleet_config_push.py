@@ -20,6 +20,7 @@ from edged.fleet.differences import shortened
 from edged.fleet.link import admin_link
 from edged.fleet.pushing import Pusher, publish
 from edged.fleet.redoing import at_one_go, enough, patient, up_to_date
+from edged.fleet.seen import look
 
 if TYPE_CHECKING:
     import argparse
@@ -48,11 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_waiting(parser: argparse.ArgumentParser) -> None:
-    """`--no-wait`, `--patience SECONDS`."""
+    """`--no-wait`, `--patience SECONDS`, `--overtake`."""
+    add_overtake(parser)
     parser.add_argument("--no-wait", action="store_true", help="help.fleet.no_wait")
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_S, metavar="SECONDS", help="help.fleet.patience"
     )
+
+
+def add_overtake(parser: argparse.ArgumentParser) -> None:
+    """`--overtake`."""
+    parser.add_argument("--overtake", action="store_true", help="help.fleet.overtake")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     state = open_state(args)
     admin_only(args, state)
     now = datetime.now(UTC)
-    pusher = Pusher(state, now=now, by=f"admin.{state.file.admin}")
+    pusher = Pusher(state, now=now, by=f"admin.{state.file.admin}", overtake=args.overtake)
     names = compiled_names(args, pusher, chosen(args, state))
     documents = pusher.compile(()).documents
     same = set() if args.force else up_to_date(pusher.pushes, documents, now.timestamp())
@@ -114,6 +121,9 @@ def _push_only(args: argparse.Namespace, state: FleetState, pusher: Pusher, name
 
     async def go() -> None:
         async with admin_link(state, endpoint=endpoint(args, state)) as link:
+            seen = (await look(link, names, None)).boxes
+            reports = {name: one.reported for name, one in seen.items() if one.reported is not None}
+            await asyncio.to_thread(pusher.heard, reports)
             for begin in range(0, len(names), AT_ONCE):
                 prepared = await asyncio.to_thread(pusher.prepare, names[begin : begin + AT_ONCE])
                 await asyncio.gather(*(publish(link, one.device, one.data) for one in prepared))

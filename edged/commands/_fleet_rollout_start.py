@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edged import log
 from edged.commands._fleet_carry import carry_out
 from edged.commands._fleet_common import add_dry_run, open_state
-from edged.commands._fleet_config_push import OFFLINE_S, compiled_names
+from edged.commands._fleet_config_push import OFFLINE_S, add_overtake, compiled_names
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint
 from edged.commands._fleet_rollout_common import carry, share, span, tell_end
 from edged.commands._saying import explain, printable, say, show_json, show_line
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip", action="store_true", help="help.fleet.skip")
     parser.add_argument("--force", action="store_true", help="help.fleet.force")
     parser.add_argument("--back", action="store_true", help="help.fleet.rollout.back")
+    add_overtake(parser)
     add_dry_run(parser)
 
 
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     name = _name(args, files, now)
     by = f"admin.{state.file.admin}"
-    pusher = Pusher(state, now=now, by=by, rollout=name)
+    pusher = Pusher(state, now=now, by=by, rollout=name, overtake=args.overtake)
     names = compiled_names(args, pusher, chosen(args, state))
     documents = pusher.compile(()).documents
     same = set() if args.force else up_to_date(pusher.pushes, documents, now.timestamp())
@@ -82,15 +83,17 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         return os.EX_OK
     waves = _waves(args, state, names, name)
-    versions = {documents[one].document.version for one in names}
+    versions = {one: documents[one].document.version for one in names}
+    different = set(versions.values())
     engine = begin(
         waves,
         {one: sha256(documents[one]) for one in names},
         identifier=name,
-        version=versions.pop() if len(versions) == 1 else f"{len(versions)} versions",
+        version=different.pop() if len(different) == 1 else f"{len(different)} versions",
         by=by,
         limits=_limits(args, enough(args.patience, documents)),
         now=now.timestamp(),
+        versions=versions,
     )
     if args.dry_run:
         return _show_plan(args, state, waves, name)
@@ -188,7 +191,7 @@ def push_back(args: argparse.Namespace, state: FleetState, record: Record) -> No
     if not again:
         show_line(say(args, "rollout.nothing_to_take_back"))
         return
-    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again)
+    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again, overtake=args.overtake)
     names = [name for name in again if name not in pusher.compile(again).errors]
     documents = pusher.compile(()).documents
     limits = patient(enough(record.limits.patience_s, documents), OFFLINE_S, record.limits.at_once)

@@ -15,7 +15,7 @@ from edged.commands._saying import say, show_line
 from edged.errors import StateError
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
-from edged.fleet.pushing import withdraw
+from edged.fleet.rolling import take_back
 from edged.fleet.rollout import Halt, Rollout, Stop
 from edged.fleet.rollout_files import RolloutFiles
 
@@ -64,7 +64,7 @@ def _stop_here(args: argparse.Namespace, state: FleetState, files: RolloutFiles)
     if engine.record.state == "running":
         command = engine.handle(Halt("rollout.stopped"), now=time.time())
         assert isinstance(command, Stop)
-        asyncio.run(_withdraw(args, state, command.withdraw))
+        asyncio.run(_take_back(args, state, engine, command))
         files.write(engine.record)
         for device in command.withdraw:
             Pushes(state).settle(device, engine.record.boxes[device], int(time.time()))
@@ -72,7 +72,7 @@ def _stop_here(args: argparse.Namespace, state: FleetState, files: RolloutFiles)
     return os.EX_OK
 
 
-async def _withdraw(args: argparse.Namespace, state: FleetState, devices: tuple[str, ...]) -> None:
-    if devices:
+async def _take_back(args: argparse.Namespace, state: FleetState, engine: Rollout, stop: Stop) -> None:
+    if stop.withdraw:
         async with admin_link(state, endpoint=endpoint(args, state)) as link:
-            await asyncio.gather(*(withdraw(link, device) for device in devices))
+            await take_back(engine, stop, link, Pushes(state))

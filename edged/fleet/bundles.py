@@ -178,7 +178,7 @@ class BundleMaker:
 
 
 def noted(record: DeviceRecord, made: Made) -> DeviceRecord:
-    """A box's record once `made` is on the broker."""
+    """A box's record with `made` as its last push."""
     return msgspec.structs.replace(record, push=made.number, push_until=int(made.expires.timestamp()))
 
 

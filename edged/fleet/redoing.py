@@ -69,7 +69,17 @@ def at_one_go(
     """A rollout of a single wave that nothing stops: an ordinary push."""
     waves = [tuple(names)]
     digests = {name: sha256(documents[name]) for name in waves[0]}
-    return begin(waves, digests, identifier="push", version=version, by=by, limits=limits, now=now)
+    versions = {name: documents[name].document.version for name in waves[0]}
+    return begin(
+        waves,
+        digests,
+        identifier="push",
+        version=version,
+        by=by,
+        limits=limits,
+        now=now,
+        versions=versions,
+    )
 
 
 def enough(patience_s: float, documents: Mapping[str, Compiled]) -> float:

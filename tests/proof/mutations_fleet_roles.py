@@ -17,7 +17,7 @@ MUTATIONS = (
         "fleet/repository.py",
         "        for delegator in delegators:\n            _verify(role, metadata, delegator)\n",
         "",
-        TEST + "test_fleet_roles.py -k officers_key_alone",
+        TEST + "test_fleet_roles.py -k own_keys_sign_it",
     ),
     _m(
         "an audience's document is pushed only as the privacy officer signed it",

@@ -46,9 +46,37 @@ MUTATIONS = (
     _m(
         "what nobody has come for is taken back",
         "fleet/rolling.py",
-        "await asyncio.gather(*(withdraw(self._link, device) for device in command.withdraw))",
+        "await take_back(self._engine, command, self._link, self._maker.pushes)",
         "pass",
         ROLLOUTS + "switched_off",
+    ),
+    _m(
+        "what somebody has pushed since is not taken back",
+        "fleet/pushing.py",
+        "if found is not None and hashlib.sha256(found).hexdigest() != record.bundle_sha256:",
+        "if False:",
+        ROLLOUTS + "its_own_pushes_alone",
+    ),
+    _m(
+        "a rollout has not stopped before its pushes are taken back",
+        "fleet/rolling.py",
+        '        record.state, record.reason = "running", None\n        for device in stop.withdraw:\n',
+        "        for device in stop.withdraw:\n",
+        TEST + "test_fleet_rollouts.py -k its_own_pushes_alone",
+    ),
+    _m(
+        "pushes of another copy of the state are noticed",
+        "fleet/pushing.py",
+        "if ahead and not self._overtake:",
+        "if False:",
+        ROLLOUTS + "somebody_else",
+    ),
+    _m(
+        "a push of the same number that isn't ours proves nothing",
+        "fleet/rollout.py",
+        'if reported.outcome == "applied" and box.version not in (None, reported.running):',
+        "if False:",
+        ENGINE + "same_number",
     ),
     _m(
         "a message is acknowledged when it was handled",
