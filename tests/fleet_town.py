@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -100,6 +102,23 @@ class FleetTown:
         return BundleMaker(self.state, moment())
 
 
+async def edged(place: FleetTown, *arguments: Any, call: Callable[..., int] | None = None) -> int:
+    """The same beside an event loop; in a thread that ends with the process, should it ever hang."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[int] = loop.create_future()
+
+    def run() -> None:
+        try:
+            code = (call or place.edged)(*arguments)
+        except BaseException as error:  # noqa: BLE001  # told to whoever waits
+            loop.call_soon_threadsafe(done.set_exception, RuntimeError(repr(error)))
+        else:
+            loop.call_soon_threadsafe(done.set_result, code)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wait_for(done, 60)
+
+
 @contextlib.contextmanager
 def fleet_town(directory: Path, boxes: int) -> Iterator[FleetTown]:
     place = FleetTown(directory, boxes)
@@ -115,4 +134,4 @@ def applied(name: str, accepted: Accepted) -> Script:
     return Script()
 
 
-__all__ = ["HOST", "FleetTown", "applied", "fleet_town"]
+__all__ = ["HOST", "FleetTown", "applied", "edged", "fleet_town"]

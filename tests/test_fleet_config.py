@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -31,7 +30,7 @@ from edged.uplink.reported import Reported
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.status import Status
 from tests.fleet_made import moment
-from tests.fleet_town import LAYER, FleetTown, applied, fleet_town
+from tests.fleet_town import LAYER, FleetTown, applied, edged, fleet_town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,10 +51,6 @@ def place(tmp_path: Path) -> Iterator[FleetTown]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (rolling, seen):
         monkeypatch.setattr(module, "QUIET_S", 0.3)
-
-
-async def edged(place: FleetTown, *arguments: Any) -> int:
-    return await asyncio.to_thread(place.edged, *arguments)
 
 
 def editor(directory: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
@@ -188,7 +183,7 @@ async def test_the_help_desk_looks_and_changes_nothing(
     async with running(place.boxes(applied)):
         capsys.readouterr()
         for arguments in (["list"], ["show", "box-000"], ["list", "--as", "helpdesk"]):
-            assert await asyncio.to_thread(as_help_desk, *arguments) == os.EX_OK
+            assert await edged(place, *arguments, call=as_help_desk) == os.EX_OK
             assert "online" in capsys.readouterr().out
         for arguments in (
             ["config", "push", "--all"],
@@ -198,7 +193,7 @@ async def test_the_help_desk_looks_and_changes_nothing(
             ["rollout", "stop", "r"],
             ["rollout", "resume", "r", "--as", "helpdesk"],
         ):
-            assert await asyncio.to_thread(as_help_desk, *arguments) == os.EX_NOPERM
+            assert await edged(place, *arguments, call=as_help_desk) == os.EX_NOPERM
             assert "Only the fleet's admin may do this" in capsys.readouterr().err
         assert await edged(place, "config", "push", "--all", "--as", "helpdesk") == os.EX_NOPERM
         state = type(place.state).open(copy)

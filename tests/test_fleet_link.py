@@ -79,7 +79,7 @@ async def test_publish_listen_and_a_lost_broker(place: Town, tmp_path: Path) -> 
 
 
 async def test_every_message_is_acknowledged_once_handled(place: Town, tmp_path: Path) -> None:
-    """More messages than the broker sends unacknowledged (100): they all come only if handled ones are acknowledged."""
+    """More messages than this broker sends unacknowledged (200): all come only if handled ones are acknowledged."""
     async with (
         admin_link(admin_state(place, tmp_path)) as link,
         link.listen(topics.every_reply(FLEET, "box-1")) as first,
@@ -144,6 +144,23 @@ async def test_reports_are_verified_and_statuses_read(place: Town, tmp_path: Pat
             assert await anext(heard) == Unusable("box-2", "heard.status_malformed")
         async with watch(link, {"box-1", *(f"other-{number}" for number in range(30))}) as heard:
             assert (await anext(heard)).device == "box-1"
+
+
+async def test_a_whole_fleet_speaks_at_once(place: Town, tmp_path: Path) -> None:
+    """More retained messages than a session usually takes at a time: the broker sends them all the same."""
+    names = [f"many-{number}" for number in range(700)]
+    async with admin_link(admin_state(place, tmp_path)) as link:
+        for name in names:
+            await link.publish(topics.desired(FLEET, name), b"{}", retain=True)
+        async with link.listen(f"{topics.PREFIX}/{FLEET}/+/desired") as listening:
+            found = set[str]()
+            async for received in listening:
+                found.add(received.topic)
+                if len(found) >= len(names):
+                    break
+        assert link.connections == 1
+        for name in names:
+            await link.publish(topics.desired(FLEET, name), b"", retain=True)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from edged.cli import main
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
 from edged.errors import ConfigError, StateError, UplinkError
-from edged.fleet import directory, members, revoking
+from edged.fleet import authorities, directory, members, revoking
 from edged.fleet.state import DeviceRecord, FleetFile, FleetState, IssuedCertificate, as_toml
-from edged.uplink import topics
+from edged.uplink import fleet_authority, topics
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.directory import MAX_PAGE, open_page
 from edged.uplink.directory_reader import DirectoryReader
@@ -57,6 +57,9 @@ class Office:
         (secrets / "ca.pem").write_bytes(pem)
         write_private(secrets / "ca.key", private_pem(key))
         (self.directory / "authorities.pem").write_bytes(self.fleet.ca.read_bytes())
+        document = fleet_authority.FleetAuthorities(1, (self.fleet.ca.read_text(),))
+        (self.directory / "fleet").mkdir()
+        (self.directory / fleet_authority.TARGET).write_bytes(fleet_authority.encode(document))
         self.issuing = FleetAuthority.load(pem, private_pem(key))
         self.crl.write_bytes(self.issuing.revocation_list([], now=NOW, valid=timedelta(days=1)))
         self.broker = DemoBroker(
@@ -388,3 +391,15 @@ def test_others_are_certified_noted_and_listed(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "csr.pem").write_bytes(request.public_bytes(serialization.Encoding.PEM))
     assert office.run(*asked, "--usage", "signing", "--output", str(out)) != os.EX_OK
     assert "revoked" in capsys.readouterr().err
+
+
+def test_what_the_offline_keys_revoked_is_on_the_brokers_list(office: Office) -> None:
+    """An admin's stolen certificate, which no directory can name: its holder could sign one."""
+    document = authorities.current(office.state)
+    (tls,) = (
+        one for one in members.member(office.state, Role.ADMIN, "ops").certificates if one.usage is Usage.TLS
+    )
+    assert int(tls.serial, 16) not in revoking.revoked_serials(office.state, NOW)
+    ended = authorities.with_revoked(document, (members.sha256_of(tls),), "key_compromise", NOW)
+    authorities.write_files(office.directory, ended)
+    assert int(tls.serial, 16) in revoking.revoked_serials(office.state, NOW)

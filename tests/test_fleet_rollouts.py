@@ -24,7 +24,7 @@ from edged.fleet.rollout import Done, Limits, Record, Rollout, begin
 from edged.fleet.rollout_files import RolloutFiles
 from edged.fleet.simulated import Script, running
 from tests.fleet_made import moment
-from tests.fleet_town import LAYER, FleetTown, applied, fleet_town
+from tests.fleet_town import LAYER, FleetTown, applied, edged, fleet_town
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -56,10 +56,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def dozen(tmp_path: Path) -> Iterator[FleetTown]:
     with fleet_town(tmp_path, 12) as place:
         yield place
-
-
-async def edged(place: FleetTown, *arguments: Any) -> int:
-    return await asyncio.to_thread(place.edged, *arguments)
 
 
 async def test_a_hundred_boxes_whose_canaries_fail(
@@ -351,12 +347,12 @@ async def test_stopped_by_another_command_and_resumed(dozen: FleetTown) -> None:
         assert await start == os.EX_UNAVAILABLE
         assert RolloutFiles(dozen.state).read("r").reason == "rollout.stopped"
         assert sum(box.heard for box in boxes) == 3
-        dozen.layer(LAYER + "probation_s = 9.0\n")
-        assert await edged(dozen, "rollout", "resume", "r") == os.EX_CANTCREAT  # it would push something else
-        dozen.layer(LAYER)
         record = RolloutFiles(dozen.state).read("r")
         record.soaks_until = 0.0
         RolloutFiles(dozen.state).write(record)
+        dozen.layer(LAYER + "probation_s = 9.0\n")
+        assert await edged(dozen, "rollout", "resume", "r") == os.EX_CANTCREAT  # it would push something else
+        dozen.layer(LAYER)
         assert await edged(dozen, "rollout", "resume", "r") == os.EX_OK
         assert await edged(dozen, "rollout", "resume", "r") == os.EX_CANTCREAT
     assert [len(box.taken) for box in boxes] == [1] * 12

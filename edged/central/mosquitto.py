@@ -178,6 +178,7 @@ def configuration(listener: Listener) -> str:
         f"max_queued_messages {QUEUE_LENGTH}",
         f"max_queued_bytes {QUEUE_BYTES}",
         f"max_packet_size {MAX_PACKET}",
+        "set_tcp_nodelay true",  # or an answer of several packets waits 40 ms for the acknowledgement of the first
         "max_keepalive 600",
         "",
         "log_dest stderr",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`publish` or `show`; `--state`, `--output`, `--crl`, `--dry-run`, `--json`."""
-    parser.add_argument("what", choices=("publish", "show"), help="help.fleet.directory_what")
+    parser.add_argument("what", choices=("publish", "show", "list"), help="help.fleet.directory_what")
     _fleet_common.add_state(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="help.fleet.directory_output")
     _fleet_broker_list.add_arguments(parser)
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """EX_OK."""
     state = _fleet_common.open_state(args)
     now = datetime.now(UTC)
+    if args.what == "list":
+        return _list_alone(args, state, now)
     if args.what == "publish":
         made = _publish(args, state, now)
     else:
@@ -53,6 +55,18 @@ def run(args: argparse.Namespace) -> int:
         show_line(say(args, "fleet_directory.summary", **plain, until=until))
         if plain["expired"]:
             show_line(say(args, "directory.expired"))
+    return os.EX_OK
+
+
+def _list_alone(args: argparse.Namespace, state: FleetState, now: datetime) -> int:
+    """The broker's list and nothing else: a broker that is told of one doesn't start without it."""
+    if not args.crl:
+        raise ConfigError("--crl", "fleet.no_list_file")
+    if not args.dry_run:
+        with state.changing():
+            _fleet_broker_list.write_list(args, state, now, None)
+    if args.json:
+        show_json({"list": str(args.crl), "written": not args.dry_run})
     return os.EX_OK
 
 

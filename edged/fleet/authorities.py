@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edged.errors import CertificateError, StateError
+from edged.fleet import members
 from edged.fleet.key_files import CA_ROOT, write_new
 from edged.fleet.repository import Repository
 from edged.fleet.state import write_text
@@ -88,6 +89,7 @@ def write_admin(state: FleetState, now: datetime) -> list[x509.Certificate]:
         chain = state.issue(principal, usage, key.public_key(), now=now)
         write_private(state.secrets / f"admin-{usage}.key", private_pem(key))
         write_private(state.secrets / f"admin-{usage}.pem", chain)
+        members.record(state, principal, usage, chain)
     return before
 
 

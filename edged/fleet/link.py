@@ -41,6 +41,10 @@ BACKOFF_S: Final = (0.25, 5.0)
 WINDOW: Final = 8
 """Publications in flight: pushes and chunks of 60 KiB, which an ordinary line takes within the broker's answer time."""
 
+RECEIVE: Final = 5_000
+"""Messages the broker may send before we acknowledge any. A whole fleet's reports come at once, and mosquitto 2.0.11
+sends retained messages whatever a subscriber allows; so many times `mqtt_client.FLOOD`, of 2 KiB each, are 40 MiB."""
+
 AT_ONCE: Final = 32
 
 
@@ -71,7 +75,7 @@ class AdminLink:
         self.clock = clock
         self.connections = 0
         self._endpoint = endpoint
-        self._session = Session(principal.username, window=window)
+        self._session = Session(principal.username, window=window, receive_maximum=RECEIVE)
         self._patience_s = patience_s
         self._on_change = on_change
         self._connection: Connection | None = None

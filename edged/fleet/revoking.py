@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from edged.errors import ConfigError, StateError, UplinkError
-from edged.fleet import members
+from edged.fleet import authorities, members
 from edged.fleet.members import RevocationsFile, RevokedCertificate, RevokedName
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.keys import generate_key, private_pem, read_private, write_private
@@ -119,9 +119,14 @@ def revoked_serials(state: FleetState, now: datetime) -> list[int]:
     for device in state.devices().values():
         whole = device.revoked_at is not None or (Role.DEVICE, device.name) in gone
         issued += [one for one in device.certificates if whole or one.revoked_at is not None]
+    ended = {one.sha256 for one in authorities.current(state).revoked}  # an admin's, by the offline keys
     for member in members.members(state):
         whole = (member.role, member.name) in gone
-        issued += [one for one in member.certificates if whole or one.revoked_at is not None]
+        issued += [
+            one
+            for one in member.certificates
+            if whole or one.revoked_at is not None or members.sha256_of(one) in ended
+        ]
     pairs = [(one.serial, one.not_after) for one in issued]
     pairs += [(one.serial, one.not_after) for one in found.certificates]
     return sorted({int(serial, 16) for serial, not_after in pairs if not_after > now.timestamp()})

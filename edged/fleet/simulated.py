@@ -161,7 +161,8 @@ class SimulatedBox:
             software=SOFTWARE,
         )
         self._said = seal_reported(report, self._keys.signer).encode()
-        await connection.publish(topics.reported(self._fleet, self.name), self._said, retain=True)
+        with contextlib.suppress(UplinkError):  # it goes on, and says the last of it on the next connection
+            await connection.publish(topics.reported(self._fleet, self.name), self._said, retain=True)
 
     def _status(self, state: Literal["online", "offline"]) -> bytes:
         return msgspec.json.encode(Status(state, self.name, "simulated", SOFTWARE, self._running))

@@ -1,4 +1,4 @@
-"""The tests of the tests: for each property of delivery one line that breaks it, and the proof that then must fail.
+"""The tests of the tests: for each property one line that breaks it, and the proof that then must fail.
 
 `python -m tests.proof.mutations [WORD…]` tries them all, each in a checkout of its own (`tests.proof.overlay`). A proof
 that passes on a broken product proves nothing, so that is a failure here; a proof that fails on the sound product is
@@ -11,30 +11,22 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.overlay import Change, StaleError, overlay, run
+from tests.proof import (
+    mutations_fleet_artefact,
+    mutations_fleet_command,
+    mutations_fleet_enrol,
+    mutations_fleet_revoke,
+    mutations_fleet_roles,
+    mutations_fleet_rollout,
+    mutations_fleet_switch,
+    mutations_fleet_verify,
+)
+from tests.proof.changes import CUT, TEST, Mutation, _m
+from tests.proof.overlay import StaleError, overlay, run
 
-CUT = "-m tests.proof.power_cut --seeds 2 --drawn 0 --subject "
-TEST = "-m pytest -q -x -p no:cacheprovider --timeout=40 -m not(slow) tests/"
-"""Some changes make a test wait for what never comes: that is a failure, too."""
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A property, what breaks it, and what must notice: the arguments of a `python` in the checkout."""
-
-    name: str
-    change: Change
-    proof: str
-
-
-def _m(name: str, file: str, old: str, new: str, proof: str) -> Mutation:
-    return Mutation(name, Change(f"edged/{file}", old, new), proof)
-
-
-MUTATIONS = (
+DELIVERY = (
     # --- on the box's disk ---
     _m(
         "a commit is synced",
@@ -343,6 +335,18 @@ MUTATIONS = (
         "\" (SELECT id FROM envelope WHERE body <> '' AND (handed_at IS NULL OR handed_at < ?) LIMIT ?)\",",
         TEST + "test_proof_replay.py -k retention",
     ),
+)
+
+MUTATIONS: tuple[Mutation, ...] = (
+    *DELIVERY,
+    *mutations_fleet_artefact.MUTATIONS,
+    *mutations_fleet_command.MUTATIONS,
+    *mutations_fleet_enrol.MUTATIONS,
+    *mutations_fleet_revoke.MUTATIONS,
+    *mutations_fleet_roles.MUTATIONS,
+    *mutations_fleet_rollout.MUTATIONS,
+    *mutations_fleet_switch.MUTATIONS,
+    *mutations_fleet_verify.MUTATIONS,
 )
 
 SAMPLE = ("a commit is synced",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.proof.mutations import CUT, TEST, _m
+from tests.proof.changes import CUT, TEST, _m
 
 AGENT = TEST + "test_command_agent.py -k "
 

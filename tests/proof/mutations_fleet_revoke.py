@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.proof.mutations import TEST, Mutation, _m
+from tests.proof.changes import TEST, Mutation, _m
 
 LIVE: Final = TEST + "test_revocation_live.py -k "
 DIRECTORY: Final = TEST + "test_directory.py -k "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.proof.mutations import TEST, _m
+from tests.proof.changes import TEST, _m
 
 MUTATIONS = (
     _m(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.proof.mutations import TEST, _m
+from tests.proof.changes import TEST, _m
 
 ENGINE = TEST + "test_fleet_rollout_engine.py -k "
 ROLLOUTS = TEST + "test_fleet_rollouts.py -k "
