@@ -170,12 +170,12 @@ async def test_the_help_desk_looks_and_changes_nothing(
 ) -> None:
     """A copy of the state without the admin's secrets: lists and shows; every other command and the broker say no."""
     keys = tmp_path / "keys-of-the-help-desk"
-    assert place.edged("issue", "helpdesk", "first-line", "--out", keys) == os.EX_OK
+    assert place.edged("certify", "helpdesk", "first-line", "--keys", keys) == os.EX_OK
     copy = tmp_path / "copy"
     shutil.copytree(place.state.directory, copy, ignore=shutil.ignore_patterns("secrets"))
     (copy / "secrets").mkdir(mode=0o700)
     for end in ("key", "pem"):
-        shutil.copy2(keys / f"tls.{end}", copy / f"secrets/helpdesk-tls.{end}")
+        shutil.copy2(keys / f"helpdesk.first-line-tls.{end}", copy / f"secrets/helpdesk-tls.{end}")
 
     def as_help_desk(*arguments: str) -> int:
         return main(["fleet", *arguments, "--state", str(copy)])

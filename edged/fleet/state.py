@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import msgspec
@@ -31,6 +30,7 @@ from edged.uplink.mqtt_types import Endpoint
 from edged.uplink.names import Principal, Usage
 from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer
+from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -218,16 +218,7 @@ def as_toml(record: msgspec.Struct) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and durably."""
+    """Write a file whole or not at all, and durably. Raises `OutputError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with whole_file(path, mode=None) as stream:
+        stream.write(text.encode())

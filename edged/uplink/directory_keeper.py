@@ -5,12 +5,8 @@ Every method blocks (signatures, one file) and may be called from any thread.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edged import log
@@ -18,10 +14,12 @@ from edged.errors import CodedError, DecodeError, SignatureRefusedError
 from edged.uplink import topics
 from edged.uplink.directory_reader import MAX_STORED, DirectoryReader
 from edged.uplink.streams import Alarm, printable
+from edged.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from edged.uplink.directory import Directory
     from edged.uplink.intake import Incoming
@@ -143,19 +141,5 @@ class DirectoryKeeper:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, and durably."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with replacing(path) as file:
+        file.write(data)
