@@ -154,6 +154,48 @@ async def test_nothing_is_pushed_when_one_box_does_not_compile(place: FleetTown,
     assert [len(box.taken) for box in boxes] == [1, 0, 1, 1]
 
 
+@pytest.mark.parametrize("name", ["../../devices/box-001", "..", "a/b", "A"])
+def test_a_name_is_never_a_path(place: FleetTown, capsys: Output, name: str) -> None:
+    before = place.state.devices()
+    for command in (
+        ("config", "edit", "--group", name, "--from", place.state.directory / "config/fleet.toml"),
+        ("config", "edit", "--device", name),
+        ("show", name, "--offline"),
+        ("config", "diff", name),
+    ):
+        assert place.edged(*command) == os.EX_CONFIG
+        assert capsys.readouterr().err.startswith(f"edged: {name}: ")
+    assert place.state.devices() == before
+
+
+def test_two_who_edit_one_layer(
+    place: FleetTown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """The second to finish is told, and the first one's work stays."""
+    theirs = LAYER + "probation_s = 7.0\n"
+    layer = place.state.directory / "config/fleet.toml"
+    (tmp_path / "theirs").write_text(theirs)
+    editor(tmp_path, monkeypatch, "probation_s = 9.0")
+    script = tmp_path / "editor.sh"
+    script.write_text(script.read_text() + f"cp {tmp_path / 'theirs'} {layer}\n")
+    assert place.edged("config", "edit") == os.EX_CANTCREAT
+    assert "edit it again" in capsys.readouterr().err
+    assert layer.read_text() == theirs
+
+
+def test_a_file_that_is_no_text_is_no_layer(place: FleetTown, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "x").write_bytes(b"\xff\xfe")
+    assert place.edged("config", "edit", "--from", tmp_path / "x") == os.EX_CONFIG
+    assert "config/fleet.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "x"])
+def test_a_limit_is_a_count(place: FleetTown, limit: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        place.edged("config", "history", "--limit", limit)
+    assert ended.value.code == os.EX_USAGE
+
+
 def test_choosing_devices(place: FleetTown, capsys: Output) -> None:
     assert place.edged("config", "push") == os.EX_USAGE
     assert place.edged("config", "push", "--group", "none") == os.EX_CONFIG

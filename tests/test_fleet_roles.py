@@ -625,6 +625,43 @@ def done_at_last(
     raise AssertionError("it never ends")
 
 
+def test_a_fleet_that_was_begun_halfway_is_not_begun_on_top(
+    made: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever `init` was cut, a second one refuses before it has made a key."""
+    for write in range(3, 30, 4):
+        plan = plan_for(made, tmp_path / f"at-{write}")
+        with monkeypatch.context() as cut:
+            cut_at(write, cut, *WRITERS, ceremony)
+            try:
+                ceremony.found(plan, NOW, "en")
+            except KeyboardInterrupt:
+                pass
+            else:
+                return
+        # Offline keys that were moved away, and a state that was left: the worst mixture.
+        shutil.rmtree(tmp_path / f"at-{write}/keys")
+        if not list((plan.directory / "secrets").iterdir()):
+            continue
+        with pytest.raises(StateError) as refused:
+            ceremony.found(plan, NOW, "en")
+        assert refused.value.code in ("fleet.key_exists", "fleet.metadata_exists")
+        assert not (tmp_path / f"at-{write}/keys").exists()
+    raise AssertionError("it never ends")
+
+
+def plan_for(made: Fleet, directory: Path) -> ceremony.Plan:
+    keys = directory / "keys"
+    return ceremony.Plan(
+        directory=directory / "state",
+        file=made.state.file,
+        root_keys=(keys / "root1", keys / "root2"),
+        threshold=2,
+        privacy_keys=keys / "privacy",
+        release_keys=keys / "release",
+    )
+
+
 def test_a_root_is_written_only_when_its_own_keys_sign_it(made: Fleet) -> None:
     signers = [key.signer for key in made.offline()]
 

@@ -14,16 +14,20 @@ import pytest
 
 from edged.errors import StateError, UplinkError
 from edged.fleet import push_numbers, pushing, rolling, seen
+from edged.fleet.bundles import ONLINE_KEY
 from edged.fleet.heard import Presence, watch
+from edged.fleet.key_files import read_key
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
 from edged.fleet.pushing import Pusher, publish
 from edged.fleet.redoing import sha256
 from edged.fleet.rolling import Carrier
-from edged.fleet.rollout import Done, Limits, Record, Rollout, begin
+from edged.fleet.rollout import Done, Halt, Limits, Record, Rollout, Stop, begin
 from edged.fleet.rollout_files import RolloutFiles
 from edged.fleet.simulated import Script, running
-from tests.fleet_made import moment
+from edged.fleet.tuf_roles import ADMIN_FILES
+from edged.uplink.bundle import decode_bundle
+from tests.fleet_made import BANK, moment, sign_audiences
 from tests.fleet_town import LAYER, FleetTown, applied, edged, fleet_town
 from tests.waiting import until
 
@@ -163,6 +167,14 @@ async def test_a_stop_takes_back_its_own_pushes_alone(dozen: FleetTown) -> None:
         await publish(link, newer.device, newer.data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pushing, "retained", _lost)
+        engine = Rollout(RolloutFiles(dozen.state).read("r"))
+        stop = engine.handle(Halt("rollout.stopped"), now=1.0)
+        assert isinstance(stop, Stop)
+        async with admin_link(dozen.state) as link:
+            with pytest.raises(UplinkError):
+                await rolling.take_back(engine, stop, link, Pushes(dozen.state))
+        assert engine.record.state == "running"
+        assert {engine.record.boxes[name].state for name in names} == {"unreachable"}
         assert await edged(dozen, "rollout", "stop", "r") == os.EX_UNAVAILABLE
     assert RolloutFiles(dozen.state).read("r").state == "running"  # nothing was taken back: not stopped
     assert await edged(dozen, "rollout", "stop", "r") == os.EX_OK
@@ -174,6 +186,28 @@ async def test_a_stop_takes_back_its_own_pushes_alone(dozen: FleetTown) -> None:
 
 async def _lost(*_: object) -> bytes | None:
     raise UplinkError("uplink.unreachable")
+
+
+async def test_what_is_signed_during_a_rollout_counts_for_its_later_waves(dozen: FleetTown) -> None:
+    """New metadata goes out with the rest; what would be another configuration stops it."""
+    pusher = Pusher(dozen.state, now=moment(), by="admin.alice", rollout="r")
+    pusher.compile(dozen.names)
+    key = read_key(dozen.state.secrets / ONLINE_KEY).signer
+    version = dozen.made.repository.revise(ADMIN_FILES, lambda _: None, [key], moment())
+    (made,) = pusher.prepare(dozen.names[:1])
+    assert f"{version}.{ADMIN_FILES}.json" in decode_bundle(made.data).metadata
+    assert (
+        dozen.state.device(made.device).push_until
+        == Pushes(dozen.state).read(made.device, made.number).expires
+    )
+    dozen.layer(LAYER + "probation_s = 7.0\n")  # what the layers say now is another matter
+    (made,) = pusher.prepare(dozen.names[1:2])
+    sign_audiences(dozen.made, moment(), BANK | {"policy": {"claims": {"sex": "keep"}}})
+    before = push_numbers.last(dozen.state)
+    with pytest.raises(StateError) as refused:
+        pusher.prepare(dozen.names[2:3])
+    assert refused.value.code == "fleet.rollout_changed"
+    assert push_numbers.last(dozen.state) == before
 
 
 async def test_somebody_else_has_pushed(dozen: FleetTown, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,6 +265,37 @@ async def test_back_to_what_they_had(dozen: FleetTown, capsys: pytest.CaptureFix
             assert pushes[0].again == box.taken[0]
             assert box.taken == sorted(box.taken)
     assert "are back at what they had before" in capsys.readouterr().out
+
+
+async def test_boxes_without_anything_before_are_named(
+    dozen: FleetTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two have had a good push before, the others are new: those stay, and it says which."""
+    bad = dozen.names[6:]
+    boxes = dozen.boxes(lambda name, _: ROLLED_BACK if name in bad else Script())
+    async with running(boxes):
+        assert await edged(dozen, "config", "push", *dozen.names[:2]) == os.EX_OK
+        dozen.layer(LAYER + "probation_s = 7.0\n")
+        start = (
+            "rollout",
+            "start",
+            "--all",
+            "--waves",
+            "100%",
+            "--back",
+            "--max-failure-share",
+            "40%",
+            *QUICK,
+        )
+        assert await edged(dozen, *start, "--json") == os.EX_UNAVAILABLE
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()[1:] if line.startswith("{")]
+    back = lines[-1]
+    assert back["event"] == "back"
+    assert set(back["applied"]) <= set(dozen.names[:2])
+    assert set(back["stay"]) <= set(dozen.names[2:6])
+    engine = Rollout(RolloutFiles(dozen.state).read(back["id"]))
+    took = {name for name, box in engine.record.boxes.items() if box.state == "applied"}
+    assert took <= set(back["applied"]) | set(back["stay"])
 
 
 async def test_killed_and_resumed(dozen: FleetTown) -> None:

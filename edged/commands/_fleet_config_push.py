@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edged import log
+from edged.commands._arguments import span
 from edged.commands._fleet_carry import carry_out, exit_code
 from edged.commands._fleet_common import add_dry_run, open_state
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
@@ -53,7 +54,7 @@ def add_waiting(parser: argparse.ArgumentParser) -> None:
     add_overtake(parser)
     parser.add_argument("--no-wait", action="store_true", help="help.fleet.no_wait")
     parser.add_argument(
-        "--patience", type=float, default=PATIENCE_S, metavar="SECONDS", help="help.fleet.patience"
+        "--patience", type=span, default=PATIENCE_S, metavar="TIME", help="help.fleet.patience"
     )
 
 

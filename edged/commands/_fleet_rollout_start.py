@@ -10,19 +10,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged import log
+from edged.commands._arguments import share, span
 from edged.commands._fleet_carry import carry_out
 from edged.commands._fleet_common import add_dry_run, open_state
 from edged.commands._fleet_config_push import OFFLINE_S, add_overtake, compiled_names
-from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint
-from edged.commands._fleet_rollout_common import carry, share, span, tell_end
+from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
+from edged.commands._fleet_rollout_common import carry, tell_end
 from edged.commands._saying import explain, printable, say, show_json, show_line
 from edged.commands._table import show_table
 from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import waves as spreading
 from edged.fleet.differences import shortened
 from edged.fleet.link import admin_link
+from edged.fleet.pushes import Pushes
 from edged.fleet.pushing import Pusher
-from edged.fleet.redoing import at_one_go, before, enough, patient, sha256, up_to_date
+from edged.fleet.redoing import at_one_go, before, enough, patient, sha256, to_take_back, up_to_date
 from edged.fleet.rollout import Limits, begin
 from edged.fleet.rollout_files import RolloutFiles
 from edged.fleet.seen import load, look
@@ -186,17 +188,30 @@ def _show_plan(args: argparse.Namespace, state: FleetState, waves: Sequence[Sequ
 def push_back(args: argparse.Namespace, state: FleetState, record: Record) -> None:
     """Push what was there before to every box that took, or may yet take, what the rollout brought."""
     now = datetime.now(UTC)
-    probe = Pusher(state, now=now, by=record.by)
-    again = before(probe.pushes, record)
+    pushes = Pushes(state)
+    again = before(pushes, record)
+    stay = [name for name in to_take_back(record) if name not in again]
+    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again, overtake=args.overtake)
+    compilation = pusher.compile(again)
+    tell_errors(args, compilation.errors.values())
+    names = list(compilation.documents)
+    applied: list[str] = []
+    if names:
+        limits = patient(
+            enough(record.limits.patience_s, compilation.documents), OFFLINE_S, record.limits.at_once
+        )
+        engine = at_one_go(
+            compilation.documents, names, version=record.version, by=record.by, limits=limits, now=time.time()
+        )
+        carry_out(args, state, engine, pusher)
+        applied = [name for name, box in engine.record.boxes.items() if box.state == "applied"]
+    stay += list(compilation.errors)
+    if args.json:
+        show_json({"event": "back", "id": record.id, "devices": names, "applied": applied, "stay": stay})
+        return
     if not again:
         show_line(say(args, "rollout.nothing_to_take_back"))
-        return
-    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again, overtake=args.overtake)
-    names = [name for name in again if name not in pusher.compile(again).errors]
-    documents = pusher.compile(()).documents
-    limits = patient(enough(record.limits.patience_s, documents), OFFLINE_S, record.limits.at_once)
-    engine = at_one_go(documents, names, version=record.version, by=record.by, limits=limits, now=time.time())
-    carry_out(args, state, engine, pusher)
-    applied = sum(box.state == "applied" for box in engine.record.boxes.values())
-    if not args.json:
-        show_line(say(args, "rollout.taken_back", applied=applied, count=len(again)))
+    else:
+        show_line(say(args, "rollout.taken_back", applied=len(applied), count=len(again)))
+    if stay and again:
+        show_line(say(args, "rollout.stay", count=len(stay), devices=shortened(sorted(stay), _SHOWN)))

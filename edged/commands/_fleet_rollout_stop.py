@@ -11,7 +11,7 @@ from edged import log
 from edged.commands._fleet_common import open_state
 from edged.commands._fleet_devices import admin_only, endpoint
 from edged.commands._fleet_rollout_common import tell_end
-from edged.commands._saying import say, show_line
+from edged.commands._saying import say, show_json, show_line
 from edged.errors import StateError
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     deadline = time.monotonic() + _WAIT_S
     while files.read(args.id).state == "running":
         if time.monotonic() > deadline:
-            show_line(say(args, "rollout.asked_to_stop", id=args.id))
+            if args.json:
+                show_json({"event": "asked_to_stop", "id": args.id})
+            else:
+                show_line(say(args, "rollout.asked_to_stop", id=args.id))
             return os.EX_TEMPFAIL
         time.sleep(_LOOK_S)
     tell_end(args, Rollout(files.read(args.id)))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from edged.errors import ConfigError, StateError
 from edged.fleet import push_numbers
 from edged.fleet.bundles import BundleMaker, noted
 from edged.fleet.compile import GIVEN, Layer
+from edged.fleet.layers import layers_of
 from edged.fleet.pushes import DIRECTORY, Pushes, record_of
 from edged.uplink import topics
 
@@ -79,9 +81,12 @@ class Pusher:
         self._again = again or {}
         self._overtake = overtake
         self._above = 0
+        self._now = now
+        self._began = time.monotonic()
         self._maker = BundleMaker(state, now)
         self.pushes = Pushes(state)
         self._compiled: dict[str, Compiled] = {}
+        self._layers: dict[str, list[Layer]] = {}
 
     def compile(self, devices: Iterable[str]) -> Compilation:
         """Compile every box's document; those that compile can be prepared. Raises `StateError`."""
@@ -91,10 +96,10 @@ class Pusher:
                 record = self._state.device(device)
                 if record.revoked_at is not None:
                     raise ConfigError(device, "fleet.device_revoked")
-                layers = None
-                if (earlier := self._again.get(device)) is not None:
-                    layers = [content_layer(earlier)]
+                earlier = self._again.get(device)
+                layers = layers_of(self._state, record) if earlier is None else [content_layer(earlier)]
                 self._compiled[device] = self._maker.compile(record, layers)
+                self._layers[device] = layers
             except ConfigError as error:
                 errors[device] = error
         return Compilation(dict(self._compiled), errors)
@@ -120,7 +125,8 @@ class Pusher:
     def prepare(self, devices: Sequence[str]) -> list[Prepared]:
         """Number, sign and write down a push to each, of what `compile` found.
 
-        Raises `StateError` (`fleet.busy` after `BUSY_S`), `ConfigError`,
+        Raises `StateError` (`fleet.rollout_changed`) when audiences or artefacts that it names have changed since;
+         `StateError` (`fleet.busy` after `BUSY_S`), `ConfigError`,
         `CertificateError`.
         """
         deadline = time.monotonic() + BUSY_S
@@ -137,13 +143,19 @@ class Pusher:
         records = [self._state.device(device) for device in devices]
         # A counter that was merged or restored by hand may be behind what the boxes' files say.
         above = max(self._above, *(record.push for record in records))
+        # A rollout takes days: keys, metadata and the end of what is signed are those of now.
+        now = self._now + timedelta(seconds=time.monotonic() - self._began)
+        maker = BundleMaker(self._state, now)
+        for record in records:
+            if maker.compile(record, self._layers[record.name]).data != self._compiled[record.name].data:
+                raise StateError("fleet.rollout_changed", record.name)
         numbers = push_numbers.reserve(self._state, len(devices), above)
-        return [self._one(record, number) for record, number in zip(records, numbers, strict=True)]
+        return [self._one(maker, record, number) for record, number in zip(records, numbers, strict=True)]
 
-    def _one(self, record: DeviceRecord, number: int) -> Prepared:
+    def _one(self, maker: BundleMaker, record: DeviceRecord, number: int) -> Prepared:
         device = record.name
         compiled = self._compiled[device]
-        made = self._maker.make(record, number, compiled=compiled)
+        made = maker.make(record, number, compiled=compiled)
         earlier = self._again.get(device)
         self.pushes.keep(device, made.data)
         self.pushes.write(

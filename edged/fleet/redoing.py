@@ -49,12 +49,15 @@ def before(pushes: Pushes, record: Record) -> dict[str, PushRecord]:
     A box that refused it, or has gone back by itself, needs nothing.
     """
     found = {}
-    for name, box in record.boxes.items():
-        if box.push is None or box.state not in _TO_TAKE_BACK:
-            continue
-        if (earlier := pushes.good(name, box.push)) is not None:
+    for name in to_take_back(record):
+        if (earlier := pushes.good(name, record.boxes[name].push or 0)) is not None:
             found[name] = earlier
     return found
+
+
+def to_take_back(record: Record) -> list[str]:
+    """Boxes that have, or may yet take, what a rollout pushed."""
+    return [name for name, box in record.boxes.items() if box.push is not None and box.state in _TO_TAKE_BACK]
 
 
 def at_one_go(

@@ -27,7 +27,7 @@ from edged.uplink.authority import FleetAuthority
 from edged.uplink.fields import Name, Seconds
 from edged.uplink.keys import read_private
 from edged.uplink.mqtt_types import Endpoint
-from edged.uplink.names import Principal, Usage
+from edged.uplink.names import Principal, Usage, valid_name
 from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer
 from edged.whole_file import whole_file
@@ -141,7 +141,7 @@ class FleetState:
     def device(self, name: str) -> DeviceRecord:
         """One box. Raises `ConfigError` (`fleet.no_such_device`)."""
         path = self.directory / "devices" / f"{name}.toml"
-        if not path.exists():
+        if not valid_name(name) or not path.exists():
             raise ConfigError(name, "fleet.no_such_device")
         return load_toml(path, DeviceRecord)
 
