@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -328,6 +329,35 @@ async def test_killed_and_resumed(dozen: FleetTown) -> None:
     for box, old in zip(again, boxes, strict=True):
         assert len({*box.taken, *old.taken}) == 1
         assert len(Pushes(dozen.state).numbers(box.name)) == 1
+
+
+@pytest.mark.parametrize("command", ["rollout", "config"])
+async def test_interrupted_by_a_key(dozen: FleetTown, command: str) -> None:
+    """Ctrl-C in the middle of a wave: what was pushed is written down, and what to do next is said."""
+    start = {
+        "rollout": ("rollout", "start", "--waves", "100%", "--at-once", "4", *QUICK, "--name", "r"),
+        "config": ("config", "push"),
+    }[command]
+    boxes = dozen.boxes(lambda *_: Script(after_s=3600.0))
+    async with running(boxes):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edged", "fleet", *start, "--all", "--state", str(dozen.state.directory)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await until(lambda: sum(bool(box.taken) for box in boxes) >= 4)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    if command == "config":
+        assert b"`edged fleet list`" in said
+        return
+    assert b"`edged fleet rollout resume r`" in said
+    record = RolloutFiles(dozen.state).read("r")
+    assert record.state == "running"
+    written = {box.push for box in record.boxes.values() if box.push is not None}
+    assert written >= {box.taken[0] for box in boxes if box.taken}
 
 
 class KilledError(BaseException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from edged.commands._fleet_carry import carry_out, exit_code
 from edged.commands._fleet_common import add_dry_run, open_state
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
 from edged.commands._fleet_outcomes import failure
-from edged.commands._saying import say, show_json, show_line
+from edged.commands._saying import printable, say, show_json, show_line
 from edged.commands._table import show_table
 from edged.errors import ConfigError
 from edged.fleet.differences import shortened
@@ -103,7 +104,11 @@ def push(args: argparse.Namespace, state: FleetState, pusher: Pusher, names: lis
     version = documents[names[0]].document.version
     limits = patient(enough(args.patience, documents), OFFLINE_S, AT_ONCE)
     engine = at_one_go(documents, names, version=version, by="", limits=limits, now=time.time())
-    carry_out(args, state, engine, pusher)
+    try:
+        carry_out(args, state, engine, pusher)
+    except KeyboardInterrupt:
+        print(f"edged: {printable(say(args, 'fleet.push_interrupted'))}", file=sys.stderr)
+        raise
     _show_results(args, engine)
     return exit_code(engine)
 

@@ -32,10 +32,10 @@ from edged.uplink.topics import usable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edged.fleet.rollout import Record
-    from edged.fleet.state import FleetState
+    from edged.fleet.state import DeviceRecord, FleetState
 
 _SHOWN = 8
 _DEFAULT = Limits()
@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         show_line(say(args, "fleet.up_to_date", count=len(same)))
     if not names:
         return os.EX_OK
-    waves = _waves(args, state, names, name)
+    records = state.devices()
+    waves = _waves(args, state, records, names, name)
     versions = {one: documents[one].document.version for one in names}
     different = set(versions.values())
     engine = begin(
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         versions=versions,
     )
     if args.dry_run:
-        return _show_plan(args, state, waves, name)
+        return _show_plan(args, records, waves, name)
     with files.held(name):
         files.write(engine.record)
         if not args.json:
@@ -135,11 +136,14 @@ def _limits(args: argparse.Namespace, patience_s: float) -> Limits:
 
 
 def _waves(
-    args: argparse.Namespace, state: FleetState, names: Sequence[str], seed: str
+    args: argparse.Namespace,
+    state: FleetState,
+    records: Mapping[str, DeviceRecord],
+    names: Sequence[str],
+    seed: str,
 ) -> tuple[tuple[str, ...], ...]:
     """The waves; canaries are boxes that are there, as far as the broker can be asked."""
     steps = spreading.parse_steps(f"{args.canary},{args.waves}" if args.canary else args.waves)
-    records = state.devices()
     spots = {name: spreading.Spot(records[name].site, records[name].groups) for name in names}
     return spreading.plan(spots, steps, seed=seed, online=_online(args, state, names))
 
@@ -162,8 +166,9 @@ def _online(args: argparse.Namespace, state: FleetState, names: Sequence[str]) -
     return {name for name, seen in (sightings.boxes if sightings else {}).items() if seen.online}
 
 
-def _show_plan(args: argparse.Namespace, state: FleetState, waves: Sequence[Sequence[str]], name: str) -> int:
-    records = state.devices()
+def _show_plan(
+    args: argparse.Namespace, records: Mapping[str, DeviceRecord], waves: Sequence[Sequence[str]], name: str
+) -> int:
     if args.json:
         for number, wave in enumerate(waves, 1):
             show_json({"event": "planned", "id": name, "wave": number, "waves": len(waves), "devices": wave})
