@@ -22,22 +22,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from edged import messages
 from edged.central import columns
 from edged.central.archive import open_archive, open_reader
 from edged.config import parse_toml
+from edged.errors import UplinkError
+from edged.fleet.enrolment import issued_certificate
+from edged.fleet.state import FleetState
 from edged.uplink import topics
+from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.mqtt import Endpoint, Session, connect
-from edged.uplink.roles import TrustAnchor
+from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.sign import Signer
 from tests import postgres
 from tests.broker import Sealer, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from edged.uplink.envelope import Envelope
+    from edged.uplink.roles import TrustAnchor
     from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +92,7 @@ for unit in "$@"; do
         ;;
     enable\ *) start "$unit" ;;
     disable\ *) stop "$unit" ;;
+    reload\ *) kill -HUP "$(cat "$RUN/$unit.pid")" ;;
     restart\ *) stop "$unit"; start "$unit" ;;
     *) exit 64 ;;
     esac
@@ -155,6 +164,7 @@ class Machine:
             "9464": str(free_port()),
             "9465": str(free_port()),
             'user = "mosquitto"': f'user = "{getpass.getuser()}"',
+            "--crl-group mosquitto": "",
             "-o mosquitto ": "",
             "-o edged-central ": "",
         }
@@ -190,31 +200,49 @@ class Machine:
             f"{path.name}: {path.read_text()[-2000:]}" for path in sorted(self.run.glob("*.log"))
         )
 
+    def the_bank_sends_its_keys(self) -> None:
+        """Public keys, as docs/partners.md has a partner make them."""
+        for usage in Usage:
+            public = generate_key().public_key()
+            pem = public.public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            (self.work / f"bank-{usage}.pub").write_bytes(pem)
+
     def a_box_delivers(self) -> None:
-        """box-1, with the certificates that the page made for it, publishes three envelopes; wait for the archive."""
-        keys = self.work / "authority"
-        signer = Signer.from_files(keys / "box-1-signing.key", keys / "box-1-signing.pem")
-        endpoint = Endpoint(
-            host="127.0.0.1",
-            port=self.port,
-            ca=keys / "fleet-ca.pem",
-            certificate=keys / "box-1-tls.pem",
-            key=keys / "box-1-tls.key",
-        )
+        """box-1, certified as the service would at its enrolment, publishes three envelopes; wait for the archive."""
+        state = FleetState.open(self.work / "fleet")
+        record, who = state.device("box-1"), Principal("north", Role.DEVICE, "box-1")
+        for usage in Usage:
+            key = generate_key()
+            pem = state.issue(who, usage, key.public_key(), now=datetime.now(UTC))
+            (self.work / f"box-1-{usage}.pem").write_bytes(pem)
+            write_private(self.work / f"box-1-{usage}.key", private_pem(key))
+            issued = (*record.certificates, issued_certificate(usage, pem))
+            record = msgspec.structs.replace(record, certificates=issued)
+        state.save_device(record)
+        signer = Signer.from_files(self.work / "box-1-signing.key", self.work / "box-1-signing.pem")
         envelopes = stream(Sealer(signer, "8c1f0b5a7d2e9463", datetime.now(UTC)), "bank", 3)
-
-        async def publish() -> None:
-            async with connect(endpoint, Session("box-1")) as connection:
-                for one in envelopes:
-                    await connection.publish(topics.verdict("north", "box-1", "bank"), one.jws.encode())
-
         deadline = time.monotonic() + 30
-        asyncio.run(publish())
+        asyncio.run(self.box_publishes(envelopes))
         while self.stored() < 3:
             # What was published before a collector had subscribed comes again, as from any box.
             assert time.monotonic() < deadline, self.logs()
             time.sleep(0.1)
-            asyncio.run(publish())
+            asyncio.run(self.box_publishes(envelopes))
+
+    async def box_publishes(self, envelopes: Sequence[Envelope]) -> None:
+        """box-1 connects with its certificate and publishes. Raises `UplinkError`."""
+        endpoint = Endpoint(
+            host="127.0.0.1",
+            port=self.port,
+            ca=self.work / "fleet" / "authorities.pem",
+            certificate=self.work / "box-1-tls.pem",
+            key=self.work / "box-1-tls.key",
+        )
+        async with connect(endpoint, Session("box-1")) as connection:
+            for one in envelopes:
+                await connection.publish(topics.verdict("north", "box-1", "bank"), one.jws.encode())
 
     def stored(self) -> int:
         """How many envelopes the archive has."""
@@ -223,7 +251,7 @@ class Machine:
 
     def anchor(self) -> TrustAnchor:
         """The fleet's authority."""
-        return TrustAnchor.from_file(self.work / "authority" / "fleet-ca.pem")
+        return FleetState.open(self.work / "fleet").anchor()
 
     def end(self) -> None:
         """End what still runs."""
@@ -262,11 +290,16 @@ def test_every_command_of_the_page_works(machine: Machine) -> None:
         if step["file"]:
             machine.file(step["file"], step["text"])
         elif step["hook"]:
-            assert step["hook"] == "a box delivers"
-            machine.a_box_delivers()
-            # The page's example of SQLite speaks of an archive of its own.
-            sqlite = str(machine.root / "var/lib/edged-central/archive.sqlite")
-            open_archive(sqlite, machine.anchor()).close()
+            hooks = {
+                "the bank sends its keys": machine.the_bank_sends_its_keys,
+                "a box delivers": machine.a_box_delivers,
+            }
+            hooks[step["hook"]]()
+            if (
+                step["hook"] == "a box delivers"
+            ):  # the page's example of SQLite speaks of an archive of its own
+                sqlite = str(machine.root / "var/lib/edged-central/archive.sqlite")
+                open_archive(sqlite, machine.anchor()).close()
         else:
             for line in commands(step["console"]):
                 said[line] = machine.command(line)
@@ -291,6 +324,9 @@ def test_every_command_of_the_page_works(machine: Machine) -> None:
     )
     assert "edged_central_connected 1.0" in of("curl")
     assert messages.text("central.left", "en") in of("edged central leave")
+    assert of("edged fleet revoke").splitlines()[-1] == "The session of box-1 at the broker is ended."
+    with pytest.raises(UplinkError):
+        asyncio.run(machine.box_publishes([]))
     assert (
         of("edged central export --config /etc/edged-central/one.toml --output -").strip() == "0"
     )  # none is live

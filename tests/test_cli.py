@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edged import __version__, messages
@@ -18,6 +19,7 @@ from edged.cli import COMMANDS, main
 from edged.commands import scan, status
 from edged.commands._parser import speaking, usage_error
 from edged.errors import ConfigError, ControlError, EdgedError, StateError
+from edged.pushed.steps import Report
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +214,55 @@ def test_a_waiting_clerk_is_told_what_would_make_the_picture_better() -> None:
         "indication.reading", "zh-CN"
     )
     assert scan.progress({"event": "stage", "stage": "read", "ms": 1.0}, "en") is None
+
+
+@pytest.mark.parametrize(
+    ("running", "push", "said"),
+    [
+        (0, None, []),
+        (0, Report(push=0, outcome="none"), ["Settings: v1, from the boot file"]),
+        (7, Report(push=7, outcome="applied"), ["Settings: v1, from push 7 of the fleet"]),
+        (
+            7,
+            Report(push=8, outcome="rolled_back", probe="head", code="probe.too_slow"),
+            [
+                "Settings: v1, from push 7 of the fleet",
+                "Push 8: rolled back",
+                "  probe reader head",
+                f"  {messages.text('probe.too_slow', 'en')}",
+            ],
+        ),
+        (
+            0,
+            Report(push=8, outcome="staged", fetched=37),
+            ["Settings: v1, from the boot file", "Push 8: staged", "  37 % of its files are here."],
+        ),
+        (
+            7,
+            Report(push=8, outcome="rejected", path="scenes.bank", code="x.later"),
+            ["Settings: v1, from push 7 of the fleet", "Push 8: rejected", "  scenes.bank", "  x.later"],
+        ),
+    ],
+)
+def test_the_status_says_whose_settings_are_in_force(
+    running: int, push: Report | None, said: list[str]
+) -> None:
+    told = status.lines(
+        {
+            "device": "box-1",
+            "fleet": "north",
+            "version": "1",
+            "indication": "ready",
+            "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+            "clock": {"trusted": True},
+            "chip": None,
+            "devices_gone": [],
+            "config_version": "v1",
+            "push": push and {"running": running, **msgspec.to_builtins(push)},
+        },
+        "en",
+    )
+    assert told[3:] == said
 
 
 def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:

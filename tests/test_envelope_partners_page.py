@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,7 +61,9 @@ def verify(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     script = tmp_path / "verify.mjs"
     script.write_text(code, encoding="utf-8")
 
-    def run(compact: str, issuer: FleetAuthority, audience: str = "bank") -> tuple[int, str]:
+    def run(
+        compact: str, issuer: FleetAuthority | SimpleNamespace, audience: str = "bank"
+    ) -> tuple[int, str]:
         ca = tmp_path / "fleet-ca.pem"
         ca.write_bytes(issuer.certificate_pem)
         assert NODE is not None
@@ -88,6 +91,16 @@ def test_it_follows_intermediates_and_knows_a_demo(verify: Callable[..., tuple[i
     assert verify(envelope(signer(site, extra=site_pem)), issuer)[0] == 0
     demo = authority(demo=True)
     assert verify(envelope(signer(demo), Kind.TEST), demo)[0] == 0
+
+
+def test_it_believes_either_authority_while_one_follows_the_other(
+    verify: Callable[..., tuple[int, str]],
+) -> None:
+    old, new = authority(), authority()
+    both = SimpleNamespace(certificate_pem=new.certificate_pem + old.certificate_pem)
+    for issuer in (old, new):
+        assert verify(envelope(signer(issuer)), both)[0] == 0
+    assert verify(envelope(signer(authority())), both) == (65, "refused: issuer\n")
 
 
 def test_it_refuses_what_we_refuse(verify: Callable[..., tuple[int, str]]) -> None:

@@ -71,21 +71,24 @@ def test_rights_on_emqx_are_those_on_mosquitto() -> None:
     """Topic by topic: what the generated list allows is in the page's list, and nothing else."""
     ours: set[tuple[str, str, str]] = set()
     user = ""
-    for line in access_list(Access("north", collectors=("one",), audiences=("bank",))).splitlines():
+    access = Access("north", collectors=("one",), audiences=("bank",), admins=("ops",), helpdesk=("desk",))
+    for line in access_list(access).splitlines():
         match line.split():
             case ["user", user]:
                 pass
-            case ["pattern", access, topic]:
-                ours.add(("all", access, topic.replace("%u", "${username}")))
-            case ["topic", access, topic]:
-                ours.add((user, access, topic))
+            case ["pattern", right, topic]:
+                ours.add(("all", right, topic.replace("%u", "${username}")))
+            case ["topic", "readwrite", topic]:
+                ours |= {(user, "read", topic), (user, "write", topic)}
+            case ["topic", right, topic]:
+                ours.add((user, right, topic))
     theirs: set[tuple[str, str, str]] = set()
     (text,) = re.findall(r"```erlang\n(.*?)```", PAGE, re.DOTALL)
     for who, action, topics in re.findall(
         r"\{allow, (all|\{username, \"[\w.]+\"\}), (publish|subscribe), \[(.*?)\]\}\.", text, re.DOTALL
     ):
         name = who if who == "all" else re.findall(r'"(.*)"', who)[0]
-        access = {"publish": "write", "subscribe": "read"}[action]
-        theirs |= {(name, access, topic) for topic in re.findall(r'"([^"]+)"', topics)}
+        right = {"publish": "write", "subscribe": "read"}[action]
+        theirs |= {(name, right, topic) for topic in re.findall(r'"([^"]+)"', topics)}
     assert theirs == ours
     assert text.rstrip().endswith("{deny, all}.")

@@ -31,7 +31,12 @@ host = "broker.example.org"
 port = 8883
 
 [state]
-directory = "/var/lib/edged"        # outbox and pseudonym keys; one daemon only
+directory = "/var/lib/edged"        # outbox, pseudonym keys, what was pushed; one daemon only
+
+# Who may push settings to this box; `edged enrol` writes this section. Without it nobody may, and this file is all.
+# [fleet]
+# root = "/var/lib/edged/identity/fleet-root.json"
+# enrolment = "enrol.example.org:8443"   # where certificates are renewed
 
 [outbox]                            # what nobody has taken yet: a box may be offline for months
 max_mib = 1024                      # beyond these the oldest is given up, and the centre is told which, signed

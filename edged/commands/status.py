@@ -34,6 +34,7 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         say("cli.status_box", device=status["device"], fleet=status["fleet"], version=status["version"]),
         say("cli.status_state", state=say(f"indication.{status['indication']}")),
         *_uplink(uplink, say),
+        *_push(status, say),
     ]
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
@@ -78,6 +79,28 @@ def _uplink(uplink: dict[str, Any], say: Callable[..., str]) -> list[str]:
     if uplink.get("receipts_refused"):
         reason = say(uplink["last_receipt_refusal"])
         said.append(say("uplink.health_receipts_refused", refused=uplink["receipts_refused"], reason=reason))
+    return said
+
+
+def _push(status: dict[str, Any], say: Callable[..., str]) -> list[str]:
+    """Whose settings are in force, and what became of a push that isn't; nothing for a box that takes none."""
+    push = status.get("push")
+    if not push:
+        return []
+    by = "cli.status_pushed" if push["running"] else "cli.status_boot"
+    said = [say(by, version=status["config_version"], push=push["running"])]
+    if push["outcome"] in ("none", "applied"):
+        return said
+    said.append(say("cli.status_push", push=push["push"], outcome=say(f"outcome.{push['outcome']}")))
+    if push.get("fetched") is not None:
+        said.append(f"  {say('cli.status_fetched', share=push['fetched'])}")
+    if push.get("probe") is not None:
+        said.append(f"  {say('outcome.probe', probe=push['probe'])}")
+    if push.get("path") is not None:
+        said.append(f"  {push['path']}")
+    if push.get("code") is not None:
+        # What was reported before an older version came back may have a code that this one doesn't know.
+        said.append(f"  {say(push['code']) if messages.known(push['code']) else push['code']}")
     return said
 
 
