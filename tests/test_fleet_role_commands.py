@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from edged.cli import main
-from edged.fleet.bundles import make_bundle
 from edged.fleet.recovery import repository_of
 from edged.fleet.state import DeviceRecord, FleetState, write_text
 from edged.uplink.fleet_authority import TARGET, parse
-from tests.fleet_made import BANK, fleet, moment, take
+from tests.fleet_made import BANK, fleet, make_bundle, moment, take
 
 Capture = pytest.CaptureFixture[str]
 

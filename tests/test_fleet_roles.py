@@ -45,7 +45,7 @@ from edged.uplink.fleet_authority import TARGET, parse, sha256_of
 from edged.uplink.keys import generate_key, load_private, private_pem, read_private, write_private
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.roles import load_chain
-from tests.fleet_made import BANK, HOTEL, Fleet, fleet, moment, plain_box, sign_audiences, take
+from tests.fleet_made import BANK, HOTEL, Fleet, fleet, make_bundle, moment, plain_box, sign_audiences, take
 
 NOW = moment()
 
@@ -69,7 +69,7 @@ def first_root(made: Fleet) -> bytes:
 
 
 def push(made: Fleet, device: str = "box-1", **options: int) -> bundles.Made:
-    return bundles.make_bundle(made.state, device, NOW, **options)
+    return make_bundle(made.state, device, NOW, **options)
 
 
 # --- how it begins ---
@@ -403,7 +403,7 @@ def test_a_push_that_is_too_large_says_what_is_large(made: Fleet) -> None:
 def test_expired_metadata_is_not_pushed(made: Fleet) -> None:
     late = NOW + LIFETIME[PRIVACY] + timedelta(days=1)
     with pytest.raises(StateError) as refused:
-        bundles.make_bundle(made.state, "box-1", late)
+        make_bundle(made.state, "box-1", late)
     assert refused.value.code == "fleet.role_expired"
     assert refused.value.params["role"] in (TARGETS, PRIVACY)
 

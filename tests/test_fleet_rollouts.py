@@ -391,11 +391,10 @@ async def test_killed_around_a_publication(
 
     boxes = dozen.boxes(applied, names)
     async with running(boxes):
-        if moment_of_death == "published":
-            monkeypatch.setattr(rolling, "publish", publish)
-        with pytest.raises(KilledError):
+        with monkeypatch.context() as dying, pytest.raises(KilledError):
+            if moment_of_death == "published":
+                dying.setattr(rolling, "publish", publish)
             await carry_out(dozen, begun(dozen, names), save)
-        monkeypatch.undo()
         record = files.read("r")
         assert {box.state for box in record.boxes.values()} == {"pushing"}
         engine = Rollout(record)

@@ -13,7 +13,6 @@ import msgspec
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from edged.errors import ConfigError, StateError
-from edged.fleet import push_numbers
 from edged.fleet.authorities import signed_bytes
 from edged.fleet.compile import Compiled, compile_config
 from edged.fleet.key_files import read_key
@@ -190,18 +189,6 @@ def due_devices(state: FleetState, now: datetime) -> list[str]:
         for name, record in state.devices().items()
         if record.revoked_at is None and record.push_until is not None and record.push_until < limit
     ]
-
-
-def make_bundle(state: FleetState, device: str, now: datetime, *, above: int = 0) -> Made:
-    """The next push to one box; its number is on disk before it is used, and higher than `above`.
-
-    Under `FleetState.changing()`. For many boxes, `push_numbers.reserve` and one `BundleMaker` do the same faster.
-    Raises `ConfigError`, `StateError`, `CertificateError`.
-    """
-    record = state.device(device)
-    maker = BundleMaker(state, now)
-    maker.compile(record)  # before a number is spent on it
-    return maker.make(record, push_numbers.reserve(state, above=above)[0])
 
 
 def _encoded(metadata: dict[str, bytes], targets: dict[str, bytes]) -> bytes:
