@@ -196,6 +196,32 @@ def test_a_limit_is_a_count(place: FleetTown, limit: str) -> None:
     assert ended.value.code == os.EX_USAGE
 
 
+async def test_every_line_for_machines_is_an_object(place: FleetTown, capsys: Output) -> None:
+    """Also where there is nothing to do, and where nobody can be reached."""
+    commands: list[tuple[str, ...]] = [
+        ("config", "push", "--all", "--dry-run"),
+        ("config", "diff", "--all"),
+        ("config", "push", "--all"),
+        ("config", "push", "--all"),
+        ("config", "history"),
+        ("rollout", "start", "--all"),
+        ("rollout", "start", "--all", "--force", "--waves", "100%", "--name", "r"),
+        ("rollout", "status"),
+        ("rollout", "list"),
+        ("list",),
+        ("show", place.names[0]),
+        ("keys",),
+        ("authority", "show"),
+        ("refresh", "--dry-run"),
+    ]
+    async with running(place.boxes(applied)):
+        for command in commands:
+            assert await edged(place, *command, "--json") == os.EX_OK, command
+            lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            assert lines, command
+            assert all(isinstance(line, dict) for line in lines), command
+
+
 def test_choosing_devices(place: FleetTown, capsys: Output) -> None:
     assert place.edged("config", "push") == os.EX_USAGE
     assert place.edged("config", "push", "--group", "none") == os.EX_CONFIG

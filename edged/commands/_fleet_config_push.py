@@ -94,6 +94,7 @@ def push(args: argparse.Namespace, state: FleetState, pusher: Pusher, names: lis
     if same and not args.json:
         show_line(say(args, "fleet.up_to_date", count=same))
     if not names:
+        tell_nothing_to_push(args, same)
         return os.EX_OK
     documents = pusher.compile(()).documents
     if args.dry_run:
@@ -111,6 +112,12 @@ def push(args: argparse.Namespace, state: FleetState, pusher: Pusher, names: lis
         raise
     _show_results(args, engine)
     return exit_code(engine)
+
+
+def tell_nothing_to_push(args: argparse.Namespace, same: int) -> None:
+    """For machines: that there was nothing to do is an event as well."""
+    if args.json:
+        show_json({"event": "up_to_date", "count": same})
 
 
 def _show_plan(args: argparse.Namespace, versions: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from edged import log
 from edged.commands._arguments import share, span
 from edged.commands._fleet_carry import carry_out
 from edged.commands._fleet_common import add_dry_run, open_state
-from edged.commands._fleet_config_push import OFFLINE_S, add_overtake, compiled_names
+from edged.commands._fleet_config_push import OFFLINE_S, add_overtake, compiled_names, tell_nothing_to_push
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
 from edged.commands._fleet_rollout_common import carry, tell_end
 from edged.commands._saying import explain, printable, say, show_json, show_line
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if same and not args.json:
         show_line(say(args, "fleet.up_to_date", count=len(same)))
     if not names:
+        tell_nothing_to_push(args, len(same))
         return os.EX_OK
     records = state.devices()
     waves = _waves(args, state, records, names, name)
@@ -102,7 +103,9 @@ def run(args: argparse.Namespace) -> int:
         return _show_plan(args, records, waves, name)
     with files.held(name):
         files.write(engine.record)
-        if not args.json:
+        if args.json:
+            show_json({"event": "begins", "id": name, "count": len(names), "waves": len(waves)})
+        else:
             show_line(say(args, "rollout.begins", id=name, count=len(names), waves=len(waves)))
         carry(args, state, files, engine, pusher)
     code = tell_end(args, engine)
