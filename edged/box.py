@@ -76,6 +76,7 @@ class Box:
         self._publish = publish
         self._antenna: Antenna | None = None
         self._open = False
+        self._switching = asyncio.Lock()
         self._floor = RELEASED
         self._log = log.get("daemon")
 
@@ -115,29 +116,43 @@ class Box:
             yield
 
     async def switch(self, settings: BoxSettings) -> None:
-        """Put other settings, or the same ones with renewed certificates, in force between two inspections.
+        """Put other settings in force between two inspections.
 
-        Raises what `edged.in_force.prepare` raises, and then the ones before are still in force.
+        Raises what `edged.in_force.prepare` raises, `CertificateError` for authorities of another fleet, `StateError`;
+        then the ones before are still in force.
         """
+        async with self._switching:
+            await self._switch(settings)
+
+    async def renew(self) -> None:
+        """Put what is in force there again, with the keys and certificates of now. Raises what `switch` does."""
+        async with self._switching:  # nobody else's settings are undone by it
+            await self._switch(self.held.settings)
+
+    async def _switch(self, settings: BoxSettings) -> None:
         before, held = self.held, await asyncio.to_thread(in_force.prepare, settings)
         anchor, believed = before.anchor, held.anchor
         held = replace(held, anchor=anchor)  # the one that everybody has, with what was revoked meanwhile
-        if not self._open:
-            anchor.believe(believed)
-            self.held = held
-            await self._configure_outbox(settings)
-            return
 
         async def exchange() -> None:
+            # Whatever can fail, be late or be cancelled comes first: after it all is exchanged, or nothing is.
+            await self._configure_outbox(settings)
             anchor.believe(believed)
             self.held = held
+            log.set_level(settings.log.level)
+            if not self._open:
+                return
             self.station.configure(default_scene=settings.default_scene, limits=held.limits)
             if self._antenna is not None and settings.chip_reader is not None:
                 self._antenna.configure(settings.chip_reader)
-            log.set_level(settings.log.level)
-            await self._configure_outbox(settings)
 
-        await self.station.between_inspections(exchange)
+        if not self._open:
+            await exchange()
+            return
+        try:
+            await self.station.between_inspections(exchange)
+        except TimeoutError as error:
+            raise StateError("state.too_slow") from error
         self._log.info("in force", config_version=settings.version, before=before.settings.version)
         if held.connects_like(before):
             self.line.uplink.set_config_version(settings.version)

@@ -67,7 +67,11 @@ class Obedient:
         return Trial.of(verdict, envelopes=tested.envelopes, ms=took)
 
     async def restart(self) -> None:
-        """End the daemon in order, to be started again."""
+        """End the daemon in order, to be started again: when the running inspection has told its outcome."""
+        await self._box.station.between_inspections(self._stopped)
+
+    async def _stopped(self) -> None:
+        """Within a break: the daemon refuses presses before another inspection may begin."""
         self._stop()
 
     async def rotate_key(self) -> Mapping[str, Any]:
@@ -98,7 +102,7 @@ class Obedient:
         )
 
     def _not_while_busy(self) -> None:
-        if self._box.station.state != "ready":
+        if self._box.station.inspecting:
             raise ControlError("inspection.busy")
 
 

@@ -89,7 +89,8 @@ class Daemon:
             broken, more = ended.split(StateError)
             if broken is None or more is not None:
                 raise
-            # A broken database: the next start sets it aside and saves what can be read of it.
+            # A broken database: the next start sets it aside and saves what can be read of it. Anything else ends as
+            # the bug it is, also a `ConfigError`: its exit status would keep the service manager from starting again.
             raise _first_of(broken) from ended
 
     async def _serve_until_stopped(self, group: asyncio.TaskGroup) -> None:

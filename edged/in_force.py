@@ -14,7 +14,7 @@ from edged import start_up
 from edged.errors import ConfigError
 from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
-from edged.uplink.keys import read_private, write_private
+from edged.uplink.keys import keep_private, read_private
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
 
@@ -117,5 +117,5 @@ def _pseudonymiser(settings: BoxSettings, name: str, audience: AudienceSettings)
         return Pseudonymiser(read_private(audience.pseudonym_key), f"organisation:{name}")
     path = settings.state.directory / PSEUDONYM_FILE.format(audience=name)
     if not path.exists():
-        write_private(path, secrets.token_bytes(PSEUDONYM_KEY_BYTES))
+        keep_private(path, secrets.token_bytes(PSEUDONYM_KEY_BYTES))
     return Pseudonymiser(read_private(path), f"box:{name}")

@@ -18,33 +18,42 @@ class Line:
     def __init__(self, make: Callable[[], Uplink]) -> None:
         self._make = make
         self._stopping = False
-        self._changed = asyncio.Event()
+        self._following: tuple[Uplink, Callable[[], None]] | None = None
         self.uplink = make()
 
     async def run(self, textfile: Path | None = None) -> None:
         """Until `stop`; only a bug of ours ends it otherwise. Metrics go into the directory `textfile`."""
-        while not self._stopping:
+        while True:
+            ran = self.uplink
             async with asyncio.TaskGroup() as group:
                 if textfile is not None:
-                    metrics = group.create_task(self.uplink.textfile(textfile).run(self.uplink.refresh))
-                await self.uplink.run()
+                    metrics = group.create_task(ran.textfile(textfile).run(ran.refresh))
+                await ran.run()
                 if textfile is not None:
                     metrics.cancel()
-            if not self._stopping:
-                await self._changed.wait()
-                self._changed.clear()
+            self._hand_over()
+            if self._stopping or self.uplink is ran:
+                return
 
     async def replace(self, ended: Callable[[], None] = lambda: None) -> None:
-        """End this connection in order, and have another uplink made, by what holds now; `ended` between the two."""
-        before = self.uplink
+        """End this connection in order, and have another uplink made, by what holds now; `ended` between the two.
+
+        Once begun it comes to its end, also when whoever waits for it here doesn't wait any longer.
+        """
         following = self._make()  # what can fail, fails before the one that works is stopped
-        await before.stop()
-        ended()
-        self.uplink = following
-        self._changed.set()
+        self._following = following, ended
+        await self.uplink.stop()
+        self._hand_over()
 
     async def stop(self) -> None:
         """End `run`: publish what is due, wait a bounded time for receipts, say goodbye."""
         self._stopping = True
-        self._changed.set()
         await self.uplink.stop()
+
+    def _hand_over(self) -> None:
+        if self._following is None:
+            return
+        following, ended = self._following
+        self._following = None
+        ended()
+        self.uplink = following

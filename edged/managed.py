@@ -17,27 +17,34 @@ from edged.pushed.artefact_kinds import check_files, read_messages
 from edged.pushed.host import ProbeResult
 from edged.self_test import inspect_specimen
 from edged.uplink import fleet_authority
-from edged.uplink.keys import write_private
+from edged.uplink.keys import keep_private
 from edged.uplink.revoked import Revocations
 from edged.uplink.roles import TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from edged.box import Box
     from edged.config import BoxSettings
     from edged.pushed.host import Generation
     from edged.pushed.software import Software
     from edged.self_test import Tested
+    from edged.uplink.fleet_authority import FleetAuthorities
 
-ANCHORS_FILE: Final = "authorities-{sha256:.16}.pem"
-"""The fleet's authorities as a push named them, in the state directory."""
+ANCHORS: Final = "authorities-"
+"""Begins the name of the file in the state directory that has the fleet's authorities as a push named them."""
 
 
 class Managed:
-    """`edged.pushed.host.Host` for one `Box`."""
+    """`edged.pushed.host.Host` for one `Box`.
+
+    Attributes:
+        authorities: the fleet's, as they were accepted last, whatever became of their push; None for none yet.
+    """
 
     def __init__(self, box: Box, software: Software) -> None:
+        self.authorities: FleetAuthorities | None = None
         self._box = box
         self._software = software
         self._push = 0
@@ -56,14 +63,22 @@ class Managed:
         """Wait until no inspection is running."""
         await self._box.station.between_inspections(_nothing)
 
+    async def revoke(self, document: bytes) -> None:
+        """Refuse from now on what `fleet/authority.json` revokes. Raises `DecodeError`."""
+        self.authorities = await asyncio.to_thread(fleet_authority.parse, document)
+        self._box.held.anchor.revoke("authority", Revocations.of_authority(self.authorities))
+
     async def switch(self, generation: Generation) -> None:
         """Put `generation` in force. Raises `EdgedError`, and then what was before is still in force."""
+        if generation.revoked is not None:
+            await self.revoke(generation.revoked)
         settings, sentences = await asyncio.to_thread(self._prepared, generation)
         await self._box.switch(settings)
         self._push = generation.push
         messages.lay_over({} if sentences is None else sentences[1])
         self._sentences = None if sentences is None else sentences[0]
         self.share()
+        await asyncio.to_thread(self._tidy)
 
     def share(self) -> None:
         """Let the clerk's commands speak as was pushed; once more when the control socket's directory is there."""
@@ -131,9 +146,6 @@ class Managed:
         settings = generation.settings
         if generation.authority is not None:
             settings = self._with_authorities(settings, generation.authority)
-        if generation.revoked is not None:
-            revoked = Revocations.of_authority(fleet_authority.parse(generation.revoked))
-            self._box.held.anchor.revoke("authority", revoked)
         catalogue = generation.files.get("messages")
         sentences = None
         if catalogue is not None:
@@ -151,12 +163,26 @@ class Managed:
         )
         if (booted.fleet, booted.demo) != (pushed.fleet, pushed.demo):
             raise ConfigError(fleet_authority.TARGET, "cert.wrong_fleet")
-        name = ANCHORS_FILE.format(sha256=hashlib.sha256(anchors).hexdigest())
-        path = self._box.boot.state.directory / name
-        if not path.exists():
-            write_private(path, anchors)
+        path = self._box.boot.state.directory / f"{ANCHORS}{hashlib.sha256(anchors).hexdigest():.16}.pem"
+        if not _has(path, anchors):
+            keep_private(path, anchors)
         identity = msgspec.structs.replace(settings.identity, fleet_ca=path)
         return msgspec.structs.replace(settings, identity=identity)
+
+    def _tidy(self) -> None:
+        """Take away the authorities of pushes that aren't in force."""
+        used = self._box.held.settings.identity.fleet_ca
+        with suppress(OSError):
+            for path in self._box.boot.state.directory.glob(f"{ANCHORS}*.pem"):
+                if path != used:
+                    path.unlink()
+
+
+def _has(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
 
 
 async def _nothing() -> None:

@@ -49,7 +49,7 @@ class Membership:
         principal, directory = box.held.signer.principal, box.boot.state.directory
         # Nothing new is asked for while a document is read: its verdict and that verdict's receipt have the line.
         self._files = ArtefactRider(
-            principal.fleet, ArtefactStore(directory), busy=lambda: box.station.state != "ready"
+            principal.fleet, ArtefactStore(directory), busy=lambda: box.station.inspecting
         )
         self._software = Software(
             self._files,
@@ -58,7 +58,7 @@ class Membership:
             taken=lambda: (0, None) if self._agent is None else self._agent.taken,
         )
         self.managed = Managed(box, self._software)
-        self._renewals = Renewals.of(box)
+        self._renewals = Renewals.of(box, lambda: self.managed.authorities)
         self._directory = DirectoryRider(box.held.anchor, box.boot.state.directory, clock=_now)
         obedient = Obedient(
             box,
@@ -133,9 +133,11 @@ class Membership:
 
     async def close(self) -> None:
         """Close what was opened, when the tasks have ended."""
-        if self._agent is not None:
-            await self._agent.close()
-        await self._journal.close()
+        try:
+            if self._agent is not None:
+                await self._agent.close()
+        finally:
+            await self._journal.close()
 
     async def _rotate(self) -> Mapping[str, Any]:
         if self._renewals is None:

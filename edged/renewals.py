@@ -14,10 +14,11 @@ from edged.uplink.names import Usage
 from edged.uplink.status import Receipted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edged.box import Box
     from edged.pushed.identity_files import IdentityFiles
+    from edged.uplink.fleet_authority import FleetAuthorities
     from edged.uplink.status import UplinkEvent
 
 PATIENCE_S: Final = 300.0
@@ -27,7 +28,14 @@ PATIENCE_S: Final = 300.0
 class Renewals:
     """Two tasks of a box that knows its fleet's enrolment service: `run` and `follow`."""
 
-    def __init__(self, box: Box, files: IdentityFiles, service: Service) -> None:
+    def __init__(
+        self,
+        box: Box,
+        files: IdentityFiles,
+        service: Service,
+        newest: Callable[[], FleetAuthorities | None],
+    ) -> None:
+        """`newest`: the fleet's authorities as they were accepted last, by which a lost one is replaced."""
         self._box = box
         self._happened: asyncio.Queue[Renewed | Receipted] = asyncio.Queue()
         self._unproved = False
@@ -38,15 +46,16 @@ class Renewals:
             lambda: box.held.anchor,
             told=self._happened.put_nowait,
             authorities=lambda: box.held.settings.identity.fleet_ca,
+            newest=newest,
         )
 
     @classmethod
-    def of(cls, box: Box) -> Renewals | None:
+    def of(cls, box: Box, newest: Callable[[], FleetAuthorities | None]) -> Renewals | None:
         """None for a box that doesn't know the service, or whose files are another tool's to renew."""
         fleet, files = box.boot.fleet, files_of(box.boot.identity)
         if fleet is None or fleet.enrolment is None or files is None:
             return None
-        return cls(box, files, Service.of(fleet.enrolment))
+        return cls(box, files, Service.of(fleet.enrolment), newest)
 
     def heard(self, event: UplinkEvent) -> None:
         """What the uplink tells: a receipt for what a new signing key has signed proves it."""
@@ -67,9 +76,8 @@ class Renewals:
             elif happened.what == "renewed":
                 try:
                     await self._put_in_use(happened.usage)
-                except (
-                    EdgedError
-                ) as error:  # what was before is still in force; the next start tries the files again
+                except (EdgedError, OSError) as error:
+                    # What was before is still in force; the next start tries the files again.
                     self._log.error("a new certificate can't be used", usage=happened.usage, exc_info=error)
 
     async def rotate(self) -> Mapping[str, Any]:
@@ -80,7 +88,7 @@ class Renewals:
         return {"serial": f"{leaf.serial_number:x}", "not_after": int(leaf.not_valid_after_utc.timestamp())}
 
     async def _put_in_use(self, usage: Usage) -> None:
-        await self._box.switch(self._box.held.settings)
+        await self._box.renew()
         if usage is Usage.SIGNING:
             self._unproved = True
             return
@@ -89,6 +97,6 @@ class Renewals:
                 await self._box.online.wait()
         except TimeoutError:
             if await self._renewer.refused(usage):
-                await self._box.switch(self._box.held.settings)
+                await self._box.renew()
         else:
             await self._renewer.proved(usage)

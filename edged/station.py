@@ -128,6 +128,11 @@ class Station:
         return self._inspection.state.value if self._inspection else "ready"
 
     @property
+    def inspecting(self) -> bool:
+        """Whether a document is being inspected; one that only has to be taken away may lie there for hours."""
+        return self._inspection is not None and not self._inspection.finished
+
+    @property
     def indication(self) -> Indication:
         """What the head shows."""
         return self._panel.indication
@@ -274,7 +279,7 @@ class Station:
 
     async def _take_breaks(self) -> None:
         """Let others work while nothing is being inspected; a document that only has to be taken away may lie there."""
-        while self._breaks and (self._inspection is None or self._inspection.finished):
+        while self._breaks and not self.inspecting:
             begun, over = self._breaks.popleft()
             if begun.done():
                 continue  # whoever asked has gone

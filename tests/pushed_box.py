@@ -69,6 +69,7 @@ class ScriptedHost:
         self.in_force: Generation | None = None
         self.history: list[int] = []
         self.versions: list[str] = []
+        self.revoked: list[bytes] = []
         self.results: dict[str, ProbeResult] = {}
         self.unstartable: set[str] = set()
         self.may_end = asyncio.Event()
@@ -83,6 +84,9 @@ class ScriptedHost:
 
     async def idle(self) -> None:
         await self.free.wait()
+
+    async def revoke(self, document: bytes) -> None:
+        self.revoked.append(document)
 
     async def switch(self, generation: Generation) -> None:
         self.history.append(generation.push)

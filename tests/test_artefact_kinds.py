@@ -77,6 +77,8 @@ def entry(code: str = "mrz.check_digit_wrong", en: str = '"{field}"', zh: str = 
         ("plain = 1", "plain", "overlay.unknown_code"),
         (entry("result.failed", '"passed"', '"通过"'), "result.failed", "overlay.fixed"),
         (entry("check_name.mrz_read", '"x"', '"x"'), "check_name.mrz_read", "overlay.fixed"),
+        (entry("indication.failed", '"Passed"', '"通过"'), "indication.failed", "overlay.fixed"),
+        (entry("ending.aborted", '"Stored"', '"已保存"'), "ending.aborted", "overlay.fixed"),
         ('["mrz.check_digit_wrong"]\nen = "{field}"', "mrz.check_digit_wrong", "overlay.languages"),
         (entry() + 'fr = "{field}"', "mrz.check_digit_wrong", "overlay.languages"),
         ('"mrz.check_digit_wrong" = "{field}"', "mrz.check_digit_wrong", "overlay.languages"),

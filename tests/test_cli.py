@@ -281,3 +281,26 @@ def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
     )
     assert [line for line in told if "pcscd" in line] == [messages.text("chip.no_service", "en")]
     assert [line for line in told if "cable" in line] == ["The camera doesn't answer: check its cable."]
+
+
+def test_a_pushed_path_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push = {"running": 0, "push": 4, "outcome": "rejected", "code": "config.not_json", "path": "a.\x1b[2J.b"}
+    answer = {
+        "device": "box-1",
+        "fleet": "north",
+        "version": "1",
+        "config_version": "7",
+        "indication": "ready",
+        "uplink": {"connected": True, "pending": 0, "problem": None, "refused": 0},
+        "clock": {"trusted": True},
+        "chip": None,
+        "devices_gone": [],
+        "push": push,
+    }
+    monkeypatch.setattr(status._daemon, "call", lambda *_: answer)
+    status.run(argparse.Namespace(json=False, lang="en"))
+    told = capsys.readouterr().out
+    assert "  a.\ufffd[2J.b" in told.splitlines()
+    assert "\x1b" not in told

@@ -59,3 +59,33 @@ async def test_an_uplink_that_cannot_be_made_leaves_the_one_that_works() -> None
     assert record == ["first runs"]
     await line.stop()
     await running
+
+
+async def test_whoever_stops_waiting_for_a_replacement_leaves_the_line_going() -> None:
+    record: list[str] = []
+    made = iter(["first", "second"])
+    line = Line(lambda: FakeUplink(next(made), record))  # type: ignore[arg-type,return-value]
+    running = asyncio.create_task(line.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    replacing = asyncio.create_task(line.replace(lambda: record.append("told")))
+    await asyncio.sleep(0)
+    replacing.cancel()
+    async with asyncio.timeout(5):
+        while record[-1] != "second runs":
+            await asyncio.sleep(0)
+    await line.stop()
+    await running
+    assert record == ["first runs", "first ends", "told", "second runs", "second ends"]
+
+
+async def test_a_line_that_is_stopped_in_the_middle_of_a_replacement_ends() -> None:
+    record: list[str] = []
+    made = iter(["first", "second"])
+    line = Line(lambda: FakeUplink(next(made), record))  # type: ignore[arg-type,return-value]
+    running = asyncio.create_task(line.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await asyncio.gather(line.replace(), line.stop(), running)
+    assert record == ["first runs", "first ends"]

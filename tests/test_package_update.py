@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,6 @@ from hypothesis import strategies as st
 
 from edged.cli import main
 from edged.commands import update as command
-from edged.config import FleetSettings
 from edged.errors import ConfigError, StateError
 from edged.fleet import artefacts
 from edged.fleet.tuf_roles import Holder
@@ -332,13 +332,39 @@ def test_an_older_push_installs_nothing(world: World) -> None:
         package("2.1"),
         package("2.0", architecture="arm64"),
         package("2.0", floor="not a version!"),
+        package("2.0", floor="2.1"),
         b"no package",
     ],
-    ids=["another name", "another version", "another machine", "bad floor", "no package"],
+    ids=[
+        "another name",
+        "another version",
+        "another machine",
+        "bad floor",
+        "unreachable floor",
+        "no package",
+    ],
 )
 def test_a_signed_file_that_is_not_our_package_is_refused(world: World, data: bytes) -> None:
     world.order(data, "2.0")
     refused(world, "update.wrong_package")
+
+
+@pytest.mark.parametrize("floor", ["1:1.0", "not a version!", "1.1"])
+def test_a_package_that_cannot_be_written_down_is_not_kept(world: World, floor: str) -> None:
+    """Kept, it would be a state that the next start can't read: no update ever again."""
+    before = world.updater().run().kept
+    with pytest.raises(StateError) as refused:
+        world.keep(package("1.0", floor=floor))
+    assert refused.value.code == "update.wrong_package"
+    assert world.updater().run().kept == before
+
+
+def test_a_link_is_not_kept(world: World, tmp_path: Path) -> None:
+    (tmp_path / "real.deb").write_bytes(package("1.0"))
+    (tmp_path / "link.deb").symlink_to(tmp_path / "real.deb")
+    with pytest.raises(StateError) as refused:
+        world.updater().keep(tmp_path / "link.deb")
+    assert refused.value.code == "update.wrong_package"
 
 
 def test_without_a_way_back_nothing_is_installed(world: World) -> None:
@@ -618,6 +644,54 @@ def test_dpkg_says_why_it_fails(debian: World, tmp_path: Path) -> None:
     assert not debian.packages.older("2.0", "2.0~rc1")
 
 
+LOCKER = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_dpkg
+def test_another_package_tool_is_waited_for(debian: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock isn't the new version's fault, and mustn't keep the old one from coming back."""
+    lock = debian.directory / "root/var/lib/dpkg/lock-frontend"
+    deb(debian.directory, "2.0")
+    package = debian.directory / "2.0.deb"
+    command = [sys.executable, "-c", LOCKER, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"locked\n"
+        hasty = Dpkg(debian.packages._arguments, lock_s=0)
+        with pytest.raises(StateError, match="another package tool"):
+            hasty.install(package)
+        assert debian.packages.installed() == "1.0"
+        looks = []
+
+        def look(_: float) -> None:
+            looks.append(1)
+            if not other.stdin.closed:  # type: ignore[union-attr]
+                other.stdin.close()  # type: ignore[union-attr]
+                other.wait()
+
+        monkeypatch.setattr("edged.pushed.dpkg.time.sleep", look)
+        debian.packages.install(package)
+    assert looks
+    assert debian.packages.installed() == "2.0"
+
+
+@needs_dpkg
+def test_dpkg_without_an_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can't compare must not hear that a version is new enough."""
+    failed = subprocess.CompletedProcess[str]((), 2, "", "broken")
+    monkeypatch.setattr("edged.pushed.dpkg.subprocess.run", lambda *_, **__: failed)
+    with pytest.raises(StateError) as stopped:
+        Dpkg().older("1.0", "2.0")
+    assert stopped.value.code == "update.dpkg_failed"
+
+
 # --- the command ---
 
 
@@ -627,16 +701,48 @@ def test_a_root_that_others_may_write_is_not_believed(tmp_path: Path, mode: int,
     root.write_bytes(b"{}")
     root.chmod(mode)
     tmp_path.chmod(0o755)
-
-    class Settings:
-        fleet = FleetSettings(root=root)
-
     if safe:
-        assert command._root(Settings()) == b"{}"  # type: ignore[arg-type]
+        assert command.trusted_root(root) == b"{}"
         tmp_path.chmod(0o777)
     with pytest.raises(ConfigError) as refused:
-        command._root(Settings())  # type: ignore[arg-type]
+        command.trusted_root(root)
     assert refused.value.code == "update.root_not_safe"
+
+
+def test_a_root_in_a_directory_that_others_may_rename_is_not_believed(tmp_path: Path) -> None:
+    """File and directory are ours; but whoever owns what they lie in may put others in their place while we look."""
+    outside = tmp_path / "theirs"
+    inside = outside / "ours"
+    inside.mkdir(parents=True)
+    (inside / "root.json").write_bytes(b"{}")
+    assert command.trusted_root(inside / "root.json") == b"{}"
+    outside.chmod(0o777)
+    (tmp_path / "link").symlink_to(inside)
+    for path in (inside / "root.json", tmp_path / "link/root.json"):
+        with pytest.raises(ConfigError) as refused:
+            command.trusted_root(path)
+        assert (refused.value.where, refused.value.code) == (str(outside), "update.root_not_safe")
+    outside.chmod(0o1777)
+    assert command.trusted_root(tmp_path / "link/root.json") == b"{}", (
+        "sticky: nobody renames what is another's"
+    )
+
+
+def test_a_root_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(bytes(command.MAX_FILE + 1))
+    found = {}
+    for name in ("none", "circle", "pipe", "large"):
+        with pytest.raises(ConfigError) as refused:
+            command.trusted_root(tmp_path / name)
+        found[name] = refused.value.code
+    assert found == {
+        "none": "update.no_fleet",
+        "circle": "update.no_fleet",
+        "pipe": "update.unreadable",
+        "large": "update.unreadable",
+    }
 
 
 def test_the_command_keeps_and_applies(
@@ -648,12 +754,13 @@ def test_the_command_keeps_and_applies(
     (directory / "state").mkdir(mode=0o700)
     root = directory / "root.json"
     root.write_bytes(made.repository.file("root", 1))
-    box.config.write_text(box.config.read_text() + '\n[fleet]\nroot = "root.json"\n')
+    # What the daemon's own configuration names as its root is nobody's word: enrolment lets the daemon own that file.
+    box.config.write_text(box.config.read_text() + '\n[fleet]\nroot = "another.json"\n')
     world = World(made, directory, Shelf(directory, "1.0"), healthy={"2.0"}, state="state")
     monkeypatch.setattr(command, "Dpkg", lambda: world.packages)
     monkeypatch.setattr(command, "restart", world.restart)
     monkeypatch.setattr(package_update, "LOOK_S", 0.01)
-    where = ["--config", str(box.config), "--state", str(world.helper), "--lang", "en"]
+    where = ["--config", str(box.config), "--root", str(root), "--state", str(world.helper), "--lang", "en"]
     old = directory / "old.deb"
     old.write_bytes(package("1.0"))
     assert main(["update", "apply", *where]) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,36 @@ def test_it_says_what_it_is(package: Path) -> None:
     assert fields.architecture == Dpkg().architecture()
 
 
+def test_a_floor_above_itself_is_refused(tmp_path: Path) -> None:
+    """Before anything is built into it: a slip that would end all updates of every box that has it."""
+    wheel = tmp_path / f"edged-{edged.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        made.writestr("edged/__init__.py", f'__version__ = "{edged.__version__}"\n')
+        info = f"edged-{edged.__version__}.dist-info"
+        made.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: edged\nVersion: {edged.__version__}\n"
+        )
+        made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(f"{info}/RECORD", "")
+    command = [
+        ROOT / "tools/make-deb.sh",
+        "-o",
+        tmp_path,
+        "-f",
+        "999",
+        "-p",
+        sys.executable,
+        "-w",
+        wheel,
+        "-d",
+        tmp_path,
+    ]
+    stopped = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert stopped.returncode == 1
+    assert "floor" in stopped.stderr
+    assert not list(tmp_path.glob("*.deb"))
+
+
 def test_it_runs_from_where_it_is_unpacked(tree: Path) -> None:
     """Without anything of this environment's."""
     base = sys._base_executable  # type: ignore[attr-defined]
@@ -70,11 +101,15 @@ def test_it_brings_its_units_and_nothing_of_the_machine_it_was_built_on(tree: Pa
         "edged-update.service",
         "edged-update.path",
         "edged-update-way-back.service",
+        "edged-enrol.service",
+        "media-edged.mount",
+        "media-edged.automount",
     }
     for path in (
         "usr/lib/sysusers.d/edged.conf",
         "usr/lib/tmpfiles.d/edged.conf",
         "usr/share/doc/edged/update.md",
+        "usr/share/doc/edged/enrolment.md",
     ):
         assert (tree / path).is_file(), path
     assert {path.name for path in tree.iterdir()} == {"usr"}

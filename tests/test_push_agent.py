@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edged import __version__
-from edged.errors import StateError
+from edged.errors import ConfigError, StateError
 from edged.pushed.host import ProbeResult
 from edged.pushed.steps import Report
 from edged.pushed.store import FleetStore
@@ -370,7 +370,70 @@ async def test_after_stolen_keys_are_replaced_the_numbers_begin_anew(box: Pushed
     assert box.agent.running_push == 3
 
 
+async def test_the_root_of_the_enrolment_is_needed_before_the_first_push_alone(
+    tmp_path: Path, signer: Signer
+) -> None:
+    async with PushedBox(tmp_path, signer) as box:
+        await box.push(version="good")
+        (tmp_path / "root.json").write_bytes(b"as a bad disk leaves it")
+        host = await box.restart()
+        assert host.versions == ["good"]
+        await box.push(version="better")
+        await box.stop()
+        for path in tmp_path.glob("fleet.sqlite*"):  # noqa: ASYNC240
+            path.unlink()
+        with pytest.raises(ConfigError, match="malformed"):
+            await box.restart()
+
+
 # --- a store that breaks ---
+
+
+async def test_after_stolen_keys_are_replaced_a_known_number_is_another_push(box: PushedBox) -> None:
+    await box.push(version="mallorys")
+    number = box.repository.snapshot.version
+    for role in ("timestamp", "snapshot"):
+        box.repository.rotate(role, [77])
+    box.repository.delegate("targets", "config", ["config/*"], [77])
+    box.repository.roles["targets"].version += 1
+    box.repository.timestamp.version = box.repository.snapshot.version = number - 1
+    box.repository.publish()
+    await box.deliver(box.repository.push(version="ours again"))
+    assert box.repository.snapshot.version == number
+    await until(lambda: box.host.versions == ["boot", "mallorys", "ours again"], 30)
+    await box.settled("applied", number)
+
+
+async def test_what_a_push_revokes_ends_before_its_files_are_here(box: PushedBox) -> None:
+    box.files.may_come.clear()
+    box.repository.set_artefact("admin-files", "scenes", "scene/pack.json", b"never comes")
+    box.repository.roles["admin-files"].version += 1
+    box.repository.publish(["admin-files"])
+    await box.deliver(box.repository.push(version="second", artefacts={"scenes": "scene/pack.json"}))
+    await until(lambda: box.files.fetching)
+    assert box.host.revoked == [authorities()]
+    assert box.host.versions == ["boot"]
+
+
+async def test_a_box_that_was_enrolled_anew_believes_its_new_authorities_until_it_is_pushed(
+    tmp_path: Path, signer: Signer
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(b"the first")
+    async with PushedBox(tmp_path, signer) as box:
+        bundle = await box.push(version="good")
+        assert box.host.in_force is not None
+        assert box.host.in_force.authority == authorities()
+        host = await box.restart()
+        assert host.in_force is not None
+        assert host.in_force.authority == authorities()
+        (tmp_path / "ca.pem").write_bytes(b"the authority that came after it")
+        host = await box.restart()
+        assert host.in_force is not None
+        assert (host.versions, host.in_force.authority) == (["good"], None)
+        assert host.in_force.revoked == authorities(), "revocations stay"
+        await box.deliver(bundle)
+        await box.push()  # the same documents, taken by a box that has changed: they are tried like new ones
+        assert host.in_force.authority == authorities()
 
 
 async def test_a_broken_store_is_begun_anew_and_no_older_push_gets_in(box: PushedBox) -> None:

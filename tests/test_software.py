@@ -104,6 +104,28 @@ async def test_without_a_helper_a_push_ends(tmp_path: Path) -> None:
     assert refused.value.code == "update.no_helper"
 
 
+async def test_a_push_that_cannot_be_heard_again_ends(tmp_path: Path) -> None:
+    """After a start its message has been replaced on the broker: the fetch doesn't wait for it without end."""
+    bench = Bench(tmp_path, helper_s=0.05)
+    await bench.heard(b"what lies there now")
+    with pytest.raises(PushRefusedError) as refused:
+        await bench.fetch()
+    assert refused.value.code == "update.no_helper"
+
+
+async def test_a_request_that_nobody_saw_is_made_again(tmp_path: Path) -> None:
+    """The helper was just ending when it came, and systemd looks at changes alone."""
+    bench = Bench(tmp_path, again_s=0.02)
+    await bench.heard(BUNDLE)
+    fetching = asyncio.create_task(bench.fetch())
+    path = bench.state / update_request.DIRECTORY / update_request.REQUEST
+    await until(path.exists)
+    first = path.stat().st_ino, path.stat().st_mtime_ns
+    await until(lambda: (path.stat().st_ino, path.stat().st_mtime_ns) != first)
+    bench.ended("rolled_back")
+    await fetching
+
+
 async def test_what_was_taken_back_fails_the_trials_probe(tmp_path: Path) -> None:
     """The previous version is back, finds the push on its way, and tries it."""
     bench = Bench(tmp_path)

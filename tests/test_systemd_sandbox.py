@@ -61,6 +61,29 @@ async def test_a_document_is_read_judged_and_committed_inside_it(tmp_path: Path)
     assert box.process.returncode == 0
 
 
+def test_a_push_a_renewal_and_commands_work_inside_it() -> None:
+    """As one of its fleet: metadata is verified, versions switched, files fetched, keys renewed, commands obeyed."""
+    here = Path(__file__).parent
+    chosen = (
+        "test_push_agent.py::test_a_push_is_put_in_force_and_survives_a_restart",
+        "test_push_agent.py::test_artefacts_lost_by_the_box_are_got_again",
+        "test_artefact.py::test_a_file_with_several_tables",
+        "test_enrol_renewal.py::test_a_lost_answer_is_asked_for_again_with_the_same_key",
+        "test_command_journal.py::test_a_restart_is_answered_before_and_completed_after",
+        "test_commanded.py::test_what_a_box_answers_after_inspections_has_nobodys_document_in_it",
+    )
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0")
+    ran = subprocess.run(
+        [*ENCLOSED, *pytest_, *(str(here / one) for one in chosen)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=here.parent,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert f"{len(chosen)} passed" in ran.stdout
+
+
 def test_chip_readers_are_reached_inside_it() -> None:
     """pcscd's socket can be talked to, as pyscard does it."""
     if why := pcsc_stack.missing():

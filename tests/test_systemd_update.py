@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edged.pushed.update_request import DIRECTORY
 from tests.test_systemd import UNITS, analyze, needs_systemd
 
 HELPER = UNITS / "edged-update.service"
@@ -69,6 +70,19 @@ def test_the_units_name_the_files_that_the_code_writes() -> None:
     assert settings(HELPER)["OnFailure"] == WAY_BACK.name
 
 
+def test_helper_and_way_back_do_not_call_each_other_without_end() -> None:
+    """Each is started by the other, also where the helper can't even begin: on a full disk, say."""
+    found = settings(WAY_BACK)
+    assert found["StartLimitIntervalSec"] == "1h"
+    assert int(found["StartLimitBurst"]) <= 3
+
+
+def test_the_request_is_watched_on_a_box_that_is_enrolled_after_its_start() -> None:
+    """A condition is looked at once, at the boot, when an enrolled box's boot file isn't there yet."""
+    assert not [key for key in settings(PATH) if key.startswith("Condition")]
+    assert f"/var/lib/edged/{DIRECTORY} 0700 edged edged" in (UNITS / "edged.tmpfiles").read_text()
+
+
 @needs_systemd
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not installed")
 def test_dpkg_works_under_the_helpers_system_calls(tmp_path: Path) -> None:
@@ -88,3 +102,20 @@ def test_dpkg_works_under_the_helpers_system_calls(tmp_path: Path) -> None:
         pytest.skip("libseccomp is not installed")
     assert done.returncode == 0, done.stderr
     assert (root / "usr/lib/edged/version").read_text() == "1.0"
+
+
+@needs_systemd
+def test_the_helper_works_under_its_system_calls() -> None:
+    """Locks, copies, hashes, signatures: the whole of `edged update`, but for dpkg and systemd."""
+    one = str(UNITS.parent / "tests/test_package_update.py::test_the_command_keeps_and_applies")
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", one)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox", str(HELPER), *pytest_],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=UNITS.parent,
+    )
+    if "libseccomp" in done.stderr:
+        pytest.skip("libseccomp is not installed")
+    assert "1 passed" in done.stdout, done.stdout

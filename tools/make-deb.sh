@@ -77,6 +77,9 @@ version=$(PYTHONPATH=$library "$python" -c 'import edged; print(edged.__version_
 case $version in
 *[!0-9A-Za-z.+~]* | '') stop "'$version' is no version that Debian would take." ;;
 esac
+if [ -n "$floor" ] && dpkg --compare-versions "$version" lt "$floor"; then
+    stop "the floor $floor is above the version $version itself: no box could ever leave it."
+fi
 minor=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 next=$("$python" -c 'import sys; print("3.%d" % (sys.version_info[1] + 1))')
 architecture=$(dpkg --print-architecture)
@@ -102,13 +105,15 @@ END
 chmod 755 "$tree/usr/bin/edged"
 
 install -D -m 644 -t "$tree/usr/lib/systemd/system" "$root"/systemd/edged.service "$root"/systemd/edged-update.service \
-    "$root"/systemd/edged-update.path "$root"/systemd/edged-update-way-back.service
+    "$root"/systemd/edged-update.path "$root"/systemd/edged-update-way-back.service \
+    "$root"/systemd/edged-enrol.service "$root"/systemd/media-edged.mount "$root"/systemd/media-edged.automount
 install -D -m 644 -t "$tree/usr/share/doc/edged/examples/edged.service.d" "$root"/systemd/edged.service.d/*.example
 install -D -m 644 "$root/systemd/edged.sysusers" "$tree/usr/lib/sysusers.d/edged.conf"
 install -D -m 644 "$root/systemd/edged.tmpfiles" "$tree/usr/lib/tmpfiles.d/edged.conf"
 install -D -m 644 "$root/systemd/70-edged.rules" "$tree/usr/lib/udev/rules.d/70-edged.rules"
 install -D -m 644 "$root/systemd/edged.polkit.rules" "$tree/usr/share/polkit-1/rules.d/edged.rules"
-install -D -m 644 -t "$tree/usr/share/doc/edged" "$root/README.md" "$root/CHANGELOG.md" "$root/docs/operators.md" "$root/docs/update.md"
+install -D -m 644 -t "$tree/usr/share/doc/edged" "$root/README.md" "$root/CHANGELOG.md" "$root/docs/operators.md" "$root/docs/update.md" \
+    "$root/docs/enrolment.md"
 install -D -m 644 "$root/LICENSE" "$tree/usr/share/doc/edged/copyright"
 
 cat >"$tree/DEBIAN/control" <<END

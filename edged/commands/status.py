@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged import messages
 from edged.commands import _daemon
+from edged.commands._saying import show
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +20,10 @@ add_arguments = _daemon.add_arguments
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when the daemon answers; EX_UNAVAILABLE (from `edged.cli`) when it doesn't."""
     status = _daemon.call(args, "status")
-    print(json.dumps(status, ensure_ascii=False) if args.json else "\n".join(lines(status, args.lang)))
+    if args.json:
+        print(json.dumps(status, ensure_ascii=False))
+    else:
+        show(lines(status, args.lang))  # a key's path is whatever somebody has pushed
     return os.EX_OK
 
 

@@ -14,7 +14,7 @@ from edged.config import load_box
 from edged.errors import ConfigError, StateError
 from edged.pushed.dpkg import Dpkg
 from edged.pushed.package_update import Updater
-from edged.pushed.update_request import HELPER
+from edged.pushed.update_request import HELPER, read_bounded
 from edged.uplink.names import Usage
 from edged.uplink.roles import load_chain, principal_of
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings
 
 CONFIG = Path("/etc/edged/edged.toml")
+
+ROOT = Path("/etc/edged/root.json")
+"""Not what the boot file names: enrolment may have left that in the daemon's own hands."""
+
+MAX_FILE = 1 << 20
+"""Bytes of a certificate or of root metadata; both are some kilobytes."""
 
 SERVICE = "edged.service"
 
@@ -41,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keep.add_argument("package", type=Path, metavar="FILE", help="help.update.package")
     for action in (apply, keep):
         action.add_argument("--config", type=Path, default=CONFIG, metavar="FILE", help="help.update.config")
+        action.add_argument("--root", type=Path, default=ROOT, metavar="FILE", help="help.update.root")
         action.add_argument("--state", type=Path, default=HELPER, metavar="DIR", help="help.update.state")
         action.add_argument("--json", action="store_true", help="help.json")
 
@@ -55,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         packages=Dpkg(),
         restart=restart,
         device=lambda: _device(settings),
-        root=lambda: _root(settings),
+        root=lambda: trusted_root(args.root),
     )
     if args.what == "keep":
         kept = updater.keep(args.package)
@@ -91,28 +98,41 @@ def restart() -> None:
 def _device(settings: BoxSettings) -> str:
     """The box's name, as its certificate has it. Raises `ConfigError`, `CertificateError`."""
     path = settings.identity.signing_certificate
-    try:
-        chain = load_chain(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error
+    found = read_bounded(path, MAX_FILE)
+    if found is None:
+        raise ConfigError(str(path), "update.unreadable")
+    chain = load_chain(found)
     if not chain:
         raise ConfigError(str(path), "cert.malformed")
     return principal_of(chain[0], usage=Usage.SIGNING).name
 
 
-def _root(settings: BoxSettings) -> bytes:
-    """The fleet's root metadata, if nobody but root (or who runs this) can have written it.
+def trusted_root(path: Path) -> bytes:
+    """The fleet's root metadata, if nobody but root (or who runs this) can have put it there.
 
-    Raises `ConfigError`: `update.no_fleet`, `update.root_not_safe`.
+    Looked at is where the path really leads, and every directory on the way: whoever may rename one of them may put
+    another fleet's root there. Raises `ConfigError`: `update.no_fleet`, `update.root_not_safe`, `update.unreadable`.
     """
-    if settings.fleet is None:
-        raise ConfigError("fleet", "update.no_fleet")
-    path = settings.fleet.root
     try:
-        for one in (path, path.parent):
-            found = one.stat()
-            if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
-                raise ConfigError(str(one), "update.root_not_safe")
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(path), "config.unreadable", error=error.strerror or "") from error
+        path = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # a circle of links
+        raise ConfigError(str(path), "update.no_fleet") from None
+    for one in (path, *path.parents):
+        if not _is_ours(one):
+            raise ConfigError(str(one), "update.root_not_safe")
+    found = read_bounded(path, MAX_FILE)
+    if found is None:
+        raise ConfigError(str(path), "update.unreadable")
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether nobody else may write it. In a directory like /tmp (sticky) others can't rename what isn't theirs."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    if stat.S_ISLNK(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+        return False
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    return bool(sticky) or not stat.S_IMODE(found.st_mode) & 0o022

@@ -22,8 +22,8 @@ MAX_BYTES: Final = 256 * 1024
 MAX_SENTENCE: Final = 600
 """Characters; the longest shipped sentence has half of it. What is longer pushes the rest off a counter's screen."""
 
-FIXED: Final = frozenset({"result", "check_class", "kind", "check_name"})
-"""Areas whose words are the verdict."""
+FIXED: Final = frozenset({"result", "check_class", "kind", "check_name", "indication", "ending"})
+"""Areas whose words are the verdict, or tell a clerk how it ended."""
 
 FILE: Final = "file"
 """Where a `ConfigError` stands that is about the whole file."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from edged import __version__, log
@@ -93,7 +94,7 @@ class PushAgent:
         """Open the store in the state directory of `host.boot_settings`, whose `fleet` section is there.
 
         `signer` gives the device's signing key as it is now; `clock` the time, timezone-aware. Raises `StateError`,
-        `ConfigError` for a root that isn't one.
+        `ConfigError` for a root that isn't one, where none was trusted before.
         """
         boot, principal = host.boot_settings, signer().principal
         assert boot.fleet is not None
@@ -109,9 +110,20 @@ class PushAgent:
             except PushRefusedError as error:
                 raise ConfigError("root", error.code).within("fleet", ".") from error
 
-        first = await asyncio.to_thread(root)
-        owner = f"{principal.fleet}/{principal.name}"
-        store = await DatabaseThread.open("fleet", lambda: open_store(directory, owner))
+        def opened() -> FleetStore:
+            store = open_store(directory, f"{principal.fleet}/{principal.name}")
+            with suppress(OSError):  # the box was just started with it
+                store.boot_ca = hashlib.sha256(boot.identity.fleet_ca.read_bytes()).hexdigest()
+            return store
+
+        store = await DatabaseThread.open("fleet", opened)
+        try:
+            # Once a push was taken the store knows better: a box doesn't stop over a file that it no longer needs.
+            known = await store.run(lambda store: store.trusted())
+            first = known if known is not None else await asyncio.to_thread(root)
+        except BaseException:
+            await store.close()
+            raise
         return cls(
             store,
             first,
@@ -260,14 +272,16 @@ class PushAgent:
 
     async def _verify(self, data: bytes, bundle: str) -> Event:
         """What `data` is. Nothing of it is kept."""
-        trusted, floor = await self._store.run(lambda store: (store.trusted() or self._first, store.floor))
+        trusted, floor, boot_ca = await self._store.run(
+            lambda store: (store.trusted() or self._first, store.floor, store.boot_ca)
+        )
         now, boot = self._clock(), self._host.boot_settings
 
         def verify() -> tuple[Accepted, Version]:
             accepted = verify_bundle(data, trusted=trusted, device=self._device, now=now)
             if not floor.admits(root_version(accepted.trusted), accepted.push):
                 raise PushRefusedError("push.replayed", "snapshot", accepted.push)
-            version = versions.Version.of(accepted)
+            version = versions.Version.of(accepted, boot_ca)
             try:
                 versions.settings_of(version, boot, {})
             except ConfigError as error:
@@ -286,7 +300,16 @@ class PushAgent:
             self._log.error("verifying a push failed; please report this", exc_info=error)
             return PushRefused("push.internal_error")
         self._driver.taken[accepted.push] = accepted, bundle
-        recovery = (
-            accepted.push < self._driver.machine.stored.newest
-        )  # or it would have been refused as replayed
+        recovery = _begins_anew(trusted, accepted, self._driver.machine.stored.newest)
         return PushArrived(accepted.push, version.content, bundle, recovery)
+
+
+def _begins_anew(trusted: Trusted, accepted: Accepted, newest: int) -> bool:
+    """Whether a push that was verified is new although its number isn't: the fleet's keys were replaced.
+
+    Under the same keys a lower number would have been refused as replayed, and the same number with another content.
+    """
+    if accepted.push != newest:
+        return accepted.push < newest
+    before = trusted.metadata.get("snapshot.json")
+    return before is not None and before != accepted.trusted.metadata["snapshot.json"]

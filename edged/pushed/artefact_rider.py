@@ -13,10 +13,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from edged import log
-from edged.errors import DecodeError, PushRefusedError, StateError, UplinkError
+from edged.errors import DecodeError, PushRefusedError, StateError
 from edged.pushed.artefact_fetch import DEFAULT_LIMITS, FetchFailedError, FetchPlan, Limits, Part
 from edged.uplink import topics
 from edged.uplink.artefact import CHUNK, check_target
+from edged.uplink.mqtt import SubscriptionRefusedError
 from edged.uplink.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from edged.pushed.verifying import ArtefactTarget
     from edged.uplink.mqtt import Connection
     from edged.uplink.mqtt_types import Received
-
-_REFUSALS = frozenset({"SUBACK", "CONNACK"})
-"""Where an `UplinkError` of a subscription comes from that leaves the connection well."""
 
 
 class _Job:
@@ -244,9 +242,7 @@ class ArtefactRider:
         for part in parts:
             try:
                 await connection.subscribe(self._topic(job.target, part))
-            except UplinkError as error:
-                if error.detail not in _REFUSALS:
-                    raise
+            except SubscriptionRefusedError:
                 try:
                     job.plan.refused(part, self._clock())
                 except FetchFailedError as failed:

@@ -53,7 +53,10 @@ class ArtefactStore:
         path = self.directory / wanted.sha256
         if is_whole(path, wanted):
             return path
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error(error, path) from error
         return None
 
     def room_for(self, targets: Collection[Wanted]) -> None:

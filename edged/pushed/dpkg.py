@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 PACKAGE: Final = "edged"
 
@@ -21,6 +25,11 @@ ANSWER_S: Final = 60.0
 
 INSTALL_S: Final = 900.0
 """Unpacking 200 MiB onto a slow card, with every file synced."""
+
+LOCK_S: Final = 300.0
+"""Another package tool (unattended upgrades, a person) may be at work so long; that is no fault of the package."""
+
+LOOK_S: Final = 0.5
 
 LAST_WORDS: Final = 400
 """Characters of what dpkg complained of that go into the log."""
@@ -38,8 +47,9 @@ class Fields(NamedTuple):
 class Dpkg:
     """dpkg on this system, or below another root (`arguments`, for tests)."""
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, arguments: Sequence[str] = (), *, lock_s: float = LOCK_S) -> None:
         self._arguments = tuple(arguments)
+        self._lock_s = lock_s
 
     def fields(self, package: Path) -> Fields | None:
         """What a package file says of itself; None when it is no package."""
@@ -68,8 +78,11 @@ class Dpkg:
         )
 
     def older(self, one: str, other: str) -> bool:
-        """Whether `one` is a lower version than `other`, by Debian's rules."""
-        return _run(("dpkg", "--compare-versions", one, "lt", other), ANSWER_S).returncode == 0
+        """Whether `one` is a lower version than `other`, by Debian's rules. Raises `StateError`."""
+        done = _run(("dpkg", "--compare-versions", one, "lt", other), ANSWER_S)
+        if done.returncode not in (0, 1):  # no answer isn't a no
+            self._checked(done)
+        return done.returncode == 0
 
     def install(self, package: Path) -> None:
         """Install a package file, over whatever state an interrupted installation left.
@@ -84,7 +97,38 @@ class Dpkg:
             "--install",
             str(package),
         )
-        self._checked(_run(command, INSTALL_S))
+        with self._locked():
+            self._checked(_run(command, INSTALL_S))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Wait until no other package tool is at work, and keep them off: they wait for nobody, and nor does dpkg.
+
+        dpkg's own protocol for its front ends: a POSIX lock on this file, and a word in dpkg's environment that we
+        have it. Where there is no such directory, dpkg says why.
+        """
+        path = self._database() / "lock-frontend"
+        try:
+            opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        except OSError:
+            yield
+            return
+        try:
+            until = time.monotonic() + self._lock_s
+            while not _taken(opened):
+                if time.monotonic() >= until:
+                    raise StateError("update.dpkg_failed", "another package tool is at work")
+                time.sleep(LOOK_S)
+            yield
+        finally:
+            os.close(opened)
+
+    def _database(self) -> Path:
+        for argument in self._arguments:
+            name, _, value = argument.partition("=")
+            if name in ("--admindir", "--root"):
+                return Path(value) if name == "--admindir" else Path(value) / "var/lib/dpkg"
+        return Path("/var/lib/dpkg")
 
     def _asked(self, *command: str) -> str:
         done = _run(command, ANSWER_S)
@@ -97,11 +141,22 @@ class Dpkg:
             raise StateError("update.dpkg_failed", " ".join(done.stderr.split())[-LAST_WORDS:])
 
 
+def _taken(opened: int) -> bool:
+    try:
+        fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StateError("update.dpkg_failed", f"lock-frontend: {error.strerror}") from error
+    return True
+
+
 def _run(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
         "DEBIAN_FRONTEND": "noninteractive",
+        "DPKG_FRONTEND_LOCKED": "true",  # by `Dpkg.install`; nothing else here writes
     }
     try:
         return subprocess.run(

@@ -153,6 +153,8 @@ class Driver:
                 case Stage(push):
                     accepted, bundle = self.taken[push]
                     await self._store.write(lambda store: store.stage(accepted, bundle))
+                    if accepted.authority is not None:  # its files may never come, and nobody waits for them
+                        await self._host.revoke(accepted.authority)
                 case Adopt(push, report):
                     accepted, bundle = self.taken[push]
                     await self._store.write(lambda store: store.adopt(accepted, bundle, report))
@@ -192,7 +194,9 @@ class Driver:
 
     async def _generation(self, slot: Slot) -> Generation:
         """Raises `EdgedError` for a version that can't be composed, or whose artefacts aren't here."""
-        version, revoked = await self._store.run(lambda store: (store.version(slot), store.revoked()))
+        version, revoked, boot_ca = await self._store.run(
+            lambda store: (store.version(slot), store.revoked(), store.boot_ca)
+        )
         boot = self._host.boot_settings
         if version is None:
             return Generation(0, boot, {}, revoked=revoked)
@@ -202,7 +206,9 @@ class Driver:
         if files is None:
             raise StateError("push.files_missing")
         settings = await asyncio.to_thread(versions.settings_of, version, boot, files)
-        return Generation(version.push, settings, files, version.authority, revoked)
+        # A box that was enrolled anew has its authorities from there: those of an older push may not know its own.
+        authority = version.authority if version.boot_ca == boot_ca else None
+        return Generation(version.push, settings, files, authority, revoked)
 
     # --- what takes its time ---
 

@@ -10,7 +10,6 @@ Whoever can write this file, or take it away with the database, is root on the b
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -18,7 +17,7 @@ import msgspec
 from edged import log
 from edged.errors import StateError
 from edged.uplink.fields import decoder
-from edged.uplink.keys import write_private
+from edged.uplink.keys import keep_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +73,4 @@ def read_floor(path: Path) -> Floor:
 
 def write_floor(path: Path, floor: Floor) -> None:
     """Write it whole or not at all; it is on the disk when this returns. Raises `StateError`."""
-    try:
-        write_private(path, msgspec.json.encode(floor))
-    except OSError as error:
-        code = "state.disk_full" if error.errno == errno.ENOSPC else "state.unusable"
-        raise StateError(code, f"{path}: {error.strerror}") from error
+    keep_private(path, msgspec.json.encode(floor))

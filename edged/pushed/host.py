@@ -25,7 +25,8 @@ class Generation:
         push: the push it came with; 0: the boot file alone.
         settings: composed and checked; `trust` and `thresholds` artefacts are named in them already.
         files: its artefacts by kind.
-        authority: bytes of `fleet/authority.json` it came with; None for none.
+        authority: bytes of `fleet/authority.json` it came with; None for none, and for one that the boot file's own
+            authorities are newer than.
         revoked: bytes of the newest `fleet/authority.json` that was ever accepted, rolled back or not: what it
             revokes stays revoked. Not to be used for anchors, which a bad push must not be able to take away.
     """
@@ -59,6 +60,9 @@ class Host(Protocol):
 
     async def clock_trusted(self) -> bool:
         """Whether the clock may be believed now. Raises `StateError`."""
+
+    async def revoke(self, document: bytes) -> None:
+        """Refuse from now on what a `fleet/authority.json` revokes, whatever becomes of the push it came with."""
 
     async def idle(self) -> None:
         """Wait until no inspection is running. One may begin right after: `switch` waits for that."""

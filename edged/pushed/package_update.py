@@ -140,9 +140,13 @@ class Updater:
             if fields is None or fields.package != PACKAGE or fields.version != self._packages.installed():
                 raise StateError("update.wrong_package")
             sha256 = self._copy(package, None)
-            assert sha256 is not None
-            kept = Package(version=fields.version, sha256=sha256, floor=fields.floor)
-            self._save(msgspec.structs.replace(self.state, kept=kept, floor=self._higher(fields.floor)))
+            if sha256 is None:
+                raise StateError("update.wrong_package")
+            try:
+                kept = self._package(fields, sha256)
+            except _RefusedError as refused:
+                raise StateError(refused.code) from None
+            self._save(msgspec.structs.replace(self.state, kept=kept, floor=self._higher(kept.floor)))
             self._tidy()
             return kept
 
@@ -216,12 +220,21 @@ class Updater:
             or fields.architecture not in architectures
         ):
             raise _RefusedError("update.wrong_package")
+        return self._package(fields, target.sha256)
+
+    def _package(self, fields: Fields, sha256: str) -> Package:
+        """What is written down of a package. Raises `_RefusedError`.
+
+        A floor above the version itself would be one that no release reaches: a slip that ends all updates of a box.
+        """
+        said = {"version": fields.version, "sha256": sha256, "floor": fields.floor}
         try:
-            return msgspec.convert(
-                {"version": fields.version, "sha256": target.sha256, "floor": fields.floor}, Package
-            )
+            package = msgspec.convert(said, Package)
         except msgspec.ValidationError:
             raise _RefusedError("update.wrong_package") from None
+        if self._packages.older(package.version, package.floor):
+            raise _RefusedError("update.wrong_package")
+        return package
 
     def _install(self) -> None:
         pending = self.state.pending

@@ -38,6 +38,9 @@ KEPT: Final = 4
 
 LOOK_S: Final = 1.0
 
+AGAIN_S: Final = 60.0
+"""So often the request is written again: systemd doesn't see a change that falls into the helper's own end."""
+
 HELPER_S: Final = 7200.0
 """Two installations and the longest probation take less; after that there is no helper on this box."""
 
@@ -56,6 +59,7 @@ class Software:
         helper: Path = HELPER,
         look_s: float = LOOK_S,
         helper_s: float = HELPER_S,
+        again_s: float = AGAIN_S,
     ) -> None:
         """`topic` is the box's `desired`; `taken` says which push the agent took last, and the hash of its message."""
         self._artefacts = artefacts
@@ -66,6 +70,7 @@ class Software:
         self._helper = helper
         self._look_s = look_s
         self._helper_s = helper_s
+        self._again_s = again_s
         self._wanted: ArtefactTarget | None = None
         self._heard: deque[bytes] = deque(maxlen=KEPT)
         self._news = asyncio.Event()
@@ -117,20 +122,32 @@ class Software:
         return files
 
     async def _have_installed(self, target: ArtefactTarget) -> None:
-        until = asyncio.get_running_loop().time() + self._helper_s
-        while asyncio.get_running_loop().time() < until:
+        """Ask for it, and wait for the helper's word."""
+        try:
+            async with asyncio.timeout(self._helper_s):
+                ended = await self._answered(target)
+        except TimeoutError:
+            raise PushRefusedError("update.no_helper", target.path) from None
+        if ended.outcome == "refused":
+            raise PushRefusedError(ended.code or "update.not_healthy", target.path)
+
+    async def _answered(self, target: ArtefactTarget) -> Outcome:
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        while True:
             request = Request(push=self._taken()[0], sha256=target.sha256)
             ended = await self._outcome(request)
             if ended is not None:
-                if ended.outcome == "refused":
-                    raise PushRefusedError(ended.code or "update.not_healthy", target.path)
-                return
+                return ended
             if await asyncio.to_thread(update_request.asked, self._state) != request:
                 bundle = await self._bundle()
                 self._log.info("asking for software", version=target.version, push=request.push)
                 await asyncio.to_thread(update_request.ask, self._state, request, bundle)
+                asked_at = clock()
+            elif clock() - asked_at >= self._again_s:
+                await asyncio.to_thread(update_request.ask_again, self._state, request)
+                asked_at = clock()
             await asyncio.sleep(self._look_s)
-        raise PushRefusedError("update.no_helper", target.path)
 
     async def _outcome(self, request: Request) -> Outcome | None:
         return await asyncio.to_thread(update_request.outcome, request, self._helper)

@@ -78,7 +78,10 @@ class FleetStore:
 
     Attributes:
         replaced: name of the file that a broken store was set aside as, when this one was opened.
+        boot_ca: SHA-256 of the boot file's authorities, as `edged.pushed.versions.Version` has it.
     """
+
+    boot_ca = ""
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, floor_path: Path, floor: Floor, replaced: str | None
@@ -171,14 +174,14 @@ class FleetStore:
         """Take a push: its metadata is believed from now on, its version is the candidate, and no other is."""
         with transaction(self._connection):
             self._take(accepted, bundle)
-            self._put(Slot.CANDIDATE, versions.Version.of(accepted))
+            self._put(Slot.CANDIDATE, versions.Version.of(accepted, self.boot_ca))
 
     def adopt(self, accepted: Accepted, bundle: str, report: Report) -> None:
         """Take a push that changes nothing: what is good came with it from now on."""
         with transaction(self._connection):
             self._take(accepted, bundle)
             self._clear(Slot.CANDIDATE)
-            self._put(Slot.GOOD, versions.Version.of(accepted))
+            self._put(Slot.GOOD, versions.Version.of(accepted, self.boot_ca))
             self._report(report)
 
     def count(self, attempt: int) -> None:

@@ -40,6 +40,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 def ask(state: Path, request: Request, bundle: bytes) -> None:
     """Ask for a push's software, whose file lies in the artefact store. The request comes last. Raises `StateError`."""
     write_note(state / DIRECTORY / BUNDLE, bundle)
+    ask_again(state, request)
+
+
+def ask_again(state: Path, request: Request) -> None:
+    """The same request once more; its push lies there still. Raises `StateError`."""
     write_note(state / DIRECTORY / REQUEST, msgspec.json.encode(request))
 
 

@@ -35,10 +35,12 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     artefacts: dict[ArtefactKind, ArtefactTarget]
     probation_s: float
     """How long it has to prove itself, seconds."""
+    boot_ca: str = ""
+    """SHA-256 of the boot file's authorities when it was taken: a box that is enrolled anew gets others."""
 
     @classmethod
-    def of(cls, accepted: Accepted) -> Version:
-        """What is kept of a push that was accepted."""
+    def of(cls, accepted: Accepted, boot_ca: str) -> Version:
+        """What is kept of a push that was accepted by a box with these authorities in its boot file."""
         return cls(
             push=accepted.push,
             config=accepted.config,
@@ -46,6 +48,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
             authority=accepted.authority,
             artefacts=accepted.artefacts,
             probation_s=accepted.document.probation_s,
+            boot_ca=boot_ca,
         )
 
     @property

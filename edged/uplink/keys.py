@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edged.errors import CertificateError
+from edged.errors import CertificateError, StateError
 from edged.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -59,6 +60,17 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a secret with mode 0600, atomically and durably. Raises `OSError`."""
     with replacing(path) as stream:  # 0600 from the start
         stream.write(data)
+
+
+def keep_private(path: Path, data: bytes) -> None:
+    """As `write_private`, for the state directory. Raises `StateError`: `state.disk_full`, `state.unusable`."""
+    try:
+        write_private(path, data)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StateError(
+            "state.disk_full" if full else "state.unusable", f"{path}: {error.strerror}"
+        ) from error
 
 
 def read_private(path: Path) -> bytes:

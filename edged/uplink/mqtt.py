@@ -34,6 +34,7 @@ __all__ = [
     "PublishRefusedError",
     "Received",
     "Session",
+    "SubscriptionRefusedError",
     "Will",
     "connect",
 ]
@@ -47,6 +48,10 @@ PACKET_OVERHEAD: Final = 32
 
 class PublishRefusedError(UplinkError):
     """The broker answered a publication with a failure; the connection itself is well."""
+
+
+class SubscriptionRefusedError(UplinkError):
+    """The broker doesn't grant a subscription; the connection itself is well."""
 
 
 class Connection:
@@ -147,13 +152,18 @@ class Connection:
         return properties
 
     async def subscribe(self, topic_filter: str) -> None:
-        """Subscribe with QoS 1. Raises `UplinkError`, also when less than QoS 1 is granted.
+        """Subscribe with QoS 1.
+
+        Raises `SubscriptionRefusedError` when it isn't granted, or with less than QoS 1, any other `UplinkError` when
+        the connection is lost.
 
         A broker may grant what its access list then never delivers (mosquitto does): only messages prove a
         right to read.
         """
         if (unsupported := self.announced.refuses(topic_filter)) is not None:
-            raise UplinkError(unsupported, "CONNACK")  # asked all the same, the broker would hang up
+            raise SubscriptionRefusedError(
+                unsupported, "CONNACK"
+            )  # asked all the same, the broker would hang up
         granted = asyncio.ensure_future(
             self._client.subscribe(topic_filter, 1, timeout=2 * self._timeout_s)  # ours below runs out first
         )
@@ -166,9 +176,9 @@ class Connection:
             granted.cancel()
         value = self._client.suback
         if value >= FAILURE:
-            raise UplinkError(reason_code(value), "SUBACK", value)
+            raise SubscriptionRefusedError(reason_code(value), "SUBACK", value)
         if value == 0:
-            raise UplinkError("uplink.subscribed_without_qos", "SUBACK")
+            raise SubscriptionRefusedError("uplink.subscribed_without_qos", "SUBACK")
 
     async def unsubscribe(self, topic_filter: str) -> None:
         """Take back a subscription; what was on its way may still come. Raises `UplinkError`."""

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edged import log
-from edged.errors import CertificateError, CodedError, ConfigError, StateError, UplinkError
+from edged.errors import CodedError, ConfigError, UplinkError
 from edged.uplink import topics
 from edged.uplink.announced import printable
 from edged.uplink.box_status import tell_status
 from edged.uplink.gaps import Gap, seal_gap
 from edged.uplink.known import Known
 from edged.uplink.lanes import Lanes, Place
-from edged.uplink.mqtt import Connection, Endpoint, Session, Will, connect
+from edged.uplink.mqtt import Connection, Endpoint, Session, SubscriptionRefusedError, Will, connect
 from edged.uplink.mqtt_types import DEFAULT_WINDOW
 from edged.uplink.reason_codes import PATIENT, RETAIN_NOT_SUPPORTED
 from edged.uplink.receipt_taker import ReceiptTaker
 from edged.uplink.reconnect import SPREAD_S, Backoff, first_to_end, within
-from edged.uplink.riding import Rider, hand_out, serve_all
+from edged.uplink.riding import EXPECTED, Rider, hand_out, serve_all
 from edged.uplink.status import Connected, Disconnected, UplinkEvent, UplinkHealth
 from edged.uplink.textfile import Metrics, Textfile
 
@@ -198,7 +198,7 @@ class Uplink:
         try:
             await self._session()
             return
-        except (UplinkError, CertificateError, StateError) as error:
+        except EXPECTED as error:
             was_connected = self._known.connected_at is not None
             self._known.lost(error.code, printable(error.detail))
             wait = self._wait(error, asyncio.get_running_loop().time() - began if was_connected else None)
@@ -220,8 +220,8 @@ class Uplink:
     async def _session(self) -> None:
         await self.refresh()
         async with connect(self._settings.endpoint, self._mqtt_session()) as connection:
-            for topic_filter in (one for rider in self._riders for one in rider.filters()):
-                await connection.subscribe(topic_filter)
+            for rider in self._riders:
+                await self._subscribe(connection, rider)
             self._lanes = await self._open_lanes(connection)
             self._receipts.settled = self._lanes.settled
             try:
@@ -232,6 +232,16 @@ class Uplink:
             await within(goodbye, GOODBYE_S)  # otherwise the will says it
         self._known.left()
         self._log.info("left")
+
+    async def _subscribe(self, connection: Connection, rider: Rider) -> None:
+        """Without receipts no envelope would ever be forgotten; whatever else a broker forbids, verdicts go on."""
+        for topic_filter in rider.filters():
+            try:
+                await connection.subscribe(topic_filter)
+            except SubscriptionRefusedError as error:
+                if rider is self._receipts:
+                    raise
+                self._log.warning("the broker refuses a subscription", topic=topic_filter, code=error.code)
 
     async def _open_lanes(self, connection: Connection) -> Lanes:
         return Lanes(

@@ -11,12 +11,16 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edged import log
+from edged.errors import CertificateError, StateError, UplinkError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.uplink.mqtt import Connection
     from edged.uplink.mqtt_types import Received
+
+EXPECTED: Final = (UplinkError, CertificateError, StateError)
+"""What ends a connection in order; the uplink makes another one."""
 
 AT_ONCE: Final = 8
 """Messages taken together: verifying and applying so many takes some milliseconds, which a commit may wait."""
@@ -48,13 +52,19 @@ class Rider(Protocol):
 async def hand_out(connection: Connection, riders: Sequence[Rider]) -> None:
     """Give each arriving message to whoever wants it, for as long as the connection lasts.
 
-    Raises `UplinkError`, `StateError`.
+    Raises `UplinkError`, `StateError`. Anything else is our own mistake, which costs those messages: the broker would
+    send what it retains to the next process as well, and verdicts have to go on.
     """
     while True:
         received = await connection.receive(AT_ONCE)
         for rider in riders:
             if theirs := [message for message in received if rider.wants(message.topic)]:
-                await rider.take(theirs)
+                try:
+                    await rider.take(theirs)
+                except EXPECTED:
+                    raise
+                except Exception as error:  # noqa: BLE001 - see above
+                    _report(rider, error)
         for message in received:
             connection.acknowledge(message)
             if not any(rider.wants(message.topic) for rider in riders):
@@ -62,10 +72,13 @@ async def hand_out(connection: Connection, riders: Sequence[Rider]) -> None:
 
 
 async def serve_all(connection: Connection, riders: Sequence[Rider]) -> None:
-    """Run every rider's `serve`; the first that fails ends it. Raises `UplinkError`, `StateError`."""
+    """Run every rider's `serve`; the first that fails ends it. Raises `UplinkError`, `StateError`.
+
+    One that fails in any other way says nothing more on this connection, and the others go on.
+    """
     if not riders:
         await asyncio.Event().wait()
-    tasks = [asyncio.ensure_future(rider.serve(connection)) for rider in riders]
+    tasks = [asyncio.ensure_future(_served(rider, connection)) for rider in riders]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in tasks:
@@ -76,3 +89,18 @@ async def serve_all(connection: Connection, riders: Sequence[Rider]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _served(rider: Rider, connection: Connection) -> None:
+    try:
+        await rider.serve(connection)
+    except EXPECTED:
+        raise
+    except Exception as error:  # noqa: BLE001 - a daemon that ended over it would end with every connection
+        _report(rider, error)
+
+
+def _report(rider: Rider, error: Exception) -> None:
+    log.get("uplink").error(
+        "a part of the box failed; please report this", part=type(rider).__name__, exc_info=error
+    )

@@ -91,4 +91,11 @@ MUTATIONS = (
         "            if False:",
         TEST + "test_fleet_command.py -k what_is_no_answer_to_us_changes_nothing",
     ),
+    _m(
+        "a restart costs nobody an inspection",
+        "commanded.py",
+        "await self._box.station.between_inspections(self._stopped)",
+        "self._stop()",
+        TEST + "test_commanded.py -k restart_waits",
+    ),
 )
