@@ -10,8 +10,8 @@ from pathlib import Path
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from edged.fleet import audience_signing
-from edged.fleet.bundles import Made
+from edged.fleet import audience_signing, push_numbers
+from edged.fleet.bundles import BundleMaker, Made
 from edged.fleet.ceremony import Plan, found
 from edged.fleet.key_files import OfflineKey, read_offline
 from edged.fleet.recovery import repository_of
@@ -81,6 +81,14 @@ def sign_audiences(made: Fleet, now: datetime, *documents: dict) -> None:
         paths[-1].write_text(json.dumps(document))
     checked = audience_signing.check_files(made.state, paths)
     audience_signing.sign(made.state, checked, made.officer(Holder.PRIVACY), now)
+
+
+def make_bundle(state: FleetState, device: str, now: datetime, *, above: int = 0) -> Made:
+    """The next push to one box, of what its layers say, above a number; not written down."""
+    record = state.device(device)
+    maker = BundleMaker(state, now)
+    maker.compile(record)  # before a number is spent on it
+    return maker.make(record, push_numbers.reserve(state, above=above)[0])
 
 
 class Served(FetcherInterface):

@@ -16,7 +16,6 @@ import pytest
 from edged.central import columns, tables
 from edged.central.archive import Row
 from edged.central.export import Wanted, export
-from edged.central.whole_file import whole_file
 from edged.errors import ConfigError, OutputError
 from edged.privacy.policy import CEILING
 from edged.uplink.authority import FleetAuthority
@@ -27,6 +26,7 @@ from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.schemas import verdict_schema
 from edged.uplink.sign import Signer
 from edged.verdict import CHECKS, Check, CheckClass, JudgedCheck, Kind, Reason, Result
+from edged.whole_file import whole_file
 from tests.broker import Sealer, stream
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ import pytest
 
 from edged.cli import main
 from edged.fleet import artefacts
-from edged.fleet.bundles import make_bundle
 from edged.fleet.state import FleetFile, as_toml, write_text
 from edged.pushed.artefact_fetch import Limits
 from edged.pushed.artefact_rider import ArtefactRider
@@ -28,7 +27,7 @@ from edged.uplink.reconnect import first_to_end
 from edged.uplink.riding import hand_out, serve_all
 from tests.artefacts import content
 from tests.broker import FLEET, Town, session, town
-from tests.fleet_made import Fleet, fleet, moment
+from tests.fleet_made import Fleet, fleet, make_bundle, moment
 from tests.test_trust_store import content as trust_content
 
 if TYPE_CHECKING:

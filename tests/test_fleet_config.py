@@ -154,6 +154,74 @@ async def test_nothing_is_pushed_when_one_box_does_not_compile(place: FleetTown,
     assert [len(box.taken) for box in boxes] == [1, 0, 1, 1]
 
 
+@pytest.mark.parametrize("name", ["../../devices/box-001", "..", "a/b", "A"])
+def test_a_name_is_never_a_path(place: FleetTown, capsys: Output, name: str) -> None:
+    before = place.state.devices()
+    for command in (
+        ("config", "edit", "--group", name, "--from", place.state.directory / "config/fleet.toml"),
+        ("config", "edit", "--device", name),
+        ("show", name, "--offline"),
+        ("config", "diff", name),
+    ):
+        assert place.edged(*command) == os.EX_CONFIG
+        assert capsys.readouterr().err.startswith(f"edged: {name}: ")
+    assert place.state.devices() == before
+
+
+def test_two_who_edit_one_layer(
+    place: FleetTown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """The second to finish is told, and the first one's work stays."""
+    theirs = LAYER + "probation_s = 7.0\n"
+    layer = place.state.directory / "config/fleet.toml"
+    (tmp_path / "theirs").write_text(theirs)
+    editor(tmp_path, monkeypatch, "probation_s = 9.0")
+    script = tmp_path / "editor.sh"
+    script.write_text(script.read_text() + f"cp {tmp_path / 'theirs'} {layer}\n")
+    assert place.edged("config", "edit") == os.EX_CANTCREAT
+    assert "edit it again" in capsys.readouterr().err
+    assert layer.read_text() == theirs
+
+
+def test_a_file_that_is_no_text_is_no_layer(place: FleetTown, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "x").write_bytes(b"\xff\xfe")
+    assert place.edged("config", "edit", "--from", tmp_path / "x") == os.EX_CONFIG
+    assert "config/fleet.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "x"])
+def test_a_limit_is_a_count(place: FleetTown, limit: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        place.edged("config", "history", "--limit", limit)
+    assert ended.value.code == os.EX_USAGE
+
+
+async def test_every_line_for_machines_is_an_object(place: FleetTown, capsys: Output) -> None:
+    """Also where there is nothing to do, and where nobody can be reached."""
+    commands: list[tuple[str, ...]] = [
+        ("config", "push", "--all", "--dry-run"),
+        ("config", "diff", "--all"),
+        ("config", "push", "--all"),
+        ("config", "push", "--all"),
+        ("config", "history"),
+        ("rollout", "start", "--all"),
+        ("rollout", "start", "--all", "--force", "--waves", "100%", "--name", "r"),
+        ("rollout", "status"),
+        ("rollout", "list"),
+        ("list",),
+        ("show", place.names[0]),
+        ("keys",),
+        ("authority", "show"),
+        ("refresh", "--dry-run"),
+    ]
+    async with running(place.boxes(applied)):
+        for command in commands:
+            assert await edged(place, *command, "--json") == os.EX_OK, command
+            lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            assert lines, command
+            assert all(isinstance(line, dict) for line in lines), command
+
+
 def test_choosing_devices(place: FleetTown, capsys: Output) -> None:
     assert place.edged("config", "push") == os.EX_USAGE
     assert place.edged("config", "push", "--group", "none") == os.EX_CONFIG
@@ -170,12 +238,12 @@ async def test_the_help_desk_looks_and_changes_nothing(
 ) -> None:
     """A copy of the state without the admin's secrets: lists and shows; every other command and the broker say no."""
     keys = tmp_path / "keys-of-the-help-desk"
-    assert place.edged("issue", "helpdesk", "first-line", "--out", keys) == os.EX_OK
+    assert place.edged("certify", "helpdesk", "first-line", "--keys", keys) == os.EX_OK
     copy = tmp_path / "copy"
     shutil.copytree(place.state.directory, copy, ignore=shutil.ignore_patterns("secrets"))
     (copy / "secrets").mkdir(mode=0o700)
     for end in ("key", "pem"):
-        shutil.copy2(keys / f"tls.{end}", copy / f"secrets/helpdesk-tls.{end}")
+        shutil.copy2(keys / f"helpdesk.first-line-tls.{end}", copy / f"secrets/helpdesk-tls.{end}")
 
     def as_help_desk(*arguments: str) -> int:
         return main(["fleet", *arguments, "--state", str(copy)])
@@ -238,6 +306,8 @@ def report(**changes: Any) -> Reported:
         ({}, {"outcome": "rejected", "running_push": 1}, ("rejected",)),
         ({}, {"outcome": "rolled_back", "probe": "head", "running_push": 1}, ("rolled_back",)),
         ({}, {"push": 1, "running_push": 1}, ("behind",)),
+        ({}, {"push": 3, "running_push": 3}, ("elsewhere",)),
+        ({}, {"push": 3, "outcome": "rejected"}, ("rejected", "elsewhere")),
     ],
 )
 def test_what_is_a_problem(

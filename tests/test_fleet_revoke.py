@@ -21,7 +21,10 @@ from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
 from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import authorities, directory, members, revoking
+from edged.fleet.key_files import signer_of
+from edged.fleet.repository import Repository
 from edged.fleet.state import DeviceRecord, FleetFile, FleetState, IssuedCertificate, as_toml
+from edged.fleet.tuf_roles import Holder
 from edged.uplink import fleet_authority, topics
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.directory import MAX_PAGE, open_page
@@ -60,6 +63,16 @@ class Office:
         document = fleet_authority.FleetAuthorities(1, (self.fleet.ca.read_text(),))
         (self.directory / "fleet").mkdir()
         (self.directory / fleet_authority.TARGET).write_bytes(fleet_authority.encode(document))
+        self.offline = signer_of(generate_key(), "all of them")
+        key_of_all = self.offline.public_key
+        Repository(self.directory / "metadata").begin(
+            offline={key_of_all.keyid: key_of_all},
+            threshold=1,
+            holders=dict.fromkeys(Holder, key_of_all),
+            targets={fleet_authority.TARGET: fleet_authority.encode(document)},
+            signers={holder: [self.offline] for holder in Holder},
+            now=NOW,
+        )
         self.issuing = FleetAuthority.load(pem, private_pem(key))
         self.crl.write_bytes(self.issuing.revocation_list([], now=NOW, valid=timedelta(days=1)))
         self.broker = DemoBroker(
@@ -427,5 +440,5 @@ def test_what_the_offline_keys_revoked_is_on_the_brokers_list(office: Office) ->
     )
     assert int(tls.serial, 16) not in revoking.revoked_serials(office.state, NOW)
     ended = authorities.with_revoked(document, (members.sha256_of(tls),), "key_compromise", NOW)
-    authorities.write_files(office.directory, ended)
+    authorities.put(office.state, lambda _: ended, [office.offline], NOW)
     assert int(tls.serial, 16) in revoking.revoked_serials(office.state, NOW)

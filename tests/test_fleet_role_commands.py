@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from edged.cli import main
-from edged.fleet.bundles import make_bundle
 from edged.fleet.enrolment import issued_certificate
 from edged.fleet.recovery import repository_of
 from edged.fleet.state import DeviceRecord, FleetState, write_text
@@ -18,7 +17,7 @@ from edged.uplink.authority import FleetAuthority
 from edged.uplink.fleet_authority import TARGET, parse
 from edged.uplink.keys import generate_key, read_private
 from edged.uplink.names import Principal, Role, Usage
-from tests.fleet_made import BANK, fleet, moment, take
+from tests.fleet_made import BANK, fleet, make_bundle, moment, take
 
 Capture = pytest.CaptureFixture[str]
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from edged.errors import CertificateError, ConfigError, StateError
-from edged.fleet import audience_signing, authorities, bundles, ceremony, push_numbers, recovery
+from edged.fleet import (
+    audience_signing,
+    authorities,
+    bundles,
+    ceremony,
+    key_files,
+    push_numbers,
+    recovery,
+    repository,
+)
 from edged.fleet.key_files import make_offline, owner_of, read_key
+from edged.fleet.repository import set_delegated_key
 from edged.fleet.state import FleetState, write_text
 from edged.fleet.tuf_roles import (
     ADMIN_FILES,
@@ -32,11 +42,11 @@ from edged.fleet.tuf_roles import (
 )
 from edged.uplink.bundle import MAX_BUNDLE, decode_bundle
 from edged.uplink.fleet_authority import TARGET, parse, sha256_of
-from edged.uplink.keys import generate_key, private_pem, write_private
+from edged.uplink.keys import generate_key, load_private, private_pem, read_private, write_private
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.roles import load_chain
 from edged.uplink.token import FILE_NAME
-from tests.fleet_made import BANK, Fleet, fleet, moment, plain_box, sign_audiences, take
+from tests.fleet_made import BANK, HOTEL, Fleet, fleet, make_bundle, moment, plain_box, sign_audiences, take
 
 NOW = moment()
 
@@ -60,7 +70,7 @@ def first_root(made: Fleet) -> bytes:
 
 
 def push(made: Fleet, device: str = "box-1", **options: int) -> bundles.Made:
-    return bundles.make_bundle(made.state, device, NOW, **options)
+    return make_bundle(made.state, device, NOW, **options)
 
 
 # --- how it begins ---
@@ -394,7 +404,7 @@ def test_a_push_that_is_too_large_says_what_is_large(made: Fleet) -> None:
 def test_expired_metadata_is_not_pushed(made: Fleet) -> None:
     late = NOW + LIFETIME[PRIVACY] + timedelta(days=1)
     with pytest.raises(StateError) as refused:
-        bundles.make_bundle(made.state, "box-1", late)
+        make_bundle(made.state, "box-1", late)
     assert refused.value.code == "fleet.role_expired"
     assert refused.value.params["role"] in (TARGETS, PRIVACY)
 
@@ -580,23 +590,218 @@ def test_refresh_signs_what_it_has_keys_for_and_names_the_rest(made: Fleet, tmp_
     assert made.repository.root().signed.expires == much_later + LIFETIME[ROOT]
 
 
-def test_metadata_left_unsigned_by_an_interruption_is_due(
+def cut_at(write: int, cut: pytest.MonkeyPatch, *modules: object) -> None:
+    """A power cut instead of the nth file that is written from now on."""
+    left = [write]
+    for module in modules:
+        for name in ("write_text", "write_private"):
+            if (real := getattr(module, name, None)) is not None:
+
+                def writing(*args: object, real: Callable[..., None] = real) -> None:
+                    left[0] -= 1
+                    if left[0] < 0:
+                        raise KeyboardInterrupt
+                    real(*args)
+
+                cut.setattr(module, name, writing)
+
+
+WRITERS = (authorities, recovery, repository, key_files)
+
+
+def done_at_last(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[int], object], after: Callable[[], object]
+) -> int:
+    """Cut the power at each write of `act`, look `after` each, until it gets through; how many writes there were."""
+    for write in range(30):
+        with monkeypatch.context() as cut:
+            cut_at(write, cut, *WRITERS)
+            try:
+                act(write)
+            except KeyboardInterrupt:
+                pass
+            else:
+                return write
+        after()
+    raise AssertionError("it never ends")
+
+
+def test_a_fleet_that_was_begun_halfway_is_not_begun_on_top(
+    made: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever `init` was cut, a second one refuses before it has made a key."""
+    for write in range(3, 30, 4):
+        plan = plan_for(made, tmp_path / f"at-{write}")
+        with monkeypatch.context() as cut:
+            cut_at(write, cut, *WRITERS, ceremony)
+            try:
+                ceremony.found(plan, NOW, "en")
+            except KeyboardInterrupt:
+                pass
+            else:
+                return
+        # Offline keys that were moved away, and a state that was left: the worst mixture.
+        shutil.rmtree(tmp_path / f"at-{write}/keys")
+        if not list((plan.directory / "secrets").iterdir()):
+            continue
+        with pytest.raises(StateError) as refused:
+            ceremony.found(plan, NOW, "en")
+        assert refused.value.code in ("fleet.key_exists", "fleet.metadata_exists")
+        assert not (tmp_path / f"at-{write}/keys").exists()
+    raise AssertionError("it never ends")
+
+
+def plan_for(made: Fleet, directory: Path) -> ceremony.Plan:
+    keys = directory / "keys"
+    return ceremony.Plan(
+        directory=directory / "state",
+        file=made.state.file,
+        root_keys=(keys / "root1", keys / "root2"),
+        threshold=2,
+        privacy_keys=keys / "privacy",
+        release_keys=keys / "release",
+    )
+
+
+def test_a_root_is_written_only_when_its_own_keys_sign_it(made: Fleet) -> None:
+    signers = [key.signer for key in made.offline()]
+
+    def all_three(root: Root) -> None:
+        root.roles[ROOT].threshold = 3
+
+    with pytest.raises(StateError) as refused:
+        made.repository.revise_root(all_three, signers, NOW)
+    assert refused.value.code == "fleet.role_not_signed"
+    assert made.repository.versions(ROOT) == [1]
+
+
+def test_a_power_cut_in_a_rotation_leaves_the_fleet_as_it_was(
     made: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def power_cut(*_: object) -> int:
-        raise KeyboardInterrupt
+    """Or as it is meant to be: either way everything is signed by those who should have."""
 
-    rotation = recovery.plan_rotation(made.state, [keyid(made, "root2"), keyid(made, "root3")], 2, None)
-    new = [made.keys / "root4", made.keys / "root5"]
-    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
-        cut.setattr(type(made.repository), "revise", power_cut)
-        recovery.rotate_root(made.state, rotation, made.offline("root1", "root2"), new, NOW)
-    with pytest.raises(StateError) as refused:
-        push(made)
-    assert refused.value.code == "fleet.role_not_signed"
-    present = {Holder.ROOT: made.offline("root4", "root5")}
-    assert recovery.refresh(made.state, present, NOW).signed == (TARGETS,)
+    def rotate(write: int) -> None:
+        forget = [keyid(made, "root3")] if made.repository.root().signed.version == 1 else []
+        rotation = recovery.plan_rotation(made.state, forget, 1, None)
+        recovery.rotate_root(made.state, rotation, made.offline(), [made.keys / f"new-{write}"], NOW)
+
+    assert done_at_last(monkeypatch, rotate, lambda: push(made)) == 3
     assert push(made).root_version == 2
+    assert recovery.due(made.state, NOW) == []
+
+
+def test_a_power_cut_while_authorities_change(made: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    signers = [key.signer for key in made.offline()]
+
+    def revoke(write: int) -> None:
+        authorities.put(
+            made.state,
+            lambda one: authorities.with_revoked(one, [f"{write:064x}"], "superseded", NOW),
+            signers,
+            NOW,
+        )
+
+    assert done_at_last(monkeypatch, revoke, lambda: push(made)) == 4
+    assert parse((made.state.directory / TARGET).read_bytes()) == authorities.current(made.state)
+    # What was signed before a cut is revoked as well; nothing that was revoked is forgotten.
+    assert {int(one.sha256, 16) for one in authorities.current(made.state).revoked} == {2, 3, 4}
+    assert not (made.state.directory / authorities.NEXT).exists()
+
+
+def test_a_power_cut_while_the_admins_keys_are_replaced(made: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pushes may have to wait until it was done again; then everything is in order."""
+    writes = done_at_last(
+        monkeypatch, lambda _: recovery.replace_admin(made.state, made.offline(), NOW), lambda: None
+    )
+    assert writes == 11
+    push(made)
+    made.state.signer()
+    assert recovery.due(made.state, NOW) == []
+
+
+def test_a_power_cut_keeps_the_key_of_the_authority_before(
+    made: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lists of revoked certificates are signed with it for as long as they last."""
+    first = (made.state.secrets / "ca.pem").read_bytes()
+    root = authorities.read_root(made.state, made.keys / "root1")
+    done_at_last(
+        monkeypatch,
+        lambda _: authorities.write_issuing(made.state.secrets, authorities.new_issuing(root, NOW)),
+        lambda: None,
+    )
+    name = sha256_of(load_chain(first)[0])[:16]
+    retired = made.state.secrets / authorities.RETIRED
+    kept = load_private(read_private(retired / f"ca-{name}.key"))
+    assert kept.public_key() == load_chain(first)[0].public_key()
+    made.state.authority()
+
+
+def planted(made: Fleet, role: str, change: Callable[[Targets], None]) -> None:
+    """Somebody who has no key of it writes a role's next metadata into the directory."""
+    stranger = make_offline(Holder.RELEASE, made.keys / "stranger", "stranger").signer
+    metadata = made.repository.targets(role)
+    change(metadata.signed)
+    metadata.signed.version += 1
+    metadata.sign(stranger)
+    path = made.state.directory / f"metadata/{metadata.signed.version}.{role}.json"
+    path.write_bytes(metadata.to_bytes())
+
+
+def test_an_officer_signs_nothing_that_somebody_laid_into_the_directory(made: Fleet) -> None:
+    wide = json.dumps(BANK | {"policy": {"claims": {"surname": "keep"}}}).encode()
+    thiefs = TargetFile.from_data("audience/first-bank.json", wide, ["sha256"])
+    planted(made, PRIVACY, lambda signed: signed.targets.update({thiefs.path: thiefs}))
+    with pytest.raises(StateError) as refused:
+        sign_audiences(made, NOW, HOTEL | {"scenes": ["hotel", "bank"]})
+    assert refused.value.code == "fleet.not_signed_before"
+    present = {Holder.PRIVACY: [made.officer(Holder.PRIVACY)]}
+    done = recovery.refresh(made.state, present, NOW)
+    assert done.signed == ()
+    assert [one.role for one in done.waiting] == [PRIVACY]
+
+
+def test_the_offline_keys_sign_no_anchor_that_somebody_laid_into_the_directory(made: Fleet) -> None:
+    signers = [key.signer for key in made.offline()]
+    digest = sha256_of(authorities.admin_certificates(made.state)[0])
+    other = authorities.FleetAuthority.create("acme", demo=False, now=NOW)
+    document = authorities.with_anchor(authorities.current(made.state), other.certificate_pem)
+    authorities.write_files(made.state.directory, document)
+    for act in (
+        lambda: authorities.put(
+            made.state,
+            lambda one: authorities.with_revoked(one, [digest], "superseded", NOW),
+            signers,
+            NOW,
+        ),
+        lambda: recovery.replace_admin(made.state, made.offline(), NOW),
+    ):
+        with pytest.raises(StateError) as refused:
+            act()
+        assert refused.value.code == "fleet.file_not_signed"
+
+
+@pytest.mark.parametrize("role", [ROOT, TARGETS])
+def test_the_offline_keys_sign_on_from_their_own_root_alone(made: Fleet, role: str) -> None:
+    """A directory in which everything was made anew, with the real keys among a stranger's."""
+    stranger = make_offline(Holder.RELEASE, made.keys / "stranger", "stranger").signer
+    root = made.repository.root()
+    for name in (ROOT, TARGETS):
+        root.signed.add_key(stranger.public_key, name)
+        root.signed.roles[name].threshold = 1
+    root.sign(stranger)
+    (made.state.directory / "metadata/1.root.json").write_bytes(root.to_bytes())
+    targets = made.repository.targets()
+    set_delegated_key(targets.signed, Holder.PRIVACY, stranger.public_key)
+    targets.sign(stranger)
+    (made.state.directory / "metadata/1.targets.json").write_bytes(targets.to_bytes())
+    signers = [key.signer for key in made.offline()]
+    with pytest.raises(StateError) as refused:
+        if role == ROOT:
+            made.repository.revise_root(lambda _: None, signers, NOW)
+        else:
+            made.repository.revise(TARGETS, lambda _: None, signers, NOW)
+    assert refused.value.code == "fleet.not_signed_before"
 
 
 def test_a_taken_back_audience_is_pushed_to_nobody(made: Fleet) -> None:

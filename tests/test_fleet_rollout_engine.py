@@ -180,6 +180,26 @@ def test_an_applied_box_that_falls_back_has_failed() -> None:
     assert isinstance(engine.handle(told("a0", "rolled_back"), now=30), Stop)
 
 
+def test_another_push_of_the_same_number_is_not_this_one() -> None:
+    """Two copies of a state give out the same numbers; what tells them apart is what the box runs."""
+    engine = begin(
+        [["a0"]],
+        {"a0": SHA},
+        identifier="r",
+        version="2",
+        by="ops",
+        limits=Limits(),
+        now=0.0,
+        versions={"a0": "3"},
+    )
+    pushed(engine, engine.handle(now=0.0), now=1.0)
+    engine.handle(told("a0", "applied"), now=2.0)
+    assert states(engine, "a") == ["superseded"]
+    engine.record.boxes["a0"].state, engine.record.boxes["a0"].version = "pushed", "2"
+    engine.handle(told("a0", "applied"), now=3.0)
+    assert states(engine, "a") == ["applied"]
+
+
 def test_stopped_by_an_operator_and_resumed() -> None:
     engine = rollout(2, 2)
     pushed(engine, engine.handle(now=0), now=0)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.errors import StateError
-from edged.fleet import rolling, seen
+from edged.errors import StateError, UplinkError
+from edged.fleet import push_numbers, pushing, rolling, seen
+from edged.fleet.bundles import ONLINE_KEY
 from edged.fleet.heard import Presence, watch
+from edged.fleet.key_files import read_key
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
-from edged.fleet.pushing import Pusher
+from edged.fleet.pushing import Pusher, publish
 from edged.fleet.redoing import sha256
 from edged.fleet.rolling import Carrier
-from edged.fleet.rollout import Done, Limits, Record, Rollout, begin
+from edged.fleet.rollout import Done, Halt, Limits, Record, Rollout, Stop, begin
 from edged.fleet.rollout_files import RolloutFiles
 from edged.fleet.simulated import Script, running
-from tests.fleet_made import moment
+from edged.fleet.tuf_roles import ADMIN_FILES
+from edged.uplink.bundle import decode_bundle
+from tests.fleet_made import BANK, moment, sign_audiences
 from tests.fleet_town import LAYER, FleetTown, applied, edged, fleet_town
 from tests.waiting import until
 
@@ -47,7 +54,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """This broker shows at once what it has retained."""
     for module in (rolling, seen):
         monkeypatch.setattr(module, "QUIET_S", 0.3)
-    monkeypatch.setattr(rolling, "RETAINED_S", 0.3)
+    monkeypatch.setattr(pushing, "RETAINED_S", 0.3)
 
 
 @pytest.fixture
@@ -146,6 +153,95 @@ async def test_boxes_that_are_switched_off(dozen: FleetTown, capsys: pytest.Capt
     assert [box.taken for box in back] == [[], []]
 
 
+async def test_a_stop_takes_back_its_own_pushes_alone(dozen: FleetTown) -> None:
+    """A rollout whose process died last week; since then its boxes, still away, were pushed something else."""
+    names = dozen.names[:2]
+    record = begun(dozen, names).record
+    pusher = Pusher(dozen.state, now=moment(), by="admin.alice", rollout="r")
+    pusher.compile(names)
+    async with admin_link(dozen.state) as link:
+        for one in pusher.prepare(names):
+            record.boxes[one.device].push, record.boxes[one.device].state = one.number, "pushed"
+            await publish(link, one.device, one.data)
+        RolloutFiles(dozen.state).write(record)
+        (newer,) = pusher.prepare(names[:1])
+        await publish(link, newer.device, newer.data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pushing, "retained", _lost)
+        engine = Rollout(RolloutFiles(dozen.state).read("r"))
+        stop = engine.handle(Halt("rollout.stopped"), now=1.0)
+        assert isinstance(stop, Stop)
+        async with admin_link(dozen.state) as link:
+            with pytest.raises(UplinkError):
+                await rolling.take_back(engine, stop, link, Pushes(dozen.state))
+        assert engine.record.state == "running"
+        assert {engine.record.boxes[name].state for name in names} == {"unreachable"}
+        assert await edged(dozen, "rollout", "stop", "r") == os.EX_UNAVAILABLE
+    assert RolloutFiles(dozen.state).read("r").state == "running"  # nothing was taken back: not stopped
+    assert await edged(dozen, "rollout", "stop", "r") == os.EX_OK
+    boxes = RolloutFiles(dozen.state).read("r").boxes
+    assert [boxes[name].state for name in names] == ["superseded", "withdrawn"]
+    async with admin_link(dozen.state) as link:
+        assert [await pushing.retained(link, name) for name in names] == [newer.data, None]
+
+
+async def _lost(*_: object) -> bytes | None:
+    raise UplinkError("uplink.unreachable")
+
+
+async def test_what_is_signed_during_a_rollout_counts_for_its_later_waves(dozen: FleetTown) -> None:
+    """New metadata goes out with the rest; what would be another configuration stops it."""
+    pusher = Pusher(dozen.state, now=moment(), by="admin.alice", rollout="r")
+    pusher.compile(dozen.names)
+    key = read_key(dozen.state.secrets / ONLINE_KEY).signer
+    version = dozen.made.repository.revise(ADMIN_FILES, lambda _: None, [key], moment())
+    (made,) = pusher.prepare(dozen.names[:1])
+    assert f"{version}.{ADMIN_FILES}.json" in decode_bundle(made.data).metadata
+    assert (
+        dozen.state.device(made.device).push_until
+        == Pushes(dozen.state).read(made.device, made.number).expires
+    )
+    dozen.layer(LAYER + "probation_s = 7.0\n")  # what the layers say now is another matter
+    (made,) = pusher.prepare(dozen.names[1:2])
+    sign_audiences(dozen.made, moment(), BANK | {"policy": {"claims": {"sex": "keep"}}})
+    before = push_numbers.last(dozen.state)
+    with pytest.raises(StateError) as refused:
+        pusher.prepare(dozen.names[2:3])
+    assert refused.value.code == "fleet.rollout_changed"
+    assert push_numbers.last(dozen.state) == before
+
+
+async def test_somebody_else_has_pushed(dozen: FleetTown, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another copy of the state, or this one restored from a backup: told, and only gone on with when asked to."""
+    backup = dozen.directory / "backup"
+    shutil.copytree(dozen.state.directory, backup)
+    boxes = dozen.boxes(applied, dozen.names[:2])
+    names = [box.name for box in boxes]
+    async with running(boxes):
+        assert await edged(dozen, "config", "push", *names) == os.EX_OK
+        dozen.layer(LAYER + "probation_s = 7.0\n")
+        assert await edged(dozen, "config", "push", *names) == os.EX_OK
+        shutil.rmtree(dozen.state.directory)
+        backup.rename(dozen.state.directory)
+        capsys.readouterr()
+        for command in (
+            ("config", "push", *names),
+            ("config", "push", "--no-wait", *names),
+            ("rollout", "start", "--name", "r", *QUICK, *names),
+        ):
+            assert await edged(dozen, *command) == os.EX_CANTCREAT
+            assert "2 device(s) have pushes that this state doesn't know" in capsys.readouterr().err
+        assert await edged(dozen, "list", "--json") == os.EX_OK
+        listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert ["elsewhere" in one["problems"] for one in listed] == [True, True] + [False] * 10
+        assert await edged(dozen, "rollout", "resume", "r", "--overtake") == os.EX_OK
+    assert all(box.taken == sorted(box.taken) and len(box.taken) == 3 for box in boxes)
+
+
+def test_one_box_cannot_use_up_the_numbers(dozen: FleetTown) -> None:
+    assert push_numbers.ahead(dozen.state, {"box-000": 2**53 - 1, "box-001": 3}) == {"box-001": 3}
+
+
 async def test_back_to_what_they_had(dozen: FleetTown, capsys: pytest.CaptureFixture[str]) -> None:
     """Half of the boxes can't run the new version; those that do go back to the old one, under a new number."""
     assert dozen.state.devices()
@@ -170,6 +266,37 @@ async def test_back_to_what_they_had(dozen: FleetTown, capsys: pytest.CaptureFix
             assert pushes[0].again == box.taken[0]
             assert box.taken == sorted(box.taken)
     assert "are back at what they had before" in capsys.readouterr().out
+
+
+async def test_boxes_without_anything_before_are_named(
+    dozen: FleetTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two have had a good push before, the others are new: those stay, and it says which."""
+    bad = dozen.names[6:]
+    boxes = dozen.boxes(lambda name, _: ROLLED_BACK if name in bad else Script())
+    async with running(boxes):
+        assert await edged(dozen, "config", "push", *dozen.names[:2]) == os.EX_OK
+        dozen.layer(LAYER + "probation_s = 7.0\n")
+        start = (
+            "rollout",
+            "start",
+            "--all",
+            "--waves",
+            "100%",
+            "--back",
+            "--max-failure-share",
+            "40%",
+            *QUICK,
+        )
+        assert await edged(dozen, *start, "--json") == os.EX_UNAVAILABLE
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()[1:] if line.startswith("{")]
+    back = lines[-1]
+    assert back["event"] == "back"
+    assert set(back["applied"]) <= set(dozen.names[:2])
+    assert set(back["stay"]) <= set(dozen.names[2:6])
+    engine = Rollout(RolloutFiles(dozen.state).read(back["id"]))
+    took = {name for name, box in engine.record.boxes.items() if box.state == "applied"}
+    assert took <= set(back["applied"]) | set(back["stay"])
 
 
 async def test_killed_and_resumed(dozen: FleetTown) -> None:
@@ -204,6 +331,35 @@ async def test_killed_and_resumed(dozen: FleetTown) -> None:
         assert len(Pushes(dozen.state).numbers(box.name)) == 1
 
 
+@pytest.mark.parametrize("command", ["rollout", "config"])
+async def test_interrupted_by_a_key(dozen: FleetTown, command: str) -> None:
+    """Ctrl-C in the middle of a wave: what was pushed is written down, and what to do next is said."""
+    start = {
+        "rollout": ("rollout", "start", "--waves", "100%", "--at-once", "4", *QUICK, "--name", "r"),
+        "config": ("config", "push"),
+    }[command]
+    boxes = dozen.boxes(lambda *_: Script(after_s=3600.0))
+    async with running(boxes):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edged", "fleet", *start, "--all", "--state", str(dozen.state.directory)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await until(lambda: sum(bool(box.taken) for box in boxes) >= 4)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    if command == "config":
+        assert b"`edged fleet list`" in said
+        return
+    assert b"`edged fleet rollout resume r`" in said
+    record = RolloutFiles(dozen.state).read("r")
+    assert record.state == "running"
+    written = {box.push for box in record.boxes.values() if box.push is not None}
+    assert written >= {box.taken[0] for box in boxes if box.taken}
+
+
 class KilledError(BaseException):
     """As if the process ended here."""
 
@@ -235,11 +391,10 @@ async def test_killed_around_a_publication(
 
     boxes = dozen.boxes(applied, names)
     async with running(boxes):
-        if moment_of_death == "published":
-            monkeypatch.setattr(rolling, "publish", publish)
-        with pytest.raises(KilledError):
+        with monkeypatch.context() as dying, pytest.raises(KilledError):
+            if moment_of_death == "published":
+                dying.setattr(rolling, "publish", publish)
             await carry_out(dozen, begun(dozen, names), save)
-        monkeypatch.undo()
         record = files.read("r")
         assert {box.state for box in record.boxes.values()} == {"pushing"}
         engine = Rollout(record)

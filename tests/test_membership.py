@@ -49,7 +49,7 @@ async def test_the_kept_directory_is_read_after_the_authorities_that_were_pushed
     membership._directory = DirectoryRider(anchor, tmp_path, clock=lambda: NOW)
     membership._renewals = None
     membership._box = SimpleNamespace()
-    membership._artefacts = membership._commands = SimpleNamespace()
+    membership._software = membership._files = membership._commands = SimpleNamespace()
     await membership.begin()
     assert ("collector", "centre") in anchor.revocations.principals
     assert anchor.fleet == FLEET
@@ -78,6 +78,6 @@ async def test_a_renewal_never_undoes_a_push_that_is_just_being_put_in_force(
         await asyncio.sleep(0)
 
     box._configure_outbox = configure
-    await asyncio.gather(box.switch(SimpleNamespace(version="pushed")), box.renewed())
+    await asyncio.gather(box.switch(SimpleNamespace(version="pushed")), box.renew())
     assert box.held.settings.version == "pushed"
     assert prepared == ["pushed", "pushed"]

@@ -21,7 +21,6 @@ from edged.cli import main
 from edged.commands import update as command
 from edged.errors import ConfigError, StateError
 from edged.fleet import artefacts
-from edged.fleet.bundles import make_bundle
 from edged.fleet.tuf_roles import Holder
 from edged.pushed import package_update, update_request
 from edged.pushed.dpkg import Dpkg, Fields
@@ -31,7 +30,7 @@ from edged.pushed.update_steps import Mark, Outcome, Request
 from edged.uplink.artefact import cut
 from tests.artefacts import pieces
 from tests.box import Box
-from tests.fleet_made import Fleet, fleet, moment
+from tests.fleet_made import Fleet, fleet, make_bundle, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

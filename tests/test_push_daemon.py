@@ -20,7 +20,6 @@ from edged.commands.status import lines
 from edged.control import ControlClient
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import KeyFiles
-from edged.fleet.bundles import make_bundle
 from edged.fleet.ceremony import Plan, found
 from edged.fleet.link import admin_link
 from edged.fleet.pushing import publish
@@ -31,7 +30,7 @@ from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.reported import open_reported
 from tests.box import SPECIMENS, Box
-from tests.fleet_made import BANK, Fleet, moment, sign_audiences
+from tests.fleet_made import BANK, Fleet, make_bundle, moment, sign_audiences
 
 DEVICE, FLEET = "box-1", "acme"
 NOWHERE = f'[broker]\nhost = "{HOST}"\nport = 1\n'

@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 from edged.errors import PushRefusedError, StateError
-from edged.fleet.bundles import make_bundle
 from edged.pushed.verifying import Accepted, ArtefactTarget, Trusted, first_trust, verify_bundle
 from edged.uplink.artefact import CHUNK, MAX_BYTES, chunks_of
 from tests import fleet_made
+from tests.fleet_made import make_bundle
 from tests.tuf_repository import (
     ADMIN,
     AUDIENCE,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 
 from edged.central.mosquitto import Access, Listener, access_list, configuration
-from edged.central.whole_file import whole_file
 from edged.config import load_toml
 from edged.errors import ConfigError
+from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,11 @@ import msgspec
 
 from edged.central import tables
 from edged.central.export import Exported, Wanted, export
-from edged.central.whole_file import whole_file
 from edged.commands._archive_common import Progress, add_stream, reading
 from edged.commands._moments import beginning, end
 from edged.commands._saying import printable, say
 from edged.verdict import Kind
+from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
     import argparse

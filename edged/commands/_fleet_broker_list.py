@@ -6,10 +6,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.central.whole_file import whole_file
 from edged.errors import StateError
 from edged.fleet import directory, revoking
 from edged.fleet.link import admin_link
+from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
     import argparse

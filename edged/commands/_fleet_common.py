@@ -1,15 +1,11 @@
-"""What the actions of `edged fleet` share: where the fleet's state is, key directories, steps and tables."""
+"""What the actions of `edged fleet` share: where the fleet's state is, key directories."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edged.fleet.state import FleetState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def add_state(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -49,10 +45,3 @@ def add_key_directory(parser: argparse.ArgumentParser, option: str, *, required:
     """One directory with a key, `--privacy-keys`, `--release-keys`, …; its help is `help.fleet.OPTION`."""
     text = "help.fleet." + option.lstrip("-").replace("-", "_")
     parser.add_argument(option, type=Path, required=required, metavar="DIR", help=text)
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows, the first a heading, as lines with columns of one width."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

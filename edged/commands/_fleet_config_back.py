@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     state = open_state(args)
     admin_only(args, state)
     again = {name: _earlier(args, Pushes(state), name) for name in chosen(args, state)}
-    pusher = Pusher(state, now=datetime.now(UTC), by=f"admin.{state.file.admin}", again=again)
+    pusher = Pusher(
+        state, now=datetime.now(UTC), by=f"admin.{state.file.admin}", again=again, overtake=args.overtake
+    )
     return push(args, state, pusher, compiled_names(args, pusher, list(again)), 0)
 
 

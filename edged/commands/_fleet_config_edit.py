@@ -18,7 +18,7 @@ from edged.config import environment
 from edged.errors import ConfigError, OutputError
 from edged.fleet.bundles import BundleMaker
 from edged.fleet.differences import shortened
-from edged.fleet.editing import Draft, check, current, layer_file, write
+from edged.fleet.editing import MAX_LAYER, Draft, check, current, layer_file, write
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         state.device(args.device)
     before = current(state, file)
     maker = BundleMaker(state, datetime.now(UTC))
-    text = before if args.source is None else args.source.read_text(encoding="utf-8")
+    text = before if args.source is None else _given(args.source)
     with tempfile.TemporaryDirectory(prefix="edged-layer-") as directory:
         draft = Path(directory) / Path(file).name
         while True:
@@ -61,6 +61,12 @@ def run(args: argparse.Namespace) -> int:
             tell_errors(args, found.errors)
             if args.source is not None or not _again(args):
                 raise ConfigError(file, "fleet.layer_not_changed")
+
+
+def _given(source: Path) -> str:
+    """What a file says; what isn't text is refused with the layer. Raises `OSError`."""
+    with source.open("rb") as file:
+        return file.read(MAX_LAYER + 1).decode("utf-8", "surrogateescape")
 
 
 def _edited(draft: Path, text: str) -> str:
@@ -80,7 +86,10 @@ def _again(args: argparse.Namespace) -> bool:
     """Whether to edit the draft again; where nobody can be asked, no."""
     if not sys.stdin.isatty():
         return False
-    answer = input(f"{say(args, 'fleet.edit_again')} ").strip().lower()
+    try:
+        answer = input(f"{say(args, 'fleet.edit_again')} ").strip().lower()
+    except EOFError:
+        return False
     return not answer.startswith(("n", "否"))
 
 
@@ -90,7 +99,7 @@ def _keep(
     same = text == before
     if not args.dry_run and not same:
         with state.changing():
-            write(state, file, text)
+            write(state, file, before, text)
     if args.json:
         show_json(
             {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from edged.commands._arguments import count
 from edged.commands._fleet_common import open_state
 from edged.commands._fleet_outcomes import failure
 from edged.commands._saying import minute, say, show_json, show_line
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `edged fleet config history`."""
     parser.add_argument("device", nargs="?", metavar="DEVICE", help="help.fleet.config.history.device")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="help.fleet.config.history.limit")
+    parser.add_argument(
+        "--limit", type=count, default=50, metavar="N", help="help.fleet.config.history.limit"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edged import log
+from edged.commands._arguments import span
 from edged.commands._fleet_carry import carry_out, exit_code
 from edged.commands._fleet_common import add_dry_run, open_state
 from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
 from edged.commands._fleet_outcomes import failure
-from edged.commands._saying import say, show_json, show_line
+from edged.commands._saying import printable, say, show_json, show_line
 from edged.commands._table import show_table
 from edged.errors import ConfigError
 from edged.fleet.differences import shortened
 from edged.fleet.link import admin_link
 from edged.fleet.pushing import Pusher, publish
 from edged.fleet.redoing import at_one_go, enough, patient, up_to_date
+from edged.fleet.seen import look
 
 if TYPE_CHECKING:
     import argparse
@@ -48,11 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_waiting(parser: argparse.ArgumentParser) -> None:
-    """`--no-wait`, `--patience SECONDS`."""
+    """`--no-wait`, `--patience SECONDS`, `--overtake`."""
+    add_overtake(parser)
     parser.add_argument("--no-wait", action="store_true", help="help.fleet.no_wait")
     parser.add_argument(
-        "--patience", type=float, default=PATIENCE_S, metavar="SECONDS", help="help.fleet.patience"
+        "--patience", type=span, default=PATIENCE_S, metavar="TIME", help="help.fleet.patience"
     )
+
+
+def add_overtake(parser: argparse.ArgumentParser) -> None:
+    """`--overtake`."""
+    parser.add_argument("--overtake", action="store_true", help="help.fleet.overtake")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     state = open_state(args)
     admin_only(args, state)
     now = datetime.now(UTC)
-    pusher = Pusher(state, now=now, by=f"admin.{state.file.admin}")
+    pusher = Pusher(state, now=now, by=f"admin.{state.file.admin}", overtake=args.overtake)
     names = compiled_names(args, pusher, chosen(args, state))
     documents = pusher.compile(()).documents
     same = set() if args.force else up_to_date(pusher.pushes, documents, now.timestamp())
@@ -85,6 +94,7 @@ def push(args: argparse.Namespace, state: FleetState, pusher: Pusher, names: lis
     if same and not args.json:
         show_line(say(args, "fleet.up_to_date", count=same))
     if not names:
+        tell_nothing_to_push(args, same)
         return os.EX_OK
     documents = pusher.compile(()).documents
     if args.dry_run:
@@ -95,9 +105,19 @@ def push(args: argparse.Namespace, state: FleetState, pusher: Pusher, names: lis
     version = documents[names[0]].document.version
     limits = patient(enough(args.patience, documents), OFFLINE_S, AT_ONCE)
     engine = at_one_go(documents, names, version=version, by="", limits=limits, now=time.time())
-    carry_out(args, state, engine, pusher)
+    try:
+        carry_out(args, state, engine, pusher)
+    except KeyboardInterrupt:
+        print(f"edged: {printable(say(args, 'fleet.push_interrupted'))}", file=sys.stderr)
+        raise
     _show_results(args, engine)
     return exit_code(engine)
+
+
+def tell_nothing_to_push(args: argparse.Namespace, same: int) -> None:
+    """For machines: that there was nothing to do is an event as well."""
+    if args.json:
+        show_json({"event": "up_to_date", "count": same})
 
 
 def _show_plan(args: argparse.Namespace, versions: dict[str, str]) -> None:
@@ -114,6 +134,9 @@ def _push_only(args: argparse.Namespace, state: FleetState, pusher: Pusher, name
 
     async def go() -> None:
         async with admin_link(state, endpoint=endpoint(args, state)) as link:
+            seen = (await look(link, names, None)).boxes
+            reports = {name: one.reported for name, one in seen.items() if one.reported is not None}
+            await asyncio.to_thread(pusher.heard, reports)
             for begin in range(0, len(names), AT_ONCE):
                 prepared = await asyncio.to_thread(pusher.prepare, names[begin : begin + AT_ONCE])
                 await asyncio.gather(*(publish(link, one.device, one.data) for one in prepared))

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edged.commands._fleet_common import add_dry_run, add_root_keys, add_state, open_state, table
+from edged.commands._fleet_common import add_dry_run, add_root_keys, add_state, open_state
 from edged.commands._saying import say, show, show_json, show_line
+from edged.commands._table import show_table
 from edged.errors import ConfigError
 from edged.fleet import recovery
 from edged.fleet.key_files import owner_of, read_offline
@@ -16,7 +17,6 @@ from edged.fleet.tuf_roles import Holder
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from edged.fleet.repository import RoleStatus
 
@@ -77,7 +77,7 @@ def _table(args: argparse.Namespace) -> int:
     if args.json:
         show_json({"roles": [as_json(one, now) for one in statuses]})
     else:
-        show(_lines(args, statuses, now))
+        _show(args, statuses, now)
     return 1 if any(one.soon for one in statuses) else os.EX_OK
 
 
@@ -96,9 +96,9 @@ def as_json(status: RoleStatus, now: datetime) -> dict[str, object]:
     }
 
 
-def _lines(args: argparse.Namespace, statuses: list[RoleStatus], now: datetime) -> Iterator[str]:
+def _show(args: argparse.Namespace, statuses: list[RoleStatus], now: datetime) -> None:
     heading = ("role", "who", "threshold", "version", "expires", "days_left")
-    rows = [tuple(say(args, f"fleet_keys.{column}") for column in heading)]
+    rows: list[tuple[str, ...]] = []
     for one in statuses:
         who = ", ".join(
             f"{owner} ({keyid[:_ID_DIGITS]})" for owner, keyid in zip(one.owners, one.keyids, strict=True)
@@ -110,11 +110,10 @@ def _lines(args: argparse.Namespace, statuses: list[RoleStatus], now: datetime) 
         else:
             left = (one.expires - now).days
             rows.append((one.role, who, threshold, str(one.version), f"{one.expires:%Y-%m-%d}", str(left)))
-    yield from table(rows)
+    show_table([say(args, f"fleet_keys.{column}") for column in heading], rows)
     for one in statuses:
         if one.soon:
-            yield ""
-            yield soon_line(args, one, now)
+            show(["", soon_line(args, one, now)])
 
 
 def soon_line(args: argparse.Namespace, status: RoleStatus, now: datetime) -> str:

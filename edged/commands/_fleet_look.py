@@ -67,7 +67,7 @@ def _note_outcomes(state: FleetState, found: Sightings) -> None:
     pushes = Pushes(state)
     with contextlib.suppress(StateError), state.changing():
         for device, seen in found.boxes.items():
-            if seen.reported is not None and seen.reported.push in pushes.numbers(device):
+            if seen.reported is not None:
                 pushes.note(device, seen.reported, int(time.time()))
 
 

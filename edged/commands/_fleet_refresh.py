@@ -90,7 +90,7 @@ def _say(args: argparse.Namespace, done: _Done, short: bool, now: datetime) -> N
         if one.soon:
             show_line(soon_line(args, one, now))
         else:
-            show_line(say(args, "fleet_refresh.unsigned", role=one.role, holder=f"fleet_keys.{one.holder}"))
+            show_line(say(args, "fleet_refresh.unsigned", role=one.role))
     if done.metadata.signed:
         show_line(say(args, "fleet_keys.push_now"))
     if done.devices:

@@ -1,45 +1,22 @@
-"""What the actions of `edged fleet rollout` share: spans and shares, carrying one out, what came of it."""
+"""What the actions of `edged fleet rollout` share: carrying one out, what came of it."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edged.commands._fleet_carry import carry_out, tally_json, tally_line, tell_failures
 from edged.commands._saying import printable, say, show_json, show_line
 from edged.errors import EdgedError
 
 if TYPE_CHECKING:
+    import argparse
+
     from edged.fleet.pushing import Pusher
     from edged.fleet.rollout import Done, Rollout, Stop
     from edged.fleet.rollout_files import RolloutFiles
     from edged.fleet.state import FleetState
-
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_MAX_SPAN_S: Final = 30 * 86_400
-
-
-def span(text: str) -> float:
-    """`90s`, `10m`, `2h`, `1d`, or seconds, for argparse."""
-    found = re.fullmatch(r"([0-9]{1,7})([smhd]?)", text)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else _MAX_SPAN_S + 1
-    if seconds > _MAX_SPAN_S:
-        raise argparse.ArgumentTypeError("usage.bad_span")
-    return float(seconds)
-
-
-def share(text: str) -> float:
-    """`5%` or `0.05`, for argparse."""
-    try:
-        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1:
-        raise argparse.ArgumentTypeError("usage.bad_share")
-    return found
 
 
 def carry(

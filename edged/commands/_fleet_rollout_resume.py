@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged.commands._fleet_common import open_state
+from edged.commands._fleet_config_push import add_overtake
 from edged.commands._fleet_devices import admin_only, tell_errors
 from edged.commands._fleet_rollout_common import carry, tell_end
 from edged.commands._fleet_rollout_start import push_back
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="help.fleet.rollout.id")
     parser.add_argument("--despite-failures", action="store_true", help="help.fleet.rollout.despite_failures")
     parser.add_argument("--back", action="store_true", help="help.fleet.rollout.back")
+    add_overtake(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +41,13 @@ def run(args: argparse.Namespace) -> int:
             raise StateError("fleet.rollout_failed", args.id)
         engine = Rollout(record)
         engine.resume(forgive=args.despite_failures)
-        pusher = Pusher(state, now=datetime.now(UTC), by=f"admin.{state.file.admin}", rollout=record.id)
+        pusher = Pusher(
+            state,
+            now=datetime.now(UTC),
+            by=f"admin.{state.file.admin}",
+            rollout=record.id,
+            overtake=args.overtake,
+        )
         _same_content(args, pusher, engine)
         carry(args, state, files, engine, pusher)
     code = tell_end(args, engine)

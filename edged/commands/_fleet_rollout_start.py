@@ -10,19 +10,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edged import log
+from edged.commands._arguments import share, span
 from edged.commands._fleet_carry import carry_out
 from edged.commands._fleet_common import add_dry_run, open_state
-from edged.commands._fleet_config_push import OFFLINE_S, compiled_names
-from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint
-from edged.commands._fleet_rollout_common import carry, share, span, tell_end
+from edged.commands._fleet_config_push import OFFLINE_S, add_overtake, compiled_names, tell_nothing_to_push
+from edged.commands._fleet_devices import add_devices, admin_only, chosen, endpoint, tell_errors
+from edged.commands._fleet_rollout_common import carry, tell_end
 from edged.commands._saying import explain, printable, say, show_json, show_line
 from edged.commands._table import show_table
 from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import waves as spreading
 from edged.fleet.differences import shortened
 from edged.fleet.link import admin_link
+from edged.fleet.pushes import Pushes
 from edged.fleet.pushing import Pusher
-from edged.fleet.redoing import at_one_go, before, enough, patient, sha256, up_to_date
+from edged.fleet.redoing import at_one_go, before, enough, patient, sha256, to_take_back, up_to_date
 from edged.fleet.rollout import Limits, begin
 from edged.fleet.rollout_files import RolloutFiles
 from edged.fleet.seen import load, look
@@ -30,10 +32,10 @@ from edged.uplink.topics import usable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edged.fleet.rollout import Record
-    from edged.fleet.state import FleetState
+    from edged.fleet.state import DeviceRecord, FleetState
 
 _SHOWN = 8
 _DEFAULT = Limits()
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip", action="store_true", help="help.fleet.skip")
     parser.add_argument("--force", action="store_true", help="help.fleet.force")
     parser.add_argument("--back", action="store_true", help="help.fleet.rollout.back")
+    add_overtake(parser)
     add_dry_run(parser)
 
 
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     name = _name(args, files, now)
     by = f"admin.{state.file.admin}"
-    pusher = Pusher(state, now=now, by=by, rollout=name)
+    pusher = Pusher(state, now=now, by=by, rollout=name, overtake=args.overtake)
     names = compiled_names(args, pusher, chosen(args, state))
     documents = pusher.compile(()).documents
     same = set() if args.force else up_to_date(pusher.pushes, documents, now.timestamp())
@@ -80,23 +83,29 @@ def run(args: argparse.Namespace) -> int:
     if same and not args.json:
         show_line(say(args, "fleet.up_to_date", count=len(same)))
     if not names:
+        tell_nothing_to_push(args, len(same))
         return os.EX_OK
-    waves = _waves(args, state, names, name)
-    versions = {documents[one].document.version for one in names}
+    records = state.devices()
+    waves = _waves(args, state, records, names, name)
+    versions = {one: documents[one].document.version for one in names}
+    different = set(versions.values())
     engine = begin(
         waves,
         {one: sha256(documents[one]) for one in names},
         identifier=name,
-        version=versions.pop() if len(versions) == 1 else f"{len(versions)} versions",
+        version=different.pop() if len(different) == 1 else f"{len(different)} versions",
         by=by,
         limits=_limits(args, enough(args.patience, documents)),
         now=now.timestamp(),
+        versions=versions,
     )
     if args.dry_run:
-        return _show_plan(args, state, waves, name)
+        return _show_plan(args, records, waves, name)
     with files.held(name):
         files.write(engine.record)
-        if not args.json:
+        if args.json:
+            show_json({"event": "begins", "id": name, "count": len(names), "waves": len(waves)})
+        else:
             show_line(say(args, "rollout.begins", id=name, count=len(names), waves=len(waves)))
         carry(args, state, files, engine, pusher)
     code = tell_end(args, engine)
@@ -130,11 +139,14 @@ def _limits(args: argparse.Namespace, patience_s: float) -> Limits:
 
 
 def _waves(
-    args: argparse.Namespace, state: FleetState, names: Sequence[str], seed: str
+    args: argparse.Namespace,
+    state: FleetState,
+    records: Mapping[str, DeviceRecord],
+    names: Sequence[str],
+    seed: str,
 ) -> tuple[tuple[str, ...], ...]:
     """The waves; canaries are boxes that are there, as far as the broker can be asked."""
     steps = spreading.parse_steps(f"{args.canary},{args.waves}" if args.canary else args.waves)
-    records = state.devices()
     spots = {name: spreading.Spot(records[name].site, records[name].groups) for name in names}
     return spreading.plan(spots, steps, seed=seed, online=_online(args, state, names))
 
@@ -157,8 +169,9 @@ def _online(args: argparse.Namespace, state: FleetState, names: Sequence[str]) -
     return {name for name, seen in (sightings.boxes if sightings else {}).items() if seen.online}
 
 
-def _show_plan(args: argparse.Namespace, state: FleetState, waves: Sequence[Sequence[str]], name: str) -> int:
-    records = state.devices()
+def _show_plan(
+    args: argparse.Namespace, records: Mapping[str, DeviceRecord], waves: Sequence[Sequence[str]], name: str
+) -> int:
     if args.json:
         for number, wave in enumerate(waves, 1):
             show_json({"event": "planned", "id": name, "wave": number, "waves": len(waves), "devices": wave})
@@ -183,17 +196,30 @@ def _show_plan(args: argparse.Namespace, state: FleetState, waves: Sequence[Sequ
 def push_back(args: argparse.Namespace, state: FleetState, record: Record) -> None:
     """Push what was there before to every box that took, or may yet take, what the rollout brought."""
     now = datetime.now(UTC)
-    probe = Pusher(state, now=now, by=record.by)
-    again = before(probe.pushes, record)
+    pushes = Pushes(state)
+    again = before(pushes, record)
+    stay = [name for name in to_take_back(record) if name not in again]
+    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again, overtake=args.overtake)
+    compilation = pusher.compile(again)
+    tell_errors(args, compilation.errors.values())
+    names = list(compilation.documents)
+    applied: list[str] = []
+    if names:
+        limits = patient(
+            enough(record.limits.patience_s, compilation.documents), OFFLINE_S, record.limits.at_once
+        )
+        engine = at_one_go(
+            compilation.documents, names, version=record.version, by=record.by, limits=limits, now=time.time()
+        )
+        carry_out(args, state, engine, pusher)
+        applied = [name for name, box in engine.record.boxes.items() if box.state == "applied"]
+    stay += list(compilation.errors)
+    if args.json:
+        show_json({"event": "back", "id": record.id, "devices": names, "applied": applied, "stay": stay})
+        return
     if not again:
         show_line(say(args, "rollout.nothing_to_take_back"))
-        return
-    pusher = Pusher(state, now=now, by=record.by, rollout=record.id, again=again)
-    names = [name for name in again if name not in pusher.compile(again).errors]
-    documents = pusher.compile(()).documents
-    limits = patient(enough(record.limits.patience_s, documents), OFFLINE_S, record.limits.at_once)
-    engine = at_one_go(documents, names, version=record.version, by=record.by, limits=limits, now=time.time())
-    carry_out(args, state, engine, pusher)
-    applied = sum(box.state == "applied" for box in engine.record.boxes.values())
-    if not args.json:
-        show_line(say(args, "rollout.taken_back", applied=applied, count=len(again)))
+    else:
+        show_line(say(args, "rollout.taken_back", applied=len(applied), count=len(again)))
+    if stay and again:
+        show_line(say(args, "rollout.stay", count=len(stay), devices=shortened(sorted(stay), _SHOWN)))

@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     names = files.names()
     if args.id is None and not names:
         raise ConfigError(str(state.directory), "fleet.no_rollouts")
-    engine = Rollout(files.read(args.id or names[-1]))
+    found = [files.read(args.id)] if args.id else map(files.read, names)
+    engine = Rollout(max(found, key=lambda one: one.started_at))
     record = engine.record
     if args.json:
         show_json(

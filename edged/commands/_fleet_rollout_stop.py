@@ -11,11 +11,11 @@ from edged import log
 from edged.commands._fleet_common import open_state
 from edged.commands._fleet_devices import admin_only, endpoint
 from edged.commands._fleet_rollout_common import tell_end
-from edged.commands._saying import say, show_line
+from edged.commands._saying import say, show_json, show_line
 from edged.errors import StateError
 from edged.fleet.link import admin_link
 from edged.fleet.pushes import Pushes
-from edged.fleet.pushing import withdraw
+from edged.fleet.rolling import take_back
 from edged.fleet.rollout import Halt, Rollout, Stop
 from edged.fleet.rollout_files import RolloutFiles
 
@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     deadline = time.monotonic() + _WAIT_S
     while files.read(args.id).state == "running":
         if time.monotonic() > deadline:
-            show_line(say(args, "rollout.asked_to_stop", id=args.id))
+            if args.json:
+                show_json({"event": "asked_to_stop", "id": args.id})
+            else:
+                show_line(say(args, "rollout.asked_to_stop", id=args.id))
             return os.EX_TEMPFAIL
         time.sleep(_LOOK_S)
     tell_end(args, Rollout(files.read(args.id)))
@@ -64,7 +67,7 @@ def _stop_here(args: argparse.Namespace, state: FleetState, files: RolloutFiles)
     if engine.record.state == "running":
         command = engine.handle(Halt("rollout.stopped"), now=time.time())
         assert isinstance(command, Stop)
-        asyncio.run(_withdraw(args, state, command.withdraw))
+        asyncio.run(_take_back(args, state, engine, command))
         files.write(engine.record)
         for device in command.withdraw:
             Pushes(state).settle(device, engine.record.boxes[device], int(time.time()))
@@ -72,7 +75,7 @@ def _stop_here(args: argparse.Namespace, state: FleetState, files: RolloutFiles)
     return os.EX_OK
 
 
-async def _withdraw(args: argparse.Namespace, state: FleetState, devices: tuple[str, ...]) -> None:
-    if devices:
+async def _take_back(args: argparse.Namespace, state: FleetState, engine: Rollout, stop: Stop) -> None:
+    if stop.withdraw:
         async with admin_link(state, endpoint=endpoint(args, state)) as link:
-            await asyncio.gather(*(withdraw(link, device) for device in devices))
+            await take_back(engine, stop, link, Pushes(state))

@@ -14,7 +14,8 @@ from edged.commands._fleet_devices import add_as
 from edged.commands._fleet_list import last_push
 from edged.commands._fleet_look import add_look, latest, say_age
 from edged.commands._fleet_outcomes import failure
-from edged.commands._saying import minute, say, show_json, show_line
+from edged.commands._saying import minute, say, show_json
+from edged.commands._table import show_pairs
 from edged.fleet.overview import newest, overview
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return os.EX_OK
-    rows = list(_rows(args, record, found, seen))
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        show_line(f"{name.ljust(width)}  {value}")
+    show_pairs(list(_rows(args, record, found, seen)))
     say_age(args, sightings)
     return os.EX_OK
 

@@ -21,13 +21,28 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     first = list(islice(found, _LOOKED_AT))
     if not first:
         return 0
-    widths = [max(map(_width, column)) for column in zip(header, *first, strict=True)]
+    widths = _widths([header, *first])
     count = -1
     for cells in chain([header], first, found):
-        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
-        show_line("  ".join(padded).rstrip())
+        _show_row(cells, widths)
         count += 1
     return count
+
+
+def show_pairs(rows: Sequence[tuple[str, str]]) -> None:
+    """Print what belongs to names, each on a line, without a header."""
+    widths = _widths(rows)
+    for cells in rows:
+        _show_row(cells, widths)
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(_width, column)) for column in zip(*rows, strict=True)]
+
+
+def _show_row(cells: Sequence[str], widths: Sequence[int]) -> None:
+    padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
+    show_line("  ".join(padded).rstrip())
 
 
 def _width(text: str) -> int:

@@ -6,6 +6,7 @@ everybody else (broker, collector, partners).
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from edged.fleet.state import FleetState, IssuedCertificate
     from edged.uplink.fleet_authority import Why
     from edged.uplink.roles import TrustAnchor
+
+NEXT: Final = "fleet/.authority.json.new"
+"""The document that is being signed; git leaves it out."""
 
 RETIRED: Final = "retired"
 """Folder in `secrets/` of issuing authorities that were replaced: what they issued is revoked in their name."""
@@ -69,11 +73,10 @@ def write_issuing(secrets: Path, issuing: Issuing) -> None:
         name = sha256_of(load_chain(old.read_bytes())[0])[:16]
         retired = secrets / RETIRED
         retired.mkdir(mode=0o700, exist_ok=True)
-        if not (
-            retired / f"ca-{name}.pem"
-        ).exists():  # or this was cut off, and `ca.key` is the new one's already
+        # What is there stays: after a power cut in here, `ca.key` is the next authority's already.
+        if not (retired / f"ca-{name}.key").exists():
             write_private(retired / f"ca-{name}.key", read_private(secrets / "ca.key"))
-            write_private(retired / f"ca-{name}.pem", old.read_bytes())
+        write_private(retired / f"ca-{name}.pem", old.read_bytes())
     # The key first: a certificate without its key is found at once, and the command can be given again.
     write_private(secrets / "ca.key", issuing.key_pem)
     write_private(secrets / "ca.pem", issuing.certificate_pem)
@@ -122,12 +125,29 @@ def read_root(state: FleetState, directory: Path) -> FleetAuthority:
 
 
 def current(state: FleetState) -> FleetAuthorities:
-    """The document as it stands. Raises `DecodeError`, `StateError` (`fleet.no_metadata`)."""
-    path = state.directory / TARGET
-    try:
-        return parse(path.read_bytes())
-    except FileNotFoundError:
-        raise StateError("fleet.no_metadata", str(path)) from None
+    """The document as it is signed. Raises `DecodeError`, and `StateError` as `signed_bytes` does."""
+    return parse(signed_bytes(state))
+
+
+def signed_bytes(state: FleetState) -> bytes:
+    """`fleet/authority.json`, if it is what the offline keys have signed: nobody goes on from anything else.
+
+    After a power cut between the signature and the file, it is put in place from what was laid aside before both.
+    Raises `StateError` (`fleet.no_metadata`, `fleet.file_not_signed`).
+    """
+    target = Repository(state.directory / "metadata").targets().signed.targets.get(TARGET)
+    for name in (TARGET, NEXT):
+        try:
+            data = (state.directory / name).read_bytes()
+        except FileNotFoundError:
+            continue
+        if target is not None and target.hashes.get("sha256") == hashlib.sha256(data).hexdigest():
+            if name == NEXT:
+                write_files(state.directory, parse(data))
+            return data
+    if not (state.directory / TARGET).exists():
+        raise StateError("fleet.no_metadata", str(state.directory / TARGET))
+    raise StateError("fleet.file_not_signed", TARGET)
 
 
 def put(
@@ -142,15 +162,23 @@ def put(
     """
     document = change(current(state))
     data = encode(document)
+    lay_aside(state, document)
     Repository(state.directory / "metadata").put_targets(TARGETS, {TARGET: data}, signers, now)
     write_files(state.directory, document)
     return document
 
 
+def lay_aside(state: FleetState, document: FleetAuthorities) -> None:
+    """Keep a document that is about to be signed, until `write_files` has put it in its place."""
+    write_text(state.directory / NEXT, encode(document).decode())
+
+
 def write_files(directory: Path, document: FleetAuthorities) -> None:
     """`fleet/authority.json`, and `authorities.pem` with the same anchors."""
-    write_text(directory / TARGET, encode(document).decode())
+    # The one that is checked comes last: while it isn't there, the next command does both again.
     write_text(directory / "authorities.pem", "".join(document.anchors))
+    write_text(directory / TARGET, encode(document).decode())
+    (directory / NEXT).unlink(missing_ok=True)
 
 
 def with_anchor(document: FleetAuthorities, pem: bytes) -> FleetAuthorities:

@@ -13,7 +13,7 @@ import msgspec
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from edged.errors import ConfigError, StateError
-from edged.fleet import push_numbers
+from edged.fleet.authorities import signed_bytes
 from edged.fleet.compile import Compiled, compile_config
 from edged.fleet.key_files import read_key
 from edged.fleet.layers import audience_files, layers_of, parsed_audience
@@ -86,7 +86,7 @@ class BundleMaker:
         self._shared = {
             f"{version}.{role}.json": repository.file(role) for role, version in self._versions.items()
         }
-        self._authority = self._vouched(AUTHORITY, (state.directory / AUTHORITY).read_bytes(), self._top)
+        self._authority = signed_bytes(state)
         self._audiences = audience_files(state)
         self._documents = {name: parsed_audience(name, data) for name, data in self._audiences.items()}
         self._pinned = {
@@ -177,7 +177,7 @@ class BundleMaker:
 
 
 def noted(record: DeviceRecord, made: Made) -> DeviceRecord:
-    """A box's record once `made` is on the broker."""
+    """A box's record with `made` as its last push."""
     return msgspec.structs.replace(record, push=made.number, push_until=int(made.expires.timestamp()))
 
 
@@ -189,18 +189,6 @@ def due_devices(state: FleetState, now: datetime) -> list[str]:
         for name, record in state.devices().items()
         if record.revoked_at is None and record.push_until is not None and record.push_until < limit
     ]
-
-
-def make_bundle(state: FleetState, device: str, now: datetime, *, above: int = 0) -> Made:
-    """The next push to one box; its number is on disk before it is used, and higher than `above`.
-
-    Under `FleetState.changing()`. For many boxes, `push_numbers.reserve` and one `BundleMaker` do the same faster.
-    Raises `ConfigError`, `StateError`, `CertificateError`.
-    """
-    record = state.device(device)
-    maker = BundleMaker(state, now)
-    maker.compile(record)  # before a number is spent on it
-    return maker.make(record, push_numbers.reserve(state, above=above)[0])
 
 
 def _encoded(metadata: dict[str, bytes], targets: dict[str, bytes]) -> bytes:

@@ -88,9 +88,12 @@ def check(plan: Plan) -> None:
             raise StateError("fleet.same_directory", str(directory))
         if directory.is_relative_to(state):
             raise StateError("fleet.keys_inside_state", str(directory))
-    for path in (*plan.key_files, plan.directory / "secrets" / "ca.key"):
+    secrets = (plan.directory / "secrets" / name for name in ("ca.key", ONLINE_KEY))
+    for path in (*plan.key_files, *secrets):
         if path.exists():
             raise StateError("fleet.key_exists", str(path))
+    for path in (plan.directory / "metadata").glob("*.json"):
+        raise StateError("fleet.metadata_exists", str(path))
 
 
 def steps(plan: Plan) -> Iterator[Step]:

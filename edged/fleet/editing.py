@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edged.config import parse_toml
-from edged.errors import ConfigError
+from edged.errors import ConfigError, StateError
 from edged.fleet.compile import FLEET_LAYER, Layer
 from edged.fleet.layers import layers_of
 from edged.fleet.state import DeviceRecord, write_text
+from edged.uplink.names import valid_name
 
 if TYPE_CHECKING:
     from edged.fleet.bundles import BundleMaker
@@ -43,7 +44,10 @@ class Draft(NamedTuple):
 
 
 def layer_file(group: str | None, device: str | None) -> str:
-    """The layer's file in the state directory; the fleet's own without either."""
+    """The layer's file in the state directory; the fleet's own without either. Raises `ConfigError` for no name."""
+    for name in (device, group):
+        if name is not None and not valid_name(name):
+            raise ConfigError(name[:63], "fleet.bad_name", name=name[:63])
     if device is not None:
         return f"config/device/{device}.toml"
     return FLEET_LAYER if group is None else f"config/group/{group}.toml"
@@ -133,8 +137,13 @@ def with_layer(state: FleetState, record: DeviceRecord, layer: Layer) -> list[La
     return [found[name] for name in names if name in found]
 
 
-def write(state: FleetState, file: str, text: str) -> None:
-    """Put the layer in its place. Under `FleetState.changing()`."""
+def write(state: FleetState, file: str, before: str, text: str) -> None:
+    """Put the layer in its place, if it still is what was edited. Under `FleetState.changing()`.
+
+    Raises `StateError` (`fleet.layer_changed`).
+    """
+    if current(state, file) != before:
+        raise StateError("fleet.layer_changed", file)
     write_text(state.directory / file, text)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cryptography.hazmat.primitives import serialization
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from edged.errors import StateError
 from edged.uplink.keys import generate_key, load_private, private_pem, read_private, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -84,14 +83,3 @@ def write_new(path: Path, secret: bytes) -> None:
         raise StateError("fleet.key_exists", str(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(path, secret)
-
-
-def public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
-    """A public key as PEM."""
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def matching(keys: Sequence[OfflineKey], wanted: Mapping[str, Key] | Sequence[str]) -> list[OfflineKey]:
-    """Those of `keys` whose ids are among `wanted`, each once."""
-    found = {key.keyid: key for key in keys if key.keyid in wanted}
-    return list(found.values())

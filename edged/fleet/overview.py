@@ -27,13 +27,14 @@ Problem = Literal[
     "rejected",
     "rolled_back",
     "behind",
+    "elsewhere",
     "not_believed",
     "certificate",
     "token_twice",
 ]
 """`refused`: envelopes the broker or the centre won't take. `behind`: it runs another push than the last one.
-`not_believed`: what stands on its topics isn't signed as it has to be. `token_twice`: somebody came with a used token
-and other keys."""
+`elsewhere`: it has a push that this state doesn't know. `not_believed`: what stands on its topics isn't signed as it
+has to be. `token_twice`: somebody came with a used token and other keys."""
 
 
 class OpenToken(msgspec.Struct, frozen=True):
@@ -135,8 +136,10 @@ def _problems(record: DeviceRecord, seen: Seen | None, ends: list[int], now: flo
             yield "rejected"
         elif reported.outcome == "rolled_back":
             yield "rolled_back"
-        elif reported.running_push != record.push and reported.outcome == "applied":
+        elif reported.running_push < record.push and reported.outcome == "applied":
             yield "behind"
+        if reported.push > record.push:
+            yield "elsewhere"
     if seen is not None and seen.refused is not None:
         yield "not_believed"
     if ends and min(ends) - now < SOON_DAYS * DAY_S:

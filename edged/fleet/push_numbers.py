@@ -12,9 +12,14 @@ from edged.errors import StateError
 from edged.fleet.state import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edged.fleet.state import FleetState
 
 FILE: Final = "pushes/number"
+
+LEAP: Final = 1_000_000
+"""So many pushes another copy of the state can have made that this one hasn't heard of."""
 
 HIGHEST: Final = 2**53 - 1
 """As `edged.uplink.reported` has it: what every JSON reader keeps exactly."""
@@ -33,6 +38,16 @@ def last(state: FleetState) -> int:
     if not text.isdecimal() or int(text) > HIGHEST:
         raise StateError("fleet.bad_number", str(path))
     return int(text)
+
+
+def ahead(state: FleetState, reported: Mapping[str, int]) -> dict[str, int]:
+    """Boxes that report a push of a number that was never given out here, and which.
+
+    A number further off than `LEAP` is no fleet's: that box isn't believed, or it alone could use up all numbers.
+    Raises `StateError` (`fleet.bad_number`).
+    """
+    known = last(state)
+    return {name: number for name, number in reported.items() if known < number <= known + LEAP}
 
 
 def reserve(state: FleetState, count: int = 1, above: int = 0) -> range:

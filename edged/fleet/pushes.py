@@ -137,10 +137,14 @@ class Pushes:
             self._note(device, box.push, found, at)  # type: ignore[arg-type]
 
     def note(self, device: str, reported: Reported, at: int) -> None:
-        """The same from a verified report about a push that has a record. Raises `StateError`."""
-        if reported.outcome != "none":
-            found = (reported.outcome, reported.code, reported.path, reported.probe)
-            self._note(device, reported.push, found, at)
+        """The same from a verified report, when it is about a push that was made here. Raises `StateError`."""
+        if reported.outcome == "none" or not self._path(device, reported.push).exists():
+            return
+        if reported.outcome == "applied" and reported.running != self.read(device, reported.push).version:
+            return  # another copy of the state has given the number out, too
+        self._note(
+            device, reported.push, (reported.outcome, reported.code, reported.path, reported.probe), at
+        )
 
     def _note(
         self,

@@ -98,11 +98,11 @@ def rotate_root(
     root = repository.root().signed
     admin = root.get_key(root.get_delegated_role("timestamp").keyids[0])
     signers = [key.signer for key in _each(present, made)]
-    version = repository.revise_root(
+    # Targets first, signed for the old root and for the new: a power cut leaves nothing that isn't signed.
+    repository.revise(TARGETS, _as_it_is, signers, now)
+    return repository.revise_root(
         lambda root: set_root_keys(root, offline, rotation.threshold, admin), signers, now
     )
-    repository.revise(TARGETS, _as_it_is, [one for one in signers if one.public_key.keyid in offline], now)
-    return version
 
 
 def check_rotation(
@@ -168,7 +168,7 @@ def replace_officer(
                 path: target for path, target in targets.targets.items() if _is(target, files.get(path))
             }
 
-    repository.revise(role, change, [made.signer], now)
+    repository.revise(role, change, [made.signer], now, replaced=True)
     return tuple(sorted(repository.targets(role).signed.targets))
 
 
@@ -201,9 +201,10 @@ def replace_admin(state: FleetState, offline: Sequence[OfflineKey], now: datetim
         set_delegated_key(targets, Holder.ADMIN, online.public_key)
         targets.targets[TARGET] = TargetFile.from_data(TARGET, encode(document), ["sha256"])
 
+    authorities.lay_aside(state, document)
     repository.revise(TARGETS, change, signers, now)
     authorities.write_files(state.directory, document)
-    repository.revise(ADMIN_FILES, _as_it_is, [online], now)
+    repository.revise(ADMIN_FILES, _as_it_is, [online], now, replaced=True)
     authorities.write_admin(state, now)
     return revoked
 
@@ -246,7 +247,8 @@ def refresh(state: FleetState, present: Mapping[Holder, Sequence[OfflineKey]], n
     for status in due(state, now):
         keys = [online] if HOLDER_OF[status.role] is Holder.ADMIN else list(present.get(status.holder, ()))
         matching = {key.keyid: key.signer for key in keys if key.keyid in status.keyids}
-        if len(matching) < status.threshold:
+        signed_now = status.role == ROOT or repository.is_signed(status.role)
+        if len(matching) < status.threshold or not signed_now:
             waiting.append(status)
             continue
         signers = list(matching.values())

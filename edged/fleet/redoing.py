@@ -49,12 +49,15 @@ def before(pushes: Pushes, record: Record) -> dict[str, PushRecord]:
     A box that refused it, or has gone back by itself, needs nothing.
     """
     found = {}
-    for name, box in record.boxes.items():
-        if box.push is None or box.state not in _TO_TAKE_BACK:
-            continue
-        if (earlier := pushes.good(name, box.push)) is not None:
+    for name in to_take_back(record):
+        if (earlier := pushes.good(name, record.boxes[name].push or 0)) is not None:
             found[name] = earlier
     return found
+
+
+def to_take_back(record: Record) -> list[str]:
+    """Boxes that have, or may yet take, what a rollout pushed."""
+    return [name for name, box in record.boxes.items() if box.push is not None and box.state in _TO_TAKE_BACK]
 
 
 def at_one_go(
@@ -69,7 +72,17 @@ def at_one_go(
     """A rollout of a single wave that nothing stops: an ordinary push."""
     waves = [tuple(names)]
     digests = {name: sha256(documents[name]) for name in waves[0]}
-    return begin(waves, digests, identifier="push", version=version, by=by, limits=limits, now=now)
+    versions = {name: documents[name].document.version for name in waves[0]}
+    return begin(
+        waves,
+        digests,
+        identifier="push",
+        version=version,
+        by=by,
+        limits=limits,
+        now=now,
+        versions=versions,
+    )
 
 
 def enough(patience_s: float, documents: Mapping[str, Compiled]) -> float:

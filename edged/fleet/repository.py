@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     DelegatedRole,
@@ -110,8 +111,8 @@ class Repository:
         """The newest metadata of `targets` or of a role under it. Raises as `root` does."""
         return self._read(role, Targets)
 
-    def _read(self, role: str, kind: type[S]) -> Metadata[S]:
-        data = self.file(role)
+    def _read(self, role: str, kind: type[S], version: int | None = None) -> Metadata[S]:
+        data = self.file(role, version)
         try:
             metadata: Metadata[S] = Metadata.from_bytes(data)
         except (DeserializationError, RecursionError) as error:
@@ -208,9 +209,12 @@ class Repository:
     def revise_root(self, change: Callable[[Root], None], signers: Sequence[Signer], now: datetime) -> int:
         """The next root, signed as the one before and the new one demand (TUF §5.3.4); its version.
 
-        Raises `StateError` (`fleet.role_not_signed`): fewer of the keys than the threshold were there.
+        Raises `StateError` (`fleet.role_not_signed`): fewer of the keys than the threshold were there;
+        `fleet.not_signed_before`.
         """
         old = self.root()
+        _enough(ROOT, old.signed, signers)
+        self._check_chain(signers)
         new = Metadata[Root].from_bytes(old.to_bytes()).signed
         change(new)
         new.version, new.expires = old.signed.version + 1, until(ROOT, now)
@@ -223,13 +227,25 @@ class Repository:
         change: Callable[[Targets], None],
         signers: Sequence[Signer],
         now: datetime,
+        *,
+        replaced: bool = False,
     ) -> int:
         """The next version of `targets` or of a role under it that all boxes share; its number.
 
-        Raises `StateError` (`fleet.role_not_signed`).
+        Whoever signs it signs all that is in it, so what is there already has to be theirs: the directory is
+        everybody's to write who works with it. `replaced`: the role has just been given another key, and somebody looks
+        through what is signed again. Raises `StateError` (`fleet.role_not_signed`, `fleet.not_signed_before`).
         """
-        signed = self.targets(role).signed
+        old = self.targets(role)
         by = self.root().signed if role == TARGETS else self.targets().signed
+        _enough(role, by, signers)
+        if role == TARGETS:
+            self._check_chain(signers)
+        elif not replaced and not any(_carries(old, signer.public_key) for signer in signers):
+            raise StateError("fleet.not_signed_before", role=role)
+        if not replaced:
+            _verify(role, old, by)
+        signed = old.signed
         change(signed)
         signed.version, signed.expires = signed.version + 1, until(role, now)
         self._write(role, _signed(role, signed, signers), [by])
@@ -261,6 +277,26 @@ class Repository:
                     signed.targets[path] = TargetFile.from_data(path, content, ["sha256"])
 
         return self.revise(role, change, signers, now)
+
+    def _check_chain(self, signers: Sequence[Signer]) -> None:
+        """The newest root follows, root by root, from one that one of these has signed.
+
+        Raises `StateError` (`fleet.not_signed_before`, `fleet.role_not_signed`).
+        """
+        trusted: Root | None = None
+        for version in reversed(self.versions(ROOT)):
+            found = self._read(ROOT, Root, version)
+            if any(_carries(found, signer.public_key) for signer in signers):
+                _verify(ROOT, found, found.signed)
+                trusted = found.signed
+                break
+        if trusted is None:
+            raise StateError("fleet.not_signed_before", role=ROOT)
+        for version in range(trusted.version + 1, self.root().signed.version + 1):
+            found = self._read(ROOT, Root, version)
+            for delegator in (trusted, found.signed):
+                _verify(ROOT, found, delegator)
+            trusted = found.signed
 
     def _write(self, role: str, metadata: Metadata[S], delegators: Sequence[Root | Targets]) -> None:
         for delegator in delegators:
@@ -310,6 +346,25 @@ def _signed(role: str, signed: S, signers: Sequence[Signer]) -> Metadata[S]:
         except RepositoryError as error:  # a token that was pulled out, say
             raise StateError("fleet.role_not_signed", str(error), role=role) from None
     return metadata
+
+
+def _enough(role: str, by: Root | Targets, signers: Sequence[Signer]) -> None:
+    entry = by.get_delegated_role(role)
+    here = {signer.public_key.keyid for signer in signers} & set(entry.keyids)
+    if len(here) < entry.threshold:
+        raise StateError("fleet.role_not_signed", f"{len(here)}/{entry.threshold}", role=role)
+
+
+def _carries(metadata: Metadata[S], key: Key) -> bool:
+    """Whether `key` has signed it."""
+    signature = metadata.signatures.get(key.keyid)
+    if signature is None:
+        return False
+    try:
+        key.verify_signature(signature, metadata.signed_bytes)
+    except (UnverifiedSignatureError, VerificationError):
+        return False
+    return True
 
 
 def _verify(role: str, metadata: Metadata[S], delegator: Root | Targets) -> None:

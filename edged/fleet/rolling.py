@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edged.errors import CertificateError, ConfigError, StateError
 from edged.fleet.heard import Presence, Report, watch
 from edged.fleet.pushes import number_of
-from edged.fleet.pushing import publish, withdraw
+from edged.fleet.pushing import publish, retained, withdraw
 from edged.fleet.rollout import (
     IN_HAND,
     Command,
@@ -26,18 +26,18 @@ from edged.fleet.rollout import (
     Wait,
 )
 from edged.fleet.seen import QUIET_S
-from edged.uplink import topics
 from edged.uplink.mqtt import PublishRefusedError
 from edged.uplink.reconnect import within
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from edged.fleet.heard import Heard
     from edged.fleet.link import AdminLink
     from edged.fleet.pushes import Pushes
     from edged.fleet.pushing import Prepared
     from edged.fleet.rollout import Box, Record, Rollout
+    from edged.uplink.reported import Reported
 
 TOGETHER_S: Final = 0.05
 """What boxes say is looked at so often: the engine's answer takes a look at every box."""
@@ -48,14 +48,14 @@ LOOK_S: Final = 1.0
 LINGER_S: Final = 180.0
 """How long boxes under way are heard out after a stop: an ordinary probation, and the way back."""
 
-RETAINED_S: Final = 3.0
-"""How long the broker may take to show what it has retained for a box."""
-
 
 class Maker(Protocol):
     """Who makes pushes: `edged.fleet.pushing.Pusher`."""
 
     pushes: Pushes
+
+    def heard(self, reports: Mapping[str, Reported]) -> None:
+        """What boxes had said before. Blocking. Raises `StateError` when nothing should be pushed on top of that."""
 
     def prepare(self, devices: Sequence[str]) -> list[Prepared]:
         """Number, sign and write down a push to each. Blocking."""
@@ -90,6 +90,8 @@ class Carrier:
         self._news = asyncio.Event()
         self._saved = 0.0
         self._connections = 0
+        self._there: set[str] = set()
+        self._reports: dict[str, Reported] = {}
         self._settled: dict[str, tuple[object, ...]] = {}
         self.problem: Exception | None = None
         """What a push failed at, when the reason is `rollout.cannot_push`."""
@@ -109,13 +111,12 @@ class Carrier:
 
     async def _look_round(self) -> None:
         """Hear which boxes are there before any is pushed: silence of one that wasn't is no failure."""
-        missing = set(self._engine.record.boxes)
-        while missing:
+        while len(self._there) < len(self._engine.record.boxes):
             self._news.clear()
             await within(self._news.wait(), QUIET_S)
             if not self._news.is_set():
-                return
-            missing.difference_update(one.device for one in self._events if isinstance(one, Seen))
+                break
+        await asyncio.to_thread(self._maker.heard, dict(self._reports))
 
     async def _carry_out(self, listening: asyncio.Task[None]) -> Stop | Done:
         command = self._step()
@@ -156,8 +157,10 @@ class Carrier:
             match one:
                 case Report(device, reported, retained):
                     self._events.append(Told(device, reported, retained))
+                    self._reports[device] = reported
                 case Presence(device, status):
                     self._events.append(Seen(device, status.state == "online"))
+                    self._there.add(device)
                 case _:
                     continue  # what can't be believed says nothing about the box
             self._news.set()
@@ -203,23 +206,15 @@ class Carrier:
         assert box.push is not None
         pushes = self._maker.pushes
         record = await asyncio.to_thread(pushes.read, device, box.push)
-        retained = await self._retained(device)
-        if retained is not None and hashlib.sha256(retained).hexdigest() == record.bundle_sha256:
+        found = await retained(self._link, device)
+        if found is not None and hashlib.sha256(found).hexdigest() == record.bundle_sha256:
             self._events.append(Pushed(device))
-        elif retained and number_of(retained) > box.push:
+        elif found and number_of(found) > box.push:
             box.state = "superseded"
         elif (data := await asyncio.to_thread(pushes.kept, device, box.push)) is not None:
             await self._publish(device, data)
         else:  # its bytes are lost, and the broker hasn't got them: that number is nobody's
             box.state, box.push = "waiting", None
-
-    async def _retained(self, device: str) -> bytes | None:
-        async with self._link.listen(topics.desired(self._link.fleet, device)) as listening:
-            try:
-                async with asyncio.timeout(RETAINED_S):
-                    return (await anext(listening)).payload
-            except TimeoutError:
-                return None
 
     async def _note(self, command: Command) -> None:
         """Write down how far it is, now and then: whatever is lost of it, boxes say again."""
@@ -239,7 +234,7 @@ class Carrier:
 
     async def _end(self, command: Stop | Done) -> None:
         if isinstance(command, Stop):
-            await asyncio.gather(*(withdraw(self._link, device) for device in command.withdraw))
+            await take_back(self._engine, command, self._link, self._maker.pushes)
             await asyncio.to_thread(self._settle)
             if command.reason == "rollout.too_many_failures":
                 await self._linger()
@@ -252,3 +247,21 @@ class Carrier:
         while any(box.state in IN_HAND for box in boxes) and self._clock() < end and not self._stop_wanted():
             await self._wait(end)
             self._step()
+
+
+async def take_back(engine: Rollout, stop: Stop, link: AdminLink, pushes: Pushes) -> None:
+    """Take back what a stopped rollout's boxes haven't come for; it hasn't stopped before that is done.
+
+    Raises `UplinkError`, `StateError`.
+    """
+    record = engine.record
+    numbers = {device: push for device in stop.withdraw if (push := record.boxes[device].push) is not None}
+    try:
+        kept = await withdraw(link, pushes, numbers)
+    except BaseException:  # whoever stops it again does all of it again
+        record.state, record.reason = "running", None
+        for device in stop.withdraw:
+            record.boxes[device].state = "unreachable"
+        raise
+    for device in kept:
+        record.boxes[device].state = "superseded"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from edged.uplink.fields import Code, Name, Sha256
+from edged.uplink.fields import Code, Name, Sha256, Word
 from edged.uplink.reported import Push as Number
 from edged.uplink.reported import Reported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ENOUGH: Final = 10
 """So many boxes of a wave have ended before their share of failures is believed, unless it can't get better."""
@@ -73,6 +73,8 @@ class Box(msgspec.Struct, forbid_unknown_fields=True):
     wave: Annotated[int, msgspec.Meta(ge=0)]
     document: Sha256
     """SHA-256 of the document it gets: a rollout that is resumed pushes what it began with."""
+    version: Word | None = None
+    """Of that document: a box that has applied a push of the same number with another was pushed by somebody else."""
     state: BoxState = "waiting"
     push: Number | None = None
     since: float = 0.0
@@ -254,6 +256,9 @@ class Rollout:
             if box.state in IN_HAND or box.state == "unreachable":
                 box.state = "superseded"
             return
+        if reported.outcome == "applied" and box.version not in (None, reported.running):
+            box.state = "superseded"
+            return
         box.code, box.path, box.probe = reported.code, reported.path, reported.probe
         box.since = now
         if reported.outcome != "none":
@@ -368,7 +373,13 @@ def begin(
     by: str,
     limits: Limits,
     now: float,
+    versions: Mapping[str, str] | None = None,
 ) -> Rollout:
-    """A rollout that has pushed nothing yet; `documents`: the SHA-256 of what each box gets."""
-    boxes = {name: Box(number, documents[name]) for number, wave in enumerate(waves) for name in wave}
+    """A rollout that has pushed nothing yet; `documents`: the SHA-256 of what each box gets, `versions` its version."""
+    known = versions or {}
+    boxes = {
+        name: Box(number, documents[name], known.get(name))
+        for number, wave in enumerate(waves)
+        for name in wave
+    }
     return Rollout(Record(id=identifier, version=version, by=by, started_at=now, limits=limits, boxes=boxes))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from edged.errors import OutputError
 from edged.fleet.heard import Presence, Report, watch
 from edged.fleet.state import write_text
 from edged.uplink.fields import Name
@@ -88,7 +89,7 @@ def load(state: FleetState) -> Sightings | None:
 
 def save(state: FleetState, sightings: Sightings) -> None:
     """Keep it for whoever has no connection. A directory that may not be written to goes without."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, OutputError):
         write_text(state.directory / FILE, msgspec.json.encode(sightings).decode())
 
 

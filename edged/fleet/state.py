@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import msgspec
@@ -28,9 +27,10 @@ from edged.uplink.authority import FleetAuthority
 from edged.uplink.fields import Name, Seconds
 from edged.uplink.keys import read_private
 from edged.uplink.mqtt_types import Endpoint
-from edged.uplink.names import Principal, Usage
+from edged.uplink.names import Principal, Usage, valid_name
 from edged.uplink.roles import TrustAnchor, load_chain
 from edged.uplink.sign import Signer
+from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,7 +141,7 @@ class FleetState:
     def device(self, name: str) -> DeviceRecord:
         """One box. Raises `ConfigError` (`fleet.no_such_device`)."""
         path = self.directory / "devices" / f"{name}.toml"
-        if not path.exists():
+        if not valid_name(name) or not path.exists():
             raise ConfigError(name, "fleet.no_such_device")
         return load_toml(path, DeviceRecord)
 
@@ -218,16 +218,7 @@ def as_toml(record: msgspec.Struct) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and durably."""
+    """Write a file whole or not at all, and durably. Raises `OutputError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with whole_file(path, mode=None) as stream:
+        stream.write(text.encode())

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edged.errors import CertificateError, StateError
+from edged.whole_file import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_KEY_FILE: Final = 16 * 1024
 """A PEM key is under 2 KiB; anything larger is the wrong file."""
@@ -55,22 +57,9 @@ def load_private(pem: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a secret with mode 0600, atomically and durably: synced, renamed, directory synced."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from the start
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    """Write a secret with mode 0600, atomically and durably. Raises `OSError`."""
+    with replacing(path) as stream:  # 0600 from the start
+        stream.write(data)
 
 
 def keep_private(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ MUTATIONS = (
         "fleet/repository.py",
         "        for delegator in delegators:\n            _verify(role, metadata, delegator)\n",
         "",
-        TEST + "test_fleet_roles.py -k officers_key_alone",
+        TEST + "test_fleet_roles.py -k own_keys_sign_it",
     ),
     _m(
         "an audience's document is pushed only as the privacy officer signed it",
@@ -39,6 +39,34 @@ MUTATIONS = (
         "set_root_keys(root, keys, entry.threshold, online.public_key)",
         "set_root_keys(root, keys, entry.threshold, root.get_key(root.roles['timestamp'].keyids[0]))",
         TEST + "test_fleet_roles.py -k stolen_admin_key",
+    ),
+    _m(
+        "an officer signs nothing that another has laid into the directory",
+        "fleet/repository.py",
+        "elif not replaced and not any(_carries(old, signer.public_key) for signer in signers):",
+        "elif False:",
+        TEST + "test_fleet_roles.py -k officer_signs_nothing",
+    ),
+    _m(
+        "the offline keys sign on from a root of their own",
+        "fleet/repository.py",
+        "            if any(_carries(found, signer.public_key) for signer in signers):\n",
+        "            if True:\n",
+        TEST + "test_fleet_roles.py -k root_alone",
+    ),
+    _m(
+        "the offline keys go on from the authorities they have signed",
+        "fleet/authorities.py",
+        'if target is not None and target.hashes.get("sha256") == hashlib.sha256(data).hexdigest():',
+        "if target is not None:",
+        TEST + "test_fleet_roles.py -k no_anchor",
+    ),
+    _m(
+        "the key of the authority before is never lost",
+        "fleet/authorities.py",
+        'if not (retired / f"ca-{name}.key").exists():',
+        "if True:",
+        TEST + "test_fleet_roles.py -k keeps_the_key",
     ),
     _m(
         "no key is written over",
