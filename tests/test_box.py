@@ -199,6 +199,8 @@ async def test_boxes_hear_of_an_authority_that_is_replaced_and_renew(
     assert newest() is None
     accepted = document(inside.fleet)
     await membership.managed.revoke(accepted)
+    assert newest() is None, "taken, and not in force: what it names can't be verified yet"
+    await membership.managed.switch(Generation(1, inside.settings, {}, accepted, accepted))
     assert newest() == fleet_authority.parse(accepted)
 
 

@@ -368,7 +368,7 @@ class Boxlike:
         self.online = asyncio.Event()
         self.renewals = 0
 
-    async def renewed(self) -> None:
+    async def renew(self) -> None:
         self.renewals += 1
 
 

@@ -59,18 +59,20 @@ async def test_a_renewal_never_undoes_a_push_that_is_just_being_put_in_force(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prepared: list[str] = []
+    anchor = SimpleNamespace(believe=lambda _: None)
 
     class Held(SimpleNamespace):
         pass
 
     def prepare(settings: Any) -> Held:
         prepared.append(settings.version)
-        return Held(settings=settings, anchor=None, version=settings.version)
+        return Held(settings=settings, anchor=anchor, version=settings.version)
 
     monkeypatch.setattr(box_module.in_force, "prepare", prepare)
     monkeypatch.setattr(box_module, "replace", lambda held, **_: held)
-    anchor = SimpleNamespace(believe=lambda _: None)
-    before = Held(settings=SimpleNamespace(version="before"), anchor=anchor)
+    before = Held(
+        settings=SimpleNamespace(version="before", log=SimpleNamespace(level="info")), anchor=anchor
+    )
     box: Any = Box(None, before, None, lambda _: None)  # type: ignore[arg-type]
 
     async def configure(settings: Any) -> None:
@@ -78,6 +80,8 @@ async def test_a_renewal_never_undoes_a_push_that_is_just_being_put_in_force(
         await asyncio.sleep(0)
 
     box._configure_outbox = configure
-    await asyncio.gather(box.switch(SimpleNamespace(version="pushed")), box.renew())
+    await asyncio.gather(
+        box.switch(SimpleNamespace(version="pushed", log=SimpleNamespace(level="info"))), box.renew()
+    )
     assert box.held.settings.version == "pushed"
     assert prepared == ["pushed", "pushed"]

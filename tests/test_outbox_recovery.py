@@ -445,7 +445,7 @@ def test_a_power_cut_at_any_step_loses_nothing(
     """Everything that was committed is in the write-ahead log alone; the next start does the rest."""
     path, log_id = crashed(path)
     damage(path, 0, b"\xff" * 100)
-    assert cut_off(path, step, monkeypatch) == (step < 19), "the steps were counted"
+    assert cut_off(path, step, monkeypatch) == (step < 20), "the steps were counted"
     state, _ = recover(path)
     assert state.log_id != log_id
     kept = rows(state, "SELECT seq, state FROM envelope WHERE log_id = ? ORDER BY seq", log_id)

@@ -26,6 +26,7 @@ from edged.uplink.subscription import Alarmed, Ready
 from tests.broker import FLEET, NOW, Town, draft, session, town
 from tests.delivery import QUICK, Events, box, collector, collector_settings, follower, running, signing
 from tests.directories import Made, fingerprint_of, publish
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,11 @@ async def tell(place: Town, made: Made) -> None:
         await publish(admin, made)
 
 
+def heard(directory: Path) -> bool:
+    """Whether a party has taken the directory: it keeps it when it is in force."""
+    return any("directory" in path.name for path in directory.iterdir())
+
+
 def backdated(one: Box, seq: int) -> bytes:
     """What whoever has the box's key signs now, and says it did so a day ago."""
     one.sealer.now = NOW - timedelta(days=1)
@@ -85,6 +91,7 @@ async def test_a_revoked_box_is_refused_at_once_and_what_it_said_before_is_still
 
             gone = ((Role.DEVICE, "box-1", revoked_at()),)
             await tell(place, Made(place, revoked=gone, iat=now()))
+            await until(lambda: heard(tmp_path / "centre") and heard(tmp_path / "bank"))
             await one.commit("bank")
             await centre.until(alarms)
             await bank.until(alarms)
@@ -120,6 +127,7 @@ async def test_a_collector_that_restarts_remembers_and_its_archive_says_what_hol
         await one.commit("bank")
         await one.settled()
         await tell(place, Made(place, revoked=((Role.DEVICE, "box-1", revoked_at()),), iat=now()))
+        await until(lambda: heard(directory))
         await one.commit("bank")
         await centre.until(alarms)
     async with connect(place.endpoint(Role.ADMIN, "ops"), session("admin.ops")) as admin:
@@ -169,6 +177,7 @@ async def test_old_and_forged_directories_change_nothing(place: Town, tmp_path: 
         box(place, tmp_path / "box", drain_s=0.1) as one,
     ):
         await tell(place, Made(place, version=9, revoked=((Role.DEVICE, "box-1", at),), iat=now()))
+        await until(lambda: heard(tmp_path / "centre"))
         await one.commit("bank")
         await centre.until(alarms)
         await tell(place, Made(place, version=8, iat=now()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.errors import StateError
+from edged.errors import StateError, UplinkError
 from edged.fleet import directory, revoking
 from edged.fleet.link import admin_link
 from edged.whole_file import whole_file
@@ -24,6 +26,14 @@ _MAX_LIST = 16 << 20
 
 _READABLE = 0o640
 
+RELOADING_S = 5.0
+"""A broker reads its list again within a second; a laden machine needs longer."""
+
+RELOADING_EVERY_S = 0.25
+
+_TURNED_AWAY = frozenset({"uplink.closed_early", "uplink.tls_failed"})
+"""What a certificate of an authority without a list gets, as this side sees it."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--crl FILE`, `--reload COMMAND`."""
@@ -38,10 +48,23 @@ def make(state: FleetState, now: datetime) -> tuple[Made, int]:
     return made, directory.keep(state, made)
 
 
-async def publish(state: FleetState, made: Made, before: int) -> None:
-    """Tell everybody. Raises `UplinkError`."""
-    async with admin_link(state) as link:
-        await directory.publish(link, made, before=before)
+async def publish(state: FleetState, made: Made, before: int, *, reloaded: bool = False) -> None:
+    """Tell everybody. Raises `UplinkError`.
+
+    A broker that was `reloaded` just now may turn us away until it has read its list: that of our own issuing authority
+    may be new in it.
+    """
+    until = time.monotonic() + (RELOADING_S if reloaded else 0)
+    while True:
+        try:
+            async with admin_link(state) as link:
+                await directory.publish(link, made, before=before)
+        except UplinkError as error:
+            if error.code not in _TURNED_AWAY or time.monotonic() > until:
+                raise
+            await asyncio.sleep(RELOADING_EVERY_S)
+        else:
+            return
 
 
 def write_list(args: argparse.Namespace, state: FleetState, now: datetime, canary: Throwaway | None) -> None:

@@ -83,7 +83,7 @@ def _publish(args: argparse.Namespace, state: FleetState, now: datetime) -> Made
         made, before = _fleet_broker_list.make(state, now)
         if args.crl:  # first: a broker that has never been started can't do without
             _fleet_broker_list.write_list(args, state, now, None)
-        asyncio.run(_fleet_broker_list.publish(state, made, before))
+        asyncio.run(_fleet_broker_list.publish(state, made, before, reloaded=bool(args.reload)))
     return made
 
 

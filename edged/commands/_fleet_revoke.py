@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         canary = revoking.throwaway(state, principal, now=now) if args.crl else None
         failed = _list_written(args, state, now, canary)
         made, before = _fleet_broker_list.make(state, now)
-        asyncio.run(_fleet_broker_list.publish(state, made, before))
+        asyncio.run(_fleet_broker_list.publish(state, made, before, reloaded=bool(args.reload)))
         _step(args, "revoke.published", version=made.head.version)
         if failed is not None:
             raise failed
