@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from edged import log
+from edged.breaks import Breaks
 from edged.errors import ControlError
 from edged.events import (
     ButtonPressed,
@@ -61,9 +61,6 @@ if TYPE_CHECKING:
 
 MAX_READING_FACTOR = 3.0
 """A page that is read for this many times the reading limit has hung the reading thread: the watchdog ends it."""
-
-MAX_BREAK_S: Final = 30.0
-"""What is done between two inspections may take so long, and no clerk stands there for longer."""
 
 T = TypeVar("T")
 
@@ -118,8 +115,7 @@ class Station:
         self._answer: Answer | None = None
         self._stopping = False
         self._identifying: asyncio.Task[None] | None = None
-        self._breaks: deque[tuple[asyncio.Future[None], asyncio.Event]] = deque()
-        self._break_since: float | None = None
+        self._breaks = Breaks(self._inbox.wake)
         self._log = log.get("station")
 
     @property
@@ -170,15 +166,7 @@ class Station:
         Until it is done nothing begins: whoever presses meanwhile waits for it, and isn't lost. Raises what `work`
         raises, `TimeoutError` when it takes longer than `MAX_BREAK_S`, and is cancelled when the station stops.
         """
-        begun, over = asyncio.get_running_loop().create_future(), asyncio.Event()
-        self._breaks.append((begun, over))
-        self._inbox.wake()
-        try:
-            await begun
-            async with asyncio.timeout(MAX_BREAK_S):
-                return await work()
-        finally:
-            over.set()
+        return await self._breaks.take(work)
 
     def configure(self, *, default_scene: str, limits: Limits) -> None:
         """What holds from the next inspection on; to be called between two of them."""
@@ -209,8 +197,8 @@ class Station:
         """Whether the loop still turns and no page has hung the reading thread: for the watchdog."""
         if self._optics.reading_for_s() > MAX_READING_FACTOR * self._limits.reading_s:
             return False
-        if self._break_since is not None:
-            return time.monotonic() - self._break_since < 2 * MAX_BREAK_S
+        if (goes_on := self._breaks.goes_on) is not None:
+            return goes_on
         before = self._turns
         self._inbox.wake()
         for _ in range(10):
@@ -228,8 +216,7 @@ class Station:
                 if self._antenna is not None:
                     group.create_task(self._antenna.run(), name="chip events")
         finally:
-            for begun, _ in self._breaks:
-                begun.cancel()
+            self._breaks.end()
             _refuse(self._answer, refusal("inspection.shutting_down"))
             for item in self._inbox.left():
                 if isinstance(item, Press):
@@ -279,14 +266,7 @@ class Station:
 
     async def _take_breaks(self) -> None:
         """Let others work while nothing is being inspected; a document that only has to be taken away may lie there."""
-        while self._breaks and not self.inspecting:
-            begun, over = self._breaks.popleft()
-            if begun.done():
-                continue  # whoever asked has gone
-            self._break_since = time.monotonic()
-            begun.set_result(None)
-            await over.wait()
-            self._break_since = None
+        while await self._breaks.give(lambda: not self.inspecting):
             self._turns += 1
             await self._indicate(self._panel.indication)
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from edged import in_force, log, renewals, start_up
-from edged import station as station_module
+from edged import breaks, in_force, log, renewals, start_up
 from edged.box import Box
 from edged.config import BoxSettings, FleetSettings, load_box
 from edged.demo.fleet import DemoFleet
@@ -111,7 +110,7 @@ async def test_a_disk_that_hangs_costs_the_switch_and_not_the_box(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(inside.box, "_configure_outbox", hangs)
-    monkeypatch.setattr(station_module, "MAX_BREAK_S", 0.05)
+    monkeypatch.setattr(breaks, "MAX_BREAK_S", 0.05)
     before = inside.box.held
     with pytest.raises(StateError, match="too_slow"):
         await inside.box.switch(inside.version("pushed"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged import station as station_module
+from edged import breaks
 from edged.events import ButtonPressed, DocumentPlaced, Indication
 from edged.orders import Limits
 from tests.test_station import Counter, code, serving
@@ -82,7 +82,7 @@ async def test_a_break_that_fails_opens_the_counter_again(counter: Counter) -> N
 
 
 async def test_a_break_that_hangs_is_ended(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_module, "MAX_BREAK_S", 0.1)
+    monkeypatch.setattr(breaks, "MAX_BREAK_S", 0.1)
     with pytest.raises(TimeoutError):
         await counter.station.between_inspections(asyncio.Event().wait)
     counter.head.place()
