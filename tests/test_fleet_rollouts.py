@@ -341,7 +341,9 @@ async def test_interrupted_by_a_key(dozen: FleetTown, command: str) -> None:
     boxes = dozen.boxes(lambda *_: Script(after_s=3600.0))
     async with running(boxes):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "edged", "fleet", *start, "--all", "--state", str(dozen.state.directory)),
+            # Tests that a shell runs in its background have SIGINT ignored, and so would what they start.
+            *("env", "--default-signal=INT", sys.executable, "-m", "edged", "fleet", *start),
+            *("--all", "--state", str(dozen.state.directory)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
