@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from edged.config import (
     AudienceSettings,
     BoxSettings,
+    BrokerSettings,
     LogSettings,
     OutboxSettings,
     ReadingSettings,
@@ -69,17 +70,6 @@ DIRECTORY_OF: Final[dict[ArtefactKind, str]] = {
 """First level of each kind's target path: which role may sign it depends on that."""
 
 
-class BrokerDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another broker than the boot file's. The box goes back by itself when it doesn't get there."""
-
-    host: str
-    port: int = 8883
-    keepalive_s: int = 30
-    receipt_timeout_s: float = 30.0
-    reconnect_min_s: float = 0.5
-    reconnect_max_s: float = 60.0
-
-
 class ChipDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How chips are read, on a box whose boot file names a reader. See `edged.config.ChipReaderSettings`."""
 
@@ -102,8 +92,8 @@ class ConfigDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How long the box has to prove itself after the switch, before it goes back."""
     scenes: dict[str, SceneSettings] = {}
     default_scene: str = "bank"
-    broker: BrokerDocument | None = None
-    """None: the boot file's."""
+    broker: BrokerSettings | None = None
+    """Another than the boot file's: a box that doesn't get there goes back by itself. None: the boot file's."""
     timeouts: TimeoutSettings = TimeoutSettings()
     reading: ReadingSettings = ReadingSettings()
     chip: ChipDocument = ChipDocument()
@@ -179,9 +169,7 @@ def compose(
         audiences={name: _audience(boot, audiences[name]) for name in document.audiences},
         scenes=(pack.scenes if pack is not None else {}) | document.scenes,
         default_scene=document.default_scene,
-        broker=boot.broker
-        if document.broker is None
-        else type(boot.broker)(**msgspec.structs.asdict(document.broker)),
+        broker=document.broker or boot.broker,
         timeouts=document.timeouts,
         reading=document.reading,
         chip_reader=None

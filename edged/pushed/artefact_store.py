@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from edged.errors import StateError
-from edged.pushed.part_file import PartFile, disk_error, is_whole, sync_directory
+from edged.pushed.part_file import PartFile, disk_error, is_whole
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -15,7 +15,6 @@ are in the making, and taking that file away is what puts both in use.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,7 @@ from edged.uplink.keys import KeySource, generate_key, load_private, private_pem
 from edged.uplink.names import Usage
 from edged.uplink.roles import MAX_PEM, load_chain
 from edged.uplink.sign import Signer
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -106,7 +106,7 @@ class IdentityFiles:
                     self._remove(usage, NEXT)
             if not enrolling:
                 self._enrolling.unlink(missing_ok=True)
-            sync(self.directory)
+            sync_directory(self.directory)
             self._finish_all()
         except OSError as error:
             raise StateError("state.unusable", f"{self.directory}: {error.strerror}") from error
@@ -129,7 +129,7 @@ class IdentityFiles:
         """
         home = self._home(usage) / NEXT
         home.mkdir(mode=0o700, exist_ok=True)
-        sync(home.parent)
+        sync_directory(home.parent)
         if usage is Usage.SIGNING and self._token is not None:
             return self._token_key(home, self._token)
         path = home / KEY
@@ -166,7 +166,7 @@ class IdentityFiles:
         for usage, chain in chains.items():
             write_private(self._home(usage) / NEXT / CHAIN, chain)
         self._enrolling.unlink()
-        sync(self.directory)
+        sync_directory(self.directory)
         self._finish_all()
         for usage in chains:
             with contextlib.suppress(
@@ -212,9 +212,9 @@ class IdentityFiles:
             self._remove(usage, current.directory.name)
         else:
             current.directory.rename(home / NEXT)
-            sync(home)
+            sync_directory(home)
             (home / NEXT / CHAIN).unlink()
-            sync(home / NEXT)
+            sync_directory(home / NEXT)
         return before
 
     @property
@@ -232,7 +232,7 @@ class IdentityFiles:
         if (home / NEXT / CHAIN).exists():
             numbers = self._numbers(usage)
             (home / NEXT).rename(home / str(numbers[-1] + 1 if numbers else 1))
-            sync(home)
+            sync_directory(home)
         numbers = self._numbers(usage)
         current = self.current(usage)
         if numbers and (current is None or int(current.directory.name) < numbers[-1]):
@@ -244,7 +244,7 @@ class IdentityFiles:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(number)
         temporary.replace(home / CURRENT)
-        sync(home)
+        sync_directory(home)
 
     def _remove(self, usage: Usage, number: str) -> None:
         """In one step it is no pair any more; then its files go one by one."""
@@ -252,7 +252,7 @@ class IdentityFiles:
         gone = home / f".gone-{number}"
         shutil.rmtree(gone, ignore_errors=True)
         (home / number).rename(gone)
-        sync(home)
+        sync_directory(home)
         shutil.rmtree(gone)
 
     def _numbers(self, usage: Usage, below: int | None = None) -> list[int]:
@@ -282,12 +282,3 @@ def write_public(path: Path, data: bytes) -> None:
     """Write a file that is no secret whole or not at all, and durably; readable by all who may enter."""
     write_private(path, data)
     path.chmod(0o644)
-
-
-def sync(directory: Path) -> None:
-    """Make renames in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -29,11 +29,12 @@ from edged.errors import PushRefusedError, StateError
 from edged.pushed import update_request, update_steps
 from edged.pushed.artefact_store import DIRECTORY as ARTEFACTS
 from edged.pushed.dpkg import PACKAGE
-from edged.pushed.part_file import disk_error, is_whole, sync_directory
+from edged.pushed.part_file import disk_error, is_whole
 from edged.pushed.update_request import open_plain, write_note
 from edged.pushed.update_steps import Mark, Package, Pending, Request, UpdateState
 from edged.pushed.verifying import Trusted, first_trust, verify_bundle
 from edged.uplink.artefact import CHUNK, MAX_BYTES
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.errors import StateError
 from edged.uplink.artefact import CHUNK, is_chunk, size_of
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -148,12 +149,3 @@ def free_bytes(directory: Path) -> int:
     """Of the disk, for us."""
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize
-
-
-def sync_directory(directory: Path) -> None:
-    """Have the disk remember names. Raises OSError."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

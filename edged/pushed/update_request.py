@@ -17,10 +17,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from edged.pushed.part_file import disk_error, sync_directory
+from edged.pushed.part_file import disk_error
 from edged.pushed.update_steps import Mark, Outcome, Request
 from edged.uplink.bundle import MAX_BUNDLE
 from edged.uplink.fields import decoder
+from edged.whole_file import sync_directory
 
 HELPER: Final = Path("/var/lib/edged-update")
 """The helper's own directory."""

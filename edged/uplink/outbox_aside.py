@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from edged.uplink.keys import write_private
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +75,10 @@ def set_aside(path: Path, number: int) -> Path:
                 os.link(source, target)
             except OSError:  # a file system without links
                 _copy(source, target)
-            sync(path.parent)
+            sync_directory(path.parent)
     if not aside.exists():
         aside.touch(mode=0o600)  # nothing but a log was left
-        sync(path.parent)
+        sync_directory(path.parent)
     return aside
 
 
@@ -93,24 +94,15 @@ def take_place(new: Path, path: Path) -> None:
     """Put a whole, synced database in the broken one's place. Its log goes first: it must never meet the new one."""
     for end in ("-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
-    sync(path.parent)
+    sync_directory(path.parent)
     new.replace(path)
-    sync(path.parent)
+    sync_directory(path.parent)
 
 
 def forget_note(path: Path) -> None:
     """It is repaired; older broken ones beyond `KEPT_ASIDE` go."""
     note_path(path).unlink()
-    sync(path.parent)
+    sync_directory(path.parent)
     for old in kept(path)[:-KEPT_ASIDE]:
         for file in (log_path(old), old):
             file.unlink(missing_ok=True)
-
-
-def sync(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,6 +27,7 @@ from edged.uplink.database import to_ms, transaction, translated
 from edged.uplink.outbox import StateDatabase
 from edged.uplink.outbox_pages import MAGIC, WAL_HEADER, wal_header_holds
 from edged.uplink.outbox_salvage import Salvage, Salvaged
+from edged.whole_file import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -227,5 +228,5 @@ def _rebuild(new: Path, aside: Path, device: str, now: datetime, audiences: Coll
     finally:
         with translated():
             connection.close()
-    outbox_aside.sync(new.parent)
+    sync_directory(new.parent)
     return salvaged

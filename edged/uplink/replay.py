@@ -11,14 +11,14 @@ Takes time as an argument, does no I/O.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
 from edged.errors import SignatureRefusedError
 from edged.uplink import sign
 from edged.uplink.fields import MAX_SEQ, Name, Seconds, Seq, Sha256, Token, encode, parse
-from edged.uplink.roles import Role, TrustAnchor
+from edged.uplink.roles import Principal, Role, TrustAnchor
 
 TYP_REQUEST: Final = "replay-request+jws"
 TYP_END: Final = "replay-end+jws"
@@ -153,13 +153,37 @@ def open_end(compact: str | bytes, *, anchor: TrustAnchor, at: datetime, audienc
     """
     verified = sign.verify(compact, typ=TYP_END, anchor=anchor, role=Role.COLLECTOR, at=at)
     end = parse(verified.payload, ReplayEnd, "replay.malformed")
-    if end.iss != verified.principal.name:
-        raise SignatureRefusedError("replay.wrong_issuer")
-    if end.fleet != anchor.fleet:
-        raise SignatureRefusedError("replay.wrong_fleet")
-    if end.audience != audience:
-        raise SignatureRefusedError("replay.wrong_audience")
+    check_told(end, verified.principal, audience)
     return end
+
+
+class Told(Protocol):
+    """What every word of a collector's in an answer says of itself."""
+
+    @property
+    def iss(self) -> str:
+        """The collector."""
+
+    @property
+    def fleet(self) -> str:
+        """Its fleet."""
+
+    @property
+    def audience(self) -> str:
+        """Who had asked."""
+
+
+def check_told(told: Told, signer: Principal, audience: str) -> None:
+    """Whether it is its signer's own word to `audience`.
+
+    Raises `SignatureRefusedError`: `replay.wrong_issuer`, `replay.wrong_fleet`, `replay.wrong_audience`.
+    """
+    if told.iss != signer.name:
+        raise SignatureRefusedError("replay.wrong_issuer")
+    if told.fleet != signer.fleet:
+        raise SignatureRefusedError("replay.wrong_fleet")
+    if told.audience != audience:
+        raise SignatureRefusedError("replay.wrong_audience")
 
 
 def _check(request: ReplayRequest) -> None:

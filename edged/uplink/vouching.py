@@ -14,6 +14,7 @@ import msgspec
 from edged.errors import SignatureRefusedError
 from edged.uplink import sign
 from edged.uplink.fields import Name, Seconds, Sha256, encode, parse
+from edged.uplink.replay import check_told
 from edged.uplink.roles import Role, TrustAnchor
 
 if TYPE_CHECKING:
@@ -75,10 +76,5 @@ def open_vouch(compact: str | bytes, *, anchor: TrustAnchor, at: datetime, audie
     """
     verified = sign.verify(compact, typ=TYP_VOUCH, anchor=anchor, role=Role.COLLECTOR, at=at)
     vouch = parse(verified.payload, Vouch, "replay.malformed")
-    if vouch.iss != verified.principal.name:
-        raise SignatureRefusedError("replay.wrong_issuer")
-    if vouch.fleet != anchor.fleet:
-        raise SignatureRefusedError("replay.wrong_fleet")
-    if vouch.audience != audience:
-        raise SignatureRefusedError("replay.wrong_audience")
+    check_told(vouch, verified.principal, audience)
     return vouch
