@@ -72,7 +72,7 @@ MUTATIONS = (
     _m(
         "a pair that is taken away is no pair in one step",
         "pushed/identity_files.py",
-        "        (home / number).rename(gone)\n        sync(home)\n        shutil.rmtree(gone)\n",
+        "        (home / number).rename(gone)\n        sync_directory(home)\n        shutil.rmtree(gone)\n",
         "        shutil.rmtree(home / number)\n",
         IDENTITY + "taking_a_pair_away",
     ),
