@@ -16,6 +16,14 @@ import msgspec
 
 from edged.config_checks import MAX_FRAMES, SCENES, check_box, unknown_scene
 from edged.config_errors import of_validation, with_keys
+from edged.device_settings import (
+    CameraSettings,
+    HeadSettings,
+    IdCardSettings,
+    Options,
+    PrinterSettings,
+    SwipeSettings,
+)
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
 from edged.uplink.keys import KeySource
@@ -24,7 +32,20 @@ from edged.verdict import CheckClass, Kind
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["MAX_FRAMES", "SCENES", "check_box", "environment", "load_box", "load_toml", "parse_toml"]
+__all__ = [
+    "MAX_FRAMES",
+    "SCENES",
+    "CameraSettings",
+    "HeadSettings",
+    "IdCardSettings",
+    "PrinterSettings",
+    "SwipeSettings",
+    "check_box",
+    "environment",
+    "load_box",
+    "load_toml",
+    "parse_toml",
+]
 
 T = TypeVar("T")
 
@@ -88,25 +109,11 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     socket: Path
 
 
-class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The reader head: window, lights, button, and the camera behind it."""
-
-    driver: Literal["simulated"]
-    socket: Path | None = None
-    """Simulated head only: the socket through which a hand puts documents on the glass."""
-    optical_thresholds: Path | None = None
-    """What `edged optical fit` learned about this reader model; without it the optical check decides nothing."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether no person and no document stand behind it."""
-        return self.driver == "simulated"
-
-
 class ChipReaderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The chip reader, when the box has one: a contactless PC/SC reader under the window."""
 
-    driver: Literal["pcsc", "simulated"]
+    driver: str
+    """pcsc, simulated, or one from outside."""
     reader: str | None = None
     """PC/SC only: part of the reader's name, as `edged chip read --list` shows it; None for the only one there is."""
     socket: Path | None = None
@@ -121,6 +128,7 @@ class ChipReaderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """How long a chip may take to answer once the page has been read; after that the document has none."""
     total_s: float = 30.0
     """How long reading one chip may take altogether."""
+    options: Options = {}
 
     @property
     def simulated(self) -> bool:
@@ -223,6 +231,11 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reading: ReadingSettings = ReadingSettings()
     chip_reader: ChipReaderSettings | None = None
     """None: this box reads no chips, and says so in every verdict."""
+    camera: CameraSettings | None = None
+    """None: the one that a simulated head brings."""
+    id_card: IdCardSettings | None = None
+    swipe: SwipeSettings | None = None
+    printer: PrinterSettings | None = None
     outbox: OutboxSettings = OutboxSettings()
     metrics: MetricsSettings = MetricsSettings()
     clock: ClockSettings = ClockSettings()

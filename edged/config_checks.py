@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from edged.device_checks import (
+    check_camera,
+    check_chip_reader,
+    check_head,
+    check_id_card,
+    check_printer,
+    check_swipe,
+    same_path,
+)
+from edged.device_settings import SIMULATED
 from edged.errors import ConfigError, DecodeError
 from edged.privacy.policy import check_policy
 from edged.uplink import pkcs11_uri
@@ -13,8 +22,6 @@ from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edged.config import (
         AudienceSettings,
         BoxSettings,
@@ -60,9 +67,9 @@ def check_box(settings: BoxSettings) -> None:
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     _check_default_scene(settings)
-    _check_head(settings)
+    _check_devices(settings)
     if settings.chip_reader is not None:
-        _check_chip(settings.chip_reader, settings)
+        _check_chip(settings.chip_reader)
     if settings.fleet is not None:
         _check_fleet(settings.fleet)
 
@@ -82,20 +89,10 @@ def _check_signing_key(source: KeySource) -> None:
             raise ConfigError("identity.signing_key", error.code) from None
 
 
-def _check_chip(chip: ChipReaderSettings, settings: BoxSettings) -> None:
+def _check_chip(chip: ChipReaderSettings) -> None:
     _check_range("chip_reader.find_s", chip.find_s, _MIN_WAIT_S, _MAX_WAIT_S)
     _check_range("chip_reader.total_s", chip.total_s, chip.find_s, _MAX_WAIT_S)
-    if chip.simulated and chip.socket is None:
-        raise ConfigError("chip_reader.socket", "config.required_by", other="chip_reader.driver = simulated")
-    for name, only in (("socket", "simulated"), ("reader", "pcsc")):
-        if getattr(chip, name) is not None and chip.driver != only:
-            raise ConfigError(f"chip_reader.{name}", "config.only_with", other=f"chip_reader.driver = {only}")
-    for name, other in (
-        ("[control] socket", settings.control.socket),
-        ("[head] socket", settings.head.socket),
-    ):
-        if chip.socket is not None and other is not None and _same_path(chip.socket, other):
-            raise ConfigError("chip_reader.socket", "config.same_path", other=name)
+    check_chip_reader(chip)
 
 
 def _check_range(where: str, value: float, least: float, most: float) -> None:
@@ -130,18 +127,40 @@ def _check_default_scene(settings: BoxSettings) -> None:
         raise ConfigError("default_scene", "config.no_recipient")
 
 
-def _check_head(settings: BoxSettings) -> None:
-    head = settings.head
-    if head.simulated and head.socket is None:
-        raise ConfigError("head.socket", "config.required_by", other="head.driver = simulated")
-    if head.socket is not None and _same_path(head.socket, settings.control.socket):
-        raise ConfigError("head.socket", "config.same_path", other="[control] socket")
-    if settings.clock.fixed_today is not None and not head.simulated:
-        raise ConfigError("clock.fixed_today", "config.only_with", other="head.driver = simulated")
+def _check_devices(settings: BoxSettings) -> None:
+    """Each section in itself, and what one demands of another."""
+    check_head(settings.head)
+    if settings.camera is not None:
+        check_camera(settings.camera)
+    if settings.id_card is not None:
+        check_id_card(settings.id_card)
+    if settings.swipe is not None:
+        check_swipe(settings.swipe)
+    if settings.printer is not None:
+        check_printer(settings.printer)
+    if settings.camera is None and not settings.head.simulated:
+        raise ConfigError("camera", "config.required_by", other=f"head.driver = {settings.head.driver}")
+    if settings.clock.fixed_today is not None and not _by_hand(settings):
+        raise ConfigError("clock.fixed_today", "config.only_with", other="camera.driver = simulated")
+    _check_sockets(settings)
 
 
-def _same_path(one: Path, other: Path) -> bool:
-    return os.path.normpath(one) == os.path.normpath(other)
+def _by_hand(settings: BoxSettings) -> bool:
+    """Whether what this box sees are files: nothing it says of a day is about somebody's document."""
+    camera = settings.camera
+    return settings.head.simulated if camera is None else camera.driver == SIMULATED
+
+
+def _check_sockets(settings: BoxSettings) -> None:
+    taken = {"[control] socket": settings.control.socket}
+    for section in ("head", "camera", "chip_reader"):
+        socket = getattr(getattr(settings, section), "socket", None)
+        if socket is None:
+            continue
+        for name, other in taken.items():
+            if same_path(socket, other):
+                raise ConfigError(f"{section}.socket", "config.same_path", other=name)
+        taken[f"[{section}] socket"] = socket
 
 
 def _check_scene(name: str, scene: SceneSettings) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.core.emrtd.chip_reading import ChipReading
+    from edged.core.id_card import IdCardReading
     from edged.core.reading import PageReading
     from edged.verdict import Reason, Verdict
 
@@ -116,6 +117,48 @@ class DeviceBack:
 
 
 @dataclass(frozen=True)
+class TroubleBegan:
+    """A device answers, and can't be used as it is: its cover is open, a lamp has failed, it is too hot.
+
+    `code` is a key of the message catalogue that says what to do.
+    """
+
+    device: str
+    code: str
+
+
+@dataclass(frozen=True)
+class TroubleOver:
+    """What `TroubleBegan` told is over."""
+
+    device: str
+    code: str
+
+
+class DocumentSwiped(Identity):
+    """A swipe reader delivered the lines of an MRZ, `lines()`, as it read them: right or wrong."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        self._lines = lines
+
+    def lines(self) -> tuple[str, ...]:
+        """The lines, top first, for parsing in memory."""
+        return self._lines
+
+
+@dataclass(frozen=True)
+class IdCardPlaced:
+    """A card lies on the ID-card module."""
+
+
+@dataclass(frozen=True)
+class IdCardRemoved:
+    """The card was taken off the ID-card module."""
+
+
+@dataclass(frozen=True)
 class ChipPlaced:
     """A chip is in the field of the chip reader."""
 
@@ -166,6 +209,14 @@ class ChipRead:
 
 
 @dataclass(frozen=True)
+class IdCardRead:
+    """The ID-card module read the card, or there is no reading and `reason` says why."""
+
+    reading: IdCardReading | None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
 class Committed:
     """Every envelope of the inspection is on disk."""
 
@@ -187,8 +238,13 @@ class TimePassed:
     """The deadline the inspection asked for has come."""
 
 
-HeadEvent = ButtonPressed | DocumentPlaced | DocumentTurned | DocumentRemoved | DeviceGone | DeviceBack
-ChipEvent = ChipPlaced | ChipRemoved | DeviceGone | DeviceBack
+Attached = DeviceGone | DeviceBack
+HeadEvent = (
+    ButtonPressed | DocumentPlaced | DocumentTurned | DocumentRemoved | Attached | TroubleBegan | TroubleOver
+)
+ChipEvent = ChipPlaced | ChipRemoved | Attached
+IdCardEvent = IdCardPlaced | IdCardRemoved | Attached
+SwipeEvent = DocumentSwiped | Attached
 Event = (
     HeadEvent
     | CancelRequested
@@ -197,6 +253,9 @@ Event = (
     | CaptureFailed
     | PageRead
     | ChipRead
+    | SwipeEvent
+    | IdCardEvent
+    | IdCardRead
     | Committed
     | CommitFailed
     | TimePassed

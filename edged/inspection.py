@@ -36,14 +36,20 @@ from edged.events import (
     DeviceGone,
     DocumentPlaced,
     DocumentRemoved,
+    DocumentSwiped,
     DocumentTurned,
     Event,
     FrameCaptured,
+    IdCardPlaced,
+    IdCardRead,
+    IdCardRemoved,
     Indication,
     Light,
     PageRead,
     ScanRequest,
     TimePassed,
+    TroubleBegan,
+    TroubleOver,
 )
 from edged.orders import (
     Advise,
@@ -297,6 +303,12 @@ class Inspection:
                 | CaptureFailed()
                 | PageRead()
                 | ChipRead()
+                | DocumentSwiped()
+                | IdCardPlaced()
+                | IdCardRemoved()
+                | IdCardRead()
+                | TroubleBegan()
+                | TroubleOver()
                 | Committed()
                 | CommitFailed()
                 | TimePassed()

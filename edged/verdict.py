@@ -77,6 +77,9 @@ CHECKS = (
     "viz_expiry_date",
     "viz_document_number",
     "card_number",  # optical: the printed number of a card without an MRZ, evidence beside its chip
+    "id_card_read",  # electronic: the SAM module and the card proved themselves to one another, and the text came
+    "id_card_number",  # its number's check digit (GB 11643, or ICAO's on the card of 2017), and what the number repeats
+    "id_card_fields",  # layout, characters, dates that exist, known codes
     "expiry",  # combined (TR-03135-1 §5.7.1)
     "image_quality",  # optical, evaluatory
     "optical_security",  # optical, spectrally selective (TR-03135-1 §5.6)
@@ -100,6 +103,14 @@ CHIP_CHECKS = CHECKS[CHECKS.index("chip_access") : CHECKS.index("chip")]
 
 CONDITIONAL = ("chip", *CHIP_CHECKS)
 """What a scene can demand of a document that has a chip, and of no other."""
+
+ON_ID_CARD = {
+    "document_detected": "id_card_read",
+    "mrz_read": "id_card_read",
+    "mrz_check_digits": "id_card_number",
+    "mrz_fields": "id_card_fields",
+}
+"""What takes the place of a check of a page where an ID card's chip is read instead: it counts as that one does."""
 
 NEVER_MANDATORY = frozenset(
     ("viz_birth_date", "viz_expiry_date", "viz_document_number", "card_number", "optical_security")

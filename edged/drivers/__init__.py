@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from edged.core.emrtd.steps import Exchange, Phase, Step
-    from edged.events import ChipEvent, Frame, HeadEvent, Indication, Light
+    from edged.core.id_card import IdCardReading
+    from edged.drivers.print_job import PrinterStatus, PrintJob
+    from edged.events import ChipEvent, Frame, HeadEvent, IdCardEvent, Indication, Light, SwipeEvent
     from edged.uplink.envelope import Provenance
     from edged.verdict import Reason
 
@@ -133,5 +135,63 @@ class Chip(Device, Protocol):
 
         Raises `DeviceGoneError` when the reader or its service is gone, `DeviceError` when another program holds it,
         `ChipGoneError` when there is no chip, `ChipError` when it is mute, and what the exchange raises.
+        """
+        ...
+
+
+class IdCard(Device, Protocol):
+    """The module that reads Chinese ID cards (居民身份证 SAM). Its device is called "id_card" in events and errors.
+
+    A module that isn't there is no reason not to be entered: it is told by `events` and `trouble`, and the driver goes
+    on looking.
+    """
+
+    @property
+    def card_present(self) -> bool:
+        """Whether a card lies on the module that has not been read yet, as far as polling has found out."""
+        ...
+
+    @property
+    def trouble(self) -> Reason | None:
+        """Why the module doesn't answer or refuses to work, and what to do about it; None when it does."""
+        ...
+
+    def events(self) -> AsyncIterator[IdCardEvent]:
+        """What happens at the module, in order. One consumer."""
+        ...
+
+    async def read(self) -> IdCardReading:
+        """Select and read the card that lies on the module.
+
+        Raises `DeviceGoneError` when the module is gone, `DeviceError` (a coded one that says what the clerk should do)
+        when the card could not be read, `DecodeError` when what came is no card's text.
+        """
+        ...
+
+
+class Swipe(Device, Protocol):
+    """A reader of MRZ text: swipe readers, keyboard wedges. Its device is called "swipe" in events and errors."""
+
+    @property
+    def trouble(self) -> Reason | None:
+        """Why the reader doesn't answer and what to do about it; None when it does."""
+        ...
+
+    def events(self) -> AsyncIterator[SwipeEvent]:
+        """What happens at the reader, in order: the lines of one MRZ are one event. One consumer."""
+        ...
+
+
+class Printer(Device, Protocol):
+    """The receipt printer. Its device is called "printer" in events and errors; it is opened for every job."""
+
+    async def status(self) -> PrinterStatus:
+        """Paper, cover and whether it answers. Never raises but for cancellation."""
+        ...
+
+    async def print(self, job: PrintJob) -> None:
+        """Print and, where it says, cut.
+
+        Raises `DeviceGoneError` when the printer is gone, `DeviceError` when it has no paper or an open cover.
         """
         ...

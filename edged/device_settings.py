@@ -1,0 +1,85 @@
+"""Settings of the devices, as the boot file names them. What their types can't say is in `edged.device_checks`.
+
+`driver` is the name of one that comes with edged, or of one that another package brings (entry points `edged.drivers`,
+docs/drivers.md); only those from outside read `options`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+SIMULATED = "simulated"
+"""The driver behind which a person with files stands."""
+
+Options = dict[str, str | int | float | bool]
+
+
+class HeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reader head: window, lights, button.
+
+    `serial` and `usb` are our own head's two ways; `bare` is a box with a camera and no head: presence is seen in the
+    pictures, the button is `edged scan`.
+    """
+
+    driver: str
+    """simulated, serial, usb, bare, or one from outside."""
+    socket: Path | None = None
+    """Simulated only: the socket through which a hand puts documents on the glass."""
+    port: str | None = None
+    """Serial only: the tty, better by its stable name (/dev/serial/by-id/…), or `unix:PATH` for an emulated head."""
+    usb: str | None = None
+    """Usb only: `vendor:product` or `vendor:product:serial number` in hex; None: the one that is ours."""
+    optical_thresholds: Path | None = None
+    """What `edged optical fit` learned about this reader model; without it the optical check decides nothing."""
+    options: Options = {}
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no person and no document stand behind it."""
+        return self.driver == SIMULATED
+
+
+class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The camera behind the window. Without this section a simulated head brings its own."""
+
+    driver: str = "uvc"
+    """uvc, simulated, or one from outside."""
+    socket: Path | None = None
+    """Simulated only: the socket through which a hand puts documents on the glass."""
+    device: Path | None = None
+    """Uvc only: its stable name, /dev/v4l/by-id/… or /dev/v4l/by-path/…"""
+    options: Options = {}
+
+
+class IdCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ID-card module, when the box has one."""
+
+    driver: str = "sam"
+    """sam, or one from outside."""
+    port: str | None = None
+    """Its tty; None: USB."""
+    options: Options = {}
+
+
+class SwipeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reader of MRZ text, when the box has one."""
+
+    driver: str = "serial"
+    """serial, or one from outside."""
+    port: str | None = None
+    """Its tty."""
+    options: Options = {}
+
+
+class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The receipt printer, when the box has one."""
+
+    driver: str = "escpos"
+    """escpos, or one from outside."""
+    port: str | None = None
+    """Its tty, `usb`, `usb:vendor:product`, or `tcp:host:port`."""
+    width_mm: Literal[58, 80] = 58
+    options: Options = {}
