@@ -6,7 +6,7 @@ pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edged.core.emrtd.steps import Exchange, Phase, Step
     from edged.core.id_card import IdCardReading
     from edged.drivers.print_job import PrinterStatus, PrintJob
-    from edged.events import ChipEvent, Frame, HeadEvent, IdCardEvent, Indication, Light, SwipeEvent
+    from edged.events import Attached, ChipEvent, Frame, HeadEvent, IdCardEvent, Indication, Light, SwipeEvent
     from edged.uplink.envelope import Provenance
     from edged.verdict import Reason
 
@@ -87,6 +87,15 @@ class Camera(Device, Protocol):
 
         Raises as `capture`.
         """
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A camera that can be unplugged and tells when; one that can't needs no events."""
+
+    def events(self) -> AsyncIterator[Attached]:
+        """When it is gone and when it is back. One consumer."""
         ...
 
 
