@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
+    from edged.config import ChipReaderSettings
     from edged.core.emrtd.steps import Exchange, Phase, Step
 
 LOOK_AGAIN_MS: Final = 2000
@@ -159,6 +160,11 @@ class _Watcher:
             elif reader is not None and state is not None:
                 event = state.event
                 self._tell(Seen(reader, state, None, self._max_apdu[reader]))
+
+
+def open_chip(settings: ChipReaderSettings) -> PcscChip:
+    """The reader that is configured, by a part of its name."""
+    return PcscChip(settings.reader or "")
 
 
 class PcscChip:

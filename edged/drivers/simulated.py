@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from edged.device_settings import CameraSettings, HeadSettings
+    from edged.drivers import Head
+
 MAX_COMMAND_BYTES = 64 * 1024
 """A command names a handful of files; a longer line is not one."""
 
@@ -182,11 +185,31 @@ def _known(device: str) -> str:
     return device
 
 
+def open_head(settings: HeadSettings) -> SimulatedHead:
+    """A head on the glass of the socket that is configured."""
+    assert settings.socket is not None  # edged.device_checks.check_head
+    return SimulatedHead(SimulatedGlass(settings.socket))
+
+
+def open_camera(settings: CameraSettings | None, head: Head | None = None) -> FileCamera:
+    """A camera over its own glass, or, without a section of its own, over that of the simulated `head`."""
+    if settings is None:
+        assert isinstance(head, SimulatedHead)  # edged.config_checks
+        return FileCamera(head.glass)
+    assert settings.socket is not None  # edged.device_checks.check_camera
+    return FileCamera(SimulatedGlass(settings.socket), own_glass=True)
+
+
 class SimulatedHead:
     """`edged.drivers.Head` on a `SimulatedGlass`."""
 
     def __init__(self, glass: SimulatedGlass) -> None:
         self._glass = glass
+
+    @property
+    def glass(self) -> SimulatedGlass:
+        """What lies on it, for the camera over it."""
+        return self._glass
 
     @property
     def provenance(self) -> Provenance:
@@ -236,11 +259,13 @@ class SimulatedHead:
 class FileCamera:
     """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`.
 
-    A side without a file for a light looks under it as it does under white.
+    A side without a file for a light looks under it as it does under white. `own_glass`: no simulated head opens and
+    closes it; this does.
     """
 
-    def __init__(self, glass: SimulatedGlass) -> None:
+    def __init__(self, glass: SimulatedGlass, *, own_glass: bool = False) -> None:
         self._glass = glass
+        self._own_glass = own_glass
 
     @property
     def provenance(self) -> Provenance:
@@ -253,12 +278,16 @@ class FileCamera:
         return frozenset(light for light in Light if light is Light.WHITE or self._glass.showing(light))
 
     async def __aenter__(self) -> Self:
+        if self._own_glass:
+            await self._glass.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held open between captures."""
+        """Nothing but the glass, if that is its own, is held open between captures."""
+        if self._own_glass:
+            await self._glass.close()
 
     async def capture(self, light: Light) -> Frame:
         """Decode the file on the glass; `DeviceGoneError` when unplugged, also while decoding."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from edged.config import ChipReaderSettings
     from edged.core.emrtd.steps import Exchange, Phase, Step
 
 POWER_OFF: Final = b"\x00"
@@ -101,6 +102,12 @@ class _Card:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.readings = 0
+
+
+def open_chip(settings: ChipReaderSettings) -> SimulatedChip:
+    """A reader on the socket that is configured."""
+    assert settings.socket is not None  # edged.device_checks.check_chip_reader
+    return SimulatedChip(settings.socket)
 
 
 class SimulatedChip:
