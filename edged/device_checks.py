@@ -87,6 +87,15 @@ def same_path(one: Path, other: Path) -> bool:
     return os.path.normpath(one) == os.path.normpath(other)
 
 
+def check_window(head: HeadSettings, camera: CameraSettings | None) -> None:
+    """Head and camera, each in itself, and what the one demands of the other."""
+    check_head(head)
+    if camera is not None:
+        check_camera(camera)
+    elif not head.simulated:
+        raise ConfigError("camera", "config.required_by", other=f"head.driver = {head.driver}")
+
+
 def check_head(head: HeadSettings) -> None:
     """The head's keys fit its driver."""
     check_driver("head", head.driver)

@@ -178,8 +178,8 @@ def _card(card: IdCardReading, clock: ClockReading) -> _Found:
 def on_id_card(classes: Mapping[str, CheckClass]) -> dict[str, CheckClass]:
     """How much each check counts where an ID card's chip is read: what a scene demands of a page it demands of it."""
     counted: dict[str, CheckClass] = {}
-    for name, check_class in classes.items():
-        name = ON_ID_CARD.get(name, name)
+    for asked, check_class in classes.items():
+        name = ON_ID_CARD.get(asked, asked)
         if counted.get(name) is not CheckClass.MANDATORY:
             counted[name] = check_class
     return counted

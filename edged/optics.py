@@ -86,9 +86,7 @@ class Optics:
         try:
             self._sides.append(self._begin_side())
             loop = asyncio.get_running_loop()
-            return PageRead(
-                await loop.run_in_executor(self._reading_thread, self._read_text, swiped.lines())
-            )
+            return PageRead(await loop.run_in_executor(self._reading_thread, self._read_text, swiped.lines()))
         except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
             self._log.error("reading swiped lines failed; please report this", exc_info=error)
             return CaptureFailed(Reason("inspection.internal_error"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from edged.core.reading import PageReading
     from edged.core.id_card import IdCardReading
+    from edged.core.reading import PageReading
     from edged.events import ChipRead, DocumentSwiped, Frame, Indication, Light
     from edged.verdict import Verdict
 

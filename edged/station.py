@@ -375,7 +375,9 @@ class Station:
                 pass
         if self._inspection is not None:
             commands = self._inspection.handle(event, time.monotonic())
-            self._leave_readers(self._inspection.state)  # first of all: the head may take its time to show why
+            self._leave_readers(
+                self._inspection.state
+            )  # first of all: the head may take its time to show why
             await self._execute(commands)
             if self._inspection.state is State.CLOSED:
                 self._inspection = None

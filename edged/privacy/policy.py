@@ -146,7 +146,9 @@ _PRINTED_IN: Final = {"surname": "name", "given_names": "name"}
 class _Disclosure:
     """One document's values on their way out; a claim has one action (see `CEILING`), so one method does."""
 
-    def __init__(self, document: DocumentData, pseudonyms: Pseudonymiser, today: date | None, certain: bool) -> None:
+    def __init__(
+        self, document: DocumentData, pseudonyms: Pseudonymiser, today: date | None, certain: bool
+    ) -> None:
         self._document = document
         self._pseudonyms = pseudonyms
         self._today = today
