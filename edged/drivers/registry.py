@@ -5,8 +5,8 @@ A package names its drivers as entry points of the group `edged.drivers` (docs/d
     [project.entry-points."edged.drivers"]
     "head.acme" = "acme_reader.driver:open_head"
 
-Each is a function that takes the section's `options` and returns a device that isn't entered yet. What is wrong with one
-is said with the name of its package: nobody who installs a box reads tracebacks.
+Each is a function that takes the section's `options` and returns a device that isn't entered yet. What is wrong with
+one is said with the name of its package: nobody who installs a box reads tracebacks.
 """
 
 from __future__ import annotations
