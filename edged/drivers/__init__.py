@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from edged.core.emrtd.steps import Exchange, Phase, Step
     from edged.core.id_card import IdCardReading
-    from edged.drivers.print_job import PrinterStatus, PrintJob
     from edged.core.illumination_order import Sight
+    from edged.drivers.print_job import PrinterStatus, PrintJob
     from edged.events import (
         Attached,
         ChipEvent,
@@ -77,7 +77,7 @@ class Head(Device, Protocol):
         ...
 
 
-class Exposure(NamedTuple):
+class StrobeStep(NamedTuple):
     """One step of light with the strobe line.
 
     Attributes:
@@ -111,12 +111,12 @@ class Exposed(NamedTuple):
 class Strobe(Protocol):
     """A head that exposes by itself, to the microsecond, and tells a triggered camera by a line. Heads may have it."""
 
-    async def expose(self, steps: Sequence[Exposure]) -> tuple[Exposed, ...]:
-        """Do at most 8 steps one after another, without a pause; returns soon after the last one, with one answer a step.
+    async def expose(self, steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+        """Do at most 8 steps one after another, without a pause; returns soon after the last, with one answer a step.
 
-        The first begins between the call and `return - all leads and windows`: all that a camera's host can know, and
-        enough. The head does nothing else meanwhile. Raises `DeviceGoneError`, and `DeviceError` when it refuses (limits
-        of a lamp, cover, temperature).
+        So the first begins between the call and the return less all leads and windows, which is what a camera can be
+        sure of. Raises `DeviceGoneError`, and `DeviceError` when the head refuses (limits of a lamp, cover,
+        temperature).
         """
         ...
 
