@@ -5,15 +5,15 @@ A package names its drivers as entry points of the group `edged.drivers` (docs/d
     [project.entry-points."edged.drivers"]
     "head.acme" = "acme_reader.driver:open_head"
 
-Each is a function that takes the section's `options` and returns a device that isn't entered yet. What is wrong with one
-is said with the name of its package: nobody who installs a box reads tracebacks.
+Each is a function that takes the section's `options` and returns a device that isn't entered yet. What is wrong with
+one is said with the name of its package: nobody who installs a box reads tracebacks.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from edged import log
 from edged.device_checks import check_driver, outside, package_of
@@ -64,8 +64,6 @@ _BUILT_IN: Final = {
 _MOST_OF_AN_ERROR: Final = 200
 """Characters of another package's error message: more is a listing, not a reason."""
 
-D = TypeVar("D")
-
 
 class _Section(Protocol):
     """What the settings of every device have in common."""
@@ -93,7 +91,7 @@ def open_window(head: HeadSettings, camera: CameraSettings | None) -> tuple[Head
 def open_head(settings: HeadSettings, camera: Camera | None = None) -> Head:
     """The head that is configured; a bare one sees through `camera`. Raises `ConfigError`."""
     more = (camera,) if settings.driver == "bare" else ()
-    return _open("head", Head, settings, *more)
+    return cast("Head", _open("head", settings, *more))
 
 
 def open_camera(settings: CameraSettings | None, head: Head | None = None) -> Camera:
@@ -105,41 +103,47 @@ def open_camera(settings: CameraSettings | None, head: Head | None = None) -> Ca
         from edged.drivers import simulated
 
         return simulated.open_camera(None, head)
-    return _open("camera", Camera, settings, head)
+    return cast("Camera", _open("camera", settings, head))
 
 
 def open_chip_reader(settings: ChipReaderSettings) -> Chip:
     """The chip reader that is configured. Raises `ConfigError`."""
-    return _open("chip_reader", Chip, settings)
+    return cast("Chip", _open("chip_reader", settings))
 
 
 def open_id_card(settings: IdCardSettings) -> IdCard:
     """The ID-card module that is configured. Raises `ConfigError`."""
-    return _open("id_card", IdCard, settings)
+    return cast("IdCard", _open("id_card", settings))
 
 
 def open_swipe(settings: SwipeSettings) -> Swipe:
     """The reader of MRZ text that is configured. Raises `ConfigError`."""
-    return _open("swipe", Swipe, settings)
+    return cast("Swipe", _open("swipe", settings))
 
 
 def open_printer(settings: PrinterSettings) -> Printer:
     """The receipt printer that is configured. Raises `ConfigError`."""
-    return _open("printer", Printer, settings)
+    return cast("Printer", _open("printer", settings))
 
 
-def _open(section: str, protocol: type[D], settings: _Section, *more: object) -> D:
+def _open(section: str, settings: _Section, *more: object) -> object:
     """`more` goes to a driver that comes with edged, after its settings; one from outside gets its options alone."""
     where = _BUILT_IN.get((section, settings.driver))
     if where is not None:
         module, _, name = where.partition(":")
-        return cast("D", getattr(importlib.import_module(module), name)(settings, *more))
-    check_driver(section, settings.driver)
-    (entry_point,) = outside(section)[settings.driver]
-    device = _made(section, entry_point, dict(settings.options))
-    if lacking := missing(device, protocol):
+        made: object = getattr(importlib.import_module(module), name)(settings, *more)
+        return made
+    return open_by_name(section, settings.driver, settings.options)
+
+
+def open_by_name(section: str, driver: str, options: Mapping[str, str | int | float | bool]) -> object:
+    """A driver from outside, by its section and name, and its own options. Raises `ConfigError`."""
+    check_driver(section, driver)
+    (entry_point,) = outside(section)[driver]
+    device = _made(section, entry_point, dict(options))
+    if lacking := missing(device, PROTOCOLS[section]):
         raise _refused(section, entry_point, "drivers.lacking", names=", ".join(lacking))
-    return cast("D", device)
+    return device
 
 
 def _made(section: str, entry_point: EntryPoint, options: dict[str, str | int | float | bool]) -> object:
