@@ -25,7 +25,7 @@ BUILT_IN = {
     "camera": ("simulated", "uvc"),
     "chip_reader": ("pcsc", "simulated"),
     "id_card": ("sam",),
-    "swipe": ("serial",),
+    "swipe": ("serial", "keyboard"),
     "printer": ("escpos",),
 }
 """Drivers that come with edged, by the section they are named in."""
@@ -137,7 +137,9 @@ def check_swipe(swipe: SwipeSettings) -> None:
     """The swipe reader's keys fit its driver."""
     check_driver("swipe", swipe.driver)
     required(swipe, "swipe", "port", "serial")
+    required(swipe, "swipe", "device", "keyboard")
     only_with(swipe, "swipe", "port", "serial")
+    only_with(swipe, "swipe", "device", "keyboard")
     _check_options(swipe.options, "swipe", swipe.driver)
 
 

@@ -26,7 +26,7 @@ MAX_CHARACTERS: Final = 256
 
 _ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<")
 _MERGED: Final = {60: 30, 90: 30, 72: 36, 88: 44}
-"""A line of so many characters is several without their line ends, each this wide (documents.md §13)."""
+"""A line of so many characters is several without their line ends, each this wide."""
 _MOST_UNKNOWN: Final = 0.2
 """Share of characters the reader did not make out above which its lines are no reading, as on a photographed page."""
 _NAMES: Final = ("name", "surname", "given_names")
