@@ -22,7 +22,7 @@ PRESS_S: Final = 0.05
 LIFT_S: Final = 0.2
 """How long a document is off the window while it is turned over; it is debounced for 60 ms, and a turn within 2 s."""
 
-_SIMULATED: Final = """
+SIMULATED: Final = """
 [head]
 driver = "simulated"
 socket = "glass.sock"
@@ -67,7 +67,7 @@ class DemoHead:
     @property
     def config(self) -> str:
         """The box's sections for head and camera."""
-        return _SIMULATED if self.board is None else _FIRMWARE.format(port=self.board.port)
+        return SIMULATED if self.board is None else _FIRMWARE.format(port=self.board.port)
 
     async def start(self) -> None:
         """Power up. Raises `StateError`."""
