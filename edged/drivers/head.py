@@ -126,7 +126,7 @@ class LinkedHead:
             return self.client.trouble
         welcome = self.client.welcome
         if welcome is not None and WelcomeFlag.BOOT_LOADER in welcome.flags:
-            return Reason("head.no_application")
+            return Reason("reader_head.no_application")
         return Reason(min(self._troubles)) if self._troubles else None
 
     @property
@@ -185,7 +185,7 @@ class LinkedHead:
         """Light the window; infrared is 850 nm, or 940 where the board has no other. Raises `DeviceError`."""
         lamp = self._lamp(light)
         if lamp is None:
-            raise DeviceError(DEVICE, "head.no_such_lamp")
+            raise DeviceError(DEVICE, "reader_head.no_such_lamp")
         now = asyncio.get_running_loop().time()
         if self._lit is not None and self._lit[0] is not lamp and now < self._lit[1]:
             await self.client.request(Dark())  # the head lights one lamp at a time
@@ -315,7 +315,7 @@ class LinkedHead:
         self._told = set(self._troubles)
 
     def _trouble_changed(self) -> None:
-        if self.client.trouble is not None and self.client.trouble.code != "head.gone":
+        if self.client.trouble is not None and self.client.trouble.code != "reader_head.gone":
             self._looked.set()
 
     def _tell(self, event: HeadEvent) -> None:

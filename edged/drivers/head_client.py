@@ -68,7 +68,7 @@ class HeadClient:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.known: Welcome | None = None
-        self.trouble: Reason | None = Reason("head.gone")
+        self.trouble: Reason | None = Reason("reader_head.gone")
         self.on_fact: Callable[[LinkFact], None] = lambda _: None
         self.on_trouble: Callable[[], None] = lambda: None
         self._link = HeadLink(secrets.randbelow(255) + 1)
@@ -108,10 +108,10 @@ class HeadClient:
         """Ask, and wait for the answer.
 
         Raises `DeviceGoneError` when there is no session, or it ends before the answer; `HeadRefusedError` when the
-        head won't; `DeviceError` when it answers what can't be understood, or too many wait (`head.too_many_requests`).
+        head won't; `DeviceError` when it answers what can't be understood, or too many wait (`reader_head.too_many_requests`).
         """
         if self._waiting >= MAX_WAITING:
-            raise DeviceError(DEVICE, "head.too_many_requests")
+            raise DeviceError(DEVICE, "reader_head.too_many_requests")
         self._waiting += 1
         try:
             async with self._free:
@@ -179,7 +179,7 @@ class HeadClient:
                 self._say(error.code)
             except Exception as error:  # noqa: BLE001 - this must not end: nothing would look for the head any more
                 self._log.error("the head's line failed; please report this", exc_info=error)
-                self._say("head.port_failed")
+                self._say("reader_head.port_failed")
             await asyncio.sleep(pause)
 
     async def _keep_open(self) -> bool:
@@ -194,7 +194,7 @@ class HeadClient:
             found = self.known is not None
             self.known = self.known or known
             await asyncio.shield(asyncio.ensure_future(connection.close()))
-        self._say("head.gone")
+        self._say("reader_head.gone")
         return found
 
     def _connected(self, connection: Connection) -> None:
@@ -219,8 +219,8 @@ class HeadClient:
         self._pump()
 
     def _silent(self) -> None:
-        if self.welcome is None and self.trouble is not None and self.trouble.code == "head.gone":
-            self._say("head.silent")
+        if self.welcome is None and self.trouble is not None and self.trouble.code == "reader_head.gone":
+            self._say("reader_head.silent")
 
     def _pump(self) -> None:
         """Hand on what the link has for the line, for whoever waits, and for the clock."""

@@ -195,10 +195,10 @@ def encode_event(event: HeadTold) -> bytes:
 
 
 def decode_event(message: bytes) -> HeadTold:
-    """The event that a message tells. Raises `DecodeError` (`head.bad_message`)."""
+    """The event that a message tells. Raises `DecodeError` (`reader_head.bad_message`)."""
     kind = _EVENTS.get(message[0]) if message else None
     if kind is None:
-        raise DecodeError("head", "head.bad_message")
+        raise DecodeError("head", "reader_head.bad_message")
     return parsed(lambda octets: kind.parse(octets.number(4), octets), message[1:])
 
 

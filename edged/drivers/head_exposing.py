@@ -70,7 +70,7 @@ class Exposing:
                 async with asyncio.timeout(takes_s + GRACE_S):
                     await done
             except TimeoutError as error:
-                raise DeviceError(DEVICE, "head.no_reply") from error
+                raise DeviceError(DEVICE, "reader_head.no_reply") from error
             finally:
                 self._done = None
             return tuple(self._windows)

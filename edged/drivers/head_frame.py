@@ -203,7 +203,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def decode_frame(stuffed: bytes) -> Frame:
-    """The frame that stands between two delimiters. Raises `DecodeError` (`head.bad_frame`)."""
+    """The frame that stands between two delimiters. Raises `DecodeError` (`reader_head.bad_frame`)."""
     if len(stuffed) >= MAX_LINE:
         raise _bad("length")
     content = cobs_decode(stuffed)
@@ -391,4 +391,4 @@ def _u32(*values: int) -> None:
 
 
 def _bad(what: str) -> DecodeError:
-    return DecodeError("head", "head.bad_frame", what)
+    return DecodeError("head", "reader_head.bad_frame", what)

@@ -15,42 +15,42 @@ if TYPE_CHECKING:
     from edged.drivers.head_messages import Reply
 
 FAULTS: Final[Mapping[Fault, str]] = {
-    Fault.LAMP: "head.lamp_fault",
-    Fault.OVERHEATED: "head.overheated",
-    Fault.SUPPLY_LOW: "head.supply_low",
-    Fault.BUTTON_STUCK: "head.button_stuck",
-    Fault.PRESENCE_BLIND: "head.presence_blind",
-    Fault.STORE_DAMAGED: "head.store_damaged",
-    Fault.WATCHDOG: "head.watchdog",
+    Fault.LAMP: "reader_head.lamp_fault",
+    Fault.OVERHEATED: "reader_head.overheated",
+    Fault.SUPPLY_LOW: "reader_head.supply_low",
+    Fault.BUTTON_STUCK: "reader_head.button_stuck",
+    Fault.PRESENCE_BLIND: "reader_head.presence_blind",
+    Fault.STORE_DAMAGED: "reader_head.store_damaged",
+    Fault.WATCHDOG: "reader_head.watchdog",
 }
 """What a head finds wrong with itself, as `edged.events.TroubleBegan` tells it."""
 
-COVER: Final = "head.cover_open"
+COVER: Final = "reader_head.cover_open"
 
 _STATUS: Final[Mapping[Status, str]] = {
-    Status.UNSUPPORTED: "head.unsupported",
-    Status.BAD_REQUEST: "head.bad_request",
-    Status.BUSY: "head.busy",
-    Status.LIMIT: "head.lamp_rests",
+    Status.UNSUPPORTED: "reader_head.unsupported",
+    Status.BAD_REQUEST: "reader_head.bad_request",
+    Status.BUSY: "reader_head.busy",
+    Status.LIMIT: "reader_head.lamp_rests",
     Status.HOT: FAULTS[Fault.OVERHEATED],
     Status.COVER_OPEN: COVER,
-    Status.FAULT: "head.fault",
-    Status.FLASH: "head.flash_failed",
-    Status.REFUSED: "head.update_refused",
-    Status.ORDER: "head.update_order",
+    Status.FAULT: "reader_head.fault",
+    Status.FLASH: "reader_head.flash_failed",
+    Status.REFUSED: "reader_head.update_refused",
+    Status.ORDER: "reader_head.update_order",
 }
 
 UPDATES: Final[Mapping[UpdateRefusal, str]] = {
-    UpdateRefusal.NOT_BEGUN: "head.update_not_begun",
-    UpdateRefusal.TOO_LARGE: "head.update_too_large",
-    UpdateRefusal.NOT_AN_IMAGE: "head.update_no_image",
-    UpdateRefusal.OTHER_BOARD: "head.update_other_board",
-    UpdateRefusal.SIGNATURE: "head.update_signature",
-    UpdateRefusal.DIGEST: "head.update_digest",
-    UpdateRefusal.OLDER: "head.update_older",
-    UpdateRefusal.BUSY: "head.update_slot_busy",
-    UpdateRefusal.ON_TRIAL: "head.update_on_trial",
-    UpdateRefusal.INCOMPLETE: "head.update_incomplete",
+    UpdateRefusal.NOT_BEGUN: "reader_head.update_not_begun",
+    UpdateRefusal.TOO_LARGE: "reader_head.update_too_large",
+    UpdateRefusal.NOT_AN_IMAGE: "reader_head.update_no_image",
+    UpdateRefusal.OTHER_BOARD: "reader_head.update_other_board",
+    UpdateRefusal.SIGNATURE: "reader_head.update_signature",
+    UpdateRefusal.DIGEST: "reader_head.update_digest",
+    UpdateRefusal.OLDER: "reader_head.update_older",
+    UpdateRefusal.BUSY: "reader_head.update_slot_busy",
+    UpdateRefusal.ON_TRIAL: "reader_head.update_on_trial",
+    UpdateRefusal.INCOMPLETE: "reader_head.update_incomplete",
 }
 
 

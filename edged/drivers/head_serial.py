@@ -26,10 +26,10 @@ BAUD: Final = 115_200
 _READ: Final = 4096
 
 _CODES: Final = {
-    errno.EACCES: "head.no_permission",
-    errno.EPERM: "head.no_permission",
-    errno.EBUSY: "head.port_busy",
-    errno.EAGAIN: "head.port_busy",
+    errno.EACCES: "reader_head.no_permission",
+    errno.EPERM: "reader_head.no_permission",
+    errno.EBUSY: "reader_head.port_busy",
+    errno.EAGAIN: "reader_head.port_busy",
 }
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
@@ -123,5 +123,5 @@ def _open(path: str) -> Serial:
 def _failure(error: BaseException) -> DeviceError:
     number: int = getattr(error, "errno", None) or 0
     if number in _GONE:
-        return DeviceGoneError(DEVICE, "head.no_port")
-    return DeviceError(DEVICE, _CODES.get(number, "head.port_failed"))
+        return DeviceGoneError(DEVICE, "reader_head.no_port")
+    return DeviceError(DEVICE, _CODES.get(number, "reader_head.port_failed"))

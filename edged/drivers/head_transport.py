@@ -88,9 +88,9 @@ class SocketTransport:
         try:
             _, line = await loop.create_unix_connection(lambda: _SocketLine(hear), self._path)
         except PermissionError as error:
-            raise DeviceError(DEVICE, "head.no_permission") from error
+            raise DeviceError(DEVICE, "reader_head.no_permission") from error
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            raise DeviceGoneError(DEVICE, "head.no_port") from error
+            raise DeviceGoneError(DEVICE, "reader_head.no_port") from error
         return line
 
 

@@ -33,9 +33,9 @@ _READ: Final = 4096
 _SELECTOR: Final = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::(.{1,126}))?")
 
 _CODES: Final = {
-    errno.EACCES: "head.no_permission",
-    errno.EPERM: "head.no_permission",
-    errno.EBUSY: "head.port_busy",
+    errno.EACCES: "reader_head.no_permission",
+    errno.EPERM: "reader_head.no_permission",
+    errno.EBUSY: "reader_head.port_busy",
 }
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
@@ -87,7 +87,7 @@ class UsbPort:
             self.simulated = _is_simulated(self._device)
             self._claim(interface)
         except usb.core.NoBackendError as error:
-            raise DeviceError(DEVICE, "head.no_libusb") from error
+            raise DeviceError(DEVICE, "reader_head.no_libusb") from error
         except usb.core.USBError as error:
             raise _failure(error) from error
 
@@ -126,13 +126,13 @@ class UsbPort:
 
 
 def usb_heads() -> tuple[UsbHeadFound, ...]:
-    """The heads on the bus. Blocks for some milliseconds. Raises `DeviceError` (`head.no_libusb`)."""
+    """The heads on the bus. Blocks for some milliseconds. Raises `DeviceError` (`reader_head.no_libusb`)."""
     import usb.core
 
     try:
         found = list(usb.core.find(find_all=True, custom_match=lambda device: _interface(device) is not None))
     except usb.core.NoBackendError as error:
-        raise DeviceError(DEVICE, "head.no_libusb") from error
+        raise DeviceError(DEVICE, "reader_head.no_libusb") from error
     return tuple(
         UsbHeadFound(_name(device), device.idVendor, device.idProduct, _is_simulated(device))
         for device in found
@@ -145,7 +145,7 @@ def _choose(selector: str | None) -> tuple[Any, Any]:
 
     wanted = None if selector is None else _SELECTOR.fullmatch(selector)
     if selector is not None and wanted is None:
-        raise DeviceError(DEVICE, "head.bad_usb")
+        raise DeviceError(DEVICE, "reader_head.bad_usb")
     numbers = {}
     if wanted is not None:
         numbers = {"idVendor": int(wanted[1], 16), "idProduct": int(wanted[2], 16)}
@@ -157,9 +157,9 @@ def _choose(selector: str | None) -> tuple[Any, Any]:
         and (serial is None or _serial_number(device) == serial)
     ]
     if not found:
-        raise DeviceGoneError(DEVICE, "head.not_attached")
+        raise DeviceGoneError(DEVICE, "reader_head.not_attached")
     if len(found) > 1:
-        raise DeviceError(DEVICE, "head.several_attached")
+        raise DeviceError(DEVICE, "reader_head.several_attached")
     return found[0]
 
 
@@ -218,5 +218,5 @@ def _place(device: Any) -> str:
 
 def _failure(error: Any) -> DeviceError:
     if error.errno in _GONE:
-        return DeviceGoneError(DEVICE, "head.not_attached")
-    return DeviceError(DEVICE, _CODES.get(error.errno, "head.port_failed"))
+        return DeviceGoneError(DEVICE, "reader_head.not_attached")
+    return DeviceError(DEVICE, _CODES.get(error.errno, "reader_head.port_failed"))
