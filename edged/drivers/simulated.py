@@ -77,6 +77,21 @@ class SimulatedGlass:
         """Whether a document lies on the glass."""
         return bool(self._sides)
 
+    @property
+    def path(self) -> Path:
+        """Of the socket."""
+        return self._socket
+
+    def unplug(self, device: str) -> None:
+        """As if the cable of `device` were pulled."""
+        self._unplugged.add(device)
+        self.happened.put_nowait(DeviceGone(device))
+
+    def plug(self, device: str) -> None:
+        """As if it were put back."""
+        self._unplugged.discard(device)
+        self.happened.put_nowait(DeviceBack(device))
+
     async def open(self) -> None:
         """Listen on the socket; it is readable by this user alone. Raises `StateError` when there can't be one."""
         try:
@@ -166,13 +181,9 @@ class SimulatedGlass:
             case "press":
                 self.happened.put_nowait(ButtonPressed())
             case "unplug":
-                device = _known(command["device"])
-                self._unplugged.add(device)
-                self.happened.put_nowait(DeviceGone(device))
+                self.unplug(_known(command["device"]))
             case "plug":
-                device = _known(command["device"])
-                self._unplugged.discard(device)
-                self.happened.put_nowait(DeviceBack(device))
+                self.plug(_known(command["device"]))
             case "look":
                 pass
             case _:
