@@ -81,7 +81,7 @@ class Daemon:
 
     async def _until_stopped(self) -> None:
         await self._box.read_clock()
-        await asyncio.to_thread(start_up.warm_up, chip=self._box.chip is not None)
+        await asyncio.to_thread(start_up.warm_up, chip=self._box.attached.chip is not None)
         try:
             async with asyncio.TaskGroup() as group:
                 await self._serve_until_stopped(group)
@@ -177,7 +177,7 @@ class Daemon:
 
     async def _chip_status(self) -> dict[str, Any] | None:
         """The chip reader's part of the status; None without one."""
-        chip, trust = self._box.chip, self._box.held.trust
+        chip, trust = self._box.attached.chip, self._box.held.trust
         if chip is None:
             return None
         trouble = chip.trouble

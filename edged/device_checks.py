@@ -25,7 +25,7 @@ BUILT_IN = {
     "camera": ("simulated", "uvc"),
     "chip_reader": ("pcsc", "simulated"),
     "id_card": ("sam",),
-    "swipe": ("serial",),
+    "swipe": ("serial", "keyboard"),
     "printer": ("escpos",),
 }
 """Drivers that come with edged, by the section they are named in."""
@@ -87,6 +87,15 @@ def same_path(one: Path, other: Path) -> bool:
     return os.path.normpath(one) == os.path.normpath(other)
 
 
+def check_window(head: HeadSettings, camera: CameraSettings | None) -> None:
+    """Head and camera, each in itself, and what the one demands of the other."""
+    check_head(head)
+    if camera is not None:
+        check_camera(camera)
+    elif not head.simulated:
+        raise ConfigError("camera", "config.required_by", other=f"head.driver = {head.driver}")
+
+
 def check_head(head: HeadSettings) -> None:
     """The head's keys fit its driver."""
     check_driver("head", head.driver)
@@ -128,7 +137,9 @@ def check_swipe(swipe: SwipeSettings) -> None:
     """The swipe reader's keys fit its driver."""
     check_driver("swipe", swipe.driver)
     required(swipe, "swipe", "port", "serial")
+    required(swipe, "swipe", "device", "keyboard")
     only_with(swipe, "swipe", "port", "serial")
+    only_with(swipe, "swipe", "device", "keyboard")
     _check_options(swipe.options, "swipe", swipe.driver)
 
 

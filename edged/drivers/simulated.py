@@ -26,6 +26,7 @@ from edged.core.image import MAX_BYTES, decode_image
 from edged.drivers._unix_sockets import is_socket
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
+    Attached,
     ButtonPressed,
     DeviceBack,
     DeviceGone,
@@ -208,7 +209,7 @@ def open_camera(settings: CameraSettings | None, head: Head | None = None) -> Fi
         assert isinstance(head, SimulatedHead)  # edged.config_checks
         return FileCamera(head.glass)
     assert settings.socket is not None  # edged.device_checks.check_camera
-    return FileCamera(SimulatedGlass(settings.socket), own_glass=True)
+    return LoneFileCamera(SimulatedGlass(settings.socket))
 
 
 class SimulatedHead:
@@ -268,15 +269,13 @@ class SimulatedHead:
 
 
 class FileCamera:
-    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`.
+    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`, which a simulated head opens.
 
-    A side without a file for a light looks under it as it does under white. `own_glass`: no simulated head opens and
-    closes it; this does.
+    A side without a file for a light looks under it as it does under white.
     """
 
-    def __init__(self, glass: SimulatedGlass, *, own_glass: bool = False) -> None:
+    def __init__(self, glass: SimulatedGlass) -> None:
         self._glass = glass
-        self._own_glass = own_glass
 
     @property
     def provenance(self) -> Provenance:
@@ -289,16 +288,12 @@ class FileCamera:
         return frozenset(light for light in Light if light is Light.WHITE or self._glass.showing(light))
 
     async def __aenter__(self) -> Self:
-        if self._own_glass:
-            await self._glass.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing but the glass, if that is its own, is held open between captures."""
-        if self._own_glass:
-            await self._glass.close()
+        """Nothing is held open between captures."""
 
     async def capture(self, light: Light) -> Frame:
         """Decode the file on the glass; `DeviceGoneError` when unplugged, also while decoding."""
@@ -316,6 +311,29 @@ class FileCamera:
         if light is not None and self._glass.showing() is not None:
             return await self.capture(light)
         return Frame(np.full(_EMPTY_GLASS, 0 if light is None else _PLATE, np.uint8), light or Light.WHITE)
+
+
+class LoneFileCamera(FileCamera):
+    """A `FileCamera` beside a head of another kind: it opens the glass itself, and tells when it is unplugged.
+
+    What else the hand does at the glass is that other head's to notice.
+    """
+
+    async def __aenter__(self) -> Self:
+        await self._glass.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._glass.close()
+
+    async def events(self) -> AsyncIterator[Attached]:
+        """When the hand unplugs the camera, and plugs it in again."""
+        while True:
+            event = await self._glass.happened.get()
+            if isinstance(event, DeviceGone | DeviceBack) and event.device == "camera":
+                yield event
 
 
 def _decode(file: Path, light: Light) -> Frame:
