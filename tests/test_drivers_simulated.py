@@ -18,7 +18,7 @@ import pytest
 from edged import messages
 from edged.demo.hand import Hand
 from edged.drivers import Camera, Head
-from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.drivers.simulated import FileCamera, LoneFileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     ButtonPressed,
@@ -40,7 +40,7 @@ class _Played:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.glass = SimulatedGlass(directory / "glass.sock")
-        self.device = SimulatedHead(self.glass) if name == "head" else FileCamera(self.glass, own_glass=True)
+        self.device = SimulatedHead(self.glass) if name == "head" else LoneFileCamera(self.glass)
         self._name = name
         self._sides = []
         for side in ("front", "back"):
