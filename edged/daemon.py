@@ -174,6 +174,7 @@ class Daemon:
             "state": box.station.state,
             "indication": box.station.indication.value,
             "devices_gone": sorted(box.station.devices_gone),
+            "troubles": sorted(box.station.troubles),
             "clock": {"trusted": reading.trusted},
             "chip": await self._chip_status(),
             "uplink": msgspec.to_builtins(box.line.uplink.health),

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from edged.core.id_card import speaks_against
 from edged.events import (
     ButtonPressed,
     CancelRequested,
@@ -220,12 +221,12 @@ class Inspection:
 
     def _in_id_card(self, event: Event, now: float) -> list[Command]:
         match event:
-            case IdCardRead(reading, reason):
-                if reading is None:
-                    return self._abort(reason or Reason("inspection.internal_error"), now)
+            case IdCardRead(None, reason) if reason is None or not speaks_against(reason):
+                return self._abort(reason or Reason("inspection.internal_error"), now)
+            case IdCardRead():
                 self.state = State.COMMITTING
                 self.deadline = None
-                return [Stage("id_card"), Commit((), None, reading)]
+                return [Stage("id_card"), Commit((), None, event)]
             case IdCardRemoved():
                 return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():

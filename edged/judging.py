@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.document import DocumentData
     from edged.core.emrtd.trust_anchors import TrustAnchors
-    from edged.core.id_card import IdCardReading
     from edged.core.optical_fit import Thresholds
     from edged.core.reading import PageReading
-    from edged.events import ChipRead, ScanRequest
+    from edged.events import ChipRead, IdCardRead, ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
     from edged.side import ReadDocument
 
@@ -165,13 +164,22 @@ def _page(
     )
 
 
-def _card(card: IdCardReading, clock: ClockReading) -> _Found:
+def _card(read: IdCardRead, clock: ClockReading) -> _Found:
     """A document that the ID-card module read: its chip is the card, and there is no picture."""
+    from edged.core.id_card import unread_check
+
+    if read.reading is None:
+        assert read.reason is not None  # edged.inspection
+        unread = unread_check(read.reason)
+        return _Found(
+            (unread, expiry_check(None, clock, certain=False)), None, False, DocumentSummary("unknown", None)
+        )
+    data, kind = read.reading.data, read.reading.kind
     return _Found(
-        (*card.checks, expiry_check(card.data, clock, certain=True)),
-        card.data,
+        (*read.reading.checks, expiry_check(data, clock, certain=True)),
+        data,
         True,
-        DocumentSummary(document_class=card.data.document_class.value, format=card.kind.value),
+        DocumentSummary(document_class=data.document_class.value, format=kind.value),
     )
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from edged.core.id_card import IdCardReading
     from edged.core.reading import PageReading
-    from edged.events import ChipRead, DocumentSwiped, Frame, Indication, Light
+    from edged.events import ChipRead, DocumentSwiped, Frame, IdCardRead, Indication, Light
     from edged.verdict import Verdict
 
 
@@ -105,8 +104,8 @@ class Commit:
     sides: tuple[PageReading, ...]
     chip: ChipRead | None = None
     """None on a box without a chip reader."""
-    card: IdCardReading | None = None
-    """An ID card instead of sides."""
+    card: IdCardRead | None = None
+    """An ID card instead of sides: read, or not read for a reason that speaks against it."""
 
 
 @dataclass(frozen=True)

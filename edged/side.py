@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edged.core.burst import Burst
-    from edged.core.id_card import IdCardReading
     from edged.core.reading import PageReading
-    from edged.events import ChipRead, Frame, Light
+    from edged.events import ChipRead, Frame, IdCardRead, Light
 
 MAX_KEPT_PIXELS: Final = 24_000_000
 """Of a picture that is kept until judging: more than a window's camera has. Two a side, two sides: 288 MB at most."""
@@ -89,13 +88,13 @@ class ReadDocument(Identity):
     Attributes:
         sides: at least one, unless there is a card; those without frames were swiped.
         chip: None on a box without a chip reader.
-        card: what the ID-card module read.
+        card: what the ID-card module read, or why it did not: then the reason speaks against the card.
     """
 
     __slots__ = ("card", "chip", "sides")
 
     def __init__(
-        self, sides: Sequence[ReadSide], chip: ChipRead | None = None, card: IdCardReading | None = None
+        self, sides: Sequence[ReadSide], chip: ChipRead | None = None, card: IdCardRead | None = None
     ) -> None:
         self.sides = tuple(sides)
         self.chip = chip

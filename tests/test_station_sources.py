@@ -17,6 +17,7 @@ from edged.events import (
     DeviceGone,
     DocumentSwiped,
     IdCardPlaced,
+    IdCardRead,
     IdCardRemoved,
     Indication,
     ScanRequest,
@@ -94,7 +95,7 @@ async def test_a_press_reads_the_card_that_lies_on_the_module(desk: Desk) -> Non
     module.happened.put_nowait(IdCardPlaced())
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("committed", None)
-    assert counter.cards == [CARD]
+    assert counter.cards == [IdCardRead(CARD)]
     assert counter.committed[0][0] == (), "no side was photographed"
     await counter.until(lambda: counter.station.state == "ready")
 
@@ -135,6 +136,15 @@ async def test_a_card_that_cannot_be_read_aborts_with_its_reason(
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("aborted", said)
     assert counter.committed == []
+
+
+async def test_a_card_that_is_not_genuine_is_judged(desk: Desk) -> None:
+    counter, _, module = desk
+    module.answer = DeviceError("id_card", "id_card.card_not_genuine")
+    module.happened.put_nowait(IdCardPlaced())
+    await counter.until(module.happened.empty)
+    assert code(await counter.scan()) == ("committed", None)
+    assert counter.cards == [IdCardRead(None, Reason("id_card.card_not_genuine"))]
 
 
 async def test_a_card_that_is_lifted_or_cancelled_is_left_at_once(desk: Desk) -> None:

@@ -57,10 +57,12 @@ class DemoHead:
     def __init__(self, home: Path, board: Board) -> None:
         self.board: HeadBoard | None = None
         self.missing: str | None = None
-        if board is Board.HOST and (self.missing := host_head.missing()) is None:
-            self.board = host_head.HostHead(home)
-        if board is Board.QEMU and (self.missing := qemu_head.missing()) is None:
-            self.board = qemu_head.QemuHead(home)
+        if board is Board.HOST:
+            self.missing = host_head.missing()
+        elif board is Board.QEMU:
+            self.missing = qemu_head.missing()
+        if self.missing is None and board is not Board.NONE:
+            self.board = host_head.HostHead(home) if board is Board.HOST else qemu_head.QemuHead(home)
 
     @property
     def config(self) -> str:

@@ -1,9 +1,9 @@
-"""DESKO's serial protocol for CUTE (document 7 000 310 001, release 2.12): SODO STX line CR line CR [line CR] ETX EODO. Sans-IO.
+"""DESKO's serial protocol for CUTE (document 7 000 310 001, release 2.12). Sans-IO.
 
-Which bytes SODO and EODO are is a setting of the terminal's makers: a frame is taken by its STX and ETX, and what
-stands outside is passed over. The same port carries magnetic stripes and bar codes in frames of the same build; only
-one to three lines of 7 to 44 characters, each with its CR, are an MRZ. A character that was not recognised is replaced,
-and stands there as it came.
+A document is SODO STX line CR line CR [line CR] ETX EODO. Which bytes SODO and EODO are is not known here: a frame is
+taken by its STX and ETX, and what stands outside is passed over. The same port carries magnetic stripes and bar codes
+in frames of the same build; only one to three lines of 7 to 44 characters, each with its CR, are an MRZ. A character
+that was not recognised is replaced, and stands there as it came.
 """
 
 from __future__ import annotations

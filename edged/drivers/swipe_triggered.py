@@ -1,8 +1,8 @@
 """Imagers that read when they are told to: Honeywell's, and Newland's and those built alike. Sans-IO.
 
-Known from one public program each: the trigger's bytes, and that lines of text come back. That they read machine-readable
-zones at all is a setting of their own, which is left to whoever sets the reader up. They are told to read when the port
-is opened, after each document, and again when nothing came for a while: an imager gives up by itself.
+Known from one public program each: the trigger's bytes, and that lines of text come back. That they read MRZs at all is
+a setting of their own, left to whoever sets the reader up. They are told to read when the port is opened, after each
+document, and again when nothing came for a while: an imager gives up by itself.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ It can be unplugged and plugged in again, and its line can be bad. Known protoco
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import tty
 from contextlib import suppress
@@ -39,6 +38,7 @@ class SwipeReaderEmulator:
         self._kind = kind
         self._one_by_one = one_by_one
         self._master: int | None = None
+        self._slave = -1
         self._heard = bytearray()
         self._waiting: list[asyncio.Future[None]] = []
         self.armed = False
@@ -60,7 +60,9 @@ class SwipeReaderEmulator:
         tty.setraw(slave)
         os.set_blocking(self._master, False)
         name = os.ttyname(slave)
-        os.close(slave)
+        self._slave = (
+            slave  # kept open: the master of a terminal that nobody has open reads nothing but errors
+        )
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(name)
         self.armed = self._kind in {"desko", "lines", "merged"}
@@ -73,6 +75,7 @@ class SwipeReaderEmulator:
             return
         asyncio.get_running_loop().remove_reader(self._master)
         os.close(self._master)
+        os.close(self._slave)
         self._master = None
         self._link.unlink(missing_ok=True)
 
@@ -103,12 +106,7 @@ class SwipeReaderEmulator:
 
     def _hear(self) -> None:
         assert self._master is not None
-        try:
-            self._heard += os.read(self._master, 1024)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return  # nobody has opened it yet, or any more
+        self._heard += os.read(self._master, 1024)
         if self._kind == "elyctis":
             self._obey_elyctis()
         elif self._kind in _COMMANDS:
@@ -117,7 +115,8 @@ class SwipeReaderEmulator:
             self._heard.clear()
         if self.armed:
             for told in self._waiting:
-                told.cancelled() or told.set_result(None)
+                if not told.done():
+                    told.set_result(None)
             self._waiting.clear()
 
     def _obey_elyctis(self) -> None:
