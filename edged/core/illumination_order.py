@@ -33,12 +33,12 @@ _BURNT: Final = 250
 _BURNT_BLOCK: Final = 0.1
 """Share of a block that may be blown out before it says nothing of brightness."""
 _RESPONDING: Final = 0.5
-"""Share of the blocks, those that answer most, by which a burst is judged: the glass beside a document reflects little."""
+"""Share of the blocks, those that answer most, by which a burst is judged: the glass beside a document hardly does."""
 _LEAST_BLOCKS: Final = 10
 _LEAST_RANGE: Final = 12.0
 """Of 255, between dark and bright: less is a black cover, or a lamp that failed."""
 _LEAST_CONTRAST: Final = 0.3
-"""Share of what is seen in bright light that must be missing in the dark: less is daylight on the window, or a screen."""
+"""Share of what bright light shows that must be missing in the dark: less is daylight on the window, or a screen."""
 _GAP: Final = 0.15
 """Least difference between two kinds of light that follow each other in brightness, as a share of the range."""
 _TRIES: Final = 1000
@@ -105,7 +105,7 @@ def draw(lights: Collection[Light], chance: Chance, steps: int = STEPS) -> tuple
 
     Infrared is among them where there is some. `steps` is 3 to 8.
     """
-    assert len(_EACH) <= steps <= 8  # noqa: PLR2004 - as many as a head does in one request
+    assert len(_EACH) <= steps <= 8  # as many as a head does in one request
     kinds = (*_EACH, INFRARED) if Light.IR in lights else _EACH
     for _ in range(_TRIES):
         order = tuple(chance.choice(kinds) for _ in range(steps))
