@@ -193,6 +193,10 @@ class LiveCamera(Camera, Protocol):
         """How long the window must be lit from before `capture` is called; 0 when the camera lights it itself."""
         ...
 
+    def sure_ms(self, light: Light) -> int:
+        """How long light must stay the same for a whole frame to fall into it, whenever it begins."""
+        ...
+
     async def watch(self, seconds: float) -> Sequence[Glimpse]:
         """Every frame of so much time from now on, in order. Raises as `capture`."""
         ...
