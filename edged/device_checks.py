@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
         PrinterSettings,
         SwipeSettings,
     )
+
+_PRINTER_PORT = re.compile(
+    r"usb(:[0-9a-f]{4}:[0-9a-f]{4})?|tcp:[^\s]+:[1-9][0-9]{0,4}|/[^\0]+", re.IGNORECASE
+)
 
 BUILT_IN = {
     "head": ("simulated", "serial", "usb", "bare"),
@@ -148,6 +153,8 @@ def check_printer(printer: PrinterSettings) -> None:
     check_driver("printer", printer.driver)
     required(printer, "printer", "port", "escpos")
     only_with(printer, "printer", "port", "escpos")
+    if printer.port is not None and not _PRINTER_PORT.fullmatch(printer.port):
+        raise ConfigError("printer.port", "printer.bad_port")
     _check_options(printer.options, "printer", printer.driver)
 
 

@@ -100,11 +100,21 @@ class SwipeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The receipt printer, when the box has one."""
+    """The receipt printer, when the box has one (docs/printers.md)."""
 
     driver: str = "escpos"
     """escpos, or one from outside."""
     port: str | None = None
-    """Its tty, `usb`, `usb:vendor:product`, or `tcp:host:port`."""
+    """Its tty or `/dev/usb/lp0`, `usb`, `usb:vendor:product` in hex, or `tcp:host:port`."""
     width_mm: Literal[58, 80] = 58
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    """Of a tty; USB serial adapters inside printers don't care."""
+    chinese: Literal["gb18030", "picture"] = "gb18030"
+    """How Chinese text is printed: in the printer's own font, or drawn with one that is installed on the box."""
+    font: Path | None = None
+    """The font for what is drawn; None: the first CJK font that is installed."""
+    qr: Literal["picture", "native"] = "picture"
+    """Who draws QR codes: the box, which every printer can print, or the printer."""
+    cutter: bool = True
+    """Whether it cuts; without one paper is fed past the tear bar."""
     options: Options = {}
