@@ -1,6 +1,7 @@
 """A box with a camera and no head: presence is seen in the pictures, the button is `edged scan`.
 
-Its light is the room's. It has no lamps, indicator or buzzer; what it is asked to show is remembered and logged, and nothing is shown.
+Its light is the room's. It has no lamps, indicator or buzzer; what it is asked to show is remembered and logged, and
+nothing is shown.
 """
 
 from __future__ import annotations
@@ -119,6 +120,6 @@ class BareHead:
             await asyncio.sleep(self._look_every_s)
 
 
-def open(_settings: HeadSettings, camera: LiveCamera) -> BareHead:  # noqa: A001 - the name of every driver's factory
+def open_head(_settings: HeadSettings, camera: LiveCamera) -> BareHead:
     """The driver, to be entered after its camera."""
     return BareHead(camera)

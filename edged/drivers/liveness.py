@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from edged.core.illumination_order import Chance, Seen, Step, draw, judge
-from edged.drivers import LiveCamera, Strobe, StrobeStep
+from edged.drivers import LiveCamera, StrobeStep
+from edged.drivers.head_strobe import strobe_of
 from edged.drivers.v4l2 import DEVICE
 from edged.errors import DeviceError
 from edged.events import Light
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edged.core.illumination_order import Sight
-    from edged.drivers import Camera, Glimpse, Head
+    from edged.drivers import Camera, Glimpse, Head, Strobe
 
 SLACK_MS: Final = 40
 """From asking the head to its first light, and from its last to our hearing of it, together: a serial line needs 5 to
@@ -39,15 +40,16 @@ async def require_live(
 
     Its code is `camera.replayed_feed` or `camera.replay_unclear`. False when head and camera can't show it: a head
     without strobe, a camera that exposes as it likes. It takes some 0.8 seconds, and what lies in the window must stay.
-    Raises also as `Strobe.expose` and `LiveCamera.watch`.
+    Raises also as `Strobe.flash` and `LiveCamera.watch`.
     """
-    if not isinstance(head, Strobe) or not isinstance(camera, LiveCamera) or not camera.exposure_is_fixed:
+    strobe = strobe_of(head)
+    if strobe is None or not isinstance(camera, LiveCamera) or not camera.exposure_is_fixed:
         return False
     lights = head.lights & camera.lights
     seen = Seen.UNCLEAR
     for _ in range(TRIES):
         order = draw(lights, chance or secrets.SystemRandom())
-        sights = await _burst(head, camera, order, clock)
+        sights = await _burst(strobe, camera, order, clock)
         seen = Seen.UNCLEAR if sights is None else judge(order, sights)
         if seen is not Seen.UNCLEAR:
             break
@@ -70,7 +72,7 @@ async def _burst(
     watching = asyncio.ensure_future(camera.watch(sum(windows) + _AFTER_S))
     try:
         began = clock()
-        exposed = await strobe.expose(steps)
+        exposed = await strobe.flash(steps)
         ended = clock()
         glimpses = await watching
     finally:

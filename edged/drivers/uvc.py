@@ -17,6 +17,7 @@ from edged.drivers import Strobe, StrobeStep, _camera_setup, v4l2
 from edged.drivers._camera_eye import Eye, Facts, Opened, Opener, Taken
 from edged.drivers._camera_stream import OpenCvStream
 from edged.drivers._camera_worker import CameraWorker
+from edged.drivers.head_strobe import strobe_of
 from edged.drivers.v4l2 import DEVICE
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import Attached, DeviceBack, DeviceGone, Frame, Light, Shot
@@ -24,7 +25,7 @@ from edged.uplink.envelope import Provenance
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -57,7 +58,7 @@ class UvcCamera:
 
     def __init__(self, settings: CameraSettings, opener: Opener | None = None) -> None:
         self._settings = settings
-        self._opener = opener or open_camera
+        self._opener = opener or open_device
         self._strobe: Strobe | None = None
         self._worker: CameraWorker | None = None
         self._facts: Facts | None = None
@@ -182,7 +183,7 @@ class UvcCamera:
             worker.do(lambda eye, wanted: eye.take(light, since, wanted), CAPTURE_S)
         )
         try:
-            exposed = await self._strobe.expose([step])
+            exposed = await self._strobe.flash([step])
             if not all(one.complete for one in exposed):
                 raise DeviceError("head", "camera.light_cut_short")
             return await taking
@@ -235,7 +236,7 @@ class UvcCamera:
         self._looked.set()
 
 
-def open_camera(settings: CameraSettings) -> Opened:
+def open_device(settings: CameraSettings) -> Opened:
     """The camera's node and its frames. Blocks. Raises `DeviceGoneError`, `DeviceError`."""
     from pathlib import Path
 
@@ -269,6 +270,9 @@ def load_calibration(path: Path) -> Calibration:
     return decode(data)
 
 
-def open(settings: CameraSettings, opener: Callable[[CameraSettings], Opened] | None = None) -> UvcCamera:  # noqa: A001 - the name every driver's factory has
-    """The driver, to be entered."""
-    return UvcCamera(settings, opener)
+def open_camera(settings: CameraSettings, head: object = None) -> UvcCamera:
+    """The driver, to be entered; a camera with a trigger is triggered by `head`."""
+    camera = UvcCamera(settings)
+    if settings.trigger == "strobe" and (strobe := strobe_of(head)) is not None:
+        camera.use_strobe(strobe)
+    return camera
