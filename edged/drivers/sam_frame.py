@@ -19,7 +19,7 @@ from edged.identity import Identity
 PREAMBLE: Final = bytes.fromhex("AA AA AA 96 69")
 
 MAX_LENGTH: Final = 0x0FFF
-"""Longest length that is believed: the longest answer there is has 2314; more is noise that happens to look like one."""
+"""Longest length that is believed: the longest answer there is has 2314; more is noise that looks like one."""
 
 HEADER: Final = len(PREAMBLE) + 2
 """Octets of preamble and length: what travels through an endpoint of its own where USB parts a frame in two."""

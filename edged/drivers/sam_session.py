@@ -48,6 +48,8 @@ _AGAIN: Final = frozenset({0x24, 0x31, 0x32, 0x33, 0x41, 0x47, 0x81})
 """Status octets after which a card is read once more: a card that was still moving brings them about as well."""
 
 _NOT_GENUINE: Final = frozenset({0x32, 0x33})
+_OTHER_CARD: Final = frozenset({0x31, 0x32, 0x33, 0x40, 0x41, 0x47, 0x81})
+"""Something lies there, and it is no card that could be read."""
 
 _RESET: Final = (0x10, 0xFF)
 _STATUS: Final = (0x11, 0xFF)
@@ -107,10 +109,12 @@ class CardContent(Identity):
 def identify() -> Session[str]:
     """Whether a module is there and works, and which: its SAM number, as the module's label has it.
 
-    A module that reports a fault is reset once. Raises `DeviceGoneError` ("id_card.mute", "id_card.answer_damaged") when
-    nothing of this protocol answers, `DeviceError` when the module says that it can't work.
+    A module that reports a fault is reset once. Raises `DeviceGoneError` ("id_card.mute", "id_card.answer_damaged")
+    when nothing of this protocol answers, `DeviceError` when the module says that it can't work.
     """
-    state = yield from _plain(_STATUS, ANSWER_S)
+    state = yield from _plain(
+        _STATUS, ANSWER_S, attempts=1
+    )  # at the wrong speed there is no use in asking again
     if state.sw3 != GOOD:
         yield from _plain(_RESET, ANSWER_S)
         state = yield from _plain(_STATUS, ANSWER_S)
@@ -135,7 +139,7 @@ def find() -> Session[bool]:
     answer = yield from _plain(_FIND, FIND_S)
     if answer.sw3 in {FOUND, GOOD}:
         return True
-    if answer.sw3 == NO_CARD:
+    if answer.sw3 == NO_CARD or answer.sw3 in _OTHER_CARD:
         return False
     raise _error(answer.sw3)
 
@@ -233,10 +237,10 @@ def _address(content: CardContent) -> Session[None]:
     answer.wipe()
 
 
-def _plain(command: tuple[int, int], wait_s: float) -> Session[Response]:
+def _plain(command: tuple[int, int], wait_s: float, attempts: int = ATTEMPTS) -> Session[Response]:
     """The answer to a question that holds no card's content. Raises `DeviceGoneError`."""
     missing = "id_card.mute"
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         answer = yield Ask(request(*command), wait_s)
         if isinstance(answer, Response):
             if len(answer.data) <= MAX_PLAIN:
