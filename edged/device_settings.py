@@ -84,12 +84,18 @@ class IdCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SwipeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The reader of MRZ text, when the box has one."""
+    """The reader of MRZ text, when the box has one (docs/swipe-readers.md)."""
 
     driver: str = "serial"
-    """serial, or one from outside."""
+    """serial, keyboard (a reader that types), or one from outside."""
     port: str | None = None
-    """Its tty."""
+    """Serial only: its tty, better by its stable name (/dev/serial/by-id/…)."""
+    device: Path | None = None
+    """Keyboard only: its input device, better by its stable name (/dev/input/by-id/…-event-kbd)."""
+    protocol: Literal["auto", "elyctis", "desko", "lines", "honeywell", "newland"] = "auto"
+    """Serial only. Imagers that are triggered (honeywell, newland) are never found out by themselves."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    """Serial only; USB readers don't care."""
     options: Options = {}
 
 

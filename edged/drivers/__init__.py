@@ -147,6 +147,15 @@ class Camera(Device, Protocol):
         ...
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A camera that can be unplugged and tells when; one that can't needs no events."""
+
+    def events(self) -> AsyncIterator[Attached]:
+        """When it is gone and when it is back. One consumer."""
+        ...
+
+
 class Glimpse(NamedTuple):
     """One frame as far as it may be kept: when, and how light falls on it; no picture.
 
