@@ -51,6 +51,25 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Simulated only: the socket through which a hand puts documents on the glass."""
     device: Path | None = None
     """Uvc only: its stable name, /dev/v4l/by-id/… or /dev/v4l/by-path/…"""
+    width: int | None = None
+    height: int | None = None
+    """In pixels, both or neither; None: the largest that the camera has in `pixel_format`."""
+    pixel_format: str | None = None
+    """V4L2's four characters: MJPG, YUYV, NV12, GREY, …; None: MJPG where the camera has it, or its first."""
+    lights: tuple[Literal["white", "ir", "uv"], ...] = ("white",)
+    """Under what it sees anything: most webcams have a filter that keeps infrared out."""
+    exposure_us: dict[Literal["white", "ir", "uv"], int] = {}
+    """By light, in microseconds; a light that isn't named is exposed as the camera thinks best."""
+    gain: int | None = None
+    """In the camera's own unit; None: left as it is."""
+    white_balance_k: int | None = None
+    """Colour temperature of white light, in kelvin; None: left to the camera."""
+    warm_up_frames: int = 8
+    """Frames thrown away after opening: a sensor's first ones are dark, green or half old."""
+    trigger: Literal["free", "strobe"] = "free"
+    """free: it films all the time; strobe: it takes one frame each time the head's strobe line rises."""
+    calibration: Path | None = None
+    """What `edged camera calibrate` wrote; None: pictures are used as they come."""
     options: Options = {}
 
 

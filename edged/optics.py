@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from edged import log
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
-from edged.events import CaptureFailed, DeviceGone, Event, Frame, FrameCaptured, Light, PageRead
+from edged.events import (
+    CaptureFailed,
+    DeviceGone,
+    DocumentSwiped,
+    Event,
+    Frame,
+    FrameCaptured,
+    Light,
+    PageRead,
+)
 from edged.side import ReadSide, Side
 from edged.verdict import Reason
 
@@ -25,14 +34,18 @@ ILLUMINATION_MS = 120
 BeginSide = Callable[[], Side]
 """A side of which nothing is known yet."""
 
+ReadText = Callable[[tuple[str, ...]], "PageReading"]
+"""Judges the lines of an MRZ that no picture shows."""
+
 
 class Optics:
     """Answers the commands to capture and to read. Keeps the sides of one document until `forget`."""
 
-    def __init__(self, head: Head, camera: Camera, begin_side: BeginSide) -> None:
+    def __init__(self, head: Head, camera: Camera, begin_side: BeginSide, read_text: ReadText) -> None:
         self._head = head
         self._camera = camera
         self._begin_side = begin_side
+        self._read_text = read_text
         self._sides: list[Side] = []
         self._reading_thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
         self._reading_since: float | None = None
@@ -66,6 +79,16 @@ class Optics:
             return PageRead(await loop.run_in_executor(self._reading_thread, self._timed, side, frame))
         except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
             self._log.error("reading a page failed; please report this", exc_info=error)
+            return CaptureFailed(Reason("inspection.internal_error"))
+
+    async def read_lines(self, swiped: DocumentSwiped) -> Event:
+        """Read what a swipe reader delivered, as a side without a picture."""
+        try:
+            self._sides.append(self._begin_side())
+            loop = asyncio.get_running_loop()
+            return PageRead(await loop.run_in_executor(self._reading_thread, self._read_text, swiped.lines()))
+        except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
+            self._log.error("reading swiped lines failed; please report this", exc_info=error)
             return CaptureFailed(Reason("inspection.internal_error"))
 
     def _timed(self, side: Side, frame: Frame) -> PageReading:
