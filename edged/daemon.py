@@ -16,7 +16,7 @@ import msgspec
 from edged import __version__, in_force, log, service, start_up
 from edged.box import Box
 from edged.control import ControlServer
-from edged.control_methods import no_parameters, scan_request
+from edged.control_methods import device_list, no_parameters, scan_request
 from edged.errors import StateError
 from edged.membership import Membership
 from edged.uplink import outbox_retry, outbox_upkeep
@@ -70,6 +70,7 @@ class Daemon:
             "cancel": self._on_cancel,
             "complete": self._on_complete,
             "status": self._on_status,
+            "devices": self._on_devices,
             "outbox_retry": self._on_outbox_retry,
         }
         async with (
@@ -150,6 +151,10 @@ class Daemon:
         retried = await outbox_retry.retry(self._box.state, params, datetime.now(UTC))
         self._box.line.uplink.wake()
         return retried
+
+    async def _on_devices(self, params: Mapping[str, Any]) -> Any:
+        no_parameters(params)
+        return device_list(self._box.attached.by_name(), self._box.station.devices_gone)
 
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         no_parameters(params)

@@ -24,6 +24,8 @@ import numpy as np
 
 from edged.core.image import MAX_BYTES, decode_image
 from edged.drivers._unix_sockets import is_socket
+from edged.drivers.facts import DeviceFacts
+from edged.drivers.ports import SOCKET
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     Attached,
@@ -40,6 +42,7 @@ from edged.events import (
 )
 from edged.specimens import under_light
 from edged.uplink.envelope import Provenance
+from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,6 +81,21 @@ class SimulatedGlass:
         """Whether a document lies on the glass."""
         return bool(self._sides)
 
+    @property
+    def path(self) -> Path:
+        """Of the socket."""
+        return self._socket
+
+    def unplug(self, device: str) -> None:
+        """As if the cable of `device` were pulled."""
+        self._unplugged.add(device)
+        self.happened.put_nowait(DeviceGone(device))
+
+    def plug(self, device: str) -> None:
+        """As if it were put back."""
+        self._unplugged.discard(device)
+        self.happened.put_nowait(DeviceBack(device))
+
     async def open(self) -> None:
         """Listen on the socket; it is readable by this user alone. Raises `StateError` when there can't be one."""
         try:
@@ -109,6 +127,12 @@ class SimulatedGlass:
         """Raise `DeviceGoneError` if the hand has unplugged `device`."""
         if device in self._unplugged:
             raise DeviceGoneError(device, "device.unplugged")
+
+    def facts(self, device: str) -> DeviceFacts:
+        """What a simulated `device` has to say of itself."""
+        gone = device in self._unplugged
+        trouble = Reason("device.unplugged") if gone else None
+        return DeviceFacts(present=not gone, port=f"{SOCKET}{self._socket}", trouble=trouble)
 
     def showing(self, light: Light = Light.WHITE) -> Path | None:
         """The file of the side that faces the camera, as seen under `light`; None when there is none."""
@@ -167,13 +191,9 @@ class SimulatedGlass:
             case "press":
                 self.happened.put_nowait(ButtonPressed())
             case "unplug":
-                device = _known(command["device"])
-                self._unplugged.add(device)
-                self.happened.put_nowait(DeviceGone(device))
+                self.unplug(_known(command["device"]))
             case "plug":
-                device = _known(command["device"])
-                self._unplugged.discard(device)
-                self.happened.put_nowait(DeviceBack(device))
+                self.plug(_known(command["device"]))
             case "look":
                 pass
             case _:
@@ -221,6 +241,10 @@ class SimulatedHead:
     def document_present(self) -> bool:
         """Whether a document lies on the glass."""
         return self._glass.document_present
+
+    def facts(self) -> DeviceFacts:
+        """Where its hand connects."""
+        return self._glass.facts("head")
 
     @property
     def lights(self) -> frozenset[Light]:
@@ -270,6 +294,10 @@ class FileCamera:
     def provenance(self) -> Provenance:
         """Simulated, and saying so."""
         return Provenance(driver="files", identity="simulated-camera", simulated=True)
+
+    def facts(self) -> DeviceFacts:
+        """Where its hand connects."""
+        return self._glass.facts("camera")
 
     @property
     def lights(self) -> frozenset[Light]:

@@ -17,7 +17,9 @@ from edged.testing.device import DeviceContract
 from edged.testing.stories import next_of, story, until
 
 if TYPE_CHECKING:
-    from edged.testing.benches import ChipBench, Maker
+    from collections.abc import Callable
+
+    from edged.testing.benches import ChipBench, LaidCard, Maker
 
 LONG = bytes(n * 7 % 251 for n in range(65_000))
 """More than any reader passes on at once."""
@@ -41,7 +43,7 @@ class ChipContract(DeviceContract):
             events = chip.events()
             assert not chip.card_present
             assert chip.trouble is None
-            card = await world.lay(digest)
+            card = await _laid(world, digest)
             assert await next_of(events) == ChipPlaced()
             assert chip.card_present
             commands = [Command(0xB0, 0, offset, ne=16) for offset in range(20)]
@@ -58,7 +60,7 @@ class ChipContract(DeviceContract):
     async def test_a_chip_is_reset_between_readings(self, bench: Maker[ChipBench]) -> None:
         """What one document's key opened is closed for the next."""
         async with bench() as world, world.device as chip:
-            card = await world.lay(digest)
+            card = await _laid(world, digest)
             for times in (1, 2):
                 await chip.read(talk([READ]))
                 await until(lambda times=times: card.resets() >= times)  # type: ignore[misc]
@@ -79,7 +81,7 @@ class ChipContract(DeviceContract):
         async with bench() as world, world.device as chip:
             if chip.max_apdu is not None and chip.max_apdu < len(LONG):
                 pytest.skip("this reader says that it passes on short ones only")
-            card = await world.lay(lambda apdu: LONG[: 20 * len(apdu)] + digest(apdu))
+            card = await _laid(world, lambda apdu: LONG[: 20 * len(apdu)] + digest(apdu))
             commands = [Command(0xB0, 0, 0, data=LONG[:octets], ne=65536) for octets in (1, 256, 3000, 4000)]
             for command, answer in zip(commands, await chip.read(talk(commands)), strict=True):
                 asked = command.encode()
@@ -93,7 +95,7 @@ class ChipContract(DeviceContract):
             events = chip.events()
             for nth in (1, 5):
                 left = iter(range(nth, 0, -1))
-                await world.lay(lambda apdu, left=left: digest(apdu) if next(left) > 1 else None)  # type: ignore[misc]
+                await _laid(world, lambda apdu, left=left: digest(apdu) if next(left) > 1 else None)  # type: ignore[misc]
                 assert await next_of(events) == ChipPlaced()
                 assert await chip.read(salvage([READ] * 10)) == (nth - 1, "chip.gone")
                 assert await next_of(events) == ChipRemoved()
@@ -104,7 +106,7 @@ class ChipContract(DeviceContract):
     ) -> None:
         """Thrown into it once, and out of `read`."""
         async with bench() as world, world.device as chip:
-            await world.lay(lambda _: None)
+            await _laid(world, lambda _: None)
             thrown: list[ChipError] = []
             with pytest.raises(ChipGoneError):
                 await chip.read(talk([READ], thrown))
@@ -117,7 +119,7 @@ class ChipContract(DeviceContract):
         """The card goes with it; the trouble is what reading says."""
         async with bench() as world, world.device as chip:
             events = chip.events()
-            await world.lay(digest)
+            await _laid(world, digest)
             assert await next_of(events) == ChipPlaced()
             await world.unplug()
             assert {type(await next_of(events)), type(await next_of(events))} == {ChipRemoved, DeviceGone}
@@ -130,7 +132,7 @@ class ChipContract(DeviceContract):
             await world.plug()
             assert await next_of(events) == DeviceBack("chip")
             assert chip.trouble is None
-            card = await world.lay(digest)
+            card = await _laid(world, digest)
             assert len(await chip.read(talk([READ] * 3))) == 3
             card.remove()
 
@@ -140,7 +142,7 @@ class ChipContract(DeviceContract):
         async with bench() as world, world.device as chip:
             events = chip.events()
             card = Holding(3)
-            await world.lay(card)
+            await _laid(world, card)
             assert await next_of(events) == ChipPlaced()
             reading = asyncio.ensure_future(chip.read(talk([READ] * 5)))
             await card.is_asked()
@@ -157,7 +159,7 @@ class ChipContract(DeviceContract):
         """Counted, not timed: the reading has ended while the chip still holds its answer back."""
         async with bench() as world, world.device as chip:
             card = Holding(2)
-            laid = await world.lay(card)
+            laid = await _laid(world, card)
             reading = asyncio.ensure_future(chip.read(talk([READ] * 5)))
             await card.is_asked()
             reading.cancel()
@@ -174,7 +176,7 @@ class ChipContract(DeviceContract):
     async def test_a_phase_too_long_between_commands(self, bench: Maker[ChipBench]) -> None:
         """Not one command is sent."""
         async with bench() as world, world.device as chip:
-            laid = await world.lay(digest)
+            laid = await _laid(world, digest)
             thrown: list[ChipError] = []
             with pytest.raises(ChipOverrunError) as caught:
                 await chip.read(talk([READ] * 5, thrown), budget_s={Phase.DATA: -1.0})
@@ -187,7 +189,7 @@ class ChipContract(DeviceContract):
         """The exchange ends with what it has; the next reading is sound."""
         async with bench() as world, world.device as chip:
             card = Holding(4)
-            laid = await world.lay(card)
+            laid = await _laid(world, card)
             assert await chip.read(salvage([READ] * 9), budget_s={Phase.DATA: 0.3}) == (3, "chip.too_slow")
             assert not card.let_go.is_set()
             card.let_go.set()
@@ -204,7 +206,7 @@ class ChipContract(DeviceContract):
             raise ZeroDivisionError
 
         async with bench() as world, world.device as chip:
-            laid = await world.lay(digest)
+            laid = await _laid(world, digest)
             with pytest.raises(ZeroDivisionError):
                 await chip.read(wrong())
             assert len(await chip.read(talk([READ]))) == 1
@@ -214,7 +216,7 @@ class ChipContract(DeviceContract):
     async def test_readings_wait_for_one_another(self, bench: Maker[ChipBench]) -> None:
         """The commands of two are never mixed."""
         async with bench() as world, world.device as chip:
-            laid = await world.lay(digest)
+            laid = await _laid(world, digest)
             first, second = await asyncio.gather(
                 chip.read(talk([READ] * 30)), chip.read(talk([Command(0x84, ne=8)] * 30))
             )
@@ -228,7 +230,7 @@ class ChipContract(DeviceContract):
         """Reading is another thread's work."""
         async with bench() as world, world.device as chip:
             card = Holding()
-            laid = await world.lay(card)
+            laid = await _laid(world, card)
             reading = asyncio.ensure_future(chip.read(talk([READ])))
             await card.is_asked()
             for _ in range(100):
@@ -245,7 +247,7 @@ class ChipContract(DeviceContract):
             events = chip.events()
             told: list[ChipEvent] = []
             for _ in range(2):
-                laid = await world.lay(digest)
+                laid = await _laid(world, digest)
                 told.append(await next_of(events))
                 assert len(await chip.read(talk([READ]))) == 1
                 await until(lambda laid=laid: laid.resets())  # type: ignore[misc]
@@ -259,7 +261,7 @@ class ChipContract(DeviceContract):
         async with bench() as world, world.device as chip:
             events = chip.events()
             holding = Holding()
-            card = await world.lay(holding)
+            card = await _laid(world, holding)
             assert await next_of(events) == ChipPlaced()
             first = asyncio.ensure_future(chip.read(talk([READ])))
             await holding.is_asked()
@@ -272,3 +274,10 @@ class ChipContract(DeviceContract):
             card.remove()
             assert await next_of(events) == ChipRemoved()
             assert not chip.card_present
+
+
+async def _laid(world: ChipBench, answer: Callable[[bytes], bytes | None]) -> LaidCard:
+    """A chip on the reader, once the driver knows."""
+    card = await world.lay(answer)
+    await until(lambda: world.device.card_present)
+    return card
