@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from edged import messages
 from edged.demo.hand import Hand
 from edged.demo.present import Difference, Shown
+from edged.emulator.id_cards import id_cards
 from edged.specimens import shipped
-from edged.specimens.id_cards import FIVE_STAR
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,19 +24,19 @@ WAIT_S: Final = 30.0
 
 _PAGE: Final = "passport"
 """The shipped specimen that is pressed and swiped."""
+_CARD: Final = "resident-2023"
 
 
 class Acts:
-    """Performs them one after another; each comes to a row of the table. They are not the partners' documents: nobody
-    gave them a reference."""
+    """Performs them one after another; each comes to a row of the table. Nobody gave them a reference."""
 
     def __init__(
-        self, stage: Stage, presenter: Presenter, lang: str, until_ready: Callable[[], Awaitable[None]]
+        self, stage: Stage, presenter: Presenter, lang: str, until_clear: Callable[[], Awaitable[None]]
     ) -> None:
         self._stage = stage
         self._presenter = presenter
         self._lang = lang
-        self._until_ready = until_ready
+        self._until_clear = until_clear
         self._page = next(specimen for specimen in shipped() if specimen.name == _PAGE)
 
     async def perform(self, control: ControlClient) -> list[Shown]:
@@ -52,7 +52,7 @@ class Acts:
     ) -> Shown:
         shown = Shown(name.replace("_", "-"), messages.text(f"demo.act_{name}", self._lang), "")
         self._presenter.document(0, 0, shown)
-        await self._until_ready()
+        await self._until_clear()
         async with asyncio.timeout(WAIT_S):
             answer = await act(control)
         shown.answered(answer)
@@ -82,7 +82,7 @@ class Acts:
 
     async def _id_card(self, control: ControlClient) -> dict[str, Any]:
         module = self._stage.readers.module
-        module.lay(FIVE_STAR)
+        module.lay(id_cards()[_CARD])
         scanning = asyncio.ensure_future(control.call("scan", scene="bank"))
         answer = await self._event(control, "outcome")
         await scanning

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from edged.emulator.sam import SamEmulator
+from edged.emulator.sam import SamTty
 from edged.emulator.swipe_reader import SwipeReaderEmulator
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
 _CONFIG: Final = """
 [swipe]
@@ -30,15 +31,19 @@ class DemoReaders:
 
     def __init__(self, home: Path) -> None:
         self.swipe = SwipeReaderEmulator(home / "swipe", "desko")
-        self.module = SamEmulator(home / "id-card")
+        self.module = SamTty(home / "id-card")
         self.config = _CONFIG.format(swipe=home / "swipe", id_card=home / "id-card")
-        self._open = AsyncExitStack()
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         """Plug them in."""
-        await self._open.enter_async_context(self.swipe)
-        await self._open.enter_async_context(self.module)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.swipe)
+            await stack.enter_async_context(self.module)
+            self._open = stack.pop_all()
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Pull them out."""
         await self._open.aclose()

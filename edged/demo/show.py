@@ -130,7 +130,7 @@ class Show:
                     await self._stopped.wait()
 
     async def _act(self) -> None:
-        acts = Acts(self._stage, self._presenter, self._plan.lang, self._until_ready)
+        acts = Acts(self._stage, self._presenter, self._plan.lang, self._until_clear)
         try:
             rows = await acts.perform(self._control)
         except TimeoutError as error:
@@ -234,6 +234,13 @@ class Show:
         if specimen.chip is not None:
             await chip.lay(specimen.chip)
             await self._until_chip(present=True)
+
+    async def _until_clear(self) -> None:
+        """Until nothing is inspected, nothing lies in the window and no chip on the reader."""
+        await self._until_ready()
+        if self._stage.chip is not None:
+            await self._stage.chip.lift()
+            await self._until_chip(present=False)
 
     async def _until_chip(self, *, present: bool) -> None:
         """Wait until the box sees a chip, or sees none: a PC/SC service looks a few times a second."""

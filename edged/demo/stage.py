@@ -198,16 +198,19 @@ class Stage:
         }
 
     async def __aenter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await asyncio.to_thread(self._prepare)
+        for home in (self._directory, self._directory / "head", self._directory / "readers"):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.head)
+            if self._with_readers:
+                await stack.enter_async_context(self.readers)
+            await asyncio.to_thread(self._prepare)
+            self._devices = stack.pop_all()
         try:
             await self._start_broker()
             self._broker_task = asyncio.create_task(self._keep_broker_up(), name="watch broker")
             if self.chip is not None:
                 await self.chip.start()
-            await self.head.start()
-            if self._with_readers:
-                await self.readers.start()
             for party in self.parties.values():
                 await party.start()
         except BaseException:
@@ -256,8 +259,7 @@ class Stage:
             if self.chip is not None:
                 await self.chip.party.stop()
         finally:
-            await self.readers.stop()
-            await self.head.stop()
+            await self._devices.aclose()
             self._broker_leaves.set()
             if self._broker_task is not None:
                 await asyncio.wait([self._broker_task])  # it may be starting one this very moment
@@ -287,8 +289,6 @@ class Stage:
         await asyncio.to_thread(self._broker.wait_until_up)
 
     def _prepare(self) -> None:
-        self._home("head")
-        self._home("readers")
         fleet = DemoFleet(self._directory / "pki", fleet=FLEET, now=datetime.now(UTC))
         self._ca = fleet.ca
         access = Access(fleet=FLEET, collectors=(COLLECTOR,), audiences=tuple(PARTNERS.values()))
