@@ -343,7 +343,9 @@ async def test_many_requests_at_a_time_are_all_answered(socket_peer: SocketPeer)
         await asyncio.wait(tasks)
 
 
-@pytest.mark.parametrize("manners", ["one octet at a time", "everything"])
+@pytest.mark.parametrize(
+    "manners", ["one octet at a time", "loses", pytest.param("everything", marks=pytest.mark.slow)]
+)
 async def test_on_a_line_that_misbehaves(tmp_path: Path, manners: str) -> None:
     async with attached(SocketPeer(tmp_path / "head", manners=MANNERS[manners], seed=5)) as (head, heard):
         await until(lambda: head.trouble is None)
