@@ -368,7 +368,9 @@ async def test_leaving_while_it_connects_leaves_nothing(tmp_path: Path) -> None:
             await asyncio.wait((entering,))
             assert entering.cancelled()
         async with SerialHead(peer.port) as head:
-            await until(lambda: head.trouble is None, 10, so_far=lambda: head.trouble)  # the port is free again
+            await until(
+                lambda: head.trouble is None, 10, so_far=lambda: head.trouble
+            )  # the port is free again
 
 
 async def test_a_port_that_another_program_uses_says_so(tmp_path: Path) -> None:
