@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edged.drivers import Exposed, Strobe
 from edged.drivers.head import LinkedHead
-from edged.drivers.head_messages import Step
+from edged.drivers.head_light_messages import Step
 from edged.errors import DeviceError
 
 if TYPE_CHECKING:
