@@ -40,7 +40,7 @@ PORTS: Final = {"B": 0x40005000, "D": 0x40007000, "E": 0x40024000, "F": 0x400250
 BUTTON: Final = ("F", 1)
 DOCUMENT: Final = ("E", 0)
 COVER: Final = ("E", 1)
-"""firmware/board/lm3s6965/inputs.c: the button is low when down, presence and open cover are high."""
+"""firmware/board/lm3s6965/sensors.c: the button is low when down, presence and open cover are high."""
 
 RESC: Final = 0x400FE05C
 """The register that says why the chip was reset; QEMU keeps what is written there and never writes it."""

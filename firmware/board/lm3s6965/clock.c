@@ -18,7 +18,7 @@ enum { PLL_TURNS = 100000 }; /* of the waiting loop: tens of milliseconds, where
 #define RIS_PLL_LOCKED (1U << 6)
 
 static uint64_t ticks;
-static uint32_t counted = COUNTER;
+static uint32_t counted;
 
 /*
  * 8 MHz crystal, PLL 200 MHz, by 16. Without a lock it goes on with the crystal undivided: the line's rate is wrong then,

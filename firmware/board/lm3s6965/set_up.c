@@ -4,11 +4,11 @@
 
 #include "board.h"     /* board_micros, board_sleep */
 #include "clock.h"     /* clock_… */
+#include "eeprom.h"    /* eeprom_start */
 #include "facts.h"     /* facts_find */
-#include "inputs.h"    /* inputs_start */
 #include "outputs.h"   /* outputs_start, outputs_lit */
 #include "registers.h" /* SYSCTL_PBORCTL */
-#include "store.h"     /* store_start */
+#include "sensors.h"   /* sensors_start */
 #include "uart.h"      /* uart_start, uart_waits */
 
 #define BROWN_OUT_RESETS 2U
@@ -21,8 +21,8 @@ void set_up(void) {
     outputs_start();
     SYSCTL_PBORCTL = BROWN_OUT_RESETS;
     facts_find();
-    inputs_start();
-    store_start();
+    sensors_start();
+    eeprom_start();
     uart_start();
 }
 
