@@ -6,7 +6,7 @@
 #include "sensors.h"
 
 #include "board.h"     /* board_read_pins */
-#include "clock.h"     /* TICKS_PER_MS */
+#include "clock.h"     /* TICKS_PER_MS, clock_us */
 #include "registers.h" /* GPIO_…, ADC_… */
 
 #define BUTTON 0x02U
@@ -15,6 +15,7 @@
 
 enum {
     SAMPLE_MS = 50,      /* nothing of it changes faster */
+    FIRST_LIMIT_US = 20000,
     STEPS = 1023,        /* of the converter, for 3.0 V */
     SUPPLY_FULL = 10000, /* mV behind the divider for 3.0 V at the pin */
 };
@@ -36,6 +37,15 @@ static void choose(bool warmth) {
     ADC_SSCTL3 = END_OF_SEQUENCE | (warmth ? OF_TEMPERATURE : 0U);
 }
 
+/* Have the converter sample every so many milliseconds. */
+static void sample_every(uint32_t milliseconds) {
+    TIMER_CTL(TIMER_2) = 0;
+    TIMER_CFG(TIMER_2) = 0;
+    TIMER_TAMR(TIMER_2) = TIMER_PERIODIC;
+    TIMER_TAILR(TIMER_2) = milliseconds * (uint32_t)TICKS_PER_MS;
+    TIMER_CTL(TIMER_2) = TIMER_ENABLE | TIMER_TRIGGER;
+}
+
 /* Timer 2 triggers the converter: no interrupt, the main loop picks the samples up. */
 static void start_converter(void) {
     SYSCTL_RCGC0 |= 1U << 16;
@@ -44,21 +54,7 @@ static void start_converter(void) {
     ADC_EMUX = BY_TIMER;
     choose(true);
     ADC_ACTSS = 1U << SEQUENCER;
-    TIMER_CTL(TIMER_2) = 0;
-    TIMER_CFG(TIMER_2) = 0;
-    TIMER_TAMR(TIMER_2) = TIMER_PERIODIC;
-    TIMER_TAILR(TIMER_2) = SAMPLE_MS * TICKS_PER_MS;
-    TIMER_CTL(TIMER_2) = TIMER_ENABLE | TIMER_TRIGGER;
-}
-
-void sensors_start(void) {
-    SYSCTL_RCGC2 |= 3U << 4; /* ports E and F */
-    (void)SYSCTL_RCGC2;
-    GPIO_PUR(GPIO_F) = BUTTON;
-    GPIO_DEN(GPIO_F) = BUTTON;
-    GPIO_PUR(GPIO_E) = COVER;
-    GPIO_DEN(GPIO_E) = DOCUMENT | COVER;
-    start_converter();
+    sample_every(1);
 }
 
 /* Data sheet: 147.5 °C − 75 · 3.0 V · n / 1023, here in tenths. */
@@ -77,6 +73,26 @@ static void read_converter(void) {
         }
         choose(!warmth_next);
     }
+}
+
+/* Nothing is lit while the temperature isn't known: wait for the first samples, unless the converter is broken. */
+static void first_samples(void) {
+    const uint64_t until = clock_us() + FIRST_LIMIT_US;
+    while ((temperature == TEMPERATURE_UNKNOWN || supply == SUPPLY_UNKNOWN) && clock_us() < until) {
+        read_converter();
+    }
+    sample_every(SAMPLE_MS);
+}
+
+void sensors_start(void) {
+    SYSCTL_RCGC2 |= 3U << 4; /* ports E and F */
+    (void)SYSCTL_RCGC2;
+    GPIO_PUR(GPIO_F) = BUTTON;
+    GPIO_DEN(GPIO_F) = BUTTON;
+    GPIO_PUR(GPIO_E) = COVER;
+    GPIO_DEN(GPIO_E) = DOCUMENT | COVER;
+    start_converter();
+    first_samples();
 }
 
 void board_read_pins(struct pins *pins) {
