@@ -145,7 +145,7 @@ class Exposed:
 
     Attributes:
         age_ms: as of every event.
-        step: its number, from 0.
+        step: its number, from 1.
         lamp: None for a dark step.
         strobe_us: when the strobe line rose, in the head's time.
         window_us: for how long it was up, as measured.
@@ -162,7 +162,7 @@ class Exposed:
 
     def __post_init__(self) -> None:
         in_range(0, AGE_LONGER, self.age_ms, self.window_us)
-        in_range(0, 255, self.step)
+        in_range(1, 255, self.step)
         in_range(0, _U64, self.strobe_us)
 
     def body(self) -> bytes:
@@ -195,10 +195,10 @@ def encode_event(event: HeadTold) -> bytes:
 
 
 def decode_event(message: bytes) -> HeadTold:
-    """The event that a message tells. Raises `DecodeError` (`head.bad_message`)."""
+    """The event that a message tells. Raises `DecodeError` (`reader_head.bad_message`)."""
     kind = _EVENTS.get(message[0]) if message else None
     if kind is None:
-        raise DecodeError("head", "head.bad_message")
+        raise DecodeError("head", "reader_head.bad_message")
     return parsed(lambda octets: kind.parse(octets.number(4), octets), message[1:])
 
 

@@ -134,7 +134,7 @@ class HeadLink:
 
     def disconnected(self, now: float) -> None:
         """The line is closed. Ends the session."""
-        self._lose("head.gone", now)
+        self._lose("reader_head.gone", now)
         self._open = False
         self._out.clear()
 
@@ -149,13 +149,13 @@ class HeadLink:
     def request(self, request: Request[Any], now: float) -> int:
         """Ask the head; the `Reply` with the tag returned is the answer, or `Lost` when there will be none.
 
-        Raises `DeviceGoneError` without a session, and `DeviceError` (`head.too_many_requests`) when so many are open
-        that the protocol allows no more.
+        Raises `DeviceGoneError` without a session, and `DeviceError` (`reader_head.too_many_requests`) when so many are
+        open that the protocol allows no more.
         """
         if self.welcome is None:
-            raise DeviceGoneError("head", "head.gone")
+            raise DeviceGoneError("head", "reader_head.gone")
         if len(self._waiting) >= MAX_OPEN:
-            raise DeviceError("head", "head.too_many_requests")
+            raise DeviceError("head", "reader_head.too_many_requests")
         while self._next_tag in self._waiting:
             self._next_tag = (self._next_tag + 1) % 256
         tag, self._next_tag = self._next_tag, (self._next_tag + 1) % 256
@@ -173,9 +173,9 @@ class HeadLink:
                 self._say_hello(now)
             return
         if now >= self._heard_at + LOST_S:
-            self._anew("head.lost", now)
+            self._anew("reader_head.lost", now)
         elif any(now >= due for due in self._waiting.values()):
-            self._anew("head.no_reply", now)
+            self._anew("reader_head.no_reply", now)
         else:
             self._sender.tick(now)
             self._flush(now)
@@ -249,7 +249,7 @@ class HeadLink:
             case Refused() if self.welcome is None and frame.session == self._session:
                 self._refused(frame, now)
             case Reset() if self.welcome is not None and frame.session == self._session:
-                self._anew("head.restarted", now)
+                self._anew("reader_head.restarted", now)
             case Damaged():
                 self._damaged += 1
                 self._receiver.damaged()
@@ -273,7 +273,9 @@ class HeadLink:
         self._incompatible(refused.lowest, refused.highest, now)
 
     def _incompatible(self, lowest: int, highest: int, now: float) -> None:  # noqa: ARG002
-        self._facts.append(Incompatible("head.too_old" if highest < VERSIONS[0] else "head.too_new"))
+        self._facts.append(
+            Incompatible("reader_head.too_old" if highest < VERSIONS[0] else "reader_head.too_new")
+        )
         self._another_session()
         self._hello_at = now + REFUSED_S
 
@@ -282,7 +284,7 @@ class HeadLink:
     def _in_session(self, frame: Data | Ack | Nak, now: float) -> None:
         self._heard_at = now
         if not self._sender.acknowledged(frame.ack, now):
-            self._anew("head.out_of_step", now)
+            self._anew("reader_head.out_of_step", now)
             return
         if isinstance(frame, Nak):
             self._sender.asked_to_repeat(now)

@@ -1,7 +1,7 @@
 """Requests to the head and its replies, as they stand in DATA frames. Sans-IO; firmware/PROTOCOL.md §5.
 
 A message with a wrong length or a value out of range can't be made (`ValueError`: our own bug) and is a `DecodeError`
-(`head.bad_message`) where it comes from the line.
+(`reader_head.bad_message`) where it comes from the line.
 """
 
 from __future__ import annotations
@@ -346,10 +346,10 @@ def encode_request(tag: int, request: Request[Any]) -> bytes:
 
 
 def decode_request(message: bytes) -> tuple[int, AnyRequest]:
-    """Tag and request. Raises `DecodeError` (`head.bad_message`)."""
+    """Tag and request. Raises `DecodeError` (`reader_head.bad_message`)."""
     kind = _REQUESTS.get(message[0]) if message else None
     if kind is None:
-        raise DecodeError("head", "head.bad_message")
+        raise DecodeError("head", "reader_head.bad_message")
     return parsed(lambda octets: (octets.number(1), kind.parse(octets)), message[1:])
 
 
@@ -389,7 +389,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 
 def decode_from_head(message: bytes) -> Reply | HeadTold:
-    """A reply or an event. Raises `DecodeError` (`head.bad_message`)."""
+    """A reply or an event. Raises `DecodeError` (`reader_head.bad_message`)."""
     return parsed(_reply, message[1:]) if message[:1] == bytes((REPLY,)) else decode_event(message)
 
 

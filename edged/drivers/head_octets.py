@@ -55,11 +55,11 @@ class Octets:
 
 
 def parsed(parse: Callable[[Octets], T], data: bytes) -> T:
-    """What `parse` makes of all of `data`. Raises `DecodeError` (`head.bad_message`) for anything else."""
+    """What `parse` makes of all of `data`. Raises `DecodeError` (`reader_head.bad_message`) for anything else."""
     octets = Octets(data)
     try:
         found = parse(octets)
         require(octets.left == 0)
     except ValueError as error:
-        raise DecodeError("head", "head.bad_message") from error
+        raise DecodeError("head", "reader_head.bad_message") from error
     return found
