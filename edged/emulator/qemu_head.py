@@ -91,6 +91,9 @@ class QemuHead:
     """One such machine; implements `edged.emulator.head_board.HeadBoard`.
 
     Each method of a pin returns when the pin has its level; the firmware believes it some milliseconds later.
+
+    Attributes:
+        resets: how often it has been reset, by whoever it was.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class QemuHead:
         self._hand = asyncio.Lock()
         self._restarted = asyncio.Event()
         self._bitten = False
+        self.resets = 0
         self._restarts: set[asyncio.Task[None]] = set()
         self._power = contextlib.AsyncExitStack()
         self._shown = Outputs()
@@ -204,7 +208,7 @@ class QemuHead:
             await self._restart(_PIN)
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the outputs do (`head_outputs`), and "reset" for each reset. One consumer; ends when the machine does."""
+        """What the outputs do (`head_outputs`), and "reset" for each reset. One consumer; ends with the machine."""
         async for line in self._shown.lines():
             yield line
 
@@ -300,6 +304,7 @@ class QemuHead:
         if name == "WATCHDOG":
             self._bitten = True
         elif name == "RESET":
+            self.resets += 1
             self._shown.say("reset")
             self._restarted.set()
         elif name == "SHUTDOWN" and data.get("guest"):
