@@ -12,7 +12,7 @@
 /* Offsets are the board's own; every call is within one sector for `erase`, and aligned to `unit` for `write`. */
 struct boot_flash {
     void *board;
-    uint32_t sector;                 /* octets erased at once, a power of two, at least 1024 */
+    uint32_t sector;                 /* octets erased at once: a power of two, 1024 … 16384 */
     uint32_t unit;                   /* octets written at once, divides BOOT_PAGE */
     uint32_t slot_size;              /* a multiple of `sector` */
     uint32_t slot[BOOT_SLOTS];       /* where the slots begin */

@@ -3,6 +3,7 @@
 #define BOOT_IMAGE_H
 
 #include "bearssl.h" /* br_sha256_context */
+#include <stdbool.h> /* bool */
 #include <stdint.h>  /* uint8_t, uint32_t */
 
 #define BOOT_HEADER 192u    /* signed octets */
@@ -66,6 +67,6 @@ void boot_digest_equal(struct boot_verdict *verdict, const uint8_t *one, const u
 void boot_verdict_fail(struct boot_verdict *verdict);
 
 /* Whether both words say so. */
-int boot_is_good(const struct boot_verdict *verdict);
+bool boot_is_good(const struct boot_verdict *verdict);
 
 #endif
