@@ -1,9 +1,9 @@
 /*
  * Power cuts at every write and every erasure of a whole update, in the middle of them too:
- *     boot_cuts once|twice|unhealthy BOARD LOAD_ADDRESS KEY OLD NEW
+ *     boot_cuts once|twice|unhealthy|failing BOARD LOAD_ADDRESS KEY OLD NEW
  * NEW has a higher security version than OLD. After each cut the loader must start OLD, or NEW if its trial had been asked
  * for, and the host's next tries must end with NEW confirmed, going on where the octets were safe. `unhealthy`: NEW never
- * confirms, and the end is OLD.
+ * confirms, and the end is OLD. `failing`: no cut, the flash says that it failed; the host resets the head and tries again.
  */
 #include "boot_update.h" /* what is tested */
 #include "sim.h"
@@ -22,6 +22,7 @@ static struct sim sim;
 static struct boot_trust trust;
 static struct file old, new;
 static bool healthy = true;
+static bool failing;
 
 /* What has happened in one run; everything that a cut can't take back. */
 static struct {
@@ -70,8 +71,8 @@ static bool start(struct boot_choice *choice, const struct boot_flash *flash) {
     return runs_new;
 }
 
-/* Send the image from where the head says. */
-static void send(struct boot_update *update) {
+/* Send the image from where the head says. False: its flash failed. */
+static bool send(struct boot_update *update) {
     struct boot_answer told = boot_update_begin(update, new.size, sha);
     CHECK(told.status == BOOT_OK);
     CHECK(!past.begun || told.offset >= past.acked - past.acked % BOOT_NOTE_EVERY);
@@ -80,6 +81,9 @@ static void send(struct boot_update *update) {
         uint32_t count = new.size - at < 224 ? new.size - at : 224;
         past.acked = at;
         told = boot_update_data(update, at, new.octets + at, count);
+        if (sim.fails && told.status == BOOT_FLASH_FAILED) {
+            return false;
+        }
         CHECK(told.status == BOOT_OK && told.offset == at + count);
         at = told.offset;
         past.acked = at;
@@ -88,7 +92,14 @@ static void send(struct boot_update *update) {
     while (told.status == BOOT_LATER) {
         told = boot_update_work(update);
     }
-    CHECK(told.status == BOOT_OK);
+    CHECK(told.status == BOOT_OK || (sim.fails && told.status == BOOT_FLASH_FAILED));
+    return told.status == BOOT_OK;
+}
+
+/* An answer that is ok, or the flash's failure. */
+static bool went_well(struct boot_answer told) {
+    CHECK(told.status == BOOT_OK || (sim.fails && told.status == BOOT_FLASH_FAILED));
+    return told.status == BOOT_OK;
 }
 
 /* One time of power: the loader, the head, the host. True when it is decided. */
@@ -104,18 +115,17 @@ static bool live(void) {
     }
     if (runs_new) {
         past.confirm_asked = true;
-        CHECK(boot_update_confirm(&update).status == BOOT_OK);
-        past.confirmed = true;
-        return true;
+        past.confirmed = went_well(boot_update_confirm(&update));
+        return past.confirmed;
     }
     if (past.trial_asked && update.state.slot[choice.slot ^ 1u] == BOOT_BAD) {
         past.begun = false; /* a trial that was cut: it is sent again from the beginning */
     }
-    send(&update);
-    past.trial_asked = true;
-    past.asked++;
-    CHECK(boot_update_boot(&update).status == BOOT_OK);
-    past.begun = false;
+    if (send(&update)) {
+        past.trial_asked = true;
+        past.asked++;
+        past.begun = !went_well(boot_update_boot(&update));
+    }
     return false;
 }
 
@@ -140,7 +150,7 @@ static void factory(uint8_t slot, unsigned records) {
 
 /* Power again and again until the update is done; false: it was cut (once). */
 static bool go_on(void) {
-    for (volatile int starts = 0; starts < 8; starts++) {
+    for (volatile int starts = 0; starts < 12; starts++) {
         if (setjmp(sim.cut) != 0) {
             return false;
         }
@@ -152,15 +162,17 @@ static bool go_on(void) {
     return false;
 }
 
-/* A run with a cut at an operation; false when there is no such operation. */
+/* A run with a cut, or a failure, at an operation; false when there is no such operation. */
 static bool cut(long at, enum tear tear) {
     sim.operations = 0;
     sim.cut_at = at;
     sim.tear = tear;
+    sim.fails = failing;
     sim.random += (uint32_t)at * 2654435761u + (uint32_t)tear + 1u;
-    bool done = go_on();
+    (void)go_on();
+    bool reached = sim.operations > at;
     sim.cut_at = -1;
-    return !done;
+    return reached;
 }
 
 /* After everything: what was decided holds. */
@@ -220,6 +232,7 @@ int main(int count, char **words) {
     CHECK(new.image.security > old.image.security);
     hash_file(&new);
     healthy = strcmp(words[1], "unhealthy") != 0;
+    failing = strcmp(words[1], "failing") == 0;
     unsigned long runs = strcmp(words[1], "twice") == 0 ? twice() : once();
     printf("%lu\n", runs);
     return 0;

@@ -36,8 +36,8 @@ static uint32_t done_of(enum tear tear, uint32_t count) {
     }
 }
 
-/* Bring `count` octets to what `from` says (NULL: erased), and cut the power where it is time. */
-static void change(struct sim *sim, uint32_t at, const uint8_t *from, uint32_t count) {
+/* Bring `count` octets to what `from` says (NULL: erased), and cut the power, or fail, where it is time. */
+static bool change(struct sim *sim, uint32_t at, const uint8_t *from, uint32_t count) {
     bool cut = sim->operations++ == sim->cut_at;
     uint32_t whole = cut ? done_of(sim->tear, count) : count;
     for (uint32_t i = 0; i < count; i++) {
@@ -48,9 +48,10 @@ static void change(struct sim *sim, uint32_t at, const uint8_t *from, uint32_t c
             sim->octets[at + i] = between(sim, sim->octets[at + i], new);
         }
     }
-    if (cut) {
+    if (cut && !sim->fails) {
         longjmp(sim->cut, 1);
     }
+    return !cut;
 }
 
 static bool read_flash(void *board, uint32_t at, void *to, uint32_t count) {
@@ -67,15 +68,13 @@ static bool write_flash(void *board, uint32_t at, const void *from, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
         CHECK(sim->octets[at + i] == 0xFF);
     }
-    change(sim, at, from, count);
-    return true;
+    return change(sim, at, from, count);
 }
 
 static bool erase_flash(void *board, uint32_t at) {
     struct sim *sim = board;
     CHECK(at < SIM_SIZE && at % SIM_SECTOR == 0);
-    change(sim, at, NULL, SIM_SECTOR);
-    return true;
+    return change(sim, at, NULL, SIM_SECTOR);
 }
 
 static bool put_ram(void *board, uint32_t offset, const uint8_t *octets, uint32_t count) {

@@ -29,6 +29,7 @@ struct sim {
     long operations;  /* done since the power came */
     long cut_at;      /* which of them the cut hits; -1: none */
     enum tear tear;
+    bool fails;       /* the operation fails and says so, instead of a cut */
     uint32_t random;
     jmp_buf cut;
 };
