@@ -79,7 +79,8 @@ void boot_update_init(struct boot_update *update, const struct boot_flash *flash
     update->trust = trust;
     update->running = running;
     update->trial = trial && running != BOOT_NO_SLOT;
-    if (!boot_journal_read(flash, &update->state)) {
+    update->known = boot_journal_read(flash, &update->state);
+    if (!update->known) {
         memset(&update->state, 0, sizeof update->state);
     }
     for (uint8_t slot = 0; slot < BOOT_SLOTS; slot++) {
@@ -113,6 +114,9 @@ void boot_update_slot(const struct boot_update *update, uint8_t slot, struct boo
 struct boot_answer boot_update_begin(struct boot_update *update, uint32_t size, const uint8_t digest[BOOT_DIGEST]) {
     if (update->checking) {
         return answer(BOOT_BUSY);
+    }
+    if (!update->known) {
+        return answer(BOOT_FLASH_FAILED);
     }
     if (update->trial) {
         return refuse(BOOT_REASON_ON_TRIAL);
@@ -336,7 +340,7 @@ struct boot_answer boot_update_confirm(struct boot_update *update) {
     if (!update->trial) {
         return answer(BOOT_OK);
     }
-    if (!running_image(update, &image)) {
+    if (!update->known || !running_image(update, &image)) {
         return answer(BOOT_FLASH_FAILED);
     }
     struct boot_state next = update->state;

@@ -36,6 +36,7 @@ struct boot_update {
     const struct boot_flash *flash;
     const struct boot_trust *trust;
     struct boot_state state; /* as the journal has it, but for what is begun and not yet noted */
+    bool known;              /* there is a record; without one nothing is changed, the next start makes one */
     uint8_t running;         /* slot, or BOOT_NO_SLOT */
     bool trial;              /* the running image isn't confirmed */
     uint32_t next;           /* octets taken of the image; those of the last page may be in `page` only */

@@ -74,6 +74,12 @@ static bool start(struct boot_choice *choice, const struct boot_flash *flash) {
 /* Send the image from where the head says. False: its flash failed. */
 static bool send(struct boot_update *update) {
     struct boot_answer told = boot_update_begin(update, new.size, sha);
+    if (sim.fails && told.status == BOOT_REFUSED && told.reason == BOOT_REASON_SLOT_BUSY) {
+        return false; /* the loader couldn't write that the trial begins; the next start tries again */
+    }
+    if (sim.fails && told.status == BOOT_FLASH_FAILED) {
+        return false;
+    }
     CHECK(told.status == BOOT_OK);
     CHECK(!past.begun || told.offset >= past.acked - past.acked % BOOT_NOTE_EVERY);
     past.begun = true;
