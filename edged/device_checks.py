@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
     from pathlib import Path
 
     from edged.config import ChipReaderSettings
@@ -19,15 +21,56 @@ if TYPE_CHECKING:
         SwipeSettings,
     )
 
+_PRINTER_PORT = re.compile(
+    r"usb(:[0-9a-f]{4}:[0-9a-f]{4})?|tcp:[^\s]+:[1-9][0-9]{0,4}|/[^\0]+", re.IGNORECASE
+)
+
 BUILT_IN = {
     "head": ("simulated", "serial", "usb", "bare"),
     "camera": ("simulated", "uvc"),
     "chip_reader": ("pcsc", "simulated"),
     "id_card": ("sam",),
-    "swipe": ("serial",),
+    "swipe": ("serial", "keyboard"),
     "printer": ("escpos",),
 }
 """Drivers that come with edged, by the section they are named in."""
+
+OUTSIDE = "edged.drivers"
+"""Group of the entry points by which other packages bring drivers; each is named `SECTION.NAME` (docs/drivers.md)."""
+
+
+def outside(section: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """Drivers that installed packages bring for `section`, by their names; no package is imported for it.
+
+    A name that comes with edged is not among them: no package takes its place. More than one entry point of a name is
+    a mistake that `check_driver` names.
+    """
+    from importlib.metadata import entry_points  # slow to load, and most boxes name no driver from outside
+
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for one in entry_points(group=OUTSIDE):
+        kind, _, name = one.name.partition(".")
+        if kind == section and name and name not in BUILT_IN[section]:
+            found[name] = (*found.get(name, ()), one)
+    return found
+
+
+def package_of(entry_point: EntryPoint) -> str:
+    """The package that brings it, as pip knows it."""
+    return entry_point.dist.name if entry_point.dist is not None else entry_point.value.partition(":")[0]
+
+
+def check_driver(section: str, driver: str) -> None:
+    """Some package brings exactly one driver of this name. Raises `ConfigError` that names those there are."""
+    if driver in BUILT_IN[section]:
+        return
+    known = outside(section)
+    if driver not in known:
+        names = ", ".join((*BUILT_IN[section], *sorted(known)))
+        raise ConfigError(f"{section}.driver", "drivers.unknown", driver=driver, known=names)
+    if len(known[driver]) > 1:
+        packages = ", ".join(sorted(map(package_of, known[driver])))
+        raise ConfigError(f"{section}.driver", "drivers.twice", driver=driver, packages=packages)
 
 
 def only_with(settings: object, section: str, key: str, *drivers: str) -> None:
@@ -49,8 +92,18 @@ def same_path(one: Path, other: Path) -> bool:
     return os.path.normpath(one) == os.path.normpath(other)
 
 
+def check_window(head: HeadSettings, camera: CameraSettings | None) -> None:
+    """Head and camera, each in itself, and what the one demands of the other."""
+    check_head(head)
+    if camera is not None:
+        check_camera(camera)
+    elif not head.simulated:
+        raise ConfigError("camera", "config.required_by", other=f"head.driver = {head.driver}")
+
+
 def check_head(head: HeadSettings) -> None:
     """The head's keys fit its driver."""
+    check_driver("head", head.driver)
     required(head, "head", "socket", "simulated")
     required(head, "head", "port", "serial")
     only_with(head, "head", "socket", "simulated")
@@ -61,6 +114,7 @@ def check_head(head: HeadSettings) -> None:
 
 def check_camera(camera: CameraSettings) -> None:
     """The camera's keys fit its driver."""
+    check_driver("camera", camera.driver)
     required(camera, "camera", "socket", "simulated")
     required(camera, "camera", "device", "uvc")
     only_with(camera, "camera", "socket", "simulated")
@@ -70,6 +124,7 @@ def check_camera(camera: CameraSettings) -> None:
 
 def check_chip_reader(chip: ChipReaderSettings) -> None:
     """The chip reader's keys fit its driver."""
+    check_driver("chip_reader", chip.driver)
     required(chip, "chip_reader", "socket", "simulated")
     only_with(chip, "chip_reader", "socket", "simulated")
     only_with(chip, "chip_reader", "reader", "pcsc")
@@ -78,21 +133,28 @@ def check_chip_reader(chip: ChipReaderSettings) -> None:
 
 def check_id_card(id_card: IdCardSettings) -> None:
     """The module's keys fit its driver."""
+    check_driver("id_card", id_card.driver)
     only_with(id_card, "id_card", "port", "sam")
     _check_options(id_card.options, "id_card", id_card.driver)
 
 
 def check_swipe(swipe: SwipeSettings) -> None:
     """The swipe reader's keys fit its driver."""
+    check_driver("swipe", swipe.driver)
     required(swipe, "swipe", "port", "serial")
+    required(swipe, "swipe", "device", "keyboard")
     only_with(swipe, "swipe", "port", "serial")
+    only_with(swipe, "swipe", "device", "keyboard")
     _check_options(swipe.options, "swipe", swipe.driver)
 
 
 def check_printer(printer: PrinterSettings) -> None:
     """The printer's keys fit its driver."""
+    check_driver("printer", printer.driver)
     required(printer, "printer", "port", "escpos")
     only_with(printer, "printer", "port", "escpos")
+    if printer.port is not None and not _PRINTER_PORT.fullmatch(printer.port):
+        raise ConfigError("printer.port", "printer.bad_port")
     _check_options(printer.options, "printer", printer.driver)
 
 
