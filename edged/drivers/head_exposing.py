@@ -26,7 +26,7 @@ class MeasuredWindow:
     """One step as it was.
 
     Attributes:
-        step: its number, from 0.
+        step: its number, from 1.
         lamp: None for a dark step.
         strobe_us: when the strobe line rose, in µs of the head's clock.
         window_us: for how long it was up.
@@ -79,7 +79,7 @@ class Exposing:
         """A step is over."""
         if self._done is None or self._done.done() or at < self._asked_at:
             return  # of an exposure that nobody waits for any more
-        if exposed.step != len(self._windows) or exposed.lamp != self._steps[exposed.step].lamp:
+        if exposed.step != len(self._windows) + 1 or exposed.lamp != self._steps[exposed.step - 1].lamp:
             return
         window = MeasuredWindow(
             step=exposed.step,

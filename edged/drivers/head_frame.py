@@ -185,7 +185,7 @@ class Reset:
     session: int
 
     def __post_init__(self) -> None:
-        _octets(self.session)
+        _session(self.session)
 
 
 Frame = Hello | Welcome | Refused | Data | Ack | Nak | Reset
@@ -312,17 +312,15 @@ def _parse(body: bytes) -> Frame:
     """Raises `ValueError`."""
     kind, session, seq, ack = body[:_HEADER]
     payload = body[_HEADER:]
-    _require(kind == Kind.DATA or seq == 0)
-    _require(kind in (Kind.DATA, Kind.ACK, Kind.NAK) or ack == 0)
     match Kind(kind):
         case Kind.HELLO:
-            lowest, highest, window = payload
-            return Hello(session, lowest, highest, window)
+            _require(len(payload) >= 3)  # a later version may add to it
+            return Hello(session, payload[0], payload[1], payload[2])
         case Kind.WELCOME:
             return _parse_welcome(session, payload)
         case Kind.REFUSED:
-            lowest, highest = payload
-            return Refused(session, lowest, highest)
+            _require(len(payload) >= 2)
+            return Refused(session, payload[0], payload[1])
         case Kind.DATA:
             return Data(session, seq, ack, payload)
         case Kind.ACK:

@@ -149,8 +149,8 @@ class HeadLink:
     def request(self, request: Request[Any], now: float) -> int:
         """Ask the head; the `Reply` with the tag returned is the answer, or `Lost` when there will be none.
 
-        Raises `DeviceGoneError` without a session, and `DeviceError` (`reader_head.too_many_requests`) when so many are open
-        that the protocol allows no more.
+        Raises `DeviceGoneError` without a session, and `DeviceError` (`reader_head.too_many_requests`) when so many are
+        open that the protocol allows no more.
         """
         if self.welcome is None:
             raise DeviceGoneError("head", "reader_head.gone")
