@@ -6,16 +6,18 @@
 #include "flash.h"       /* the file */
 
 #include <errno.h>    /* errno */
-#include <limits.h>   /* PATH_MAX */
 #include <stdio.h>    /* fprintf */
 #include <stdlib.h>   /* getenv, setenv */
 #include <string.h>   /* strerror */
 #include <sys/mman.h> /* memfd_create */
 #include <unistd.h>   /* fexecve */
 
+enum { PATH_ROOM = 4096 };
+
 /* What the loader tells the image that it starts. */
 #define STARTED "EDGED_HEAD_STARTED" /* "A", "B", with "?" behind it on trial */
 #define LOADER "EDGED_HEAD_LOADER"   /* path of the loader */
+#define CAUSE "EDGED_HEAD_CAUSE"     /* of the reset that began this */
 #define TRIAL_MS "EDGED_HEAD_TRIAL_MS" /* tests only: a shorter trial */
 
 static struct boot_flash flash;
@@ -35,7 +37,7 @@ static bool get_file(void *board, uint32_t offset, uint8_t *octets, uint32_t cou
 
 /* Where this program lies, for the image that comes back to it. */
 static void remember_loader(void) {
-    char path[PATH_MAX];
+    char path[PATH_ROOM];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length > 0) {
         path[length] = 0;
@@ -67,7 +69,7 @@ static void load(char **words) {
     if (choice.slot != BOOT_NO_SLOT) {
         start(&choice, image, words);
         if (choice.trial) {
-            host_boot_again(words); /* as a processor that faults: the trial is over */
+            host_boot_again(RESET_WATCHDOG, words); /* as a processor that faults: the trial is over */
         }
     }
     close(image);
@@ -94,8 +96,22 @@ bool host_boot_is_loader(void) {
     return active && started.slot == BOOT_NO_SLOT;
 }
 
-void host_boot_again(char **words) {
+bool host_boot_has_slots(void) {
+    return active;
+}
+
+enum reset_cause host_boot_cause(void) {
+    const char *cause = getenv(CAUSE);
+    enum reset_cause found = cause ? (enum reset_cause)strtoul(cause, NULL, 10) : RESET_POWER;
+    (void)unsetenv(CAUSE);
+    return found;
+}
+
+void host_boot_again(enum reset_cause cause, char **words) {
     const char *loader = getenv(LOADER);
+    char number[12];
+    (void)snprintf(number, sizeof number, "%u", (unsigned)cause);
+    (void)setenv(CAUSE, number, 1);
     (void)unsetenv(STARTED);
     if (active && loader != NULL) {
         (void)execv(loader, words);

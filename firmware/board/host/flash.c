@@ -3,12 +3,12 @@
 
 #include <errno.h>    /* errno */
 #include <fcntl.h>    /* open */
-#include <limits.h>   /* PATH_MAX */
 #include <stdio.h>    /* snprintf */
 #include <string.h>   /* memset */
 #include <sys/stat.h> /* fstat */
 #include <unistd.h>   /* pread, pwrite */
 
+enum { PATH_ROOM = 4096 };
 enum { SECTOR = 4096, UNIT = 16, SLOT = 2 * 1024 * 1024, FLASH_SIZE = 2 * SECTOR + 2 * SLOT };
 
 static int file = -1;
@@ -35,7 +35,7 @@ static bool erase_flash(void *board, uint32_t at) {
 
 /* A path in the store. */
 static int open_in(const char *store, const char *name, int flags) {
-    char path[PATH_MAX];
+    char path[PATH_ROOM];
     int length = snprintf(path, sizeof path, "%s/%s", store, name);
     if (length < 0 || (size_t)length >= sizeof path) {
         errno = ENAMETOOLONG;

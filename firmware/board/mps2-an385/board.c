@@ -37,7 +37,10 @@ void board_set_up(void) {
 
 void board_pass_on(void) {
     KEPT->cause = facts.cause; /* the image's start is part of this one */
-    WATCHDOG_LOCK = WATCHDOG_UNLOCK;
+}
+
+void board_is_loader(void) {
+    facts.loader = true;
 }
 
 const struct board_facts *board_facts(void) {

@@ -52,6 +52,7 @@ static void start_image(void) {
     }
     KEPT->slot = BOOT_NO_SLOT;
     KEPT->trial = 0;
+    board_is_loader();
 }
 
 int main(void) {

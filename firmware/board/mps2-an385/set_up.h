@@ -8,4 +8,7 @@ void board_set_up(void);
 /* Hand the reset's cause on to the image that is started now. */
 void board_pass_on(void);
 
+/* There is nothing to start: say so to the host. */
+void board_is_loader(void);
+
 #endif
