@@ -6,9 +6,10 @@
 
 extern uint32_t _sidata[], _sdata[], _edata[], _sbss[], _ebss[], _estack[];
 int main(void);
+void reset_handler(void);
 
 /* Prepare memory and run. */
-static void reset_handler(void) {
+void reset_handler(void) {
     uint32_t *from = _sidata;
     for (uint32_t *to = _sdata; to < _edata;) {
         *to++ = *from++;
