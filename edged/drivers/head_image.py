@@ -1,6 +1,6 @@
-"""Firmware images of the reader head (firmware/BOOT.md §1): built by the release engineer, parsed and verified by tool and box.
+"""Firmware images of the reader head (firmware/BOOT.md §1): built by the release engineer, verified by tool and box.
 
-The head verifies again, with the key built into its boot loader; what is refused here would be refused there, minutes later.
+The head verifies again, with the key built into its boot loader; what is refused here is refused there, minutes later.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def build(
     load_address: int,
     key: ec.EllipticCurvePrivateKey,
 ) -> bytes:
-    """The signed image. Raises `DecodeError`: `head_image.bad_board`, `head_image.bad_number`, `head_image.bad_payload`."""
+    """The signed image. Raises `DecodeError`: `head_image.bad_board`, `.bad_number`, `.bad_payload`."""
     if not _NAME.fullmatch(board):
         raise DecodeError(_WHAT, "head_image.bad_board")
     if not (0 <= security_version < 1 << 32 and 0 <= load_address < 1 << 32):
@@ -100,7 +100,15 @@ def build(
         raise DecodeError(_WHAT, "head_image.bad_payload")
     digest = hashlib.sha256(padded).digest()
     header = _HEADER.pack(
-        MAGIC, FORMAT, PREFIX, board.encode(), version.number, security_version, len(padded), load_address, digest
+        MAGIC,
+        FORMAT,
+        PREFIX,
+        board.encode(),
+        version.number,
+        security_version,
+        len(padded),
+        load_address,
+        digest,
     )
     r, s = utils.decode_dss_signature(key.sign(header, ec.ECDSA(hashes.SHA256())))
     return header + r.to_bytes(32, "big") + s.to_bytes(32, "big") + padded
