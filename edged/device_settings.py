@@ -82,7 +82,17 @@ class IdCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: str = "sam"
     """sam, or one from outside."""
     port: str | None = None
-    """Its tty; None: USB."""
+    """Its tty, better by its stable name (/dev/serial/by-id/…); None: USB."""
+    baud: int | None = None
+    """Speed of the tty; None: the one at which it answers is looked for."""
+    usb: str | None = None
+    """USB only: `vendor:product` or `vendor:product:serial number` in hex; None: 0400:c35a, which most modules are."""
+    usb_out: tuple[int, ...] | None = None
+    """USB only: endpoints of requests: one for whole frames, or two, for the header and the rest; None: 0x02, 0x06."""
+    usb_in: tuple[int, ...] | None = None
+    """USB only: endpoints of answers, in the same way; None: 0x81, 0x85."""
+    additional_address: bool = False
+    """Also read what was written to the card after its holder moved (追加住址)."""
     options: Options = {}
 
 

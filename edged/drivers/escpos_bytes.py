@@ -192,4 +192,6 @@ def _dummy(paper: Paper):  # type: ignore[no-untyped-def]
     media = {"dpi": 203, "width": {"mm": paper.width_mm, "pixels": paper.dots}}
     # Without a width python-escpos prints a line to standard output with every picture.
     profile = type("Paper", (kind,), {"profile_data": {**kind.profile_data, "media": media}})
-    return Dummy(profile=profile())
+    printer = Dummy()
+    printer.profile = profile()
+    return printer

@@ -211,7 +211,7 @@ async def pty(printer: EscposEmulator, link: Path) -> AsyncIterator[Callable[[],
     """The printer on a pseudo-terminal that `link` points to; what is yielded pulls it out."""
     master, slave = os.openpty()
     tty.setraw(slave)
-    link.symlink_to(os.ttyname(slave))
+    link.symlink_to(os.ttyname(slave))  # noqa: ASYNC240 - in a directory of this machine
     os.set_blocking(master, False)
     loop = asyncio.get_running_loop()
     out = False

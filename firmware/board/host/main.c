@@ -3,6 +3,7 @@
 #include <signal.h> /* sigaction, sigprocmask */
 #include <stdio.h>  /* fprintf */
 #include <string.h> /* strcmp, strerror */
+#include <sys/prctl.h> /* prctl */
 
 #include "board.h" /* board_sleep */
 #include "boot.h"  /* host_boot */
@@ -115,6 +116,7 @@ int main(int count, char **arguments) {
         return EXIT_USAGE;
     }
     catch_signals();
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the test that started it */
     if ((words.boot && !host_boot(words.store, arguments)) || !open_all(&words)) {
         return EXIT_CANNOT;
     }
