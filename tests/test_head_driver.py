@@ -250,10 +250,9 @@ async def test_troubles_begin_and_end(socket_peer: SocketPeer) -> None:
             TroubleOver("head", "reader_head.cover_open"),
             TroubleOver("head", "reader_head.lamp_fault"),
             TroubleOver("head", "reader_head.overheated"),
+            TroubleOver("head", "reader_head.watchdog"),
         )
-        socket_peer.fault(6, False)
-        await heard.told(TroubleOver("head", "reader_head.watchdog"))
-        assert head.trouble is None
+        assert head.trouble is None, "what happened before the start hinders nothing"
 
 
 @pytest.mark.parametrize(
@@ -343,7 +342,9 @@ async def test_many_requests_at_a_time_are_all_answered(socket_peer: SocketPeer)
         await asyncio.wait(tasks)
 
 
-@pytest.mark.parametrize("manners", ["one octet at a time", "everything"])
+@pytest.mark.parametrize(
+    "manners", ["one octet at a time", "loses", pytest.param("everything", marks=pytest.mark.slow)]
+)
 async def test_on_a_line_that_misbehaves(tmp_path: Path, manners: str) -> None:
     async with attached(SocketPeer(tmp_path / "head", manners=MANNERS[manners], seed=5)) as (head, heard):
         await until(lambda: head.trouble is None)
@@ -367,7 +368,9 @@ async def test_leaving_while_it_connects_leaves_nothing(tmp_path: Path) -> None:
             await asyncio.wait((entering,))
             assert entering.cancelled()
         async with SerialHead(peer.port) as head:
-            assert head.trouble is None, "the port is free again"
+            await until(
+                lambda: head.trouble is None, 10, so_far=lambda: head.trouble
+            )  # the port is free again
 
 
 async def test_a_port_that_another_program_uses_says_so(tmp_path: Path) -> None:

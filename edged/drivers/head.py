@@ -26,7 +26,7 @@ from edged.drivers.head_messages import (
     Step,
 )
 from edged.drivers.head_presses import STALE_MS
-from edged.drivers.head_refusals import COVER, FAULTS
+from edged.drivers.head_refusals import COVER, FAULTS, PASSED
 from edged.drivers.head_transport import DEVICE, Transport, transport_of
 from edged.drivers.head_usb import UsbTransport
 from edged.errors import DeviceError
@@ -127,7 +127,8 @@ class LinkedHead:
         welcome = self.client.welcome
         if welcome is not None and WelcomeFlag.BOOT_LOADER in welcome.flags:
             return Reason("reader_head.no_application")
-        return Reason(min(self._troubles)) if self._troubles else None
+        hinders = self._troubles - PASSED
+        return Reason(min(hinders)) if hinders else None
 
     @property
     def identity(self) -> HeadFacts | None:
@@ -308,9 +309,10 @@ class LinkedHead:
             self._tell_troubles()
 
     def _tell_troubles(self) -> None:
-        for code in sorted(self._troubles - self._told):
+        began = self._troubles - self._told
+        for code in sorted(began):
             self._tell(TroubleBegan(DEVICE, code))
-        for code in sorted(self._told - self._troubles):
+        for code in sorted((self._told - self._troubles - PASSED) | (began & PASSED)):
             self._tell(TroubleOver(DEVICE, code))
         self._told = set(self._troubles)
 

@@ -237,7 +237,7 @@ class Step:
     window_us: int
 
     def __post_init__(self) -> None:
-        in_range(0, 100, self.per_cent)
+        in_range(*((0, 0) if self.lamp is None else (1, 100)), self.per_cent)
         in_range(0, MAX_LEAD_US, self.lead_us)
         in_range(MIN_WINDOW_US, MAX_WINDOW_US, self.window_us)
 

@@ -28,7 +28,7 @@ class LinkedStrobe:
             lamp = None if step.light is None else self._head.lamp(step.light)
             if step.light is not None and lamp is None:
                 raise DeviceError("head", "head.no_such_light")
-            asked.append(Step(lamp, step.brightness, step.lead_us, step.window_us))
+            asked.append(Step(lamp, step.brightness if lamp else 0, step.lead_us, step.window_us))
         windows = await self._head.expose(asked)
         return tuple(Exposed(one.strobe_us, one.window_us, one.complete) for one in windows)
 
