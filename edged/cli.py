@@ -58,6 +58,7 @@ COMMANDS = {
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "update": Command("edged.commands.update", "help.update"),
+    "head": Command("edged.commands.head", "help.head"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (
