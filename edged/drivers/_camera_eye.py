@@ -114,7 +114,8 @@ class Eye:
             raise DeviceError(DEVICE, code)
         refused = _camera_setup.set_up(self._settings, self._controls)
         exposures: dict[Light, int | None] = {}
-        for light in (Light(name) for name in reversed(self._settings.lights)):
+        for name in reversed(dict.fromkeys(("white", *self._settings.lights))):  # white last: it comes first
+            light = Light(name)
             exposures[light], more = _camera_setup.expose(self._settings, light, self._controls)
             refused += more
             self._light, self._exposure_us = light, exposures[light]
