@@ -221,6 +221,7 @@ def settings(**more: Any) -> CameraSettings:
     plain: dict[str, Any] = {
         "device": Path("/dev/v4l/by-id/fake"),
         "exposure_us": {"white": 2000},
+        "gain": 16,
         "warm_up_frames": 2,
     }
     return CameraSettings(**{**plain, **more})

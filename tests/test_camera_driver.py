@@ -131,6 +131,9 @@ async def test_an_exposure_that_the_camera_keeps_to_itself_is_not_fixed() -> Non
         assert not camera.exposure_is_fixed
         assert camera.facts is not None
         assert camera.facts.refused == (Refused("exposure_us.white", 2000, None),)
+    fake = lit_forever()
+    async with opened(fake, gain=None) as camera:
+        assert not camera.exposure_is_fixed  # its gain makes up for what light there is
 
 
 @pytest.mark.parametrize(
