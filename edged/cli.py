@@ -53,6 +53,7 @@ COMMANDS = {
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
+    "id-card": Command("edged.commands.id_card", "help.id_card"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
