@@ -122,7 +122,7 @@ def _problems(kind: IdCardKind, fields: Mapping[str, str], dates: CardDates) -> 
                 yield failure("idcard.field_empty", name)
             elif any(_misplaced(character) for character in text):
                 yield failure("mrz.field_characters", name)
-            elif name == "name" and len(text) >= _room(kind, field):
+            elif name == "name" and _octets(text) >= _room(kind, field):
                 yield warning("idcard.name_may_go_on", name)
     if fields["sex"] and fields["sex"] not in SEXES:
         yield failure("idcard.unknown_sex", "sex")
@@ -144,14 +144,15 @@ def _judged_names(kind: IdCardKind, field: str) -> tuple[str, ...]:
     return (field,)
 
 
+def _octets(text: str) -> int:
+    """In the chip: a rare character takes the place of two."""
+    return len(text.encode("utf-16-le", "replace"))
+
+
 def _room(kind: IdCardKind, field: str) -> int:
     layout = LAYOUTS[kind]
-    rest = (
-        layout["english_name_rest"].characters
-        if "english_name_rest" in layout and field == "english_name"
-        else 0
-    )
-    return layout[field].characters + rest
+    rest = layout.get("english_name_rest") if field == "english_name" else None
+    return layout[field].octets + (rest.octets if rest else 0)
 
 
 def _misplaced(character: str) -> bool:

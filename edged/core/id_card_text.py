@@ -40,11 +40,6 @@ class TextField(NamedTuple):
     start: int
     octets: int
 
-    @property
-    def characters(self) -> int:
-        """How many characters it holds at most."""
-        return self.octets // 2
-
 
 _COMMON: Final = {
     "chinese_name": TextField(0, 30),
