@@ -54,6 +54,7 @@ COMMANDS = {
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
     "camera": Command("edged.commands.camera", "help.camera"),
+    "id-card": Command("edged.commands.id_card", "help.id_card"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),

@@ -201,14 +201,14 @@ def check_id_card(id_card: IdCardSettings) -> None:
     if id_card.port is not None:
         for key in ("usb", "usb_out", "usb_in"):
             if getattr(id_card, key) is not None:
-                raise ConfigError(f"id_card.{key}", "id_card.usb_or_port")
+                raise ConfigError(f"id_card.{key}", "idcard.usb_or_port")
     elif id_card.baud is not None:
         raise ConfigError("id_card.baud", "config.only_with", other="id_card.port")
     if id_card.baud is not None and id_card.baud not in ID_CARD_BAUDS:
         known = ", ".join(map(str, ID_CARD_BAUDS))
-        raise ConfigError("id_card.baud", "id_card.bad_baud", known=known)
+        raise ConfigError("id_card.baud", "idcard.bad_baud", known=known)
     if id_card.usb is not None and not USB_DEVICE.fullmatch(id_card.usb):
-        raise ConfigError("id_card.usb", "id_card.bad_usb_device")
+        raise ConfigError("id_card.usb", "idcard.bad_usb_device")
     _check_endpoints("id_card.usb_out", id_card.usb_out, 0x00)
     _check_endpoints("id_card.usb_in", id_card.usb_in, 0x80)
     _check_options(id_card.options, "id_card", id_card.driver)
@@ -240,7 +240,7 @@ def _check_endpoints(key: str, endpoints: tuple[int, ...] | None, direction: int
         1 <= len(endpoints) <= 2 and all(direction < one <= direction | 0x0F for one in endpoints)
     ):
         raise ConfigError(
-            key, "id_card.bad_endpoints", first=f"0x{direction | 1:02x}", last=f"0x{direction | 15:02x}"
+            key, "idcard.bad_endpoints", first=f"0x{direction | 1:02x}", last=f"0x{direction | 15:02x}"
         )
 
 
