@@ -70,6 +70,9 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """free: it films all the time; strobe: it takes one frame each time the head's strobe line rises."""
     calibration: Path | None = None
     """What `edged camera calibrate` wrote; None: pictures are used as they come."""
+    prove_live: Literal["plugged", "document"] = "plugged"
+    """When the frames must follow the head's light, which shows that the camera sees this window: once it was plugged in,
+    or before each document as well, which takes a second. Head and camera must be able to (docs/cameras.md)."""
     options: Options = {}
 
 

@@ -77,7 +77,7 @@ class _Section(Protocol):
 
 
 def open_window(head: HeadSettings, camera: CameraSettings | None) -> tuple[Head, Camera]:
-    """The head and the camera behind its window, in the order in which they are entered: head, camera.
+    """The head and the camera behind its window; the camera is entered first, for a bare head sees through it.
 
     A bare head sees through the camera; every other camera may be lit by the head. Raises `ConfigError`.
     """

@@ -3,6 +3,7 @@
 #include <signal.h> /* sigaction, sigprocmask */
 #include <stdio.h>  /* fprintf */
 #include <string.h> /* strcmp, strerror */
+#include <sys/prctl.h> /* prctl */
 
 #include "board.h" /* board_sleep */
 #include "host.h"  /* our own declarations */
@@ -108,6 +109,7 @@ int main(int count, char **arguments) {
         return EXIT_USAGE;
     }
     catch_signals();
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the test that started it */
     if (!open_all(&words)) {
         return EXIT_CANNOT;
     }
