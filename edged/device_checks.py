@@ -230,7 +230,8 @@ def check_printer(printer: PrinterSettings) -> None:
     required(printer, "printer", "port", "escpos")
     only_with(printer, "printer", "port", "escpos")
     if printer.port is not None and not _PRINTER_PORT.fullmatch(printer.port):
-        raise ConfigError("printer.port", "printer.bad_port")
+        section = "printer"
+        raise ConfigError(f"{section}.port", "printer.bad_port")
     _check_options(printer.options, "printer", printer.driver)
 
 
