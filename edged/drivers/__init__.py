@@ -109,9 +109,12 @@ class Exposed(NamedTuple):
 
 @runtime_checkable
 class Strobe(Protocol):
-    """A head that exposes by itself, to the microsecond, and tells a triggered camera by a line. Heads may have it."""
+    """A head that exposes by itself, to the microsecond, and tells a triggered camera by a line.
 
-    async def expose(self, steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+    `edged.drivers.head_strobe.strobe_of` says whether a head is one.
+    """
+
+    async def flash(self, steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
         """Do at most 8 steps one after another, without a pause; returns soon after the last, with one answer a step.
 
         So the first begins between the call and the return less all leads and windows, which is what a camera can be
@@ -191,6 +194,10 @@ class LiveCamera(Camera, Protocol):
 
     def hold_ms(self, light: Light) -> int:
         """How long the window must be lit from before `capture` is called; 0 when the camera lights it itself."""
+        ...
+
+    def sure_ms(self, light: Light) -> int:
+        """How long light must stay the same for a whole frame to fall into it, whenever it begins."""
         ...
 
     async def watch(self, seconds: float) -> Sequence[Glimpse]:
