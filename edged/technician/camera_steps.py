@@ -35,9 +35,9 @@ LIT_MS: Final = 1000
 
 def tasks(devices: Devices) -> Iterator[Task]:
     """The camera's steps."""
-    yield Task("camera.card", on_the_card, hands=True)
+    yield Task("camera/card", on_the_card, hands=True)
     for light in sorted(devices.camera.lights - {Light.WHITE}):
-        yield Task(f"camera.card_{light}", _Under(light), hands=True)
+        yield Task(f"camera/card_{light}", _Under(light), hands=True)
 
 
 async def on_the_card(walk: Walk) -> Came:

@@ -141,7 +141,7 @@ def png() -> bytes:
     """The card as a file that knows how large it is printed."""
     done, data = cv2.imencode(".png", draw())
     assert done
-    raw = data.tobytes()
+    raw: bytes = data.tobytes()
     after_header = 8 + 4 + 4 + 13 + 4  # signature; length, type, content and CRC of IHDR (PNG, 5.3)
     body = b"pHYs" + struct.pack(">IIB", DOTS_PER_MM * 1000, DOTS_PER_MM * 1000, 1)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -38,12 +38,12 @@ SHOWN_S: Final = 1.0
 
 def tasks(devices: Devices) -> Iterator[Task]:
     """The head's steps."""
-    yield Task("head.button", button, hands=True)
-    yield Task("head.window", window, hands=True)
+    yield Task("head/button", button, hands=True)
+    yield Task("head/window", window, hands=True)
     for light in sorted(devices.head.lights):
-        yield Task(f"head.lamp_{light}", _Lamp(light))
-    yield Task("head.indicator", indicator)
-    yield Task("head.buzzer", buzzer)
+        yield Task(f"head/lamp_{light}", _Lamp(light))
+    yield Task("head/indicator", indicator)
+    yield Task("head/buzzer", buzzer)
 
 
 async def button(walk: Walk) -> Came:
@@ -91,7 +91,7 @@ class _Lamp:
                 await walk.devices.head.illuminate(light, LIT_MS)
                 await asyncio.sleep(LIT_MS / 1000)
         answer = await walk.person.ask(
-            f"head.lamp_{light}", "acceptance.did_it_light", light=f"light.{light}"
+            f"head/lamp_{light}", "acceptance.did_it_light", light=f"light.{light}"
         )
         if answer is not None:
             return passed(**measured) if answer else failed("acceptance.dark_lamp", **measured)
@@ -127,14 +127,14 @@ async def indicator(walk: Walk) -> Came:
             await asyncio.sleep(SHOWN_S)
     await walk.devices.head.indicate(Indication.READY)
     return _answered(
-        await walk.person.ask("head.indicator", "acceptance.did_it_show"), "acceptance.dark_indicator"
+        await walk.person.ask("head/indicator", "acceptance.did_it_show"), "acceptance.dark_indicator"
     )
 
 
 async def buzzer(walk: Walk) -> Came:
     """It can be heard."""
     await walk.devices.head.beep()
-    return _answered(await walk.person.ask("head.buzzer", "acceptance.did_it_beep"), "acceptance.silent")
+    return _answered(await walk.person.ask("head/buzzer", "acceptance.did_it_beep"), "acceptance.silent")
 
 
 def _answered(answer: bool | None, code: str) -> Came:

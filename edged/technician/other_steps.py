@@ -30,14 +30,14 @@ _ALLOWED_LINES: Final = {2: (36, 44), 3: (30,)}
 def tasks(devices: Devices) -> Iterator[Task]:
     """The steps of what this box has beside the window."""
     if devices.chip is not None:
-        yield Task("chip.answers", chip_answers, hands=True)
+        yield Task("chip/answers", chip_answers, hands=True)
     if devices.id_card is not None:
-        yield Task("id_card.reads", id_card_reads, hands=True)
+        yield Task("id_card/reads", id_card_reads, hands=True)
     if devices.swipe is not None:
-        yield Task("swipe.reads", swipe_reads, hands=True)
+        yield Task("swipe/reads", swipe_reads, hands=True)
     if devices.printer is not None:
-        yield Task("printer.status", printer_status)
-        yield Task("printer.page", printer_page)
+        yield Task("printer/status", printer_status)
+        yield Task("printer/page", printer_page)
 
 
 def _selected() -> Exchange[list[float]]:
@@ -134,7 +134,7 @@ async def printer_page(walk: Walk) -> Came:
     began = time.monotonic()
     await printer.print(PrintJob(TEST_PAGE))
     took = int(1000 * (time.monotonic() - began))
-    answer = await walk.person.ask("printer.page", "acceptance.did_it_print")
+    answer = await walk.person.ask("printer/page", "acceptance.did_it_print")
     if answer is None:
         return skipped("acceptance.nobody", took_ms=took)
     return passed(took_ms=took) if answer else failed("acceptance.bad_print", took_ms=took)

@@ -101,7 +101,7 @@ class Nobody:
 
 
 def read_answers(path: Path) -> dict[str, bool | None]:
-    """A TOML file: `"head.lamp_white" = "yes"`. Raises `ConfigError` with the step's name, `OSError`."""
+    """A TOML file: `"head/lamp_white" = "yes"`. Raises `ConfigError` with the step's name, `OSError`."""
     with path.open("rb") as file:
         data = file.read(MAX_ANSWERS + 1)
     if len(data) > MAX_ANSWERS:
@@ -119,7 +119,7 @@ def read_answers(path: Path) -> dict[str, bool | None]:
 
 
 async def _in_thread(read: Callable[[], str]) -> str:
-    """One blocking read in a thread of its own that dies with the process: nothing waits for a line that never comes."""
+    """One blocking read in a thread that dies with the process: nothing waits for a line that never comes."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from edged import log
 from edged.drivers.facts import Described
@@ -18,7 +19,7 @@ from edged.uplink.acceptance import AcceptedDevice, Step
 from edged.uplink.fields import MAX_OPAQUE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -41,7 +42,7 @@ class Came(NamedTuple):
 
     outcome: Outcome
     code: str | None = None
-    measured: dict[str, float | int | bool] = {}
+    measured: Mapping[str, float | int | bool] = MappingProxyType({})
 
 
 def passed(**measured: float | bool) -> Came:
@@ -111,7 +112,7 @@ class Walk:
     today: date
     ears: dict[str, Ears] = field(default_factory=dict)
 
-    async def __aenter__(self) -> Walk:
+    async def __aenter__(self) -> Self:
         for name, device in self.devices.by_name().items():
             events = getattr(device, "events", None)
             if events is not None:
@@ -133,7 +134,7 @@ class Task(NamedTuple):
     @property
     def device(self) -> str:
         """Which device it is about."""
-        return self.name.partition(".")[0]
+        return self.name.partition("/")[0]
 
 
 async def walk(
@@ -151,7 +152,7 @@ async def walk(
                 outcome=came.outcome,
                 at=int(time.time()),
                 code=came.code,
-                measured=came.measured,
+                measured=dict(came.measured),
             )
         steps.append(step)
         done(step)

@@ -29,7 +29,7 @@ MAX_DEVICES: Final = 16
 KEPT: Final = timedelta(days=3650)
 """So long after the certificate's end a report is still verified, as of when it was signed: it is filed for years."""
 
-StepName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$(?!\n)", max_length=64)]
+StepName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*(/[a-z0-9_]+)*$(?!\n)", max_length=64)]
 Measure = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
 Value = bool | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | float
 """Numbers and yes or no; a name or a line of text has no place here."""
@@ -42,7 +42,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One step and what came of it."""
 
     name: StepName
-    """What was tested: `head.button`, `camera.card`."""
+    """What was tested: `head/button`, `camera/card`."""
     outcome: Outcome
     at: Seconds
     """When it ended."""
