@@ -42,6 +42,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("edged.commands.demo", "help.demo"),
     "read": Command("edged.commands.read", "help.read"),
+    "devices": Command("edged.commands.devices", "help.devices"),
     "optical": Command("edged.commands.optical", "help.optical"),
     "enrol": Command("edged.commands.enrol", "help.enrol"),
     "run": Command("edged.commands.run", "help.run"),
