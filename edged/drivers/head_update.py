@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from edged.drivers import head_image
-from edged.drivers.head_frame import Capability, WelcomeFlag
+from edged.drivers.head_traits import Capability, WelcomeFlag
 from edged.drivers.head_image import Version
 from edged.drivers.head_messages import ReadStatus, Reboot, Status
 from edged.drivers.head_update_messages import MAX_UPDATE_DATA, NO_SLOT, SlotState
