@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +30,7 @@ from edged.events import (
 )
 from tests.head_line import MANNERS
 from tests.head_proxy import Proxy
+from tests.head_tty import TtyHost
 from tests.test_head_driver import Heard
 from tests.waiting import until
 
@@ -143,36 +143,36 @@ async def test_pulling_the_reset_pin_and_the_plug() -> None:
         await heard.told(ButtonPressed())
 
 
-async def test_the_firmware_behind_a_serial_port(tmp_path: Path) -> None:
-    program = host_head.find()
-    assert program is not None
-    tty, pins = tmp_path / "tty", tmp_path / "pins"
-    process = await asyncio.create_subprocess_exec(
-        *(program, "--pty", tty, "--pins", pins, "--store", tmp_path), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        assert await process.stdout.readline() == b"ready\n"
-        _, hands = await asyncio.open_unix_connection(pins)
-        async with SerialHead(str(tty)) as head:
-            heard = Heard(head)
-            assert head.trouble is None
-            assert head.provenance.simulated
-            for order in (b"document in\n", b"button down\n"):
-                hands.write(order)
-            await heard.told(DocumentPlaced(), ButtonPressed())
-            for _ in range(50):
-                await head.client.request(Ping())
-            await heard.end()
-        hands.close()
-    finally:
-        process.terminate()
-        await process.communicate()
+async def test_a_hang_is_told_and_hinders_nothing() -> None:
+    async with running() as (board, head, heard):
+        await board.hang()
+        watchdog = "head", "reader_head.watchdog"
+        await heard.told(
+            DeviceGone("head"), DeviceBack("head"), TroubleBegan(*watchdog), TroubleOver(*watchdog)
+        )
+        assert head.trouble is None
+        assert head.identity is not None
+        assert head.identity.reset_cause is ResetCause.WATCHDOG
+        await head.beep()
 
 
-@pytest.mark.parametrize(
-    "manners", ["one octet at a time", "loses", "damages", "repeats", "garbage", "everything"]
-)
+async def test_the_firmware_behind_a_serial_port() -> None:
+    async with TtyHost() as board, SerialHead(board.port) as head:
+        heard = Heard(head)
+        assert head.trouble is None
+        assert head.provenance.simulated
+        await board.say("document in")
+        await board.button(down=True)
+        await heard.told(DocumentPlaced(), ButtonPressed())
+        for _ in range(50):
+            await head.client.request(Ping())
+        await heard.end()
+
+
+SLOW = [pytest.param(manners, marks=pytest.mark.slow) for manners in ("garbage", "everything", "slow")]
+
+
+@pytest.mark.parametrize("manners", ["one octet at a time", "loses", "damages", "repeats", *SLOW])
 async def test_nothing_twice_and_no_press_lost_on_a_line_that_misbehaves(
     tmp_path: Path, manners: str
 ) -> None:
