@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         SwipeSettings,
     )
 
+_PRINTER_PORT = re.compile(
+    r"usb(:[0-9a-f]{4}:[0-9a-f]{4})?|tcp:[^\s]+:[1-9][0-9]{0,4}|/[^\0]+", re.IGNORECASE
+)
+
 BUILT_IN = {
     "head": ("simulated", "serial", "usb", "bare"),
     "camera": ("simulated", "uvc"),
@@ -67,6 +71,13 @@ def check_driver(section: str, driver: str) -> None:
     if len(known[driver]) > 1:
         packages = ", ".join(sorted(map(package_of, known[driver])))
         raise ConfigError(f"{section}.driver", "drivers.twice", driver=driver, packages=packages)
+
+
+ID_CARD_BAUDS = (115200, 57600, 38400, 19200, 9600)
+"""Speeds that a SAM module can be set to, in the order in which they are tried: the usual one first."""
+
+USB_DEVICE = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[!-~]{1,126})?")
+"""`vendor:product`, or with a serial number behind it: a string descriptor, 126 characters at most."""
 
 
 def only_with(settings: object, section: str, key: str, *drivers: str) -> None:
@@ -185,7 +196,21 @@ def check_chip_reader(chip: ChipReaderSettings) -> None:
 def check_id_card(id_card: IdCardSettings) -> None:
     """The module's keys fit its driver."""
     check_driver("id_card", id_card.driver)
-    only_with(id_card, "id_card", "port", "sam")
+    for key in ("port", "baud", "usb", "usb_out", "usb_in"):
+        only_with(id_card, "id_card", key, "sam")
+    if id_card.port is not None:
+        for key in ("usb", "usb_out", "usb_in"):
+            if getattr(id_card, key) is not None:
+                raise ConfigError(f"id_card.{key}", "idcard.usb_or_port")
+    elif id_card.baud is not None:
+        raise ConfigError("id_card.baud", "config.only_with", other="id_card.port")
+    if id_card.baud is not None and id_card.baud not in ID_CARD_BAUDS:
+        known = ", ".join(map(str, ID_CARD_BAUDS))
+        raise ConfigError("id_card.baud", "idcard.bad_baud", known=known)
+    if id_card.usb is not None and not USB_DEVICE.fullmatch(id_card.usb):
+        raise ConfigError("id_card.usb", "idcard.bad_usb_device")
+    _check_endpoints("id_card.usb_out", id_card.usb_out, 0x00)
+    _check_endpoints("id_card.usb_in", id_card.usb_in, 0x80)
     _check_options(id_card.options, "id_card", id_card.driver)
 
 
@@ -204,7 +229,20 @@ def check_printer(printer: PrinterSettings) -> None:
     check_driver("printer", printer.driver)
     required(printer, "printer", "port", "escpos")
     only_with(printer, "printer", "port", "escpos")
+    if printer.port is not None and not _PRINTER_PORT.fullmatch(printer.port):
+        section = "printer"
+        raise ConfigError(f"{section}.port", "printer.bad_port")
     _check_options(printer.options, "printer", printer.driver)
+
+
+def _check_endpoints(key: str, endpoints: tuple[int, ...] | None, direction: int) -> None:
+    """One or two addresses of endpoints, 1 to 15, that lead the right way."""
+    if endpoints is not None and not (
+        1 <= len(endpoints) <= 2 and all(direction < one <= direction | 0x0F for one in endpoints)
+    ):
+        raise ConfigError(
+            key, "idcard.bad_endpoints", first=f"0x{direction | 1:02x}", last=f"0x{direction | 15:02x}"
+        )
 
 
 def _check_options(options: object, section: str, driver: str) -> None:

@@ -70,6 +70,9 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """free: it films all the time; strobe: it takes one frame each time the head's strobe line rises."""
     calibration: Path | None = None
     """What `edged camera calibrate` wrote; None: pictures are used as they come."""
+    prove_live: Literal["plugged", "document"] = "plugged"
+    """When the frames must follow the head's light, which shows that the camera sees this window: once it was plugged in,
+    or before each document as well, which takes a second. Head and camera must be able to (docs/cameras.md)."""
     options: Options = {}
 
 
@@ -79,7 +82,17 @@ class IdCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: str = "sam"
     """sam, or one from outside."""
     port: str | None = None
-    """Its tty; None: USB."""
+    """Its tty, better by its stable name (/dev/serial/by-id/…); None: USB."""
+    baud: int | None = None
+    """Speed of the tty; None: the one at which it answers is looked for."""
+    usb: str | None = None
+    """USB only: `vendor:product` or `vendor:product:serial number` in hex; None: 0400:c35a, which most modules are."""
+    usb_out: tuple[int, ...] | None = None
+    """USB only: endpoints of requests: one for whole frames, or two, for the header and the rest; None: 0x02, 0x06."""
+    usb_in: tuple[int, ...] | None = None
+    """USB only: endpoints of answers, in the same way; None: 0x81, 0x85."""
+    additional_address: bool = False
+    """Also read what was written to the card after its holder moved (追加住址)."""
     options: Options = {}
 
 
@@ -100,11 +113,21 @@ class SwipeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The receipt printer, when the box has one."""
+    """The receipt printer, when the box has one (docs/printers.md)."""
 
     driver: str = "escpos"
     """escpos, or one from outside."""
     port: str | None = None
-    """Its tty, `usb`, `usb:vendor:product`, or `tcp:host:port`."""
+    """Its tty or `/dev/usb/lp0`, `usb`, `usb:vendor:product` in hex, or `tcp:host:port`."""
     width_mm: Literal[58, 80] = 58
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    """Of a tty; USB serial adapters inside printers don't care."""
+    chinese: Literal["gb18030", "picture"] = "gb18030"
+    """How Chinese text is printed: in the printer's own font, or drawn with one that is installed on the box."""
+    font: Path | None = None
+    """The font for what is drawn; None: the first CJK font that is installed."""
+    qr: Literal["picture", "native"] = "picture"
+    """Who draws QR codes: the box, which every printer can print, or the printer."""
+    cutter: bool = True
+    """Whether it cuts; without one paper is fed past the tear bar."""
     options: Options = {}

@@ -43,9 +43,10 @@ async def opened(settings: BoxSettings) -> AsyncIterator[Devices]:
     head, camera = registry.open_window(settings.head, settings.camera)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        seeing = await enter(camera)
         yield Devices(
             await enter(head),
-            await enter(camera),
+            seeing,
             await enter(registry.open_chip_reader(settings.chip_reader)) if settings.chip_reader else None,
             await enter(registry.open_id_card(settings.id_card)) if settings.id_card else None,
             await enter(registry.open_swipe(settings.swipe)) if settings.swipe else None,

@@ -55,6 +55,8 @@ class Limits:
     """How long reading the chip may take altogether; None on a box without a chip reader."""
     id_card_s: float = 15.0
     """How long the ID-card module may take for one card."""
+    prove_each: bool = False
+    """Whether before each document the camera must be seen to see this window, not just when it was plugged in."""
     show_s: float = 4.0
     """How long an outcome is shown when no document lies in the window that could be taken away."""
 

@@ -341,6 +341,8 @@ class Station:
         self._answer = answer
         self._telling = Telling(self._id, self._notify)
         self._telling.pressed(request.scene)
+        if self._limits.prove_each:
+            self._optics.doubt()
         commands = self._inspection.start(
             document_present=self._present,
             card_present=self._module is not None and self._module.card_present,
@@ -391,8 +393,10 @@ class Station:
         self._notify({"event": "device", "device": device, "answers": answers})
         if not answers and device == "head":
             self._trouble = {code: whose for code, whose in self._trouble.items() if whose != device}
-        if answers and device in ESSENTIAL:
-            await self._catch_up()
+        if device in ESSENTIAL:
+            self._optics.doubt()  # it may be another, or another's pictures
+            if answers:
+                await self._catch_up()
 
     async def _catch_up(self) -> None:
         """A head that is back shows what it should, and says what it missed."""

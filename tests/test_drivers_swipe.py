@@ -145,7 +145,7 @@ async def test_nothing_of_a_document_is_logged(tmp_path: Path) -> None:
 async def test_documents_that_nobody_takes_are_bounded(tmp_path: Path) -> None:
     async with (
         SwipeReaderEmulator(tmp_path / "port", "lines") as device,
-        reader(tmp_path / "port", "lines") as driver,
+        reader(tmp_path / "port", "lines"),
     ):
         with capture_logs() as logs:
             for number in range(1, swipe.MAX_WAITING + 4):

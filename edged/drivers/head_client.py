@@ -108,7 +108,8 @@ class HeadClient:
         """Ask, and wait for the answer.
 
         Raises `DeviceGoneError` when there is no session, or it ends before the answer; `HeadRefusedError` when the
-        head won't; `DeviceError` when it answers what can't be understood, or too many wait (`reader_head.too_many_requests`).
+        head won't; `DeviceError` when it answers what can't be understood, or too many wait
+        (`reader_head.too_many_requests`).
         """
         if self._waiting >= MAX_WAITING:
             raise DeviceError(DEVICE, "reader_head.too_many_requests")

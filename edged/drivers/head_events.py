@@ -145,7 +145,7 @@ class Exposed:
 
     Attributes:
         age_ms: as of every event.
-        step: its number, from 0.
+        step: its number, from 1.
         lamp: None for a dark step.
         strobe_us: when the strobe line rose, in the head's time.
         window_us: for how long it was up, as measured.
@@ -162,7 +162,7 @@ class Exposed:
 
     def __post_init__(self) -> None:
         in_range(0, AGE_LONGER, self.age_ms, self.window_us)
-        in_range(0, 255, self.step)
+        in_range(1, 255, self.step)
         in_range(0, _U64, self.strobe_us)
 
     def body(self) -> bytes:

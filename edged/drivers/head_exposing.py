@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edged.drivers.head_messages import Expose
+from edged.drivers.head_light_messages import Expose
 from edged.drivers.head_transport import DEVICE
 from edged.errors import DeviceError, DeviceGoneError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edged.drivers.head_client import HeadClient
     from edged.drivers.head_events import Exposed, Lamp
-    from edged.drivers.head_messages import Step
+    from edged.drivers.head_light_messages import Step
 
 GRACE_S: Final = 2.0
 """Beyond the steps' own time, for the event of the last one to come."""
@@ -26,7 +26,7 @@ class MeasuredWindow:
     """One step as it was.
 
     Attributes:
-        step: its number, from 0.
+        step: its number, from 1.
         lamp: None for a dark step.
         strobe_us: when the strobe line rose, in µs of the head's clock.
         window_us: for how long it was up.
@@ -79,7 +79,7 @@ class Exposing:
         """A step is over."""
         if self._done is None or self._done.done() or at < self._asked_at:
             return  # of an exposure that nobody waits for any more
-        if exposed.step != len(self._windows) or exposed.lamp != self._steps[exposed.step].lamp:
+        if exposed.step != len(self._windows) + 1 or exposed.lamp != self._steps[exposed.step - 1].lamp:
             return
         window = MeasuredWindow(
             step=exposed.step,

@@ -55,8 +55,9 @@ _BUILT_IN: Final = {
     ("camera", "uvc"): "edged.drivers.uvc:open_camera",
     ("chip_reader", "pcsc"): "edged.drivers.pcsc:open_chip",
     ("chip_reader", "simulated"): "edged.drivers.simulated_chip:open_chip",
-    ("id_card", "sam"): "edged.drivers.sam:open_id_card",
+    ("id_card", "sam"): "edged.drivers.sam:open",
     ("swipe", "serial"): "edged.drivers.swipe:open",
+    ("swipe", "keyboard"): "edged.drivers.swipe:open",
     ("printer", "escpos"): "edged.drivers.escpos:open_printer",
 }
 """Where each driver that comes with edged is made; it loads only when it is asked for."""
@@ -76,7 +77,7 @@ class _Section(Protocol):
 
 
 def open_window(head: HeadSettings, camera: CameraSettings | None) -> tuple[Head, Camera]:
-    """The head and the camera behind its window, in the order in which they are entered: head, camera.
+    """The head and the camera behind its window; the camera is entered first, for a bare head sees through it.
 
     A bare head sees through the camera; every other camera may be lit by the head. Raises `ConfigError`.
     """

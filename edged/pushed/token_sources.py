@@ -88,8 +88,8 @@ async def show_to_camera(
     from edged.drivers import registry
 
     check_window(settings.head, settings.camera)
-    made = registry.open_window(settings.head, settings.camera)
-    async with made[0] as head, made[1] as camera:
+    window = registry.open_window(settings.head, settings.camera)
+    async with window[1] as camera, window[0] as head:
         await head.indicate(Indication.PLACE_DOCUMENT)
         heard: set[str] = set()
         try:
