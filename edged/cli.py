@@ -54,11 +54,14 @@ COMMANDS = {
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
+    "camera": Command("edged.commands.camera", "help.camera"),
+    "id-card": Command("edged.commands.id_card", "help.id_card"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "update": Command("edged.commands.update", "help.update"),
+    "head": Command("edged.commands.head", "help.head"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

@@ -59,7 +59,7 @@ def test_nothing_comes_twice_or_out_of_order_and_no_press_is_lost(manners: Manne
     assert done == sorted(set(done)), "carried out twice, or out of order"
     assert set(world.answered) - {0} <= set(done)
     assert sorted({*world.answered, *world.failed} - {0}) == list(range(1, world.asked + 1))
-    assert len(world.answered) + len(world.failed) == len({*world.answered, *world.failed})
+    assert not set(world.answered) & set(world.failed) - {0}
     pressed = world.pressed
     assert pressed == sorted(set(pressed)), "a press was told twice, or out of order"
     assert len(pressed) + world.link.counts.stale_presses + world.head.dropped == world.head.presses
@@ -72,7 +72,7 @@ def test_nothing_comes_twice_or_out_of_order_and_no_press_is_lost(manners: Manne
 def test_a_head_that_starts_again_in_the_middle_of_a_frame(seed: int) -> None:
     world, chance = World(MANNERS["everything"], seed), random.Random(seed)
     for _ in range(6):
-        for _ in range(15):
+        for _ in range(40):
             world.run(chance.randrange(1, 60))
             world.ask()
         world.head.press(world.now)
