@@ -381,6 +381,13 @@ def test_the_command_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixt
         assert "devices." not in out
 
 
+def test_options_may_stand_before_the_action(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(Box(tmp_path / "box").config)
+    for arguments in (("list", "--config", config, "--json"), ("--config", config, "--json", "list")):
+        code, out, _ = listed(capsys, *arguments)
+        assert (code, [one["name"] for one in json.loads(out)["devices"]][:2]) == (os.EX_OK, ["head", "camera"])
+
+
 def test_a_device_that_is_missing_ends_with_a_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
