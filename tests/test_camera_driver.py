@@ -261,7 +261,8 @@ async def test_unplugging_is_noticed_while_nobody_wants_a_picture() -> None:
     async with opened(fake) as camera:
         events = camera.events()
         fake.plugged = False
-        assert await anext(events) == DeviceGone("camera")
+        async with asyncio.timeout(15):
+            assert await anext(events) == DeviceGone("camera")
         fake.plugged = True
         assert await anext(events) == DeviceBack("camera")
         assert fake.opened == 2
