@@ -184,6 +184,8 @@ def test_modules_beside_the_window(plain: BoxSettings) -> None:
         ("usb:1-5", ("swipe",)),
         ("usb:1-6", ("printer",)),
     ]
+    other = with_(plain, id_card=IdCardSettings(usb="0400:c35b"))
+    assert row(survey(other, seen, None), "id_card").state == "missing"
     wanted = with_(
         plain,
         id_card=IdCardSettings(),
@@ -385,7 +387,10 @@ def test_options_may_stand_before_the_action(tmp_path: Path, capsys: pytest.Capt
     config = str(Box(tmp_path / "box").config)
     for arguments in (("list", "--config", config, "--json"), ("--config", config, "--json", "list")):
         code, out, _ = listed(capsys, *arguments)
-        assert (code, [one["name"] for one in json.loads(out)["devices"]][:2]) == (os.EX_OK, ["head", "camera"])
+        assert (code, [one["name"] for one in json.loads(out)["devices"]][:2]) == (
+            os.EX_OK,
+            ["head", "camera"],
+        )
 
 
 def test_a_device_that_is_missing_ends_with_a_code(
