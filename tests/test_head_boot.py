@@ -57,6 +57,13 @@ def test_whatever_is_not_ours_is_refused(words: list[str]) -> None:
     assert run("boot_refusals", *words) == "refused"
 
 
+def test_a_strangers_flash_and_octets_start_nothing() -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("libFuzzer needs clang: apt install clang libclang-rt-14-dev")
+    make("build/boot/fuzz_boot")
+    run("fuzz_boot", "-runs=15000", "-seed=1", "-max_len=4096")
+
+
 def test_the_vendored_library_is_untouched() -> None:
     listed = dict(reversed(line.split("  ")) for line in (VENDORED / "SHA256SUMS").read_text().splitlines())
     there = {
