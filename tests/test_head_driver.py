@@ -13,6 +13,7 @@ import pytest
 
 from edged.device_settings import HeadSettings
 from edged.drivers import Head
+from edged.drivers.facts import Described
 from edged.drivers.head import LinkedHead, SerialHead, UsbHead, open_head
 from edged.drivers.head_events import Lamp
 from edged.drivers.head_frame import Capability
@@ -125,8 +126,13 @@ async def test_who_it_is(socket_peer: SocketPeer) -> None:
         assert (head.provenance.driver, head.provenance.simulated) == ("serial", True)
         facts = head.identity
         assert facts is not None
+        assert isinstance(head, Described)
         assert (facts.board, facts.firmware, facts.protocol, facts.boots) == ("peer", "1.2.3", 1, 7)
         assert Capability.UV_365 in facts.capabilities
+        told = head.facts()
+        assert (told.present, told.model, told.port, told.trouble) == (True, "peer", socket_peer.port, None)
+        assert told.versions == {"firmware": "1.2.3", "security": "1", "protocol": "1"}
+        assert (told.counters["sessions"], told.counters["boots"]) == (1, 7)
         assert (await head.status()).temperature_c == 21.5
         assert (await head.counters())[Counter.PRESSES] == 0
         assert await head.client.request(Ping()) > 0
@@ -225,6 +231,11 @@ async def test_a_head_that_is_not_there_is_no_reason_not_to_enter(socket_peer: S
         assert head.trouble is not None
         assert head.trouble.code == "reader_head.no_port"
         assert head.provenance.identity is None
+        assert (head.facts().present, head.facts().trouble, head.facts().versions) == (
+            False,
+            head.trouble,
+            {},
+        )
         async with socket_peer:
             await heard.told(DeviceBack("head"))
         await heard.end()

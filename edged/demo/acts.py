@@ -54,7 +54,7 @@ class Acts:
         self._presenter.document(0, 0, shown)
         await self._until_clear()
         async with asyncio.timeout(WAIT_S):
-            answer = await act(control)
+            answer = {name: value for name, value in (await act(control)).items() if name != "event"}
         shown.answered(answer)
         if shown.result != "successful":
             shown.differences.append(Difference("result", shown.result, "successful"))

@@ -87,6 +87,7 @@ LinkFact = Opened | Lost | Incompatible | Told | Reply
 class LinkCounts:
     """What went wrong on this side of the line since it was opened first."""
 
+    sessions: int = 0
     repeated: int = 0
     damaged: int = 0
     stale_presses: int = 0
@@ -121,6 +122,7 @@ class HeadLink:
         self._facts: deque[LinkFact] = deque()
         self._not_understood = 0
         self._damaged = 0
+        self._sessions = 0
 
     # --- what the owner of the line does ---
 
@@ -206,6 +208,7 @@ class HeadLink:
     def counts(self) -> LinkCounts:
         """What went wrong on this side so far."""
         return LinkCounts(
+            sessions=self._sessions,
             repeated=self._sender.repeated,
             damaged=self._damaged,
             stale_presses=self._presses.stale,
@@ -266,6 +269,7 @@ class HeadLink:
         self._receiver.begin()
         self._presses.begin(welcome)
         self._heard_at = now
+        self._sessions += 1
         self._facts.append(Opened(welcome))
 
     def _refused(self, refused: Refused, now: float) -> None:

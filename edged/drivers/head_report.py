@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged.drivers.head_facts import HeadFacts, dotted
-from edged.drivers.head_frame import Capability
 from edged.drivers.head_messages import Counter, ReadCounters
+from edged.drivers.head_traits import Capability
 from edged.drivers.head_update_messages import NO_SLOT, SlotState
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from edged.drivers import head_image
 from edged.drivers.head_facts import dotted
-from edged.drivers.head_frame import Capability
 from edged.drivers.head_messages import ReadStatus, Reboot, Status
+from edged.drivers.head_traits import Capability
 from edged.drivers.head_update_messages import MAX_UPDATE_DATA, NO_SLOT, SlotState
 from edged.errors import DeviceError, DeviceGoneError, HeadRefusedError
 
