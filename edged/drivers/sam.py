@@ -182,7 +182,9 @@ class _Worker:
                 try:
                     module = wire.run(identify())
                 except DeviceGoneError as error:  # perhaps at another speed
-                    if silent is None or silent.code == "idcard.mute":  # who says something wrong is no silence
+                    if (
+                        silent is None or silent.code == "idcard.mute"
+                    ):  # who says something wrong is no silence
                         silent = error
                     continue
                 self._failures = 0
