@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from edged.core.mrz_checks import FieldCheck
 
-__all__ = ["IdCardData", "IdCardKind", "IdCardPhoto", "IdCardReading", "parse_id_card", "unread_check"]
+__all__ = [
+    "IdCardData",
+    "IdCardKind",
+    "IdCardPhoto",
+    "IdCardReading",
+    "parse_id_card",
+    "speaks_against",
+    "unread_check",
+]
 
 MAX_ADDRESS: Final = 4096
 """Octets of an additional address that are looked at: a card holds four of 35 characters each."""
@@ -189,6 +197,11 @@ def unread_check(reason: Reason) -> Check:
     return Check(
         "id_card_read", Result.FAILED if reason.code in _NOT_GENUINE else Result.UNDETERMINED, (reason,)
     )
+
+
+def speaks_against(reason: Reason) -> bool:
+    """Whether a card that was not read for this reason is judged all the same: it isn't genuine."""
+    return reason.code in _NOT_GENUINE
 
 
 def _names(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Starts a command that can't outlive the demo: `python leash.py PARENT COMMAND…`.
+"""Starts a command that can't outlive its starter: `python leash.py PARENT COMMAND…`.
 
 The kernel kills the command when the thread that started it ends, however that comes (PR_SET_PDEATHSIG,
-prctl(2)): `kill -9` of the demo leaves no orphan. A program of its own, because code between fork and exec
+prctl(2)): `kill -9` of the demo or of a test leaves no orphan. A program of its own, because code between fork and exec
 (`preexec_fn`) is unsafe in a process with threads. It becomes the command, which so keeps the process id.
 """
 
@@ -31,7 +31,7 @@ def _main() -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != int(parent):  # it ended before the kernel was told
         sys.exit(os.EX_UNAVAILABLE)
-    os.execvp(command[0], command)  # noqa: S606 - an argument list of the demo's own
+    os.execvp(command[0], command)  # noqa: S606 - an argument list of our own
 
 
 if __name__ == "__main__":

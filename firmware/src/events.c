@@ -1,0 +1,93 @@
+/* Events that wait for the host. */
+#include "events.h"
+
+#include <string.h> /* memcpy, memmove, memset */
+
+#include "octets.h" /* put_32 */
+
+void events_init(struct events *events) {
+    memset(events, 0, sizeof *events);
+}
+
+/* Take one out of the queue, wherever it stands. */
+static void take_out(struct events *events, unsigned at) {
+    const size_t behind = events->count - at - 1U;
+    memmove(&events->list[at], &events->list[at + 1U], behind * sizeof events->list[0]);
+    events->count--;
+    if (at < events->on_way) {
+        events->on_way--;
+    }
+}
+
+/* Take one out and count it as dropped. */
+static void drop(struct events *events, unsigned at) {
+    const struct event *event = &events->list[at];
+    if (event->type == EVENT_BUTTON && event->body[0] == BUTTON_PRESSED) {
+        events->presses_dropped++;
+    }
+    events->dropped++;
+    take_out(events, at);
+}
+
+/* Make room for one more. What is on its way (at most the link's window) can't be called back. */
+static void make_room(struct events *events) {
+    for (unsigned i = events->on_way; i < events->count; i++) {
+        if (events->list[i].type == EVENT_EXPOSED) {
+            drop(events, i);
+            return;
+        }
+    }
+    drop(events, events->on_way);
+}
+
+void events_add(struct events *events, const struct event *event) {
+    if (events->count == EVENTS_MAX) {
+        make_room(events);
+    }
+    events->list[events->count++] = *event;
+}
+
+const struct event *events_next(const struct events *events) {
+    return events->on_way < events->count ? &events->list[events->on_way] : NULL;
+}
+
+void events_sent(struct events *events) {
+    if (events->on_way < events->count) {
+        events->on_way++;
+    }
+}
+
+void events_acknowledged(struct events *events, unsigned count) {
+    for (unsigned i = 0; i < count && events->on_way > 0; i++) {
+        take_out(events, 0);
+    }
+}
+
+void events_session_over(struct events *events) {
+    events->on_way = 0;
+    for (unsigned i = events->count; i-- > 0;) {
+        const uint8_t type = events->list[i].type;
+        if (type == EVENT_EXPOSED) {
+            drop(events, i);
+        } else if (type == EVENT_DOCUMENT || type == EVENT_COVER) {
+            take_out(events, i);
+        }
+    }
+}
+
+void events_expire(struct events *events, uint64_t now_ms) {
+    for (unsigned i = events->count; i-- > 0;) {
+        const struct event *event = &events->list[i];
+        if (event->type == EVENT_BUTTON && now_ms - event->at_ms >= PRESS_KEPT_MS) {
+            drop(events, i);
+        }
+    }
+}
+
+size_t event_encode(const struct event *event, uint64_t now_ms, uint8_t to[EVENT_MAX]) {
+    const uint64_t age = now_ms - event->at_ms;
+    to[0] = event->type;
+    put_32(to + 1, age < UINT32_MAX ? (uint32_t)age : UINT32_MAX);
+    memcpy(to + 5, event->body, event->length);
+    return 5U + event->length;
+}

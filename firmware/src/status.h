@@ -1,0 +1,19 @@
+/* Status of a REPLY (PROTOCOL.md §5). */
+#ifndef EDGED_STATUS_H
+#define EDGED_STATUS_H
+
+enum status {
+    STATUS_OK = 0x00,
+    STATUS_UNSUPPORTED = 0x01,
+    STATUS_BAD_REQUEST = 0x02,
+    STATUS_BUSY = 0x03,
+    STATUS_LIMIT = 0x04,
+    STATUS_HOT = 0x05,
+    STATUS_COVER_OPEN = 0x06,
+    STATUS_FAULT = 0x07,
+    STATUS_FLASH = 0x08,
+    STATUS_REFUSED = 0x09,
+    STATUS_ORDER = 0x0A
+};
+
+#endif
