@@ -53,6 +53,8 @@ COMMANDS = {
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
+    "swipe": Command("edged.commands.swipe", "help.swipe"),
+    "printer": Command("edged.commands.printer", "help.printer"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
