@@ -57,7 +57,9 @@ class Daemon:
                 await state.close()
 
     async def _in_fleet(self) -> None:
-        self._membership = await Membership.open(self._box, status=self._status, stop=self._stop.set)
+        self._membership = await Membership.open(
+            self._box, status=self._status, stop=self._stop.set, publish=self._publish
+        )
         try:
             await self._membership.begin()
             await self._serve()
@@ -72,6 +74,9 @@ class Daemon:
             "status": self._on_status,
             "devices": self._on_devices,
             "outbox_retry": self._on_outbox_retry,
+            "head_status": self._membership.head_firmware.status,
+            "head_image": self._membership.head_firmware.part,
+            "head_update": self._membership.head_firmware.update,
         }
         async with (
             self._box.opened(),

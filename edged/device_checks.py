@@ -127,6 +127,61 @@ def check_camera(camera: CameraSettings) -> None:
     only_with(camera, "camera", "socket", "simulated")
     only_with(camera, "camera", "device", "uvc")
     _check_options(camera.options, "camera", camera.driver)
+    for key in _OF_UVC:
+        _default_without(camera, key)
+    _check_picture(camera)
+
+
+_OF_UVC = (
+    *("width", "height", "pixel_format", "lights", "exposure_us", "gain", "white_balance_k"),
+    *("warm_up_frames", "trigger", "calibration"),
+)
+_BOUNDS = {
+    "width": (160, 16384),
+    "height": (120, 16384),
+    "gain": (-(1 << 31), (1 << 31) - 1),
+    "white_balance_k": (1000, 20000),
+    "warm_up_frames": (0, 120),
+}
+"""What no camera is beyond. A second has thirty frames, and nobody waits four for a sensor to warm up."""
+_EXPOSURE_US = (100, 1_000_000)
+"""V4L2 counts in 100 microseconds; a longer exposure than a second is a lamp that doesn't work."""
+
+
+def _default_without(camera: CameraSettings, key: str) -> None:
+    """Only a camera that Linux films with has a picture to be set."""
+    default = getattr(type(camera)(), key)
+    if camera.driver != "uvc" and getattr(camera, key) != default:
+        raise ConfigError(f"camera.{key}", "config.only_with", other="camera.driver = uvc")
+
+
+def _check_picture(camera: CameraSettings) -> None:
+    if (camera.width is None) != (camera.height is None):
+        missing, given = ("width", "height") if camera.width is None else ("height", "width")
+        raise ConfigError(f"camera.{missing}", "config.required_by", other=f"camera.{given}")
+    for key, (least, most) in _BOUNDS.items():
+        value = getattr(camera, key)
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"camera.{key}", "config.out_of_range", least=str(least), most=str(most))
+    if camera.pixel_format is not None and not re.fullmatch(r"[A-Z0-9]{3,4}", camera.pixel_format):
+        key = "pixel_format"
+        raise ConfigError(f"camera.{key}", "camera.not_four_characters")
+    for light, exposure in camera.exposure_us.items():
+        least, most = _EXPOSURE_US
+        if not least <= exposure <= most:
+            raise ConfigError(
+                f"camera.exposure_us.{light}", "config.out_of_range", least=str(least), most=str(most)
+            )
+        if light not in camera.lights:
+            raise ConfigError(
+                f"camera.exposure_us.{light}", "config.only_with", other=f"camera.lights: {light}"
+            )
+    if camera.trigger == "strobe":
+        for light in camera.lights:
+            if light not in camera.exposure_us:
+                raise ConfigError(
+                    f"camera.exposure_us.{light}", "config.required_by", other="camera.trigger = strobe"
+                )
 
 
 def check_chip_reader(chip: ChipReaderSettings) -> None:
@@ -146,14 +201,14 @@ def check_id_card(id_card: IdCardSettings) -> None:
     if id_card.port is not None:
         for key in ("usb", "usb_out", "usb_in"):
             if getattr(id_card, key) is not None:
-                raise ConfigError(f"id_card.{key}", "id_card.usb_or_port")
+                raise ConfigError(f"id_card.{key}", "idcard.usb_or_port")
     elif id_card.baud is not None:
         raise ConfigError("id_card.baud", "config.only_with", other="id_card.port")
     if id_card.baud is not None and id_card.baud not in ID_CARD_BAUDS:
         known = ", ".join(map(str, ID_CARD_BAUDS))
-        raise ConfigError("id_card.baud", "id_card.bad_baud", known=known)
+        raise ConfigError("id_card.baud", "idcard.bad_baud", known=known)
     if id_card.usb is not None and not USB_DEVICE.fullmatch(id_card.usb):
-        raise ConfigError("id_card.usb", "id_card.bad_usb_device")
+        raise ConfigError("id_card.usb", "idcard.bad_usb_device")
     _check_endpoints("id_card.usb_out", id_card.usb_out, 0x00)
     _check_endpoints("id_card.usb_in", id_card.usb_in, 0x80)
     _check_options(id_card.options, "id_card", id_card.driver)
@@ -186,7 +241,7 @@ def _check_endpoints(key: str, endpoints: tuple[int, ...] | None, direction: int
         1 <= len(endpoints) <= 2 and all(direction < one <= direction | 0x0F for one in endpoints)
     ):
         raise ConfigError(
-            key, "id_card.bad_endpoints", first=f"0x{direction | 1:02x}", last=f"0x{direction | 15:02x}"
+            key, "idcard.bad_endpoints", first=f"0x{direction | 1:02x}", last=f"0x{direction | 15:02x}"
         )
 
 

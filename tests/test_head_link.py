@@ -59,20 +59,18 @@ def test_nothing_comes_twice_or_out_of_order_and_no_press_is_lost(manners: Manne
     assert done == sorted(set(done)), "carried out twice, or out of order"
     assert set(world.answered) - {0} <= set(done)
     assert sorted({*world.answered, *world.failed} - {0}) == list(range(1, world.asked + 1))
-    assert len(world.answered) + len(world.failed) == len({*world.answered, *world.failed})
-    pressed = world.pressed
-    assert pressed == sorted(set(pressed)), "a press was told twice, or out of order"
-    assert len(pressed) + world.link.counts.stale_presses + world.head.dropped == world.head.presses
-    if manners.loss + manners.damage + manners.garbage + manners.repeat == 0:
-        assert (world.sessions, pressed, world.failed) == (1, list(range(1, world.head.presses + 1)), [])
-        assert world.link.counts.damaged == 0
+    assert not set(world.answered) & set(world.failed) - {0}
+    assert world.pressed == list(range(1, world.head.presses + 1)), "a press was lost, or came twice"
+    assert (world.sessions, world.failed) == (1, []), "such a line costs time, and nothing that was asked"
+    if manners in (MANNERS["perfect"], MANNERS["one octet at a time"]):
+        assert (world.link.counts.damaged, world.link.counts.repeated) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_head_that_starts_again_in_the_middle_of_a_frame(seed: int) -> None:
     world, chance = World(MANNERS["everything"], seed), random.Random(seed)
     for _ in range(6):
-        for _ in range(15):
+        for _ in range(40):
             world.run(chance.randrange(1, 60))
             world.ask()
         world.head.press(world.now)

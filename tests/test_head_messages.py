@@ -45,7 +45,10 @@ from edged.messages import known
 octet = st.integers(0, 255)
 u32 = st.integers(0, 0xFFFFFFFF)
 lamp = st.none() | st.sampled_from(Lamp)
-STEPS = st.builds(m.Step, lamp, st.integers(0, 100), st.integers(0, 50_000), st.integers(10, 2_000_000))
+TIMES = st.integers(0, 50_000), st.integers(10, 2_000_000)
+STEPS = st.builds(m.Step, st.none(), st.just(0), *TIMES) | st.builds(
+    m.Step, st.sampled_from(Lamp), st.integers(1, 100), *TIMES
+)
 PLAIN: tuple[type[m.AnyRequest], ...] = (
     *(m.Ping, m.Limits, m.ReadStatus, m.ReadCounters, m.Dark, m.Reboot),
     *(Slots, UpdateEnd, UpdateBoot, UpdateConfirm, UpdateCancel),
@@ -133,7 +136,9 @@ def test_strangers_results_are_understood_or_refused(request: m.Request[Any], re
         lambda: m.LightUp(Lamp.WHITE, 101, 1),
         lambda: m.LightUp(Lamp.WHITE, 1, 0),
         lambda: m.LightUp(Lamp.WHITE, 1, 0x10000),
-        lambda: m.Step(None, 101, 0, 10),
+        lambda: m.Step(None, 1, 0, 10),
+        lambda: m.Step(Lamp.WHITE, 0, 0, 10),
+        lambda: m.Step(Lamp.WHITE, 101, 0, 10),
         lambda: m.Step(None, 0, 50_001, 10),
         lambda: m.Step(None, 0, 0, 9),
         lambda: m.Step(None, 0, 0, 2_000_001),

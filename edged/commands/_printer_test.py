@@ -13,6 +13,9 @@ from edged.commands import _printer_common
 if TYPE_CHECKING:
     import argparse
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edged.config import PrinterSettings
     from edged.drivers.print_job import PrintJob
 
@@ -67,9 +70,10 @@ def page(settings: PrinterSettings, lang: str) -> PrintJob:
     )
 
 
-def _frame(dots: int):  # type: ignore[no-untyped-def]
-    """A frame as wide as the head, with bars of one to eight dots: a missing side is a wrong width, a white line a dot
-    that doesn't print.
+def _frame(dots: int) -> NDArray[np.bool_]:
+    """A frame as wide as the head, with bars of one to eight dots.
+
+    A side that is missing is a wrong width, a white line along the paper a dot that doesn't print.
     """
     import numpy as np
 

@@ -39,7 +39,7 @@ __all__ = [
 MAX_ADDRESS: Final = 4096
 """Octets of an additional address that are looked at: a card holds four of 35 characters each."""
 
-_NOT_GENUINE: Final = frozenset({"id_card.card_not_genuine", "id_card.data_not_genuine"})
+_NOT_GENUINE: Final = frozenset({"idcard.card_not_genuine", "idcard.data_not_genuine"})
 """Why a card was not read that speak against the card itself."""
 
 
@@ -178,8 +178,8 @@ def parse_id_card(
 
     `today` only decides whether a birth lies in the future. The caller overwrites its own buffers.
 
-    Raises `DecodeError("id_card", code)`, and nothing else, for what is no card's text: "id_card.text_length",
-    "id_card.unknown_kind". Wrong check digits and impossible dates are findings, not errors.
+    Raises `DecodeError("id_card", code)`, and nothing else, for what is no card's text: "idcard.text_length",
+    "idcard.unknown_kind". Wrong check digits and impossible dates are findings, not errors.
     """
     kind = kind_of(text)
     fields = fields_of(text).reveal()

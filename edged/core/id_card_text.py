@@ -40,11 +40,6 @@ class TextField(NamedTuple):
     start: int
     octets: int
 
-    @property
-    def characters(self) -> int:
-        """How many characters it holds at most."""
-        return self.octets // 2
-
 
 _COMMON: Final = {
     "chinese_name": TextField(0, 30),
@@ -95,13 +90,13 @@ _KINDS: Final = {
 def kind_of(text: bytes | bytearray | memoryview) -> IdCardKind:
     """Which card `text` is of.
 
-    Raises `DecodeError("id_card", code)`: "id_card.text_length", "id_card.unknown_kind".
+    Raises `DecodeError("id_card", code)`: "idcard.text_length", "idcard.unknown_kind".
     """
     if len(text) != TEXT_OCTETS:
-        raise DecodeError("id_card", "id_card.text_length")
+        raise DecodeError("id_card", "idcard.text_length")
     kind = _KINDS.get(_characters(text, TextField(_FLAG, 2)))
     if kind is None:
-        raise DecodeError("id_card", "id_card.unknown_kind")
+        raise DecodeError("id_card", "idcard.unknown_kind")
     return kind
 
 

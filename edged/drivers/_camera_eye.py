@@ -48,7 +48,13 @@ Opener = Callable[["CameraSettings"], Opened]
 
 
 class Facts(NamedTuple):
-    """A camera as it stands, for those who list devices; `refused` is what it didn't take of the settings."""
+    """A camera as it stands, for those who list devices.
+
+    Attributes:
+        refused: what it didn't take of the settings.
+        exposure_us: by light; None where the camera chooses.
+        auto_gain: whether it chooses the gain.
+    """
 
     capability: Capability
     identity: str
@@ -60,6 +66,7 @@ class Facts(NamedTuple):
     refused: tuple[Refused, ...]
     exposure_us: dict[Light, int | None]
     gain: int | None
+    auto_gain: bool
 
 
 class Taken(NamedTuple):
@@ -114,7 +121,8 @@ class Eye:
             raise DeviceError(DEVICE, code)
         refused = _camera_setup.set_up(self._settings, self._controls)
         exposures: dict[Light, int | None] = {}
-        for light in (Light(name) for name in reversed(self._settings.lights)):
+        for name in reversed(dict.fromkeys(("white", *self._settings.lights))):  # white last: it comes first
+            light = Light(name)
             exposures[light], more = _camera_setup.expose(self._settings, light, self._controls)
             refused += more
             self._light, self._exposure_us = light, exposures[light]
@@ -130,6 +138,7 @@ class Eye:
             refused,
             exposures,
             self._controls.get(Control.GAIN),
+            self._controls.get(Control.AUTO_GAIN) == 1,
         )
 
     def _check_exposure(self, light: Light) -> None:

@@ -31,7 +31,7 @@ class SerialPort:
         except OSError as error:
             raise _why(error) from None
         except termios.error:
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
         # Asked after the opening: what the path leads to before it may be something else afterwards.
         self.simulated = is_simulated(f"/proc/self/fd/{self._port.fd}")
 
@@ -40,14 +40,14 @@ class SerialPort:
         try:
             self._port.reset_input_buffer()
         except (OSError, termios.error):
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
 
     def write(self, octets: bytes) -> None:
         """See `SamPort.write`."""
         try:
             self._port.write(octets)
         except (OSError, termios.error):  # pyserial's own errors are OSErrors
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
 
     def read_into(self, buffer: memoryview, wait_s: float) -> int:
         """See `SamPort.read_into`."""
@@ -59,9 +59,9 @@ class SerialPort:
         except BlockingIOError:
             return 0
         except (OSError, ValueError):
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
         if not octets:  # a tty that is ready and has nothing was hung up
-            raise DeviceGoneError(DEVICE, "id_card.gone")
+            raise DeviceGoneError(DEVICE, "idcard.gone")
         return octets
 
     def close(self) -> None:
@@ -77,13 +77,13 @@ def serial_ports(path: str, bauds: tuple[int, ...]) -> Iterator[SerialPort]:
 
 
 _CODES: Final = {
-    EACCES: "id_card.no_permission",
-    EPERM: "id_card.no_permission",
-    EAGAIN: "id_card.port_busy",
-    EBUSY: "id_card.port_busy",
+    EACCES: "idcard.no_permission",
+    EPERM: "idcard.no_permission",
+    EAGAIN: "idcard.port_busy",
+    EBUSY: "idcard.port_busy",
 }
 """Why a tty can't be opened, where it isn't that there is none; EAGAIN: another program has locked it."""
 
 
 def _why(error: OSError) -> DeviceGoneError:
-    return DeviceGoneError(DEVICE, _CODES.get(error.errno or 0, "id_card.no_module"))
+    return DeviceGoneError(DEVICE, _CODES.get(error.errno or 0, "idcard.no_module"))

@@ -47,11 +47,11 @@ def find_device(wanted: str, backend: Any = None) -> Any:
             idVendor=int(vendor, 16), idProduct=int(product, 16), custom_match=right, backend=backend
         )
     except usb.core.NoBackendError:
-        raise DeviceGoneError(DEVICE, "id_card.no_libusb") from None
+        raise DeviceGoneError(DEVICE, "idcard.no_libusb") from None
     except usb.core.USBError as error:
         raise _why(error) from None
     if found is None:
-        raise DeviceGoneError(DEVICE, "id_card.no_module")
+        raise DeviceGoneError(DEVICE, "idcard.no_module")
     return found
 
 
@@ -107,7 +107,7 @@ class UsbPort:
             usb.util.claim_interface(self._device, number)
             wanted -= mine
         if wanted:
-            raise DeviceGoneError(DEVICE, "id_card.other_endpoints")
+            raise DeviceGoneError(DEVICE, "idcard.other_endpoints")
 
     def start(self) -> None:
         """See `SamPort.start`."""
@@ -129,7 +129,7 @@ class UsbPort:
             for endpoint, part in parts:
                 self._device.write(endpoint, part, WRITE_MS)
         except usb.core.USBError:
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
 
     def read_into(self, buffer: memoryview, wait_s: float) -> int:
         """See `SamPort.read_into`: of header and rest, only the one that is due is waited for."""
@@ -179,7 +179,7 @@ class UsbPort:
         except usb.core.USBError as error:
             if error.errno == ETIMEDOUT:
                 return 0
-            raise DeviceGoneError(DEVICE, "id_card.gone") from None
+            raise DeviceGoneError(DEVICE, "idcard.gone") from None
 
     def _wipe(self, octets: int) -> None:
         memoryview(self._read)[:octets] = array("B", bytes(octets))
@@ -192,11 +192,11 @@ def _sysfs_name(device: Any) -> str:
 
 
 _CODES: Final = {
-    EACCES: "id_card.no_permission",
-    EPERM: "id_card.no_permission",
-    EBUSY: "id_card.port_busy",
+    EACCES: "idcard.no_permission",
+    EPERM: "idcard.no_permission",
+    EBUSY: "idcard.port_busy",
 }
 
 
 def _why(error: Any) -> DeviceGoneError:
-    return DeviceGoneError(DEVICE, _CODES.get(error.errno, "id_card.gone"))
+    return DeviceGoneError(DEVICE, _CODES.get(error.errno, "idcard.gone"))

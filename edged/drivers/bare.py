@@ -95,7 +95,7 @@ class BareHead:
     async def illuminate(self, light: Light, milliseconds: int) -> None:  # noqa: ARG002 - it is always lit
         """Nothing to be done for white; raises `DeviceError` for what a bare box can't light with."""
         if light is not Light.WHITE:
-            raise DeviceError("head", "head.no_such_light")
+            raise DeviceError("head", "reader_head.no_such_lamp")
 
     async def indicate(self, indication: Indication) -> None:
         """Nobody sees it here; console and `edged scan` show it."""

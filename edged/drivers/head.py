@@ -6,27 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from edged import log
+from edged.drivers.facts import DeviceFacts
 from edged.drivers.head_client import HeadClient
 from edged.drivers.head_events import Action, Button, Cover, Document, Exposed, FaultChanged, Lamp, Presence
 from edged.drivers.head_exposing import Exposing, MeasuredWindow
 from edged.drivers.head_facts import HeadFacts
-from edged.drivers.head_frame import Capability, WelcomeFlag
+from edged.drivers.head_light_messages import Dark, LightUp, Step
 from edged.drivers.head_link import LinkFact, Lost, Opened, Told
 from edged.drivers.head_messages import (
     Beep,
     CoverState,
-    Dark,
     HeadStatus,
     Indicate,
-    LightUp,
     Pattern,
     ReadCounters,
     ReadStatus,
     Shown,
-    Step,
 )
 from edged.drivers.head_presses import STALE_MS
-from edged.drivers.head_refusals import COVER, FAULTS
+from edged.drivers.head_refusals import COVER, FAULTS, PASSED
+from edged.drivers.head_traits import Capability, WelcomeFlag
 from edged.drivers.head_transport import DEVICE, Transport, transport_of
 from edged.drivers.head_usb import UsbTransport
 from edged.errors import DeviceError
@@ -127,13 +126,33 @@ class LinkedHead:
         welcome = self.client.welcome
         if welcome is not None and WelcomeFlag.BOOT_LOADER in welcome.flags:
             return Reason("reader_head.no_application")
-        return Reason(min(self._troubles)) if self._troubles else None
+        hinders = self._troubles - PASSED
+        return Reason(min(hinders)) if hinders else None
 
     @property
     def identity(self) -> HeadFacts | None:
         """What the head that answered last said of itself; None when none ever has."""
         known = self.client.known
         return None if known is None else HeadFacts.of(known)
+
+    def facts(self) -> DeviceFacts:
+        """For `edged devices`: as it is known now, nothing is asked."""
+        counts = self.client.counts
+        known = self.identity
+        return DeviceFacts(
+            present=self._answers,
+            model=known.board if known else None,
+            port=self._transport.name,
+            versions=known.versions if known else {},
+            counters={
+                "sessions": counts.sessions,
+                "damaged": counts.damaged,
+                "resent": counts.repeated,
+                "stale_presses": counts.stale_presses,
+                **({"boots": known.boots} if known else {}),
+            },
+            trouble=self.trouble,
+        )
 
     async def status(self) -> HeadStatus:
         """How the head is now. Raises `DeviceError`."""
@@ -308,9 +327,10 @@ class LinkedHead:
             self._tell_troubles()
 
     def _tell_troubles(self) -> None:
-        for code in sorted(self._troubles - self._told):
+        began = self._troubles - self._told
+        for code in sorted(began):
             self._tell(TroubleBegan(DEVICE, code))
-        for code in sorted(self._told - self._troubles):
+        for code in sorted((self._told - self._troubles - PASSED) | (began & PASSED)):
             self._tell(TroubleOver(DEVICE, code))
         self._told = set(self._troubles)
 

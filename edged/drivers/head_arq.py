@@ -53,10 +53,13 @@ class Sender:
         """When `tick` is due; None when everything is acknowledged."""
         return self._repeat_at
 
-    def due(self, now: float) -> list[tuple[int, bytes]]:
-        """What is to be sent now, with its number; each is handed out once, until it has to be repeated."""
+    def due(self, now: float) -> list[tuple[int, bytes, bool]]:
+        """What is to be sent now: its number, the message, whether it has been sent before."""
         until = min(len(self._messages), self._window)
-        frames = [((self._base + at) % SEQUENCE, self._messages[at]) for at in range(self._next, until)]
+        frames = [
+            ((self._base + at) % SEQUENCE, self._messages[at], at < self._on_the_way)
+            for at in range(self._next, until)
+        ]
         self._next = until
         self._on_the_way = max(self._on_the_way, until)
         if frames and self._repeat_at is None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edged.drivers.head_messages import Expose
+from edged.drivers.head_light_messages import Expose
 from edged.drivers.head_transport import DEVICE
 from edged.errors import DeviceError, DeviceGoneError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edged.drivers.head_client import HeadClient
     from edged.drivers.head_events import Exposed, Lamp
-    from edged.drivers.head_messages import Step
+    from edged.drivers.head_light_messages import Step
 
 GRACE_S: Final = 2.0
 """Beyond the steps' own time, for the event of the last one to come."""

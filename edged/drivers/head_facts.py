@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from edged.drivers.head_frame import Capability, ResetCause, Welcome, WelcomeFlag
+from edged.drivers.head_traits import Capability, ResetCause, WelcomeFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from edged.drivers.head_frame import Welcome
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,15 @@ class HeadFacts:
             on_trial=WelcomeFlag.ON_TRIAL in welcome.flags,
             boot_loader=WelcomeFlag.BOOT_LOADER in welcome.flags,
         )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What runs in it, and what is spoken with it."""
+        return {
+            "firmware": self.firmware,
+            "security": str(self.security_version),
+            "protocol": str(self.protocol),
+        }
 
 
 def dotted(version: Iterable[int]) -> str:

@@ -87,6 +87,7 @@ LinkFact = Opened | Lost | Incompatible | Told | Reply
 class LinkCounts:
     """What went wrong on this side of the line since it was opened first."""
 
+    sessions: int = 0
     repeated: int = 0
     damaged: int = 0
     stale_presses: int = 0
@@ -121,6 +122,7 @@ class HeadLink:
         self._facts: deque[LinkFact] = deque()
         self._not_understood = 0
         self._damaged = 0
+        self._sessions = 0
 
     # --- what the owner of the line does ---
 
@@ -129,7 +131,6 @@ class HeadLink:
         self.disconnected(now)
         self._decoder = FrameDecoder()
         self._open = True
-        self._out += DELIMITER  # whatever stood on the line ends here
         self._begin(now)
 
     def disconnected(self, now: float) -> None:
@@ -207,6 +208,7 @@ class HeadLink:
     def counts(self) -> LinkCounts:
         """What went wrong on this side so far."""
         return LinkCounts(
+            sessions=self._sessions,
             repeated=self._sender.repeated,
             damaged=self._damaged,
             stale_presses=self._presses.stale,
@@ -229,7 +231,7 @@ class HeadLink:
             self._another_session()
         self._hellos += 1
         self._hello_at = now + HELLO_S
-        self._send(Hello(self._session, *VERSIONS, self._receiver.window), now)
+        self._send(Hello(self._session, *VERSIONS, self._receiver.window), now, clean=False)
 
     def _anew(self, code: str, now: float) -> None:
         """The session is over; open another one."""
@@ -267,6 +269,7 @@ class HeadLink:
         self._receiver.begin()
         self._presses.begin(welcome)
         self._heard_at = now
+        self._sessions += 1
         self._facts.append(Opened(welcome))
 
     def _refused(self, refused: Refused, now: float) -> None:
@@ -307,14 +310,16 @@ class HeadLink:
         """Put on the line what may be sent now; what came is acknowledged with it, or by itself in time."""
         if self.welcome is None:
             return
-        for seq, message in self._sender.due(now):
-            self._send(Data(self._session, seq, self._receiver.expected, message), now)
+        for seq, message, again in self._sender.due(now):
+            self._send(Data(self._session, seq, self._receiver.expected, message), now, clean=not again)
         if self._receiver.wants_repetition:
-            self._send(Nak(self._session, self._receiver.expected), now)
+            self._send(Nak(self._session, self._receiver.expected), now, clean=False)
         elif self._receiver.wants_ack(now) or now >= self._sent_at + SIGN_OF_LIFE_S:
             self._send(Ack(self._session, self._receiver.expected), now)
 
-    def _send(self, frame: Frame, now: float) -> None:
+    def _send(self, frame: Frame, now: float, *, clean: bool = True) -> None:
+        if not clean:
+            self._out += DELIMITER  # whatever stood on the line ends here
         self._out += encode_frame(frame)
         self._sent_at = now
         if isinstance(frame, Data | Ack | Nak):

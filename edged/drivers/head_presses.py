@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edged.drivers.head_events import Action
+
 if TYPE_CHECKING:
-    from edged.drivers.head_events import Action, Button
+    from edged.drivers.head_events import Button
     from edged.drivers.head_frame import Welcome
 
 STALE_MS: Final = 3_000
@@ -47,9 +49,9 @@ class Presses:
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         if known is not None and now < known + REMEMBERED_S:
-            self.repeated += 1
+            self.repeated += button.action is Action.PRESSED
             return False
         if button.age_ms > STALE_MS:
-            self.stale += 1
+            self.stale += button.action is Action.PRESSED
             return False
         return True

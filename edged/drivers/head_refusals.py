@@ -25,6 +25,9 @@ FAULTS: Final[Mapping[Fault, str]] = {
 }
 """What a head finds wrong with itself, as `edged.events.TroubleBegan` tells it."""
 
+PASSED: Final = frozenset({FAULTS[Fault.STORE_DAMAGED], FAULTS[Fault.WATCHDOG]})
+"""What happened before the head started, and stands until it starts again: worth telling, and hinders nothing."""
+
 COVER: Final = "reader_head.cover_open"
 
 _STATUS: Final[Mapping[Status, str]] = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edged.drivers import Exposed, Strobe
 from edged.drivers.head import LinkedHead
-from edged.drivers.head_messages import Step
+from edged.drivers.head_light_messages import Step
 from edged.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class LinkedStrobe:
         for step in steps:
             lamp = None if step.light is None else self._head.lamp(step.light)
             if step.light is not None and lamp is None:
-                raise DeviceError("head", "head.no_such_light")
-            asked.append(Step(lamp, step.brightness, step.lead_us, step.window_us))
+                raise DeviceError("head", "reader_head.no_such_lamp")
+            asked.append(Step(lamp, step.brightness if lamp else 0, step.lead_us, step.window_us))
         windows = await self._head.expose(asked)
         return tuple(Exposed(one.strobe_us, one.window_us, one.complete) for one in windows)
 

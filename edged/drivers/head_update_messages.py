@@ -16,6 +16,8 @@ FLASH_S: Final = 30.0
 """Erasing a slot, or verifying a whole image on a slow microcontroller, takes seconds."""
 
 SHA_256: Final = 32
+NO_SLOT: Final = 0xFF
+"""Runs in a head that has a boot loader only."""
 _U32: Final = 0xFFFFFFFF
 
 
@@ -73,14 +75,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class SlotsResult:
-    """Both slots, which one runs (0: A, 1: B), and the next octet to be written; 0 when nothing is being."""
+    """Both slots, which one runs (0: A, 1: B, `NO_SLOT`), and the next octet to be written; 0 when nothing is being."""
 
     running: int
     slots: tuple[Slot, Slot]
     next_offset: int
 
     def __post_init__(self) -> None:
-        in_range(0, 1, self.running)
+        require(self.running in (0, 1, NO_SLOT))
         in_range(0, _U32, self.next_offset)
 
     def to_bytes(self) -> bytes:

@@ -39,23 +39,21 @@ def find_decoder() -> PhotoDecoder | None:
     if not names:
         return None
     if len(names) > 1:
-        raise ConfigError(GROUP, "id_card.several_decoders", names=", ".join(names))
+        raise ConfigError(GROUP, "idcard.several_decoders", names=", ".join(names))
     try:
         decoder: Any = found[names[0]].load()
-    except (
-        Exception
-    ) as error:  # a stranger's package: whatever its import raises, our sentence says which one
+    except Exception as error:  # noqa: BLE001 - a stranger's package: its import may raise anything
         log.get("id_card").error("the decoder of ID-card photos can't be loaded", exc_info=error)
-        raise ConfigError(GROUP, "id_card.decoder_unusable", names=names[0]) from None
+        raise ConfigError(GROUP, "idcard.decoder_unusable", names=names[0]) from None
     if not callable(decoder):
-        raise ConfigError(GROUP, "id_card.decoder_unusable", names=names[0])
+        raise ConfigError(GROUP, "idcard.decoder_unusable", names=names[0])
     return decoder  # type: ignore[no-any-return]
 
 
 def decode_photo(photo: IdCardPhoto, decoder: PhotoDecoder | None) -> Sensitive[NDArray[np.uint8]] | None:
     """The portrait; None without a decoder. Blocks as long as the decoder does: call it in a thread.
 
-    Raises `DecodeError("photo", "id_card.photo_unreadable")` when the decoder fails, whatever it raises: its text may
+    Raises `DecodeError("photo", "idcard.photo_unreadable")` when the decoder fails, whatever it raises: its text may
     quote the photo.
     """
     import numpy as np
@@ -74,5 +72,5 @@ def decode_photo(photo: IdCardPhoto, decoder: PhotoDecoder | None) -> Sensitive[
         or made.shape[2] != 3
         or not all(1 <= side <= MAX_SIDE for side in made.shape[:2])
     ):
-        raise DecodeError("photo", "id_card.photo_unreadable")
+        raise DecodeError("photo", "idcard.photo_unreadable")
     return Sensitive(made)

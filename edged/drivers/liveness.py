@@ -39,7 +39,7 @@ async def require_live(
     """Raise `DeviceError` unless the camera's frames follow the head's light.
 
     Its code is `camera.replayed_feed` or `camera.replay_unclear`. False when head and camera can't show it: a head
-    without strobe, a camera that exposes as it likes. It takes some 0.8 seconds, and what lies in the window must stay.
+    without strobe, a camera that exposes as it likes. It takes about a second, and what lies in the window must stay.
     Raises also as `Strobe.flash` and `LiveCamera.watch`.
     """
     strobe = strobe_of(head)

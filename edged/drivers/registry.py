@@ -55,7 +55,7 @@ _BUILT_IN: Final = {
     ("camera", "uvc"): "edged.drivers.uvc:open_camera",
     ("chip_reader", "pcsc"): "edged.drivers.pcsc:open_chip",
     ("chip_reader", "simulated"): "edged.drivers.simulated_chip:open_chip",
-    ("id_card", "sam"): "edged.drivers.sam:open_id_card",
+    ("id_card", "sam"): "edged.drivers.sam:open",
     ("swipe", "serial"): "edged.drivers.swipe:open",
     ("swipe", "keyboard"): "edged.drivers.swipe:open",
     ("printer", "escpos"): "edged.drivers.escpos:open_printer",

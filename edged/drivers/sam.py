@@ -162,7 +162,7 @@ class _Worker:
                     break
                 except Exception as error:  # noqa: BLE001 - this thread must not end: nothing would tell of the module
                     log.get(DEVICE).error("the ID-card driver failed; please report this", exc_info=error)
-                    self._pause(DeviceError(DEVICE, "id_card.driver_failed"))
+                    self._pause(DeviceError(DEVICE, "idcard.driver_failed"))
         self._refuse_the_rest()
 
     def _pause(self, trouble: DeviceError) -> None:
@@ -182,13 +182,16 @@ class _Worker:
                 try:
                     module = wire.run(identify())
                 except DeviceGoneError as error:  # perhaps at another speed
-                    silent = error
+                    if (
+                        silent is None or silent.code == "idcard.mute"
+                    ):  # who says something wrong is no silence
+                        silent = error
                     continue
                 self._failures = 0
                 self._serve(wire, Seen(module, port.simulated or module == SIMULATED_SAM))
             finally:
                 port.close()
-        raise silent or DeviceGoneError(DEVICE, "id_card.no_module")
+        raise silent or DeviceGoneError(DEVICE, "idcard.no_module")
 
     def _serve(self, wire: Wire, seen: Seen) -> None:
         """Ask for cards, and read them, until the module is gone. Raises `DeviceGoneError`, `StoppedError`."""
@@ -218,7 +221,7 @@ class _Worker:
         try:
             found: IdCardReading | DeviceError | DecodeError = self._reading(wire)
         except (DeviceGoneError, StoppedError) as error:
-            gone = error if isinstance(error, DeviceGoneError) else DeviceGoneError(DEVICE, "id_card.gone")
+            gone = error if isinstance(error, DeviceGoneError) else DeviceGoneError(DEVICE, "idcard.gone")
             job.done(gone)
             raise
         except (DeviceError, DecodeError) as error:
@@ -226,9 +229,9 @@ class _Worker:
                 job.done(error)
                 raise
             found = error
-            happened = self._presence.gone() if error.code == "id_card.no_card" else ()
+            happened = self._presence.gone() if error.code == "idcard.no_card" else ()
         except BaseException:
-            job.done(DeviceError(DEVICE, "id_card.driver_failed"))
+            job.done(DeviceError(DEVICE, "idcard.driver_failed"))
             raise
         else:
             happened = self._presence.was_read()
@@ -274,7 +277,7 @@ class _Worker:
             while True:
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    job.done(DeviceGoneError(DEVICE, "id_card.gone"))
+                    job.done(DeviceGoneError(DEVICE, "idcard.gone"))
 
 
 class Sam:
@@ -338,7 +341,7 @@ class Sam:
             async with asyncio.timeout(LOOK_S):
                 await self._looked.wait()
         except TimeoutError:
-            self._saw(Seen(None, trouble=Reason("id_card.mute")))
+            self._saw(Seen(None, trouble=Reason("idcard.mute")))
         except BaseException:
             await self._worker.stop()
             raise
@@ -360,7 +363,7 @@ class Sam:
         seen = self._seen
         if self._closed or seen is None or seen.module is None:
             trouble = seen.trouble if seen else None
-            raise DeviceGoneError(DEVICE, trouble.code if trouble else "id_card.gone")
+            raise DeviceGoneError(DEVICE, trouble.code if trouble else "idcard.gone")
         job = _Job()
         self._worker.ask(job)
         return await job.result

@@ -22,26 +22,26 @@ NO_CARD: Final = 0x80
 NO_CONTENT: Final = 0x91
 
 STATUS_CODES: Final = {
-    0x10: "id_card.heard_damaged",
-    0x11: "id_card.heard_bad_length",
-    0x21: "id_card.unknown_command",
-    0x23: "id_card.not_permitted",
-    0x24: "id_card.module_error",
-    0x31: "id_card.module_refused",
-    0x32: "id_card.card_not_genuine",
-    0x33: "id_card.data_not_genuine",
-    0x40: "id_card.unknown_card",
-    0x41: "id_card.card_unreadable",
-    0x47: "id_card.random_failed",
-    0x60: "id_card.self_test_failed",
-    0x66: "id_card.not_authorised",
-    NO_CARD: "id_card.no_card",
-    0x81: "id_card.select_failed",
-    NO_CONTENT: "id_card.no_content",
+    0x10: "idcard.heard_damaged",
+    0x11: "idcard.heard_bad_length",
+    0x21: "idcard.unknown_command",
+    0x23: "idcard.not_permitted",
+    0x24: "idcard.module_error",
+    0x31: "idcard.module_refused",
+    0x32: "idcard.card_not_genuine",
+    0x33: "idcard.data_not_genuine",
+    0x40: "idcard.unknown_card",
+    0x41: "idcard.card_unreadable",
+    0x47: "idcard.random_failed",
+    0x60: "idcard.self_test_failed",
+    0x66: "idcard.not_authorised",
+    NO_CARD: "idcard.no_card",
+    0x81: "idcard.select_failed",
+    NO_CONTENT: "idcard.no_content",
 }
 """What the third status octet means when it is not the one that was hoped for. Any other: `id_card.unknown_status`."""
 
-MODULE_TROUBLE: Final = frozenset({"id_card.self_test_failed", "id_card.not_authorised"})
+MODULE_TROUBLE: Final = frozenset({"idcard.self_test_failed", "idcard.not_authorised"})
 """The module answers and can't work."""
 
 _AGAIN: Final = frozenset({0x24, 0x31, 0x32, 0x33, 0x41, 0x47, 0x81})
@@ -109,7 +109,7 @@ class CardContent(Identity):
 def identify() -> Session[str]:
     """Whether a module is there and works, and which: its SAM number, as the module's label has it.
 
-    A module that reports a fault is reset once. Raises `DeviceGoneError` ("id_card.mute", "id_card.answer_damaged")
+    A module that reports a fault is reset once. Raises `DeviceGoneError` ("idcard.mute", "idcard.answer_damaged")
     when nothing of this protocol answers, `DeviceError` when the module says that it can't work.
     """
     state = yield from _plain(
@@ -124,7 +124,7 @@ def identify() -> Session[str]:
     if named.sw3 != GOOD:
         raise _error(named.sw3)
     if len(named.data) != SAM_ID.size:
-        raise DeviceError(DEVICE, "id_card.answer_damaged")
+        raise DeviceError(DEVICE, "idcard.answer_damaged")
     return sam_number(bytes(named.data))
 
 
@@ -149,7 +149,7 @@ def read_card(*, additional_address: bool = False) -> Session[CardContent]:
 
     The caller wipes what it gets. `additional_address`: also ask for what was written to the card after a move.
 
-    Raises `DeviceError` with what the module says of the card, "id_card.answer_damaged" when its content didn't arrive
+    Raises `DeviceError` with what the module says of the card, "idcard.answer_damaged" when its content didn't arrive
     whole (most modules read a card once: it must be lifted), and `DeviceGoneError` when the module doesn't answer.
     """
     try:
@@ -186,12 +186,12 @@ def _second_attempt(first: int | None) -> Session[CardContent]:
     except _RefusedError as second:
         code = first if second.sw3 == NO_CARD and first is not None else second.sw3
         if first is None and second.sw3 in {NO_CARD, 0x81}:
-            raise DeviceError(DEVICE, "id_card.answer_damaged") from None
+            raise DeviceError(DEVICE, "idcard.answer_damaged") from None
         if code in _NOT_GENUINE and first != second.sw3:
             code = 0x41
         raise _error(code) from None
     except _DamagedError:
-        raise DeviceError(DEVICE, "id_card.answer_damaged") from None
+        raise DeviceError(DEVICE, "idcard.answer_damaged") from None
 
 
 def _attempt() -> Session[CardContent]:
@@ -204,7 +204,7 @@ def _attempt() -> Session[CardContent]:
         raise _RefusedError(NO_CARD if found.sw3 == NO_CARD else selected.sw3)
     answer = yield Ask(request(*_READ), READ_S)
     if answer is None:
-        raise DeviceGoneError(DEVICE, "id_card.mute")
+        raise DeviceGoneError(DEVICE, "idcard.mute")
     if isinstance(answer, Broken):
         raise _DamagedError
     if answer.sw3 != GOOD:
@@ -239,19 +239,19 @@ def _address(content: CardContent) -> Session[None]:
 
 def _plain(command: tuple[int, int], wait_s: float, attempts: int = ATTEMPTS) -> Session[Response]:
     """The answer to a question that holds no card's content. Raises `DeviceGoneError`."""
-    missing = "id_card.mute"
+    missing = "idcard.mute"
     for _ in range(attempts):
         answer = yield Ask(request(*command), wait_s)
         if isinstance(answer, Response):
             if len(answer.data) <= MAX_PLAIN:
                 return answer
             answer.wipe()
-            missing = "id_card.answer_damaged"
+            missing = "idcard.answer_damaged"
         elif answer is not None:
-            missing = "id_card.answer_damaged"
+            missing = "idcard.answer_damaged"
     raise DeviceGoneError(DEVICE, missing)
 
 
 def _error(sw3: int) -> DeviceError:
     """The module's own word; the octet itself, which is no identity, for the technician."""
-    return DeviceError(DEVICE, STATUS_CODES.get(sw3, "id_card.unknown_status"), f"SW3 {sw3:02X}")
+    return DeviceError(DEVICE, STATUS_CODES.get(sw3, "idcard.unknown_status"), f"SW3 {sw3:02X}")

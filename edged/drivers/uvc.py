@@ -96,8 +96,9 @@ class UvcCamera:
 
     @property
     def exposure_is_fixed(self) -> bool:
-        """Whether the camera took the exposures and the settings name one for each light."""
-        return self._facts is not None and None not in self._facts.exposure_us.values()
+        """Whether the camera took the exposures, the settings name one for each light, and the gain stays as it is."""
+        facts = self._facts
+        return facts is not None and None not in facts.exposure_us.values() and not facts.auto_gain
 
     def hold_ms(self, light: Light) -> int:
         """See `LiveCamera`."""

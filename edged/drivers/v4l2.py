@@ -6,6 +6,7 @@ controls for some milliseconds.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -37,6 +38,7 @@ _HAS_DEVICE_CAPS: Final = 0x80000000
 _DISCRETE: Final = 1
 _UNUSABLE: Final = 0x1 | 0x4  # disabled, read only
 _INACTIVE: Final = 0x10
+_GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF})
 
 
 class Control(IntEnum):
@@ -204,6 +206,8 @@ class Node:
 
     def _ask(self, call: tuple[int, struct.Struct], *values: object) -> tuple[int, ...] | None:
         """One ioctl; None when the device says it can't. Raises `DeviceGoneError` when there is none any more."""
+        if self._handle < 0:
+            raise DeviceGoneError(DEVICE, "camera.unplugged")
         request, layout = call
         buffer = bytearray(layout.pack(*values))
         assert len(buffer) == request >> 16 & 0x3FFF
@@ -214,9 +218,6 @@ class Node:
                 raise DeviceGoneError(DEVICE, "camera.unplugged") from error
             return None
         return layout.unpack(buffer)
-
-
-_GONE: Final = frozenset({19, 6, 9})  # ENODEV; ENXIO; EBADF: closed under us
 
 
 def _text(field: object) -> str:

@@ -49,7 +49,7 @@ class _Lines:
     async def ask(self, line: str) -> str:
         """The answer. Raises `StateError`."""
         if self._gone:
-            raise StateError("head_emulator.gone")
+            raise StateError("qemu_head.gone")
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         try:
@@ -57,7 +57,7 @@ class _Lines:
             async with asyncio.timeout(ANSWER_S):
                 return await answer
         except (OSError, TimeoutError) as error:
-            raise StateError("head_emulator.gone", type(error).__name__) from error
+            raise StateError("qemu_head.gone", type(error).__name__) from error
 
     def unasked(self, line: str) -> bool:
         """Whether the line answers nothing; it has been dealt with then."""
@@ -78,7 +78,7 @@ class _Lines:
         while self._waiting:
             answer = self._waiting.popleft()
             if not answer.done():
-                answer.set_exception(StateError("head_emulator.gone"))
+                answer.set_exception(StateError("qemu_head.gone"))
 
 
 class Monitor(_Lines):
@@ -109,7 +109,7 @@ class Monitor(_Lines):
         """What it returns. Raises `StateError`, also when QEMU refuses."""
         answer = json.loads(await self.ask(json.dumps({"execute": command, "arguments": arguments})))
         if "return" not in answer:
-            raise StateError("head_emulator.refused", command)
+            raise StateError("qemu_head.refused", command)
         return answer["return"]
 
     def unasked(self, line: str) -> bool:
@@ -158,7 +158,7 @@ class Pins(_Lines):
     async def _do(self, line: str) -> str:
         answer = await self.ask(line)
         if not answer.startswith("OK"):
-            raise StateError("head_emulator.refused", line.split(maxsplit=1)[0])
+            raise StateError("qemu_head.refused", line.split(maxsplit=1)[0])
         return answer
 
     def unasked(self, line: str) -> bool:

@@ -87,12 +87,13 @@ _UNSTABLE: Final = ("/dev/ttyUSB", "/dev/ttyACM", "/dev/video", "/dev/input/even
 _MODULES: Final = {_VIDEO: "uvcvideo", _CDC: "cdc_acm"}
 
 
-def survey(settings: BoxSettings, seen: Snapshot, told: Mapping[str, Told] | None) -> tuple[Row, ...]:
+def survey(settings: BoxSettings | None, seen: Snapshot, told: Mapping[str, Told] | None) -> tuple[Row, ...]:
     """Every configured device, then what is attached beside them. `told`: by device name; None: no daemon runs."""
     used: set[str] = set()
-    rows = [
-        _configured(section, settings, seen, told, used) for section in SECTIONS if _has(settings, section)
-    ]
+    rows = []
+    if settings is not None:
+        sections = (section for section in SECTIONS if _has(settings, section))
+        rows = [_configured(section, settings, seen, told, used) for section in sections]
     return (*rows, *_others(seen, used))
 
 

@@ -7,12 +7,23 @@ A package gives its device, and hands to work it, in a fixture `bench`, and inhe
         def bench(self):
             return acme_bench
 
-Needs pytest, which edged itself doesn't: nothing of edged imports this package. The plug-in of the same name
-(`edged.testing.plugin`) makes failing contracts explain themselves and gives the fixture `edged_driver`.
+Needs pytest, which edged itself doesn't: nothing of edged imports this package. pytest loads its plug-in
+(`edged.testing.plugin`, which gives the fixture `edged_driver`) by itself wherever edged is installed.
 """
 
 from __future__ import annotations
 
+import pytest
+
+# Before they are imported: so that a contract that fails explains itself.
+pytest.register_assert_rewrite(
+    *(
+        f"edged.testing.{name}"
+        for name in ("device", "head", "camera", "chip", "id_card", "swipe", "printer", "stories")
+    )
+)
+
+# ruff: noqa: E402
 from edged.testing.benches import (
     CameraBench,
     ChipBench,

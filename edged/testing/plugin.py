@@ -1,4 +1,4 @@
-"""The pytest plug-in `edged_drivers`: contracts that explain how they failed, and drivers opened by their names."""
+"""The pytest plug-in `edged_drivers`: drivers opened by their names, as a box opens them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-pytest.register_assert_rewrite(
-    *(
-        f"edged.testing.{name}"
-        for name in ("device", "head", "camera", "chip", "id_card", "swipe", "printer", "stories")
-    )
-)
 
 
 @pytest.fixture

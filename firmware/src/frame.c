@@ -27,9 +27,30 @@ static bool unstuff(uint8_t *octets, size_t stuffed, size_t *length) {
     return true;
 }
 
-/* Whether a receiver knows this kind. */
-static bool known(uint8_t kind) {
-    return (kind >= FRAME_HELLO && kind <= FRAME_REFUSED) || (kind >= FRAME_DATA && kind <= FRAME_RESET);
+/* Whether a HELLO's versions and window make sense. */
+static bool good_hello(const struct frame *hello) {
+    return hello->length >= FRAME_HELLO_MIN && hello->payload[0] >= 1 && hello->payload[0] <= hello->payload[1] &&
+           hello->payload[2] >= 1 && hello->payload[2] <= FRAME_WINDOW_MAX;
+}
+
+/* Whether the kind is known, and its payload what §2 says. */
+static bool well_formed(const struct frame *frame) {
+    switch (frame->kind) {
+    case FRAME_HELLO:
+        return good_hello(frame);
+    case FRAME_WELCOME:
+        return frame->length >= FRAME_WELCOME_MIN && frame->length <= FRAME_WELCOME_MAX;
+    case FRAME_REFUSED:
+        return frame->length >= FRAME_REFUSED_MIN;
+    case FRAME_DATA:
+        return true;
+    case FRAME_ACK:
+    case FRAME_NAK:
+    case FRAME_RESET:
+        return frame->length == 0;
+    default:
+        return false;
+    }
 }
 
 /* Check what stood between two 00s and take it apart. */
@@ -39,7 +60,7 @@ static enum frame_result finish(uint8_t *octets, size_t stuffed, struct frame *f
         return FRAME_DAMAGED;
     }
     const size_t covered = length - FRAME_CRC;
-    if (crc32_of(octets, covered) != get_32(octets + covered) || !known(octets[0]) || octets[1] == 0) {
+    if (crc32_of(octets, covered) != get_32(octets + covered)) {
         return FRAME_DAMAGED;
     }
     frame->kind = octets[0];
@@ -48,7 +69,7 @@ static enum frame_result finish(uint8_t *octets, size_t stuffed, struct frame *f
     frame->ack = octets[3];
     frame->payload = octets + FRAME_HEADER;
     frame->length = covered - FRAME_HEADER;
-    return FRAME_GOOD;
+    return frame->session != 0 && well_formed(frame) ? FRAME_GOOD : FRAME_DAMAGED;
 }
 
 void frame_decoder_init(struct frame_decoder *decoder) {

@@ -29,6 +29,11 @@ enum {
     FRAME_HEADER = 4,
     FRAME_CRC = 4,
     FRAME_PAYLOAD_MAX = 240,
+    FRAME_HELLO_MIN = 3,    /* lowest version, highest version, window; a later version may add to it */
+    FRAME_REFUSED_MIN = 2,  /* lowest version, highest version */
+    FRAME_WELCOME_MIN = 33, /* its board's name has a character at least */
+    FRAME_WELCOME_MAX = 56,
+    FRAME_WINDOW_MAX = 8,   /* a receiver's window is 1…8 */
     FRAME_CONTENT_MIN = FRAME_HEADER + FRAME_CRC,
     FRAME_CONTENT_MAX = FRAME_HEADER + FRAME_PAYLOAD_MAX + FRAME_CRC,
     FRAME_STUFFED_MAX = FRAME_CONTENT_MAX + 1, /* below 255 octets COBS adds exactly one */

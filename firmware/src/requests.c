@@ -44,6 +44,12 @@ static const struct form *form_of(uint8_t type) {
     return NULL;
 }
 
+/* What a boot loader without an application knows (PROTOCOL.md §8). */
+static bool loader_knows(uint8_t type) {
+    return type == REQUEST_PING || type == REQUEST_STATUS || type == REQUEST_COUNTERS || type == REQUEST_REBOOT ||
+           (type >= REQUEST_SLOTS && type <= REQUEST_UPDATE_CANCEL);
+}
+
 /* 02 LIMITS: one entry for each lamp that the board has. */
 static void limits(const struct head *head, struct answer *answer) {
     for (uint8_t lamp = LAMP_WHITE; lamp <= LAMPS; lamp++) {
@@ -65,7 +71,7 @@ static void status(const struct head *head, struct answer *answer) {
     to[0] = head->inputs.document.level ? 1 : 0;
     to[1] = has_cover ? (head->inputs.cover.level ? 1 : 0) : 2;
     to[2] = head->inputs.button.level ? 1 : 0;
-    to[3] = head->illumination.lamp == LAMP_NONE ? 0 : (uint8_t)(1U << head->illumination.lamp);
+    to[3] = (uint8_t)(head->illumination.lamp == LAMP_NONE ? 0U : 1U << head->illumination.lamp);
     put_32(to + 4, head->faults.raised);
     put_16(to + 8, (uint16_t)head->pins.temperature);
     put_16(to + 10, head->pins.supply);
@@ -161,7 +167,7 @@ void requests_take(struct head *head, const uint8_t *message, size_t length) {
     const size_t body = length - 2;
     const struct form *form = form_of(message[0]);
     struct answer answer = {.status = STATUS_OK};
-    if (form == NULL) {
+    if (form == NULL || (head->facts->loader && !loader_knows(message[0]))) {
         answer.status = STATUS_UNSUPPORTED;
     } else if (body < form->shortest || body > form->longest) {
         answer.status = STATUS_BAD_REQUEST;

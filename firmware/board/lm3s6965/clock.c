@@ -18,7 +18,7 @@ enum { PLL_TURNS = 100000 }; /* of the waiting loop: tens of milliseconds, where
 #define RIS_PLL_LOCKED (1U << 6)
 
 static uint64_t ticks;
-static uint32_t counted = COUNTER;
+static uint32_t counted;
 
 /*
  * 8 MHz crystal, PLL 200 MHz, by 16. Without a lock it goes on with the crystal undivided: the line's rate is wrong then,
@@ -49,7 +49,9 @@ void clock_start(void) {
     SYST_RVR = COUNTER;
     SYST_CVR = 0;
     SYST_CSR = 7; /* processor's clock, interrupt, on */
-    clock_prepare_timer(TIMER_1, TIMER_ONE_SHOT, IRQ_TIMER_1, 3);
+    clock_prepare_timer(TIMER_1, TIMER_PERIODIC, IRQ_TIMER_1, 3);
+    TIMER_TAILR(TIMER_1) = TICKS_PER_MS; /* a little after each millisecond of clock_us(): in time for its sample */
+    TIMER_CTL(TIMER_1) = TIMER_ENABLE;
 }
 
 /* Ticks since the start: what the counter has run down since it was last looked at. A late interrupt costs no time. */
@@ -80,22 +82,15 @@ void on_systick(void) {
     (void)now();
 }
 
-/* The sleep is over; being woken is all. */
+/* The tick; being woken is all. */
 void on_timer1(void) {
     TIMER_ICR(TIMER_1) = TIMER_TIMEOUT;
 }
 
 /* Interrupts stay shut from the look at `awake` to WFI, which ends on a pending one all the same: none slips between. */
 void clock_sleep(uint64_t until_us, bool (*awake)(void)) {
-    const uint64_t from = clock_us();
-    if (until_us <= from) {
-        return;
-    }
-    TIMER_CTL(TIMER_1) = 0;
-    TIMER_TAILR(TIMER_1) = clock_ticks(until_us - from);
-    TIMER_CTL(TIMER_1) = TIMER_ENABLE;
     const uint32_t mask = critical_enter();
-    if (!awake()) {
+    if (clock_us() < until_us && !awake()) {
         __asm volatile("dsb\n wfi" ::: "memory");
     }
     critical_leave(mask);

@@ -12,7 +12,10 @@ void clock_start(void);
 /* Microseconds since clock_start(). */
 uint64_t clock_us(void);
 
-/* Sleep until an interrupt, at the latest until `until_us`, unless `awake` says that there is something to do already. */
+/*
+ * Sleep until an interrupt (there is one every millisecond), but not beyond `until_us`, and not when `awake` says that there is
+ * something to do already.
+ */
 void clock_sleep(uint64_t until_us, bool (*awake)(void));
 
 /* Whole microseconds as ticks of a timer: 1 at least. */

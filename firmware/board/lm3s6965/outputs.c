@@ -24,7 +24,6 @@ enum { PERIOD_US = 1000 };
 
 static volatile uint32_t lit; /* the lamp's pin; 0 for none */
 static uint32_t on_us;        /* of a period; PERIOD_US for always */
-static volatile bool strobe;
 
 /* Low by the pins' reset, and by a resistor before it. */
 void outputs_start(void) {
@@ -41,11 +40,6 @@ void outputs_all_off(void) {
     lit = 0;
     GPIO_DATA(GPIO_D, LAMPS | STROBE | BUZZER) = 0;
     TIMER_CTL(TIMER_0) = 0;
-    strobe = false;
-}
-
-bool outputs_lit(void) {
-    return lit != 0 || strobe;
 }
 
 /* Turn the lamp's pin and come back when it has to be turned again. */
@@ -88,7 +82,6 @@ void board_lamp(uint8_t lamp, uint8_t percent) {
 
 void board_strobe(bool up) {
     GPIO_DATA(GPIO_D, STROBE) = up ? STROBE : 0;
-    strobe = up;
 }
 
 void board_led(uint8_t colours, uint8_t indication) {

@@ -2,14 +2,9 @@
 #ifndef EDGED_LM3S6965_OUTPUTS_H
 #define EDGED_LM3S6965_OUTPUTS_H
 
-#include <stdbool.h> /* bool */
-
 void outputs_start(void);
 
 /* Lamps, strobe and buzzer off. Works in every state, from any handler. */
 void outputs_all_off(void);
-
-/* Whether a lamp or the strobe line is on: edges are timed then. */
-bool outputs_lit(void);
 
 #endif

@@ -17,10 +17,10 @@ void fault_handler(void);
 /* Copy initialised data, clear the rest, run. `.noinit` is left as the last reset left it. */
 void reset_handler(void) {
     uint32_t *from = &_sidata;
-    for (uint32_t *to = &_sdata; to < &_edata;) {
+    for (uint32_t *to = &_sdata; to != &_edata;) {
         *to++ = *from++;
     }
-    for (uint32_t *to = &_sbss; to < &_ebss;) {
+    for (uint32_t *to = &_sbss; to != &_ebss;) {
         *to++ = 0;
     }
     SCB_SHCSR |= SHCSR_FAULTS_ENABLED;

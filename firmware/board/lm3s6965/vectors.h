@@ -4,7 +4,7 @@
 
 void on_systick(void);  /* clock.c: a turn of the counter */
 void on_timer0(void);   /* outputs.c: brightness */
-void on_timer1(void);   /* clock.c: the end of a sleep */
+void on_timer1(void);   /* clock.c: the tick */
 void on_uart0(void);    /* uart.c */
 void on_watchdog(void); /* watchdog.c: the main loop stands still */
 
