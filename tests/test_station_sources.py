@@ -77,7 +77,7 @@ async def test_the_next_swipe_need_not_wait_for_the_outcome_to_fade(desk: Desk) 
 
 async def test_a_swipe_while_another_document_is_inspected_is_refused_and_changes_nothing(desk: Desk) -> None:
     counter, swipe, _ = desk
-    counter.commit_delay = 0.1
+    counter.commit_delay = 1.0
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "committing")
@@ -122,7 +122,7 @@ async def test_a_card_alone_begins_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (DeviceError("id_card", "idcard.read_failed"), "idcard.read_failed"),
+        (DeviceError("id_card", "idcard.card_unreadable"), "idcard.card_unreadable"),
         (DeviceGoneError("id_card", "device.unplugged"), "device.unplugged"),
         (RuntimeError("a bug"), "inspection.internal_error"),
     ],
