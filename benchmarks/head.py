@@ -48,8 +48,8 @@ IDLE_S: Final = 5.0
 PATIENCE_S: Final = 10.0
 """For one answer; a measurement with a hole in it is none."""
 
-REST_S: Final = 0.03
-"""Between two presses: longer than the button is debounced."""
+REST_S: Final = 0.1
+"""Between two presses: longer than the button is debounced, by an emulated clock that lags behind, too."""
 
 ECHOED: Final = encode_frame(Data(1, 1, 1, encode_request(1, Ping())))
 
