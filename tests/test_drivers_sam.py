@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edged import log
+from edged.core.id_card import parse_id_card
 from edged.device_settings import IdCardSettings
 from edged.drivers import _sam_wire, sam
 from edged.drivers.sam_session import SIMULATED_SAM, STATUS_CODES
@@ -26,7 +27,7 @@ from edged.events import DeviceBack, DeviceGone, IdCardPlaced, IdCardRemoved
 from edged.privacy.leakscan import LeakScanner
 from edged.verdict import Result
 from tests import logging_state
-from tests.sam_bench import CARDS, Bench, bench, driver
+from tests.sam_bench import CARDS, TODAY, Bench, bench, driver
 from tests.waiting import until
 
 GONE, BACK = DeviceGone("id_card"), DeviceBack("id_card")
@@ -443,9 +444,8 @@ async def test_nothing_of_a_card_is_logged_raised_or_shown(
 ) -> None:
     monkeypatch.setattr(_sam_wire, "GAP_S", 0.05)
     card = CARDS["resident-2023"]
-    scanner = LeakScanner(
-        [("number", "911124198108030024"), ("name", "ZHENGJIAN"), ("name", "YANGBEN"), ("name", "证件样本")]
-    )
+    known = parse_id_card(card.text, card.photo, today=TODAY).data
+    scanner = LeakScanner.for_documents((), [known])
     said: list[str] = []
     damages = [
         bytes,
@@ -474,7 +474,8 @@ async def test_nothing_of_a_card_is_logged_raised_or_shown(
     assert "ID-card module" in lines.getvalue()
     assert not scanner.scan(written)
     assert not any(card.photo[at : at + 8] in written for at in range(0, 1024, 64))
-    assert scanner.scan(written + "证件样本".encode()), "a leak would be found"
+    for leak in ("证件样本", "yangben", "CAN110081080310", "911124 19810803 0024", "1981-08-03"):
+        assert scanner.scan(written + leak.encode()), "a leak would be found"
     assert re.search(r"idcard\.answer_damaged", written.decode())
 
 

@@ -60,12 +60,10 @@ def test_nothing_comes_twice_or_out_of_order_and_no_press_is_lost(manners: Manne
     assert set(world.answered) - {0} <= set(done)
     assert sorted({*world.answered, *world.failed} - {0}) == list(range(1, world.asked + 1))
     assert not set(world.answered) & set(world.failed) - {0}
-    pressed = world.pressed
-    assert pressed == sorted(set(pressed)), "a press was told twice, or out of order"
-    assert len(pressed) + world.link.counts.stale_presses + world.head.dropped == world.head.presses
-    if manners.loss + manners.damage + manners.garbage + manners.repeat == 0:
-        assert (world.sessions, pressed, world.failed) == (1, list(range(1, world.head.presses + 1)), [])
-        assert world.link.counts.damaged == 0
+    assert world.pressed == list(range(1, world.head.presses + 1)), "a press was lost, or came twice"
+    assert (world.sessions, world.failed) == (1, []), "such a line costs time, and nothing that was asked"
+    if manners in (MANNERS["perfect"], MANNERS["one octet at a time"]):
+        assert (world.link.counts.damaged, world.link.counts.repeated) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

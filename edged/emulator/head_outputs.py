@@ -31,10 +31,12 @@ class Outputs:
 
     Attributes:
         now: first word of a line → the rest of the last one.
+        deaf: what pins do now isn't the firmware's doing.
     """
 
     def __init__(self) -> None:
         self.now = dict(_OFF)
+        self.deaf = False
         self._up: set[int] = set()
         self._flashed: set[int] = set()
         self._settling: asyncio.TimerHandle | None = None
@@ -44,7 +46,15 @@ class Outputs:
 
     def begin(self) -> None:
         """The machine has been switched on: all pins are low."""
-        self._running = True
+        self._running, self.deaf = True, False
+
+    def reset(self) -> None:
+        """The machine has been reset: pins are low until the firmware says otherwise."""
+        self._up.clear()
+        self._flashed.clear()
+        self.say("reset")
+        for what, how in _OFF.items():
+            self._show(what, how)
 
     def ended(self) -> None:
         """It has been switched off, and the pins with it."""
@@ -73,6 +83,8 @@ class Outputs:
 
     def changed(self, pin: int, high: bool) -> None:
         """A pin has changed."""
+        if self.deaf:
+            return
         (self._up.add if high else self._up.discard)(pin)
         if pin == STROBE:
             self._show("strobe", str(int(high)))

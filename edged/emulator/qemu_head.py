@@ -43,6 +43,9 @@ DOCUMENT: Final = ("E", 0)
 COVER: Final = ("E", 1)
 """firmware/board/lm3s6965/sensors.c: the button is low when down; presence and an open cover are high."""
 
+_DATA, _DIRECTION = 0x3FC, 0x400
+"""Of a GPIO port: all its pins, and which of them are outputs."""
+
 RESC: Final = 0x400FE05C
 """The register that says why the chip was reset; QEMU keeps what is written there and never writes it."""
 _PIN, _POWER, _WATCHDOG, _SOFTWARE = 1, 2, 8, 16
@@ -225,12 +228,12 @@ class QemuHead:
         try:
             async with asyncio.timeout(_START_S):
                 self._monitor = await self._until_it_listens(power)
-        except TimeoutError as error:
-            raise StateError("qemu_head.not_started") from error
-        self._shown.begin()
-        self._pins = await Pins.open(self._place / "pins", self._shown.changed)
+                self._pins = await Pins.open(self._place / "pins", self._shown.changed)
+        except (OSError, StateError, TimeoutError) as error:
+            raise StateError("qemu_head.not_started", type(error).__name__) from error
         power.push_async_callback(self._pins.close)
         power.callback(self._forget_restarts)
+        self._shown.begin()
         self._devices = await self._find_ports()
         await self._pins.watch(self._devices["D"])
         async with self._hand:
@@ -305,7 +308,7 @@ class QemuHead:
             self._bitten = True
         elif name == "RESET":
             self.resets += 1
-            self._shown.say("reset")
+            self._shown.reset()
             self._restarted.set()
         elif name == "SHUTDOWN" and data.get("guest"):
             task = asyncio.get_running_loop().create_task(self._restart_itself(), name="qemu restart")
@@ -333,10 +336,19 @@ class QemuHead:
 
     async def _go(self, cause: int) -> None:
         """From a reset that is held to the first instruction."""
+        await self._lower_outputs()
         for pin in self._levels:
             await self._drive(pin)
         await self._qtest.write(RESC, cause)
         await self._qmp.execute("cont")
+
+    async def _lower_outputs(self) -> None:
+        """Silicon lets go of its outputs when it is reset; QEMU forgets the register and leaves the lines alone."""
+        self._shown.deaf = True
+        port = PORTS["D"]
+        for register, value in ((_DIRECTION, 0xFF), (_DATA, 0xFF), (_DATA, 0), (_DIRECTION, 0)):
+            await self._qtest.write(port + register, value)
+        self._shown.deaf = False
 
     async def _drive(self, pin: tuple[str, int]) -> None:
         port, number = pin

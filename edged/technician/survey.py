@@ -106,7 +106,7 @@ def _configured(
 ) -> Row:
     ours = getattr(settings, section) or settings.head  # a simulated head brings its camera
     name = NAMES[section]
-    port = _port(section, ours)
+    port = _port(ours)
     device, node = _behind(section, ours, port, seen)
     used.update(one.name for one in (device,) if one is not None)
     used.update(one.path for one in (node,) if one is not None)
@@ -163,16 +163,14 @@ def _by_daemon(
     )
 
 
-def _port(section: str, ours: object) -> str | None:
+def _port(ours: object) -> str | None:
     """The port that is configured, as it is written; None where the driver finds its device itself."""
     for key in ("port", "device"):
         value = getattr(ours, key, None)
         if value is not None:
             return str(value)
-    if section == "head" and getattr(ours, "driver", "") == "usb":
-        selector = getattr(ours, "usb", None)
-        return None if selector is None else f"usb:{selector}"
-    return None
+    selector = getattr(ours, "usb", None)
+    return None if selector is None else f"usb:{selector}"
 
 
 def _behind(
@@ -195,7 +193,7 @@ def _is(section: str, driver: str, port: str | None, device: UsbDevice) -> bool:
         case "chip_reader", "pcsc":
             return _has_class(device, _CCID)
         case "id_card", "sam":
-            return port is None and (device.vendor, device.product) == _SAM
+            return _selected(port, device) if port else (device.vendor, device.product) == _SAM
         case "printer", "escpos" if port is not None and port.startswith("usb"):
             return _selected(port, device) if ":" in port else _has_class(device, _PRINTER)
         case _:

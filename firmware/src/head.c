@@ -38,7 +38,7 @@ void head_welcome(struct head *head) {
 
 /* Take what survived the reset, and note the reset. */
 static void restore(struct head *head, const struct head_start *start) {
-    if (store_load(&head->store, start->records) == STORE_DAMAGED) {
+    if (store_load(&head->store, start->records[0], start->records[1]) == STORE_DAMAGED) {
         faults_set(&head->faults, FAULT_STORE, true);
     }
     head->store.boots++;

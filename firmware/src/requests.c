@@ -71,7 +71,7 @@ static void status(const struct head *head, struct answer *answer) {
     to[0] = head->inputs.document.level ? 1 : 0;
     to[1] = has_cover ? (head->inputs.cover.level ? 1 : 0) : 2;
     to[2] = head->inputs.button.level ? 1 : 0;
-    to[3] = head->illumination.lamp == LAMP_NONE ? 0 : (uint8_t)(1U << head->illumination.lamp);
+    to[3] = (uint8_t)(head->illumination.lamp == LAMP_NONE ? 0U : 1U << head->illumination.lamp);
     put_32(to + 4, head->faults.raised);
     put_16(to + 8, (uint16_t)head->pins.temperature);
     put_16(to + 10, head->pins.supply);

@@ -33,18 +33,18 @@ static bool parse(struct store *store, const uint8_t *record) {
     return true;
 }
 
-enum store_state store_load(struct store *store, const uint8_t records[STORE_RECORDS][STORE_SIZE]) {
-    struct store other;
-    const bool first = parse(store, records[0]);
-    const bool second = parse(&other, records[1]);
-    if (second && (!first || (int32_t)(other.serial - store->serial) > 0)) {
+enum store_state store_load(struct store *store, const uint8_t first[STORE_SIZE], const uint8_t second[STORE_SIZE]) {
+    struct store other = {.serial = 0};
+    const bool one = parse(store, first);
+    const bool two = parse(&other, second);
+    if (two && (!one || (int32_t)(other.serial - store->serial) > 0)) {
         *store = other;
     }
-    if (first || second) {
+    if (one || two) {
         return STORE_GOOD;
     }
     *store = (struct store){.serial = 0};
-    return blank(records[0]) && blank(records[1]) ? STORE_NEW : STORE_DAMAGED;
+    return blank(first) && blank(second) ? STORE_NEW : STORE_DAMAGED;
 }
 
 unsigned store_save(struct store *store, uint8_t record[STORE_SIZE]) {

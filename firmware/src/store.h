@@ -23,7 +23,7 @@ struct store {
 enum store_state { STORE_GOOD, STORE_NEW, STORE_DAMAGED };
 
 /* Take the newest good record; STORE_NEW when both have never been written, STORE_DAMAGED when none is good. */
-enum store_state store_load(struct store *store, const uint8_t records[STORE_RECORDS][STORE_SIZE]);
+enum store_state store_load(struct store *store, const uint8_t first[STORE_SIZE], const uint8_t second[STORE_SIZE]);
 
 /* Make the next record; returns which of the two it is. */
 unsigned store_save(struct store *store, uint8_t record[STORE_SIZE]);

@@ -72,7 +72,11 @@ bool uart_waits(void) {
     return rx.read != rx.written;
 }
 
+/* What waits in the FIFO is fetched by hand, too: an interrupt that came while this was being set up is none any more. */
 size_t board_uart_read(uint8_t *to, size_t room) {
+    const uint32_t mask = critical_enter();
+    fetch();
+    critical_leave(mask);
     size_t count = 0;
     while (count < room && rx.read != rx.written) {
         to[count++] = rx_octets[rx.read % RX_RING];

@@ -1,6 +1,6 @@
 /*
  * The head on an LM3S6965, built for tests alone: pins of port B, which the product doesn't read, make it misbehave.
- * PB0 the main loop stands still, PB1 the same with interrupts shut, PB4 it reads where nothing is, PB5 its stack runs over.
+ * PB0 the main loop stands still, PB1 the same with interrupts shut, PB4 it runs into what is no instruction, PB5 its stack runs over.
  */
 
 #include "board.h"     /* board_sleep */
@@ -11,15 +11,19 @@
 
 #define STAND_STILL 0x01U
 #define STAND_STILL_SHUT 0x02U
-#define READ_NOTHING 0x10U
+#define NO_INSTRUCTION 0x10U
 #define RUN_OVER 0x20U
 #define PINS 0x33U
 
 static struct head head;
 
-static _Noreturn void stand_still(void) {
+__attribute__((noinline)) static _Noreturn void stand_still(void) {
     for (;;) {
     }
+}
+
+__attribute__((noinline)) static void no_instruction(void) {
+    __asm volatile("udf #0");
 }
 
 /* Each call keeps its array: the compiler can make no loop of it. */
@@ -37,8 +41,8 @@ static void misbehave(uint32_t pins) {
     if (pins & STAND_STILL) {
         stand_still();
     }
-    if (pins & READ_NOTHING) {
-        (void)REG(0x60000000U);
+    if (pins & NO_INSTRUCTION) {
+        no_instruction();
     }
     if (pins & RUN_OVER) {
         (void)run_over(0);
@@ -49,8 +53,11 @@ int main(void) {
     set_up();
     GPIO_DEN(GPIO_B) |= PINS;
     loop_start(&head);
+    uint32_t before = PINS; /* once a rise: a pin that is still up after the reset does nothing */
     for (;;) {
         board_sleep(loop_turn(&head));
-        misbehave(GPIO_DATA(GPIO_B, PINS));
+        const uint32_t now = GPIO_DATA(GPIO_B, PINS);
+        misbehave(now & ~before);
+        before = now;
     }
 }
