@@ -178,7 +178,7 @@ class HostHead:
         await self.say("stuck")
 
     async def say(self, line: str) -> None:
-        """Give an order that `firmware/board/host/hands.c` knows. Raises `StateError` when it isn't, or the head is gone."""
+        """Give an order of `firmware/board/host/hands.c`. Raises `StateError` for another, or when the head is gone."""
         if self._hands is None or self._reading is None or self._reading.done():
             raise StateError("head_emulator.gone")
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -188,8 +188,9 @@ class HostHead:
             raise StateError("head_emulator.refused")
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the outputs do, from entering on: "lamp white 80", "lamp off", "strobe 1", "indication reading",
-        "beep short". One consumer; ends when the head does. Who comes late gets the last 4096.
+        """What the outputs do, from entering on: "lamp white 80", "strobe 1", "indication reading", "beep short".
+
+        One consumer; ends when the head does. Who comes late gets the last 4096.
         """
         while True:
             while self._lines:

@@ -51,7 +51,9 @@ def talks(vectors: list[dict], kind: str, step) -> str:
 
 
 def header(vectors: dict) -> str:
-    frames = "".join(f"    {{{name(each)}, {frame(each)}, {octets(each['line'])}}},\n" for each in vectors["frames"])
+    frames = "".join(
+        f"    {{{name(each)}, {frame(each)}, {octets(each['line'])}}},\n" for each in vectors["frames"]
+    )
     streams = "".join(
         f"    {{{name(each)}, {octets(each['line'])}, {listed('vector_frame', [frame(one) for one in each['delivered']])},"
         f" {each['damaged']}}},\n"
