@@ -18,7 +18,7 @@ import structlog.testing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-PATIENCE_S: Final = float(os.environ.get("EDGED_TESTING_PATIENCE_S", "20"))
+PATIENCE_S: Final = float(os.environ.get("EDGED_TESTING_PATIENCE_S", "60"))
 """For anything a device does by itself: a failure is said after this long, nothing else depends on it."""
 
 LOOK_EVERY_S: Final = 0.01
