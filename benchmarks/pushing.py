@@ -32,6 +32,7 @@ from benchmarks.delivery_common import Table, percentile
 from benchmarks.processes import processor_seconds, resident_mib
 from edged.control import ControlClient
 from edged.demo.fleet import KeyFiles
+from edged.demo.head import SIMULATED
 from edged.demo.stage import BOX_CONFIG
 from edged.fleet import simulated
 from edged.fleet.pushing import Pusher
@@ -86,7 +87,7 @@ def real_box(place: FleetTown) -> Iterator[subprocess.Popen[bytes]]:
         port=place.broker.port,
         fixed="",
     )
-    (home / "edged.toml").write_text(f'{text}\n[fleet]\nroot = "root.json"\n')
+    (home / "edged.toml").write_text(f'{text}{SIMULATED}\n[fleet]\nroot = "root.json"\n')
     place.state.save_device(DeviceRecord(name=BOX, added_at=0))
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -7,35 +7,35 @@ at the counter notices. Everything that can fail is prepared before anything in 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged import RELEASED, clock, in_force, log, start_up
+from edged import RELEASED, clock, devices, in_force, log, start_up
+from edged.card_module import CardModule
 from edged.committing import commit, judged
-from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import StateError
-from edged.events import ChipRead, CommitFailed, Committed, ScanRequest
+from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import kind_of, recipients
 from edged.line import Line
-from edged.side import ReadSide, Side
+from edged.side import ReadDocument, Side
 from edged.station import Station
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.status import Connected, Disconnected
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from edged.antenna import Antenna
     from edged.config import BoxSettings
-    from edged.drivers import Camera, Chip, Device, Head
+    from edged.core.reading import PageReading
+    from edged.devices import Devices
     from edged.in_force import InForce
     from edged.uplink.database import DatabaseThread
-    from edged.uplink.envelope import Provenance
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.riding import Rider
     from edged.uplink.status import UplinkEvent
@@ -48,15 +48,14 @@ class Box:
         held: what is in force.
         state: the state database.
         riders: what else listens on the line, for every uplink that is made.
-        devices: by name, while they are open.
+        attached: the devices, while they are open.
         online: set while the line is connected, by what is in force.
         on_event: hears what the uplink tells, beside the control socket.
     """
 
     station: Station
     line: Line
-    head: Head
-    camera: Camera
+    attached: Devices
 
     def __init__(
         self,
@@ -69,10 +68,8 @@ class Box:
         self.held = held
         self.state = state
         self.riders: tuple[Rider, ...] = ()
-        self.devices: dict[str, Device] = {}
         self.online = asyncio.Event()
         self.on_event: Callable[[UplinkEvent], None] = lambda _: None
-        self.chip: Chip | None = None
         self._publish = publish
         self._antenna: Antenna | None = None
         self._open = False
@@ -86,30 +83,27 @@ class Box:
 
         Raises `DeviceError`, `StateError`, `ConfigError`.
         """
-        boot = self.boot
-        assert boot.head.socket is not None  # edged.config.check_box
-        glass = SimulatedGlass(boot.head.socket)
-        async with AsyncExitStack() as devices:
-            self.head = await devices.enter_async_context(SimulatedHead(glass))
-            self.camera = await devices.enter_async_context(FileCamera(glass))
-            self.devices = {"head": self.head, "camera": self.camera}
-            chip = self.held.settings.chip_reader
+        async with devices.opened(self.held.settings) as attached:
+            self.attached = attached
+            chip, module = attached.chip, attached.id_card
             if chip is not None:
                 from edged.antenna import Antenna
 
-                self.chip = await devices.enter_async_context(start_up.chip_reader(chip))
-                self.devices["chip"] = self.chip
-                self._antenna = Antenna(self.chip, chip, self._publish)
+                assert self.held.settings.chip_reader is not None
+                self._antenna = Antenna(chip, self.held.settings.chip_reader, self._publish)
             self.station = Station(
-                self.head,
-                self.camera,
+                attached.head,
+                attached.camera,
                 default_scene=self.held.settings.default_scene,
                 limits=self.held.limits,
                 begin_side=self._begin_side,
+                read_text=self._read_text,
                 commit=self._commit,
                 notify=self._publish,
                 admit=self._admit,
                 antenna=self._antenna,
+                module=None if module is None else CardModule(module),
+                swipe=attached.swipe,
             )
             self.line = Line(self._make_uplink)
             self._open = True
@@ -206,14 +200,15 @@ class Box:
 
     # --- what the station asks ---
 
-    def provenance(self) -> dict[str, Provenance]:
-        """Of every device, as it is now: a chip reader may have been changed for another."""
-        return {name: device.provenance for name, device in self.devices.items()}
-
     def _begin_side(self) -> Side:
         from edged.core.burst import Burst
 
         return Side(Burst(today=self._today()))
+
+    def _read_text(self, lines: tuple[str, ...]) -> PageReading:
+        from edged.core.text_reading import read_text
+
+        return read_text(lines, self._today())
 
     def _today(self) -> date:
         """The day against which two-digit years are understood: a lost clock's 1970 would misplace centuries."""
@@ -222,21 +217,26 @@ class Box:
 
     def _admit(self, request: ScanRequest) -> str | None:
         """A verdict that nobody would receive is not worth a document's time, nor a green light."""
-        kind = kind_of(request, self.provenance())
+        provenance = self.attached.provenance()
+        if not self.held.anchor.demo and any(device.simulated for device in provenance.values()):
+            return "device.demo_only"
+        kind = kind_of(request, provenance)
         return None if recipients(request, self.held.settings, kind) else "inspection.no_recipient"
 
     async def _commit(
-        self, sides: Sequence[ReadSide], chip: ChipRead | None, request: ScanRequest, inspection: str
+        self, document: ReadDocument, request: ScanRequest, inspection: str
     ) -> Committed | CommitFailed:
         held = self.held
         try:
             reading = await self.read_clock()
             judgement = await judged(
-                sides, chip, request, held=held, clock=reading, provenance=self.provenance()
+                document, request, held=held, clock=reading, provenance=self.attached.provenance()
             )
         except StateError as error:
             self._log.error("nothing was stored", exc_info=error)
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
+        finally:
+            document.forget()
         done = await commit(
             judgement,
             inspection,

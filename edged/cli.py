@@ -42,6 +42,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("edged.commands.demo", "help.demo"),
     "read": Command("edged.commands.read", "help.read"),
+    "devices": Command("edged.commands.devices", "help.devices"),
     "optical": Command("edged.commands.optical", "help.optical"),
     "enrol": Command("edged.commands.enrol", "help.enrol"),
     "run": Command("edged.commands.run", "help.run"),
@@ -53,11 +54,16 @@ COMMANDS = {
     "config": Command("edged.commands.config", "help.config"),
     "verify": Command("edged.commands.verify", "help.verify"),
     "chip": Command("edged.commands.chip", "help.chip"),
+    "camera": Command("edged.commands.camera", "help.camera"),
+    "id-card": Command("edged.commands.id_card", "help.id_card"),
+    "swipe": Command("edged.commands.swipe", "help.swipe"),
+    "printer": Command("edged.commands.printer", "help.printer"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "update": Command("edged.commands.update", "help.update"),
+    "head": Command("edged.commands.head", "help.head"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

@@ -95,7 +95,7 @@ class Obedient:
                 for usage, leaf in ((Usage.SIGNING, held.signer.chain[0]), (Usage.TLS, tls))
                 if leaf is not None
             ],
-            devices=msgspec.to_builtins(self._box.provenance()),
+            devices=msgspec.to_builtins(self._box.attached.provenance()),
             clock={"trusted": reading.trusted, "now": reading.now.isoformat(timespec="seconds")},
             push=self._push(),
             commands=self._refused(),

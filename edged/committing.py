@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from edged import log
 from edged.errors import StateError
-from edged.events import ChipRead, CommitFailed, Committed, ScanRequest
+from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import judge_inspection
 from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from edged.clock import ClockReading
     from edged.in_force import InForce
     from edged.judging import Judgement
-    from edged.side import ReadSide
+    from edged.side import ReadDocument
     from edged.uplink.database import DatabaseThread
     from edged.uplink.envelope import Provenance
     from edged.uplink.outbox import StateDatabase
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 
 async def judged(
-    sides: Sequence[ReadSide],
-    chip: ChipRead | None,
+    document: ReadDocument,
     request: ScanRequest,
     *,
     held: InForce,
@@ -39,14 +38,13 @@ async def judged(
     """The verdict and its drafts, by what is in force."""
     return await asyncio.to_thread(
         judge_inspection,
-        sides,
+        document,
         request=request,
         settings=held.settings,
         clock=clock,
         provenance=provenance,
         pseudonyms=held.pseudonyms,
         thresholds=held.thresholds,
-        chip=chip,
         anchors=await held.trust.anchors() if held.trust is not None else None,
     )
 

@@ -6,12 +6,11 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from edged.device_checks import (
-    check_camera,
     check_chip_reader,
-    check_head,
     check_id_card,
     check_printer,
     check_swipe,
+    check_window,
     same_path,
 )
 from edged.device_settings import SIMULATED
@@ -129,17 +128,13 @@ def _check_default_scene(settings: BoxSettings) -> None:
 
 def _check_devices(settings: BoxSettings) -> None:
     """Each section in itself, and what one demands of another."""
-    check_head(settings.head)
-    if settings.camera is not None:
-        check_camera(settings.camera)
+    check_window(settings.head, settings.camera)
     if settings.id_card is not None:
         check_id_card(settings.id_card)
     if settings.swipe is not None:
         check_swipe(settings.swipe)
     if settings.printer is not None:
         check_printer(settings.printer)
-    if settings.camera is None and not settings.head.simulated:
-        raise ConfigError("camera", "config.required_by", other=f"head.driver = {settings.head.driver}")
     if settings.clock.fixed_today is not None and not _by_hand(settings):
         raise ConfigError("clock.fixed_today", "config.only_with", other="camera.driver = simulated")
     _check_sockets(settings)

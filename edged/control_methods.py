@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edged.config import SCENES
+from edged.drivers.facts import Described
 from edged.errors import ControlError
 from edged.events import ScanRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from edged.drivers import Device
 
 _OPAQUE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 """References are opaque: without spaces and letters beyond ASCII, names don't slip in by mistake."""
@@ -20,6 +25,23 @@ def no_parameters(params: Mapping[str, Any]) -> None:
     """Refuse any. Raises `ControlError` (`control.bad_parameter`)."""
     if params:
         raise ControlError("control.bad_parameter")
+
+
+def device_list(devices: Mapping[str, Device], gone: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What `devices` answers: every device by its name, as `edged.technician.survey.Told` has it.
+
+    Nothing in it comes from a document: a driver's facts don't.
+    """
+    said: dict[str, dict[str, Any]] = {}
+    for name, device in devices.items():
+        trouble = getattr(device, "trouble", None)
+        said[name] = {
+            "gone": name in gone,
+            "provenance": msgspec.to_builtins(device.provenance),
+            "trouble": None if trouble is None else msgspec.to_builtins(trouble),
+            "facts": msgspec.to_builtins(device.facts()) if isinstance(device, Described) else None,
+        }
+    return said
 
 
 def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:

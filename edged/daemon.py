@@ -16,7 +16,7 @@ import msgspec
 from edged import __version__, in_force, log, service, start_up
 from edged.box import Box
 from edged.control import ControlServer
-from edged.control_methods import no_parameters, scan_request
+from edged.control_methods import device_list, no_parameters, scan_request
 from edged.errors import StateError
 from edged.membership import Membership
 from edged.uplink import outbox_retry, outbox_upkeep
@@ -57,7 +57,9 @@ class Daemon:
                 await state.close()
 
     async def _in_fleet(self) -> None:
-        self._membership = await Membership.open(self._box, status=self._status, stop=self._stop.set)
+        self._membership = await Membership.open(
+            self._box, status=self._status, stop=self._stop.set, publish=self._publish
+        )
         try:
             await self._membership.begin()
             await self._serve()
@@ -70,7 +72,11 @@ class Daemon:
             "cancel": self._on_cancel,
             "complete": self._on_complete,
             "status": self._on_status,
+            "devices": self._on_devices,
             "outbox_retry": self._on_outbox_retry,
+            "head_status": self._membership.head_firmware.status,
+            "head_image": self._membership.head_firmware.part,
+            "head_update": self._membership.head_firmware.update,
         }
         async with (
             self._box.opened(),
@@ -81,7 +87,7 @@ class Daemon:
 
     async def _until_stopped(self) -> None:
         await self._box.read_clock()
-        await asyncio.to_thread(start_up.warm_up, chip=self._box.chip is not None)
+        await asyncio.to_thread(start_up.warm_up, chip=self._box.attached.chip is not None)
         try:
             async with asyncio.TaskGroup() as group:
                 await self._serve_until_stopped(group)
@@ -151,6 +157,10 @@ class Daemon:
         self._box.line.uplink.wake()
         return retried
 
+    async def _on_devices(self, params: Mapping[str, Any]) -> Any:
+        no_parameters(params)
+        return device_list(self._box.attached.by_name(), self._box.station.devices_gone)
+
     async def _on_status(self, params: Mapping[str, Any]) -> Any:
         no_parameters(params)
         return await self._status()
@@ -169,6 +179,7 @@ class Daemon:
             "state": box.station.state,
             "indication": box.station.indication.value,
             "devices_gone": sorted(box.station.devices_gone),
+            "troubles": sorted(box.station.troubles),
             "clock": {"trusted": reading.trusted},
             "chip": await self._chip_status(),
             "uplink": msgspec.to_builtins(box.line.uplink.health),
@@ -177,7 +188,7 @@ class Daemon:
 
     async def _chip_status(self) -> dict[str, Any] | None:
         """The chip reader's part of the status; None without one."""
-        chip, trust = self._box.chip, self._box.held.trust
+        chip, trust = self._box.attached.chip, self._box.held.trust
         if chip is None:
             return None
         trouble = chip.trouble

@@ -80,6 +80,20 @@ class DeviceGoneError(DeviceError):
     """The device was unplugged or stopped answering."""
 
 
+class HeadRefusedError(DeviceError):
+    """The head answered a request with a status other than ok.
+
+    Attributes:
+        status: value of `edged.drivers.head_messages.Status`.
+        number: what came with it: how long to wait in ms, the fault, the reason, or the offset; None without one.
+    """
+
+    def __init__(self, code: str, status: int, number: int | None = None) -> None:
+        super().__init__("head", code, "" if number is None else str(number))
+        self.status = status
+        self.number = number
+
+
 class ChipError(CodedError):
     """The chip refused, answered what it may not, or can't be spoken to any more.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edged.core.emrtd.chip_reading import ChipReading
     from edged.core.id_card import IdCardReading
     from edged.core.reading import PageReading
+    from edged.uplink.envelope import Provenance
     from edged.verdict import Reason, Verdict
 
 
@@ -42,14 +43,37 @@ class Indication(StrEnum):
     FAULT = "fault"
 
 
+@dataclass(frozen=True)
+class Shot:
+    """How a picture was taken.
+
+    Attributes:
+        at: when its exposure ended at the latest, seconds of the monotonic clock.
+        exposure_us: how long it was exposed; None when the camera chose and doesn't say.
+        gain: in the camera's own unit; None when it chose.
+        calibration: short name of the calibration that was applied; None without one.
+        provenance: the camera's.
+    """
+
+    at: float
+    exposure_us: int | None = None
+    gain: int | None = None
+    calibration: str | None = None
+    provenance: Provenance | None = None
+
+
 class Frame(Identity):
-    """One captured image, `image()`: (height, width, 3) BGR, uint8. A picture of a document is identity."""
+    """One captured image, `image()`: (height, width, 3) BGR, uint8. A picture of a document is identity.
 
-    __slots__ = ("_image", "light")
+    `light` is what the window was lit with; `shot` how the picture was taken, None for one that came from a file.
+    """
 
-    def __init__(self, image: NDArray[np.uint8], light: Light) -> None:
+    __slots__ = ("_image", "light", "shot")
+
+    def __init__(self, image: NDArray[np.uint8], light: Light, shot: Shot | None = None) -> None:
         self._image = image
         self.light = light
+        self.shot = shot
 
     def image(self) -> NDArray[np.uint8]:
         """The raw pixels, for reading in memory."""

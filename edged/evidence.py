@@ -91,6 +91,8 @@ def gather(
 
     `thresholds` are those of the reader's model (`edged optical fit`), None when it isn't calibrated.
     """
+    if not reading.frames:
+        return Evidence(_without_picture())
     budget = _Budget(clock)
     checks: tuple[Check, ...] = ()
     refusal: Reason | None = None
@@ -115,6 +117,12 @@ def _safely(names: tuple[str, ...], look: Callable[[], tuple[Check, ...]]) -> tu
         log.get("evidence").error("a check failed; please report this", checks=names, exc_info=error)
         code = "evidence.failed"
     return tuple(Check(name, Result.UNDETERMINED, (Reason(code),)) for name in names)
+
+
+def _without_picture() -> tuple[Check, ...]:
+    """The checks of a document that a reader of text read: nobody has a picture of it."""
+    visual = (Check(name, Result.NOT_SUPPORTED, (Reason("viz.not_supported"),)) for name in _VISUAL)
+    return (*visual, Check(_OPTICAL, Result.NOT_SUPPORTED, (Reason("optical_security.not_supported"),)))
 
 
 def _visual_zone(sides: Sequence[ReadSide], reading: PageReading, budget: _Budget) -> tuple[Check, ...]:

@@ -65,6 +65,7 @@ class InForce:
             reading.frames,
             reading.pause_s,
             None if chip is None else chip.total_s,
+            prove_each=self.settings.camera is not None and self.settings.camera.prove_live == "document",
         )
 
 

@@ -5,13 +5,18 @@ The caller feeds every fact to `Inspection.handle`, executes the commands it ret
 seconds of any monotonic clock.
 
     waiting → capturing ⇄ reading → chip → committing → showing → closed
-                  ↑           ↓
-                  └──── turning (other side, next page)
+       │          ↑           ↓      ↑          ↑
+       │          └──── turning (other side, next page)
+       ├→ lines (swiped) ────────────┘          │
+       └→ id card ──────────────────────────────┘
 
 A side whose picture isn't sure is photographed again (`edged.retake`), as long as there is time; what goes wrong
 with such a further picture costs that picture, and the side is judged by the others. On a box with a chip reader
 the chip is read last, because the MRZ is its key; what goes wrong with it costs the chip. An answer to anything but the
 last command is the caller's to drop.
+
+Instead of in the window a document may show itself at a swipe reader or lie on the ID-card module: whichever the clerk
+uses first is inspected.
 
 Every press of scan ends in exactly one outcome: committed; or aborted with a reason, when nothing was judged;
 or refused with a reason, when the inspection never began (`edged.orders.refusal`). An inspection can be aborted
@@ -24,6 +29,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from edged.core.id_card import speaks_against
 from edged.events import (
     ButtonPressed,
     CancelRequested,
@@ -64,6 +70,8 @@ from edged.orders import (
     Outcome,
     ReadChip,
     ReadFrame,
+    ReadIdCard,
+    ReadLines,
     Stage,
 )
 from edged.retake import Tries
@@ -83,6 +91,8 @@ class State(StrEnum):
     CAPTURING = "capturing"
     READING = "reading"
     TURNING = "turning"
+    LINES = "lines"
+    ID_CARD = "id_card"
     CHIP = "chip"
     COMMITTING = "committing"
     SHOWING = "showing"
@@ -98,6 +108,14 @@ _SHOWN = {
 }
 
 
+_CANCELLABLE = frozenset(
+    {
+        *(State.WAITING, State.CAPTURING, State.READING, State.TURNING),
+        *(State.LINES, State.ID_CARD, State.CHIP),
+    }
+)
+
+
 @dataclass
 class Inspection:
     """One document, from the press of scan to its removal."""
@@ -110,12 +128,16 @@ class Inspection:
     _sides: list[PageReading] = field(default_factory=list, repr=False)
     _tries: Tries | None = field(default=None, repr=False)
     _present: bool = False
+    _elsewhere: bool = False
+    """Whether the document is not in the window but at the swipe reader or on the ID-card module."""
 
-    def start(self, *, document_present: bool, now: float) -> list[Command]:
-        """Begin. A document that lies there already is captured at once."""
+    def start(self, *, document_present: bool, now: float, card_present: bool = False) -> list[Command]:
+        """Begin. A document that lies there already is captured, a card read, at once."""
         self._present = document_present
         if document_present:
             return [Stage("document"), *self._capture(now)]
+        if card_present:
+            return self._read_id_card(now)
         self.deadline = now + self.limits.document_s
         return [Indicate(Indication.PLACE_DOCUMENT)]
 
@@ -127,7 +149,12 @@ class Inspection:
     @property
     def cancellable(self) -> bool:
         """Whether a cancellation would still end it without a verdict."""
-        return self.state in (State.WAITING, State.CAPTURING, State.READING, State.TURNING, State.CHIP)
+        return self.state in _CANCELLABLE
+
+    @property
+    def lingers(self) -> bool:
+        """Whether only the outcome of a document that is nowhere in the way is still shown."""
+        return self.finished and not self._present
 
     @property
     def completable(self) -> bool:
@@ -149,6 +176,10 @@ class Inspection:
                 return self._in_reading(event, now)
             case State.TURNING:
                 return self._in_turning(event, now)
+            case State.LINES:
+                return self._in_lines(event, now)
+            case State.ID_CARD:
+                return self._in_id_card(event, now)
             case State.CHIP:
                 return self._in_chip(event, now)
             case State.COMMITTING:
@@ -164,8 +195,40 @@ class Inspection:
         match event:
             case DocumentPlaced() | DocumentTurned():
                 return [Stage("document"), *self._capture(now)]
+            case DocumentSwiped():
+                self._elsewhere = True
+                self.state = State.LINES
+                self.deadline = now + self.limits.reading_s
+                return [Stage("document"), Indicate(Indication.READING), ReadLines(event)]
+            case IdCardPlaced():
+                return self._read_id_card(now)
             case TimePassed():
                 return self._abort(Reason("inspection.no_document"), now)
+            case _:
+                return self._common(event, now)
+
+    def _in_lines(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case PageRead(reading):
+                self._sides.append(reading)
+                return [Stage("read"), *self._read_chip(now)]
+            case CaptureFailed(reason):
+                return self._abort(reason, now)
+            case TimePassed():
+                return self._abort(Reason("inspection.timed_out"), now)
+            case _:
+                return self._common(event, now)
+
+    def _in_id_card(self, event: Event, now: float) -> list[Command]:
+        match event:
+            case IdCardRead(None, reason) if reason is None or not speaks_against(reason):
+                return self._abort(reason or Reason("inspection.internal_error"), now)
+            case IdCardRead():
+                self.state = State.COMMITTING
+                self.deadline = None
+                return [Stage("id_card"), Commit((), None, event)]
+            case TimePassed():
+                return self._abort(Reason("inspection.timed_out"), now)
             case _:
                 return self._common(event, now)
 
@@ -280,6 +343,8 @@ class Inspection:
             case DocumentRemoved():
                 return self._close()
             case TimePassed():
+                if self._elsewhere and not self._present:
+                    return self._close()
                 self.deadline = now + self.limits.remind_s
                 return [Indicate(Indication.REMOVE), Beep()]
             case _:
@@ -323,6 +388,12 @@ class Inspection:
         self.deadline = self._tries.deadline(0.0, now)
         return [Indicate(Indication.READING), Capture(Light.WHITE)]
 
+    def _read_id_card(self, now: float) -> list[Command]:
+        self._elsewhere = True
+        self.state = State.ID_CARD
+        self.deadline = now + self.limits.id_card_s
+        return [Stage("document"), Indicate(Indication.READING), ReadIdCard()]
+
     def _read_chip(self, now: float) -> list[Command]:
         """Read the chip if this box can and there is a key to it; commit otherwise."""
         if self.limits.chip_s is None:
@@ -350,11 +421,15 @@ class Inspection:
     def _end(self, outcome: Outcome, indication: Indication, now: float) -> list[Command]:
         self.outcome = outcome
         commands: list[Command] = [Indicate(indication), Finish(outcome)]
-        if not self._present:
-            return commands + self._close()
-        self.state = State.SHOWING
-        self.deadline = now + self.limits.remind_s
-        return commands
+        if self._present or self._elsewhere:
+            self.state = State.SHOWING
+            self.deadline = now + (self.limits.remind_s if self._present else self.limits.show_s)
+            return commands
+        return commands + self._close()
+
+    def close(self) -> None:
+        """Show the outcome no longer: the clerk goes on."""
+        self._close()
 
     def _close(self) -> list[Command]:
         self.state = State.CLOSED

@@ -8,25 +8,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edged.evidence import gather
+from edged.identity import withheld
 from edged.privacy.policy import Action, disclose
 from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
-from edged.verdict import CHECKS, CONDITIONAL, Check, JudgedCheck, Kind, Reason, Result, Verdict, judge
+from edged.verdict import (
+    CHECKS,
+    CONDITIONAL,
+    ON_ID_CARD,
+    Check,
+    CheckClass,
+    JudgedCheck,
+    Kind,
+    Reason,
+    Result,
+    Verdict,
+    judge,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from edged.clock import ClockReading
     from edged.config import AudienceSettings, BoxSettings
+    from edged.core.document import DocumentData
     from edged.core.emrtd.trust_anchors import TrustAnchors
-    from edged.core.mrz import Mrz
     from edged.core.optical_fit import Thresholds
     from edged.core.reading import PageReading
-    from edged.events import ChipRead, ScanRequest
+    from edged.events import ChipRead, IdCardRead, ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
-    from edged.side import ReadSide
+    from edged.side import ReadDocument
 
 NOON = time(12)
 
@@ -62,7 +75,7 @@ def recipients(request: ScanRequest, settings: BoxSettings, kind: Kind) -> tuple
 
 
 def judge_inspection(
-    sides: Sequence[ReadSide],
+    document: ReadDocument,
     *,
     request: ScanRequest,
     settings: BoxSettings,
@@ -70,40 +83,114 @@ def judge_inspection(
     provenance: Mapping[str, Provenance],
     pseudonyms: Mapping[str, Pseudonymiser],
     thresholds: Thresholds | None = None,
-    chip: ChipRead | None = None,
     anchors: TrustAnchors | None = None,
 ) -> Judgement:
     """Judge one document and draft its envelopes, one for every audience of the scene and kind.
 
-    `sides` has at least one; `pseudonyms` has a pseudonymiser for every audience; `thresholds` are those of the
-    reader's model; `chip` is None on a box without a chip reader, `anchors` are the states that are trusted to sign
-    chips, None for no state. What the pictures of the sides say beyond the MRZ comes from `edged.evidence`.
+    `pseudonyms` has a pseudonymiser for every audience; `thresholds` are those of the reader's model; `anchors` are the
+    states that are trusted to sign chips, None for no state. What the pictures of the sides say beyond the MRZ comes
+    from `edged.evidence`.
     """
-    readings = [side.reading for side in sides]
-    reading = next((one for one in readings if one.mrz is not None), readings[-1])
-    evidence = gather(sides, reading, today=clock.today, thresholds=thresholds)
-    electronic = () if chip is None else chip_checks(chip, reading, clock, anchors)
-    made = {check.name for check in (*evidence.checks, *electronic)}
-    checks = (
-        *(_refused(check, evidence.refusal) for check in reading.checks),
-        expiry_check(reading, clock),
-        *evidence.checks,
-        *electronic,
-        *(
-            Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),))
-            for name in NOT_ON_THIS_BOX
-            if name not in made
-        ),
-    )
     kind = kind_of(request, provenance)
-    checks = tuple(_weigh_fields(check, reading, kind, clock) for check in checks)
-    present = CONDITIONAL if chip is not None and chip.has_chip else ()
-    verdict = judge(request.scene, kind, settings.scene(request.scene).classes(present), checks)
+    if document.card is not None:
+        found = _card(document.card, clock)
+    else:
+        found = _page(document, kind, clock, thresholds, anchors)
+    classes = settings.scene(request.scene).classes(found.present)
+    if document.card is not None:
+        classes = on_id_card(classes)
+    made = {check.name for check in found.checks}
+    missing = tuple(
+        Check(name, Result.NOT_SUPPORTED, (Reason(f"{name}.not_supported"),))
+        for name in NOT_ON_THIS_BOX
+        if name not in made
+    )
+    verdict = judge(request.scene, kind, classes, (*found.checks, *missing))
     drafts = tuple(
-        _draft(name, settings.audiences[name], verdict, reading, request, clock, provenance, pseudonyms[name])
+        _draft(name, settings.audiences[name], verdict, found, request, clock, provenance, pseudonyms[name])
         for name in recipients(request, settings, kind)
     )
     return Judgement(verdict, drafts)
+
+
+@withheld
+class _Found(NamedTuple):
+    """What one document came to, before any scene or audience.
+
+    Attributes:
+        checks: all that could be made.
+        data: its fields; None when none were read.
+        certain: whether every character of them was read with confidence.
+        summary: what kind of document it is.
+        present: the checks of `CONDITIONAL` that there was something to check of.
+    """
+
+    checks: tuple[Check, ...]
+    data: DocumentData | None
+    certain: bool
+    summary: DocumentSummary
+    present: tuple[str, ...] = ()
+
+
+def _page(
+    document: ReadDocument,
+    kind: Kind,
+    clock: ClockReading,
+    thresholds: Thresholds | None,
+    anchors: TrustAnchors | None,
+) -> _Found:
+    """A document that was photographed or swiped."""
+    sides, chip = document.sides, document.chip
+    readings = [side.reading for side in sides]
+    reading = next((one for one in readings if one.mrz is not None), readings[-1])
+    evidence = gather(sides, reading, today=clock.today, thresholds=thresholds)
+    certain = _read_with_confidence(reading)
+    checks = (
+        *(_refused(check, evidence.refusal) for check in reading.checks),
+        expiry_check(reading.mrz, clock, certain=certain),
+        *evidence.checks,
+        *(() if chip is None else chip_checks(chip, reading, clock, anchors)),
+    )
+    mrz = reading.mrz
+    return _Found(
+        tuple(_weigh_fields(check, reading, kind, clock) for check in checks),
+        mrz,
+        certain,
+        DocumentSummary(
+            document_class=mrz.document_class.value if mrz else "unknown",
+            format=mrz.format.value if mrz else None,
+        ),
+        CONDITIONAL if chip is not None and chip.has_chip else (),
+    )
+
+
+def _card(read: IdCardRead, clock: ClockReading) -> _Found:
+    """A document that the ID-card module read: its chip is the card, and there is no picture."""
+    from edged.core.id_card import unread_check
+
+    if read.reading is None:
+        assert read.reason is not None  # edged.inspection
+        unread = unread_check(read.reason)
+        return _Found(
+            (unread, expiry_check(None, clock, certain=False)), None, False, DocumentSummary("unknown", None)
+        )
+    data, kind = read.reading.data, read.reading.kind
+    return _Found(
+        (*read.reading.checks, expiry_check(data, clock, certain=True)),
+        data,
+        True,
+        DocumentSummary(document_class=data.document_class.value, format=kind.value),
+    )
+
+
+def on_id_card(classes: Mapping[str, CheckClass]) -> dict[str, CheckClass]:
+    """How much each check counts where an ID card's chip is read: what a scene demands of a page it demands of it."""
+    counted: dict[str, CheckClass] = {}
+    for asked, check_class in classes.items():
+        name = ON_ID_CARD.get(asked, asked)
+        if counted.get(name) is not CheckClass.MANDATORY:
+            counted[name] = check_class
+    return counted
 
 
 def chip_checks(
@@ -138,7 +225,7 @@ def _refused(check: Check, refusal: Reason | None) -> Check:
     return Check(check.name, check.result, told)
 
 
-def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
+def expiry_check(document: DocumentData | None, clock: ClockReading, *, certain: bool) -> Check:
     """Whether the document is still valid today (TR-03135-1 §5.7.1): unreadable dates are undetermined.
 
     A date that its own check digit contradicts, or that was read without confidence, decides nothing.
@@ -147,13 +234,14 @@ def expiry_check(reading: PageReading, clock: ClockReading) -> Check:
     def undetermined(code: str) -> Check:
         return Check("expiry", Result.UNDETERMINED, (Reason(code),))
 
-    mrz = reading.mrz
-    if mrz is None:
+    if document is None:
         return undetermined("expiry.unreadable")
-    if mrz.expiry_date is None:
+    if document.expiry_date is None:
+        if document.never_expires:
+            return Check("expiry", Result.SUCCESSFUL)
         return undetermined("expiry.no_expiry_date")
-    expires = mrz.expiry_date.date
-    if expires is None or not _read_with_confidence(reading) or not _holds(mrz, "expiry_date"):
+    expires = document.expiry_date.date
+    if expires is None or not certain or not _holds(document, "expiry_date"):
         return undetermined("expiry.unreadable")
     if not clock.trusted:
         return undetermined("expiry.clock_not_trusted")
@@ -186,11 +274,11 @@ def _read_with_confidence(reading: PageReading) -> bool:
     return any(check.name == "mrz_read" and check.result is Result.SUCCESSFUL for check in reading.checks)
 
 
-def _holds(mrz: Mrz, field: str) -> bool:
+def _holds(document: DocumentData, field: str) -> bool:
     """Whether nothing contradicts the field: its own check digit, and that its value can exist."""
     return all(
         check.result is Result.SUCCESSFUL
-        for check in (*mrz.check_digits, *mrz.field_checks)
+        for check in (*document.check_digits, *document.field_checks)
         if check.name == field
     )
 
@@ -199,14 +287,13 @@ def _draft(
     name: str,
     audience: AudienceSettings,
     verdict: Verdict,
-    reading: PageReading,
+    found: _Found,
     request: ScanRequest,
     clock: ClockReading,
     provenance: Mapping[str, Provenance],
     pseudonyms: Pseudonymiser,
 ) -> EnvelopeDraft:
     named = audience.reference
-    mrz = reading.mrz
     trusted: Literal["trusted", "not_trusted"] = "trusted" if clock.trusted else "not_trusted"
     return EnvelopeDraft(
         audience=name,
@@ -217,16 +304,13 @@ def _draft(
         operator=request.operator if named else None,
         result=verdict.result,
         checks=verdict.checks if _may_know_state(audience) else _without_state(verdict.checks),
-        document=DocumentSummary(
-            document_class=mrz.document_class.value if mrz else "unknown",
-            format=mrz.format.value if mrz else None,
-        ),
+        document=found.summary,
         claims=disclose(
-            mrz,
+            found.data,
             audience.policy,
             pseudonyms=pseudonyms,
             today=clock.today if clock.trusted else None,
-            certain=_read_with_confidence(reading),
+            certain=found.certain,
         ),
         provenance=dict(provenance),
         clock=trusted,

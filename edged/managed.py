@@ -106,8 +106,8 @@ class Managed:
         except ConfigError as error:
             return ProbeResult("frames", error.code)
         parts = probes.Parts(
-            head=box.head,
-            camera=box.camera,
+            head=box.attached.head,
+            camera=box.attached.camera,
             indication=lambda: box.station.indication,
             calibration=bounds,
             between=self._between,

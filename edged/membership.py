@@ -14,6 +14,7 @@ import msgspec
 
 from edged.commanded import Obedient
 from edged.errors import ControlError
+from edged.head_firmware import HeadFirmware
 from edged.managed import Managed
 from edged.pushed.agent import PushAgent
 from edged.pushed.artefact_rider import ArtefactRider
@@ -21,6 +22,7 @@ from edged.pushed.artefact_store import ArtefactStore
 from edged.pushed.command_journal import FILE, CommandJournal
 from edged.pushed.commands import CommandAgent
 from edged.pushed.directory_rider import DirectoryRider
+from edged.pushed.head_artefact import HeadArtefact
 from edged.pushed.software import Software
 from edged.renewals import Renewals
 from edged.uplink import topics
@@ -43,6 +45,7 @@ class Membership:
         *,
         status: Callable[[], Awaitable[Mapping[str, Any]]],
         stop: Callable[[], None],
+        publish: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
         self._box = box
         self._journal = journal
@@ -57,6 +60,12 @@ class Membership:
             topic=topics.desired(principal.fleet, principal.name),
             state=directory,
             taken=lambda: (0, None) if self._agent is None else self._agent.taken,
+        )
+        self.head_firmware = HeadFirmware(box, publish)
+        self._artefacts = HeadArtefact(
+            self._software,
+            install=self.head_firmware.install,
+            updatable=lambda: self.head_firmware.updatable,
         )
         self.managed = Managed(box, self._software)
         self._renewals = Renewals.of(box, lambda: self.managed.authorities)
@@ -85,16 +94,17 @@ class Membership:
         *,
         status: Callable[[], Awaitable[Mapping[str, Any]]],
         stop: Callable[[], None],
+        publish: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> Membership:
         """Open what is kept on the disk. Raises `StateError`, `ConfigError`."""
         path = box.boot.state.directory / FILE
         seconds = int((await box.read_clock()).now.timestamp())
         journal = await DatabaseThread.open("commands", lambda: CommandJournal.open(path, max(seconds, 0)))
-        made = cls(box, journal, status=status, stop=stop)
+        made = cls(box, journal, status=status, stop=stop, publish=publish)
         try:
             if box.boot.fleet is not None:
                 made._agent = await PushAgent.open(
-                    host=made.managed, artefacts=made._software, signer=lambda: box.held.signer, clock=_now
+                    host=made.managed, artefacts=made._artefacts, signer=lambda: box.held.signer, clock=_now
                 )
         except BaseException:
             await journal.close()

@@ -9,8 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from edged import log
+from edged.drivers import LiveCamera
+from edged.drivers.liveness import require_live
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
-from edged.events import CaptureFailed, DeviceGone, Event, Frame, FrameCaptured, Light, PageRead
+from edged.events import (
+    CaptureFailed,
+    DeviceGone,
+    DocumentSwiped,
+    Event,
+    Frame,
+    FrameCaptured,
+    Light,
+    PageRead,
+)
 from edged.side import ReadSide, Side
 from edged.verdict import Reason
 
@@ -20,22 +31,27 @@ if TYPE_CHECKING:
     from edged.orders import Capture
 
 ILLUMINATION_MS = 120
-"""How long the window is lit for a frame: longer than any camera's exposure, too short to bother a clerk."""
+"""How long the window is lit for a frame by a camera that doesn't say what it needs."""
 
 BeginSide = Callable[[], Side]
 """A side of which nothing is known yet."""
+
+ReadText = Callable[[tuple[str, ...]], "PageReading"]
+"""Judges the lines of an MRZ that no picture shows."""
 
 
 class Optics:
     """Answers the commands to capture and to read. Keeps the sides of one document until `forget`."""
 
-    def __init__(self, head: Head, camera: Camera, begin_side: BeginSide) -> None:
+    def __init__(self, head: Head, camera: Camera, begin_side: BeginSide, read_text: ReadText) -> None:
         self._head = head
         self._camera = camera
         self._begin_side = begin_side
+        self._read_text = read_text
         self._sides: list[Side] = []
         self._reading_thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
         self._reading_since: float | None = None
+        self._live = False
         self._log = log.get("station")
 
     async def capture(self, asked: Capture, wanted: Callable[[], bool]) -> Event:
@@ -45,7 +61,10 @@ class Optics:
                 await asyncio.sleep(asked.pause_s)
                 if not wanted():
                     return CaptureFailed(Reason("inspection.cancelled"))
-            await self._head.illuminate(asked.light, ILLUMINATION_MS)
+            if not self._live:
+                await self._prove_live()
+            if (hold_ms := self._hold_ms(asked.light)) > 0:
+                await self._head.illuminate(asked.light, hold_ms)
             frame = await self._camera.capture(asked.light)
             return FrameCaptured(frame, (self._head.lights & self._camera.lights) | {Light.WHITE})
         except DeviceGoneError as error:
@@ -55,6 +74,17 @@ class Optics:
         except Exception as error:  # noqa: BLE001 - a document must never be able to take the daemon down
             self._log.error("capturing failed; please report this", exc_info=error)
             return CaptureFailed(Reason("inspection.internal_error"))
+
+    async def _prove_live(self) -> None:
+        await require_live(self._head, self._camera)
+        self._live = True
+
+    def _hold_ms(self, light: Light) -> int:
+        return self._camera.hold_ms(light) if isinstance(self._camera, LiveCamera) else ILLUMINATION_MS
+
+    def doubt(self) -> None:
+        """Have the camera prove before the next picture that it sees this window."""
+        self._live = False
 
     async def read(self, frame: Frame, *, again: bool) -> Event:
         """Read a frame in the reading thread: `again` with those of its side, or as the first of the next side."""
@@ -66,6 +96,16 @@ class Optics:
             return PageRead(await loop.run_in_executor(self._reading_thread, self._timed, side, frame))
         except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
             self._log.error("reading a page failed; please report this", exc_info=error)
+            return CaptureFailed(Reason("inspection.internal_error"))
+
+    async def read_lines(self, swiped: DocumentSwiped) -> Event:
+        """Read what a swipe reader delivered, as a side without a picture."""
+        try:
+            self._sides.append(self._begin_side())
+            loop = asyncio.get_running_loop()
+            return PageRead(await loop.run_in_executor(self._reading_thread, self._read_text, swiped.lines()))
+        except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
+            self._log.error("reading swiped lines failed; please report this", exc_info=error)
             return CaptureFailed(Reason("inspection.internal_error"))
 
     def _timed(self, side: Side, frame: Frame) -> PageReading:

@@ -10,7 +10,7 @@ from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from edged.core.reading import PageReading
-    from edged.events import ChipRead, Frame, Indication, Light
+    from edged.events import ChipRead, DocumentSwiped, Frame, IdCardRead, Indication, Light
     from edged.verdict import Verdict
 
 
@@ -53,6 +53,12 @@ class Limits:
     """Before a side is photographed under the same light again: what moves takes this long to move."""
     chip_s: float | None = None
     """How long reading the chip may take altogether; None on a box without a chip reader."""
+    id_card_s: float = 15.0
+    """How long the ID-card module may take for one card."""
+    prove_each: bool = False
+    """Whether before each document the camera must be seen to see this window, not just when it was plugged in."""
+    show_s: float = 4.0
+    """How long an outcome is shown when no document lies in the window that could be taken away."""
 
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -75,6 +81,18 @@ class ReadFrame:
 
 
 @dataclass(frozen=True)
+class ReadLines:
+    """Read the lines that a swipe reader delivered, as a side of their own; answer `PageRead`."""
+
+    swiped: DocumentSwiped
+
+
+@dataclass(frozen=True)
+class ReadIdCard:
+    """Read the card that lies on the ID-card module; answer `IdCardRead`."""
+
+
+@dataclass(frozen=True)
 class ReadChip:
     """Read the chip that the MRZ of this page opens; answer `ChipRead`."""
 
@@ -88,6 +106,8 @@ class Commit:
     sides: tuple[PageReading, ...]
     chip: ChipRead | None = None
     """None on a box without a chip reader."""
+    card: IdCardRead | None = None
+    """An ID card instead of sides: read, or not read for a reason that speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -124,4 +144,16 @@ class Finish:
     outcome: Outcome
 
 
-Command = Capture | ReadFrame | ReadChip | Commit | Indicate | Beep | Stage | Advise | Finish
+Command = (
+    Capture
+    | ReadFrame
+    | ReadLines
+    | ReadIdCard
+    | ReadChip
+    | Commit
+    | Indicate
+    | Beep
+    | Stage
+    | Advise
+    | Finish
+)

@@ -18,7 +18,7 @@ from edged.committing import commit, judged, sealer
 from edged.errors import SignatureRefusedError
 from edged.events import CommitFailed, Frame, Light, ScanRequest
 from edged.judging import Judgement
-from edged.side import ReadSide
+from edged.side import ReadDocument, ReadSide
 from edged.uplink.envelope import Provenance, StreamPosition, open_envelope
 from edged.verdict import Kind, Result
 
@@ -72,7 +72,7 @@ async def inspect_specimen(
     }
     tried = replace(held, settings=msgspec.structs.replace(held.settings, audiences=everybody))
     request = ScanRequest(scene)
-    judgement = await judged([side], None, request, held=tried, clock=clock, provenance=PROVENANCE)
+    judgement = await judged(ReadDocument([side]), request, held=tried, clock=clock, provenance=PROVENANCE)
     assert judgement.verdict.kind is Kind.TEST
     version = held.settings.version
     if (code := _problem(judgement, signer, anchor, clock, version)) is not None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from edged.identity import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edged.core.burst import Burst
     from edged.core.reading import PageReading
-    from edged.events import Frame, Light
+    from edged.events import ChipRead, Frame, IdCardRead, Light
 
 MAX_KEPT_PIXELS: Final = 24_000_000
 """Of a picture that is kept until judging: more than a window's camera has. Two a side, two sides: 288 MB at most."""
@@ -80,3 +80,27 @@ class Side(Identity):
             height, width = frame.image().shape[:2]
             if height * width <= MAX_KEPT_PIXELS:
                 self._frames[frame.light] = frame
+
+
+class ReadDocument(Identity):
+    """All that was read of one document, as it goes to be judged: sides and what their chip said, or an ID card.
+
+    Attributes:
+        sides: at least one, unless there is a card; those without frames were swiped.
+        chip: None on a box without a chip reader.
+        card: what the ID-card module read, or why it did not: then the reason speaks against the card.
+    """
+
+    __slots__ = ("card", "chip", "sides")
+
+    def __init__(
+        self, sides: Sequence[ReadSide], chip: ChipRead | None = None, card: IdCardRead | None = None
+    ) -> None:
+        self.sides = tuple(sides)
+        self.chip = chip
+        self.card = card
+
+    def forget(self) -> None:
+        """Overwrite what can be: an ID card's photo."""
+        if self.card is not None and self.card.reading is not None:
+            self.card.reading.forget()

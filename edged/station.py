@@ -1,4 +1,4 @@
-"""One head, one camera, one inspection at a time: the asyncio shell around `edged.inspection`.
+"""One counter, one inspection at a time: the asyncio shell around `edged.inspection`.
 
 The state machine decides; this executes its commands, feeds it the answers, keeps its deadline, and refuses
 the presses that can't begin an inspection. Of its own accord it shows only how an idle counter is.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from edged import log
 from edged.breaks import Breaks
+from edged.drivers import Watched
 from edged.errors import ControlError
 from edged.events import (
     ButtonPressed,
@@ -25,15 +26,18 @@ from edged.events import (
     DeviceGone,
     DocumentPlaced,
     DocumentRemoved,
+    DocumentSwiped,
     DocumentTurned,
     Event,
     Indication,
     ScanRequest,
     TimePassed,
+    TroubleBegan,
+    TroubleOver,
 )
 from edged.inbox import Answer, Ask, Fact, Inbox, Press, Wake
 from edged.inspection import Inspection, State
-from edged.optics import BeginSide, Optics
+from edged.optics import BeginSide, Optics, ReadText
 from edged.orders import (
     Advise,
     Beep,
@@ -46,28 +50,31 @@ from edged.orders import (
     Outcome,
     ReadChip,
     ReadFrame,
+    ReadIdCard,
+    ReadLines,
     Stage,
     refusal,
 )
 from edged.panel import Panel
+from edged.side import ReadDocument
 from edged.telling import Notify, Telling, describe_refusal
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from edged.antenna import Antenna
-    from edged.drivers import Camera, Head
-    from edged.events import ChipRead
-    from edged.side import ReadSide
+    from edged.card_module import CardModule
+    from edged.drivers import Camera, Head, Swipe
 
 MAX_READING_FACTOR = 3.0
 """A page that is read for this many times the reading limit has hung the reading thread: the watchdog ends it."""
 
 T = TypeVar("T")
 
-Committer = Callable[
-    [Sequence["ReadSide"], "ChipRead | None", ScanRequest, str], Awaitable[Committed | CommitFailed]
-]
-"""Judges sides and chip, commits every envelope of the inspection with that id; never raises on a full disk."""
+Committer = Callable[["ReadDocument", ScanRequest, str], Awaitable[Committed | CommitFailed]]
+"""Judges what was read, commits every envelope of the inspection with that id; never raises on a full disk."""
+
+ESSENTIAL = frozenset({"head", "camera"})
+"""Devices without which the counter is closed."""
 
 Admit = Callable[[ScanRequest], str | None]
 """The code of why a request can't become an inspection on this box, or None."""
@@ -88,13 +95,19 @@ class Station:
         default_scene: str,
         limits: Limits,
         begin_side: BeginSide,
+        read_text: ReadText,
         commit: Committer,
         notify: Notify,
         admit: Admit = lambda _: None,
         antenna: Antenna | None = None,
+        module: CardModule | None = None,
+        swipe: Swipe | None = None,
     ) -> None:
         self._head = head
-        self._optics = Optics(head, camera, begin_side)
+        self._camera = camera
+        self._module = module
+        self._swipe = swipe
+        self._optics = Optics(head, camera, begin_side, read_text)
         self._panel = Panel(head, self._head_gone)
         self._antenna = antenna
         self._default_scene = default_scene
@@ -106,6 +119,7 @@ class Station:
         self._turns = 0
         self._present = False
         self._gone: set[str] = set()
+        self._trouble: dict[str, str] = {}
         self._online = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._inspection: Inspection | None = None
@@ -139,6 +153,11 @@ class Station:
         return frozenset(
             self._gone | ({"chip"} if self._antenna is not None and self._antenna.gone else set())
         )
+
+    @property
+    def troubles(self) -> frozenset[str]:
+        """Codes of why a device that answers can't be used."""
+        return frozenset(self._trouble)
 
     def set_online(self, online: bool) -> None:
         """Whether the centre is in reach: an idle head says so when it isn't. Scanning goes on either way."""
@@ -213,6 +232,12 @@ class Station:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump_head(), name="head events")
                 group.create_task(self._serve(), name="inspection")
+                if isinstance(self._camera, Watched):
+                    group.create_task(self._pump(self._camera.events()), name="camera events")
+                if self._swipe is not None:
+                    group.create_task(self._pump(self._swipe.events()), name="swipe events")
+                if self._module is not None:
+                    group.create_task(self._module.run(self._inbox.tell), name="id card events")
                 if self._antenna is not None:
                     group.create_task(self._antenna.run(), name="chip events")
         finally:
@@ -238,7 +263,10 @@ class Station:
 
     async def _pump_head(self) -> None:
         self._present = self._head.document_present
-        async for event in self._head.events():
+        await self._pump(self._head.events())
+
+    async def _pump(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
             self._inbox.tell(event)
 
     async def _serve(self) -> None:
@@ -271,6 +299,8 @@ class Station:
             await self._indicate(self._panel.indication)
 
     async def _pressed(self, request: ScanRequest, answer: Answer | None) -> None:
+        if self._inspection is not None and self._inspection.lingers:
+            self._inspection = None  # nothing is in the way of the next document
         refused = self._refusal_of(request)
         if refused is None:
             await self._begin(request, answer or asyncio.get_running_loop().create_future())
@@ -284,8 +314,10 @@ class Station:
             return refusal("inspection.shutting_down")
         if self._inspection is not None:
             return refusal("inspection.remove_first" if self._inspection.finished else "inspection.busy")
-        if self._gone:
-            return refusal("inspection.device_missing", device=min(self._gone))
+        if missing := self._gone & ESSENTIAL:
+            return refusal("inspection.device_missing", device=min(missing))
+        if self._trouble:
+            return refusal(min(self._trouble))
         code = self._admit(request)
         return refusal(code, scene=f"scene.{request.scene}") if code else None
 
@@ -309,7 +341,14 @@ class Station:
         self._answer = answer
         self._telling = Telling(self._id, self._notify)
         self._telling.pressed(request.scene)
-        await self._execute(self._inspection.start(document_present=self._present, now=time.monotonic()))
+        if self._limits.prove_each:
+            self._optics.doubt()
+        commands = self._inspection.start(
+            document_present=self._present,
+            card_present=self._module is not None and self._module.card_present,
+            now=time.monotonic(),
+        )
+        await self._execute(commands)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -317,25 +356,47 @@ class Station:
                 self._present = True
             case DocumentRemoved():
                 self._present = False
-            case DeviceGone(device):
-                self._gone.add(device)
-                self._notify({"event": "device", "device": device, "answers": False})
-            case DeviceBack(device):
-                self._gone.discard(device)
-                self._notify({"event": "device", "device": device, "answers": True})
-                await self._catch_up()
+            case DeviceGone(device) | DeviceBack(device):
+                await self._attached(device, answers=isinstance(event, DeviceBack))
+                if device not in ESSENTIAL:
+                    return  # whatever was being read there says so itself
+            case TroubleBegan(device, code):
+                self._trouble[code] = device
+                self._notify({"event": "trouble", "device": device, "reason": code})
+            case TroubleOver(device, code):
+                self._trouble.pop(code, None)
+                self._notify({"event": "trouble_over", "device": device, "reason": code})
             case ButtonPressed():
                 await self._pressed(ScanRequest(self._default_scene), None)
                 return
+            case DocumentSwiped() if not self._expects_document:
+                await self._pressed(ScanRequest(self._default_scene), None)
+                if not self._expects_document:
+                    return
             case _:
                 pass
         if self._inspection is not None:
             commands = self._inspection.handle(event, time.monotonic())
-            if self._inspection.state is not State.CHIP:
-                self._leave_chip()  # before anything else: the head may take its time to show why
+            self._leave_readers(
+                self._inspection.state
+            )  # first of all: the head may take its time to show why
             await self._execute(commands)
             if self._inspection.state is State.CLOSED:
                 self._inspection = None
+
+    @property
+    def _expects_document(self) -> bool:
+        return self._inspection is not None and self._inspection.state is State.WAITING
+
+    async def _attached(self, device: str, *, answers: bool) -> None:
+        (self._gone.discard if answers else self._gone.add)(device)
+        self._notify({"event": "device", "device": device, "answers": answers})
+        if not answers and device == "head":
+            self._trouble = {code: whose for code, whose in self._trouble.items() if whose != device}
+        if device in ESSENTIAL:
+            self._optics.doubt()  # it may be another, or another's pictures
+            if answers:
+                await self._catch_up()
 
     async def _catch_up(self) -> None:
         """A head that is back shows what it should, and says what it missed."""
@@ -348,7 +409,8 @@ class Station:
         """Between inspections the head says whether the counter can be used, and whether the centre is in reach."""
         if self._inspection is not None:
             return
-        idle = Indication.FAULT if self._gone else Indication.READY if self._online else Indication.OFFLINE
+        closed = self._gone & ESSENTIAL or self._trouble
+        idle = Indication.FAULT if closed else Indication.READY if self._online else Indication.OFFLINE
         if idle is not self._panel.indication:
             await self._indicate(idle)
 
@@ -370,10 +432,15 @@ class Station:
                 case ReadChip(page):
                     assert self._antenna is not None
                     self._spawn(self._antenna.read(page, self._telling.chip_phase))
-                case Commit(readings, chip):
+                case ReadLines(swiped):
+                    self._spawn(self._optics.read_lines(swiped))
+                case ReadIdCard():
+                    assert self._module is not None
+                    self._spawn(self._module.read())
+                case Commit(readings, chip, card):
                     assert self._inspection is not None
-                    sides = self._optics.read_sides(readings)
-                    self._spawn(self._commit_sides(self._id, sides, chip, self._inspection.request))
+                    read = ReadDocument(self._optics.read_sides(readings), chip, card)
+                    self._spawn(self._commit_read(self._id, read, self._inspection.request))
                 case Indicate(indication):
                     await self._indicate(indication)
                 case Beep():
@@ -402,15 +469,16 @@ class Station:
         # A lost device concerns whatever inspection runs by now.
         self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)
 
-    def _leave_chip(self) -> None:
-        if self._antenna is not None:
+    def _leave_readers(self, state: State) -> None:
+        """Nothing goes on that nobody waits for."""
+        if self._antenna is not None and state is not State.CHIP:
             self._antenna.stop()
+        if self._module is not None and state is not State.ID_CARD:
+            self._module.stop()
 
-    async def _commit_sides(
-        self, about: str, sides: Sequence[ReadSide], chip: ChipRead | None, request: ScanRequest
-    ) -> Event:
+    async def _commit_read(self, about: str, read: ReadDocument, request: ScanRequest) -> Event:
         try:
-            return await self._commit(sides, chip, request, about)
+            return await self._commit(read, request, about)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nothing was stored and the clerk must know
             self._log.error("judging failed; please report this", exc_info=error)
             return CommitFailed(Reason("inspection.internal_error"))

@@ -15,6 +15,7 @@ from typing import Any, Self
 from edged.control import ControlClient
 from edged.demo.fleet import DemoFleet, KeyFiles
 from edged.demo.hand import Hand
+from edged.demo.head import SIMULATED
 from edged.demo.stage import BOX_CONFIG
 from edged.specimens import shipped
 from edged.uplink.names import Role, Usage
@@ -34,6 +35,7 @@ class Box:
         port: int = 1,
         sign: KeyFiles | None = None,
         edit: tuple[str, str] = ("", ""),
+        head: str | None = None,
         command: tuple[str, ...] = EDGED,
     ) -> None:
         directory.mkdir(exist_ok=True)
@@ -47,7 +49,7 @@ class Box:
             host="127.0.0.1",
             port=port,
             fixed="fixed_today = 2026-06-15",
-        )
+        ) + (SIMULATED if head is None else head)
         assert edit[0] in text
         self.config.write_text(text.replace(*edit))
         self._command = command

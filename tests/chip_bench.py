@@ -1,23 +1,22 @@
-"""Chip readers to test with: one made of a socket, one behind a real pcscd. The same tests run on both."""
+"""Chip readers to test with: one made of a socket, one behind a real pcscd. The same contract holds for both."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from edged.core.emrtd.apdu import Command, Response
-from edged.core.emrtd.steps import Exchange, FileProgress, Phase, PhaseBegan, ask
 from edged.drivers import Chip
 from edged.drivers.pcsc import PcscChip
 from edged.drivers.simulated_chip import SimulatedChip
-from edged.errors import ChipError
 from edged.events import ChipEvent
+from edged.testing.chip_talk import READ, digest, salvage, talk
 from tests import pcsc_stack
+
+__all__ = ["READ", "Bench", "digest", "pcsc_bench", "salvage", "socket_bench", "talk"]
 
 PATIENCE_S = 20.0
 
@@ -99,37 +98,58 @@ async def pcsc_bench(pcscd: pcsc_stack.Pcscd, slot: int = 0) -> AsyncIterator[Pc
         yield PcscBench(chip, pcscd, pcsc_stack.PORTS[slot])
 
 
-def digest(apdu: bytes) -> bytes:
-    """What the test card answers: something that depends on every octet it was sent."""
-    return hashlib.sha256(apdu).digest()[:16] + b"\x90\x00"
+class ContractBench:
+    """`edged.testing.ChipBench`: the reader is not entered yet."""
+
+    simulated = True
+
+    def __init__(self, device: Chip, connect: Callable[[], socket.socket]) -> None:
+        self.device = device
+        self._connect = connect
+
+    async def lay(self, answer: pcsc_stack.Answer) -> pcsc_stack.Card:
+        return pcsc_stack.Card(self._connect(), answer)
 
 
-def talk(commands: Sequence[Command], seen: list[Any] | None = None) -> Exchange[list[Response]]:
-    """Ask every command; returns the answers. What is thrown in goes to `seen` and on."""
-    yield PhaseBegan(Phase.DATA)
-    answers = []
-    try:
-        for number, command in enumerate(commands):
-            answers.append((yield from ask(command)))
-            yield FileProgress("dg1", number + 1, len(commands))
-    except ChipError as error:
-        if seen is not None:
-            seen.append(error)
-        raise
-    return answers
+class SocketContract(ContractBench):
+    device: SimulatedChip
+
+    async def unplug(self) -> None:
+        self.device.unplug()
+
+    async def plug(self) -> None:
+        self.device.plug()
 
 
-def salvage(commands: Sequence[Command]) -> Exchange[tuple[int, str | None]]:
-    """Ask every command; returns how many were answered, and why not all of them."""
-    yield PhaseBegan(Phase.DATA)
-    answered = 0
-    try:
-        for command in commands:
-            yield from ask(command)
-            answered += 1
-    except ChipError as error:
-        return answered, error.code
-    return answered, None
+class PcscContract(ContractBench):
+    def __init__(self, device: PcscChip, pcscd: pcsc_stack.Pcscd) -> None:
+        super().__init__(device, lambda: pcscd.connect(pcsc_stack.PORTS[0]))
+        self._pcscd = pcscd
+
+    async def unplug(self) -> None:
+        self._pcscd.kill()
+
+    async def plug(self) -> None:
+        await asyncio.to_thread(self._pcscd.start)
 
 
-READ = Command(0xB0, 0, 0, ne=16)
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(path))
+    return connection
+
+
+@contextlib.asynccontextmanager
+async def socket_contract(path: Path, *, attached: bool) -> AsyncIterator[SocketContract]:
+    made = SocketContract(SimulatedChip(path), lambda: _connected(path))
+    if not attached:
+        await made.unplug()
+    yield made
+
+
+@contextlib.asynccontextmanager
+async def pcsc_contract(pcscd: pcsc_stack.Pcscd, *, attached: bool) -> AsyncIterator[PcscContract]:
+    made = PcscContract(PcscChip("PCD 00 00"), pcscd)
+    if not attached:
+        await made.unplug()
+    yield made

@@ -169,6 +169,10 @@ class Card:
             self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
 
+    def resets(self) -> int:
+        """How often it was reset or powered off."""
+        return self.powered.count(2) + self.powered.count(0)
+
     def _serve(self) -> None:
         with suppress(OSError, EOFError):
             while True:

@@ -50,10 +50,10 @@ def plant_in_log() -> None:
 def plant_in_exception() -> None:
     judge = edged.committing.judge_inspection
 
-    def failing(sides: Any, **rest: Any) -> Any:
+    def failing(document: Any, **rest: Any) -> Any:
         if seen:
             raise EdgedError(f"can't judge the document of {seen[-1]}")
-        return judge(sides, **rest)
+        return judge(document, **rest)
 
     edged.committing.judge_inspection = failing
 
@@ -97,10 +97,11 @@ def _watch_chips(leak: Any) -> None:
     """Have `leak` see the files of every chip as it is judged."""
     judge = edged.committing.judge_inspection
 
-    def seeing(sides: Any, *, chip: Any, **rest: Any) -> Any:
+    def seeing(document: Any, **rest: Any) -> Any:
+        chip = document.chip
         if chip is not None and chip.reading is not None:
             leak({file.value: data for file, data in chip.reading.files.items()})
-        return judge(sides, chip=chip, **rest)
+        return judge(document, **rest)
 
     edged.committing.judge_inspection = seeing
 

@@ -220,9 +220,6 @@ async def test_what_is_too_large_is_refused_before_the_first_byte(place: Town, t
         with pytest.raises(PushRefusedError) as failed:
             await box.rider.fetch({"scenes": target(data)}, box.percent.append)
         assert failed.value.code == "artefact.too_large"
-        with pytest.raises(PushRefusedError) as failed:
-            await box.rider.fetch({"firmware": target(data)}, box.percent.append)
-        assert failed.value.code == "artefact.head_cannot_update"
     assert not box.asked
 
 

@@ -246,7 +246,7 @@ def test_a_trust_store_that_others_may_write_is_refused(tmp_path: Path) -> None:
         ("scenes", " " * 300_000, "config.too_large"),
         ("thresholds", "{}", "optical.bad_thresholds"),
         ("thresholds", " " * 300_000, "optical.bad_thresholds"),
-        ("firmware", "anything", "artefact.head_cannot_update"),
+        ("firmware", "anything", "head_image.not_an_image"),
     ],
 )
 def test_other_kinds_are_refused_with_their_kind(

@@ -257,6 +257,7 @@ def test_the_status_says_whose_settings_are_in_force(
             "clock": {"trusted": True},
             "chip": None,
             "devices_gone": [],
+            "troubles": [],
             "config_version": "v1",
             "push": push and {"running": running, **msgspec.to_builtins(push)},
         },
@@ -276,6 +277,7 @@ def test_a_chip_reader_that_is_gone_is_told_once_with_what_helps() -> None:
             "clock": {"trusted": True},
             "chip": {"present": False, "trouble": "chip.no_service", "authorities": 0},
             "devices_gone": ["camera", "chip"],
+            "troubles": [],
         },
         "en",
     )
@@ -297,6 +299,7 @@ def test_a_pushed_path_cannot_steer_the_terminal(
         "clock": {"trusted": True},
         "chip": None,
         "devices_gone": [],
+        "troubles": [],
         "push": push,
     }
     monkeypatch.setattr(status._daemon, "call", lambda *_: answer)

@@ -11,7 +11,16 @@ from msgspec.structs import replace
 from edged import config
 from edged.cli import explain, main
 from edged.commands.config import EXAMPLE
-from edged.config import OPTICAL_SCENE, BoxSettings, check_box, load_box, load_toml, parse_toml
+from edged.config import (
+    OPTICAL_SCENE,
+    BoxSettings,
+    CameraSettings,
+    HeadSettings,
+    check_box,
+    load_box,
+    load_toml,
+    parse_toml,
+)
 from edged.core import burst
 from edged.errors import ConfigError
 from edged.verdict import CheckClass, Kind
@@ -44,7 +53,11 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
         ("port = 8883", "prot = 8883", "broker.prot: unknown key"),
         ('host = "broker.example.org"', "", "broker.host: required key is missing"),
         ("[clock]", "[clok]", "clok: unknown key"),
-        ('driver = "simulated" ', 'driver = "magic" ', "head.driver: 'magic' is not one of the values"),
+        (
+            'driver = "simulated" ',
+            'driver = "magic" ',
+            "head.driver: there is no driver called magic; choose among simulated, serial, usb, bare.",
+        ),
         (
             'tls_key = "/var/lib/edged/tls.key"',
             "tls_key = 5",
@@ -104,7 +117,11 @@ def test_the_example_is_good_and_its_relative_paths_are_relative_to_it(tmp_path:
             "scenes.bank.conditional: ",
         ),
         ('conditional = ["chip"]', 'conditional = ["expiry"]', "scenes.hotel.conditional: expiry: mandatory"),
-        ('driver = "pcsc"', 'driver = "magic"', "chip_reader.driver: 'magic' is not one of the values"),
+        (
+            'driver = "pcsc"',
+            'driver = "magic"',
+            "chip_reader.driver: there is no driver called magic; choose among pcsc, simulated.",
+        ),
         ('driver = "pcsc"', 'driver = "simulated"', "chip_reader.socket: required by chip_reader.driver"),
         ('driver = "pcsc"', 'driver = "pcsc"\nsocket = "s"', "chip_reader.socket: "),
         (
@@ -174,14 +191,40 @@ def test_no_more_pictures_are_asked_for_than_reading_makes_use_of() -> None:
     assert config.MAX_FRAMES == burst.MAX_FRAMES
 
 
-def test_a_fixed_date_is_for_simulated_heads() -> None:
+def test_a_fixed_date_is_for_files_in_place_of_documents() -> None:
     good = parsed(EXAMPLE.replace("[clock]", "[clock]\nfixed_today = 2026-06-15"))
-    # The one head there is is simulated; another driver has to be forged past the file's types.
-    real = replace(good, head=replace(good.head, driver="serial", socket=None))
+    real = replace(good, head=HeadSettings("bare"), camera=CameraSettings(device=Path("/dev/video0")))
     with pytest.raises(ConfigError) as caught:
         check_box(real)
-    assert explain(caught.value, "en") == "clock.fixed_today: allowed only with head.driver = simulated"
+    assert explain(caught.value, "en") == "clock.fixed_today: allowed only with camera.driver = simulated"
     check_box(replace(real, clock=replace(real.clock, fixed_today=None)))
+    check_box(replace(real, camera=CameraSettings("simulated", socket=Path("glass.sock"))))
+
+
+@pytest.mark.parametrize(
+    ("section", "where", "code"),
+    [
+        ('[head]\ndriver = "serial"', "head.port", "config.required_by"),
+        ('[head]\ndriver = "serial"\nport = "/dev/ttyACM0"', "camera", "config.required_by"),
+        ('[head]\ndriver = "bare"\nport = "/dev/ttyACM0"', "head.port", "config.only_with"),
+        ('[head]\ndriver = "simulated"\nsocket = "glass.sock"\nusb = "1:2"', "head.usb", "config.only_with"),
+        ('[camera]\nsocket = "glass.sock"', "camera.device", "config.required_by"),
+        ('[camera]\ndriver = "simulated"', "camera.socket", "config.required_by"),
+        ('[camera]\ndriver = "simulated"\nsocket = "control.sock"', "camera.socket", "config.same_path"),
+        ('[camera]\ndevice = "/dev/video0"\noptions = {a = 1}', "camera.options", "config.options_from_outside"),
+        ("[swipe]", "swipe.port", "config.required_by"),
+        ("[printer]", "printer.port", "config.required_by"),
+        ('[printer]\nport = "usb"\nwidth_mm = 57', "printer.width_mm", "config.invalid_choice"),
+    ],
+)  # fmt: skip
+def test_a_device_whose_keys_do_not_fit_is_named(section: str, where: str, code: str) -> None:
+    text = EXAMPLE.replace('"/run/edged/control.sock"', '"control.sock"')
+    if section.startswith("[head]"):
+        before, _, after = text.partition("[head]\n")
+        text = before + after.partition("[reading]")[2].join(("[reading]", ""))
+    with pytest.raises(ConfigError) as caught:
+        parsed(f"{text}\n{section}\n")
+    assert (caught.value.where.split(": ")[-1], caught.value.code) == (where, code)
 
 
 def test_without_a_recipient_every_verdict_would_be_lost() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from edged import messages
 from edged.demo.hand import Hand
 from edged.drivers import Camera, Head
-from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.drivers.simulated import FileCamera, LoneFileCamera, SimulatedGlass, SimulatedHead
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
     ButtonPressed,
@@ -29,6 +30,77 @@ from edged.events import (
     Indication,
     Light,
 )
+from edged.testing import CameraContract, HeadContract
+
+
+class _Played:
+    """A simulated device and the hand that plays with its glass; the glass opens when the device is entered."""
+
+    simulated = True
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.glass = SimulatedGlass(directory / "glass.sock")
+        self.device = SimulatedHead(self.glass) if name == "head" else LoneFileCamera(self.glass)
+        self._name = name
+        self._sides = []
+        for side in ("front", "back"):
+            self._sides.append(directory / f"{side}.png")
+            cv2.imwrite(str(self._sides[-1]), np.full((40, 60, 3), 90, np.uint8))
+        cv2.imwrite(str(directory / "front.ir.png"), np.full((40, 60, 3), 30, np.uint8))
+
+    async def _do(self, what: str, **more: Any) -> None:
+        async with Hand(self.glass.path) as hand:
+            await hand.do(what, **more)
+
+    async def unplug(self) -> None:
+        await self._do("unplug", device=self._name)
+
+    async def plug(self) -> None:
+        await self._do("plug", device=self._name)
+
+    async def press(self) -> None:
+        await self._do("press")
+
+    async def place(self) -> None:
+        await self._do("place", files=[str(side) for side in self._sides])
+
+    async def turn(self) -> None:
+        await self._do("turn")
+
+    async def remove(self) -> None:
+        await self._do("remove")
+
+    async def lit(self) -> Light | None:
+        return self.glass.light
+
+    async def shown(self) -> Indication:
+        return self.glass.indication
+
+    async def beeps(self) -> int:
+        return self.glass.beeps
+
+
+def _bench(directory: Path, name: str) -> Callable[..., AbstractAsyncContextManager[_Played]]:
+    @asynccontextmanager
+    async def made(*, attached: bool = True) -> AsyncIterator[_Played]:
+        played = _Played(directory, name)
+        if not attached:
+            played.glass.unplug(name)
+        yield played
+
+    return made
+
+
+class TestHead(HeadContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[_Played]]:
+        return _bench(tmp_path, "head")
+
+
+class TestCamera(CameraContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[_Played]]:
+        return _bench(tmp_path, "camera")
 
 
 class Desk:

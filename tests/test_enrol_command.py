@@ -246,7 +246,7 @@ def picture(path: Path, text: str) -> Path:
 
 async def test_a_code_that_is_held_to_the_camera_is_read(office: Office, tmp_path: Path) -> None:
     token = office.invite()
-    settings = HeadSettings("simulated", tmp_path / "glass.sock")
+    settings = token_sources.WindowOnly(HeadSettings("simulated", tmp_path / "glass.sock"))
     told: list[str] = []
     showing = asyncio.create_task(token_sources.show_to_camera(settings, 60, told.append))
     async with Hand(tmp_path / "glass.sock") as hand:
@@ -268,7 +268,9 @@ async def test_a_code_that_is_held_to_the_camera_is_read(office: Office, tmp_pat
 
 async def test_nobody_shows_anything(tmp_path: Path) -> None:
     with pytest.raises(DeviceError) as caught:
-        await token_sources.show_to_camera(HeadSettings("simulated", tmp_path / "glass.sock"), 0.05)
+        await token_sources.show_to_camera(
+            token_sources.WindowOnly(HeadSettings("simulated", tmp_path / "glass.sock")), 0.05
+        )
     assert caught.value.code == "token.none_shown"
 
 

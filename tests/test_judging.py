@@ -17,7 +17,7 @@ from edged.core.mrz import parse_mrz
 from edged.events import ChipRead, ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
-from edged.side import ReadSide
+from edged.side import ReadDocument, ReadSide
 from edged.uplink.envelope import Provenance
 from edged.verdict import Check, CheckClass, JudgedCheck, Kind, Reason, Result, judge, overall
 
@@ -40,7 +40,7 @@ def reading(text: str | None, *, read: Result = Result.SUCCESSFUL) -> Any:
         Check("mrz_check_digits", Result.SUCCESSFUL),
         Check("mrz_fields", Result.SUCCESSFUL),
     )
-    return SimpleNamespace(mrz=mrz, checks=checks, document_present=True, reasons=())
+    return SimpleNamespace(mrz=mrz, checks=checks, document_present=True, frames=1, reasons=())
 
 
 def settings() -> BoxSettings:
@@ -52,18 +52,18 @@ def judged(
     provenance: Any = REAL,
     clock: ClockReading = CLOCK,
     chip: ChipRead | None = None,
+    card: Any = None,
     box: BoxSettings | None = None,
     **request: Any,
 ) -> Any:
     box = box or settings()
     return judge_inspection(
-        [ReadSide(side, {}, None) for side in sides],
+        ReadDocument([ReadSide(side, {}, None) for side in sides], chip, card),
         request=ScanRequest(**{"scene": "bank", **request}),
         settings=box,
         clock=clock,
         provenance=provenance,
         pseudonyms={name: Pseudonymiser(bytes(range(32)), f"box:{name}") for name in box.audiences},
-        chip=chip,
     )
 
 
@@ -137,7 +137,7 @@ def test_a_lost_clock_moves_no_century_and_fails_nobody() -> None:
     failing = {one.reason.code for one in future.field_checks if one.result is Result.FAILED and one.reason}
     assert failing == {"mrz.birth_in_future"}
     checks = (Check("mrz_read", Result.SUCCESSFUL), Check("mrz_fields", Result.FAILED))
-    side = SimpleNamespace(mrz=future, checks=checks, document_present=True, reasons=())
+    side = SimpleNamespace(mrz=future, checks=checks, document_present=True, frames=1, reasons=())
     fields = {
         clock.trusted: next(
             check for check in judged(side, clock=clock).verdict.checks if check.name == "mrz_fields"
@@ -215,14 +215,15 @@ def test_a_partner_gets_the_scenes_it_is_there_for() -> None:
     ],
 )
 def test_expiry(side: Any, clock: ClockReading, expected: tuple[Result, str | None]) -> None:
-    assert code(expiry_check(side, clock)) == expected
+    certain = side.checks[1].result is Result.SUCCESSFUL
+    assert code(expiry_check(side.mrz, clock, certain=certain)) == expected
 
 
 def test_a_document_is_valid_on_its_last_day() -> None:
     last = ClockReading(CLOCK.now, trusted=True, today=date(2031, 4, 15))
     after = ClockReading(CLOCK.now, trusted=True, today=date(2031, 4, 16))
-    assert code(expiry_check(reading(VALID), last)) == (Result.SUCCESSFUL, None)
-    assert code(expiry_check(reading(VALID), after)) == (Result.FAILED, "expiry.expired")
+    assert code(expiry_check(reading(VALID).mrz, last, certain=True)) == (Result.SUCCESSFUL, None)
+    assert code(expiry_check(reading(VALID).mrz, after, certain=True)) == (Result.FAILED, "expiry.expired")
 
 
 def test_a_lost_clock_is_said_in_every_envelope() -> None:

@@ -46,7 +46,7 @@ CODE_ARGUMENT = {
 """Which positional argument of a call is a code of the catalogue; by keyword it is always `code`."""
 
 NOT_A_CODE = re.compile(
-    r".*\.(db|json|jsonl|toml|pem|log|sock|lock|conf|acl|pid|jws|txt|jpg|png|key|crt|sqlite3?)"
+    r".*\.(db|json|jsonl|toml|pem|log|sock|lock|conf|acl|pid|jws|txt|md|jpg|png|key|crt|sqlite3?)"
 )
 """Literals that look like codes and are file names."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edged.card_module import CardModule
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.events import (
     ButtonPressed,
@@ -28,6 +29,7 @@ from edged.events import (
     ScanRequest,
 )
 from edged.orders import Limits
+from edged.side import ReadDocument
 from edged.station import Station
 from edged.verdict import Kind, Reason, Result, Verdict
 
@@ -140,10 +142,50 @@ class FakeSide:
         return SimpleNamespace(reading=reading, frames=self.frames)
 
 
+class FakeSwipe:
+    """A swipe reader whose events the test makes."""
+
+    trouble = None
+
+    def __init__(self) -> None:
+        self.happened: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.happened.get()
+
+
+class FakeModule(FakeSwipe):
+    """An ID-card module on which a card may lie."""
+
+    card_present = False
+    answer: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = asyncio.Event()
+
+    async def read(self) -> Any:
+        if self.answer is None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.set()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 class Counter:
     """A station with fakes around it."""
 
-    def __init__(self, limits: Limits = LIMITS, antenna: FakeAntenna | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits = LIMITS,
+        antenna: FakeAntenna | None = None,
+        module: CardModule | None = None,
+        swipe: FakeSwipe | None = None,
+    ) -> None:
         self.head, self.camera = FakeHead(), FakeCamera()
         self.events: list[dict[str, Any]] = []
         self.reading: Any = page()
@@ -151,6 +193,8 @@ class Counter:
         self.sides: list[FakeSide] = []
         self.committed: list[Any] = []
         self.chips: list[Any] = []
+        self.cards: list[Any] = []
+        self.swiped: list[tuple[str, ...]] = []
         self.answer: Any = Committed(VERDICT, 2, 1800)
         self.commit_delay = 0.0
         self.read_delay = 0.0
@@ -161,10 +205,13 @@ class Counter:
             default_scene="hotel",
             limits=limits,
             begin_side=self._begin_side,
+            read_text=self._read_text,
             commit=self._commit,
             notify=self._notify,
             admit=lambda request: self.refuses,
             antenna=antenna,  # type: ignore[arg-type]
+            module=module,
+            swipe=swipe,  # type: ignore[arg-type]
         )
 
     def _begin_side(self) -> Any:
@@ -178,12 +225,17 @@ class Counter:
             raise reading
         return reading
 
-    async def _commit(self, sides: Any, chip: Any, request: ScanRequest, inspection: str) -> Any:
+    def _read_text(self, lines: tuple[str, ...]) -> Any:
+        self.swiped.append(lines)
+        return self.read()
+
+    async def _commit(self, document: ReadDocument, request: ScanRequest, inspection: str) -> Any:
         await asyncio.sleep(self.commit_delay)
-        self.chips.append(chip)
+        self.chips.append(document.chip)
+        self.cards.append(document.card)
         if isinstance(self.answer, Exception):
             raise self.answer
-        self.committed.append((tuple(side.reading for side in sides), request, inspection))
+        self.committed.append((tuple(side.reading for side in document.sides), request, inspection))
         return self.answer
 
     def _notify(self, event: Mapping[str, Any]) -> None:

@@ -320,6 +320,7 @@ def words(health: UplinkHealth, lang: str) -> list[str]:
             "clock": {"trusted": True},
             "chip": None,
             "devices_gone": [],
+            "troubles": [],
         },
         lang,
     )

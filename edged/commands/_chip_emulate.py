@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import secrets
-import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edged import messages
+from edged.commands import _orders
 from edged.errors import CodedError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from edged.emulator.faults import FaultyCard, Injected
     from edged.emulator.office import Office
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 ISSUED_BEFORE: Final = timedelta(days=30)
 """How long ago the emulated state issued its documents and its revocation list, unless told."""
-_STANDARD_INPUT: Final = 0
-MAX_LINE: Final = 4096
-"""Octets of one line on standard input: the longest order has an MRZ in it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,18 +107,8 @@ class _Emulation:
 
     async def _orders(self) -> None:
         """Orders on standard input, one JSON object a line, until it ends."""
-        loop = asyncio.get_running_loop()
-        lines: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-        def post(line: bytes | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-
-        # A thread, because standard input may be a file or /dev/null, which no event loop can watch.
-        threading.Thread(target=_read_lines, args=(post,), daemon=True).start()
-        while (line := await lines.get()) is not None:
-            if line.strip():
-                await self._obey(line)
+        async for line in _orders.lines():
+            await self._obey(line)
 
     async def _obey(self, line: bytes) -> None:
         assert self._slot is not None
@@ -181,20 +167,6 @@ class _Emulation:
             print(json.dumps({"event": event, **given}, ensure_ascii=False), flush=True)
             return
         print(messages.text(f"emulate.{event}", self._args.lang, **given), flush=True)
-
-
-def _read_lines(post: Callable[[bytes | None], None]) -> None:
-    """Every line of standard input, then None. Longer ones than an order come in pieces, which are none."""
-    rest = b""
-    while more := os.read(_STANDARD_INPUT, MAX_LINE):
-        *whole, rest = (rest + more).split(b"\n")
-        for line in whole:
-            post(line)
-        if len(rest) > MAX_LINE:
-            post(rest)
-            rest = b""
-    post(rest)
-    post(None)
 
 
 def _order(line: bytes) -> dict[str, Any]:

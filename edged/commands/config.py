@@ -49,6 +49,11 @@ ledger_days = 90                    # numbers and hashes of what the centre has 
 [control]
 socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
 
+# The head with window, lamps and button, and the camera behind it: `edged devices` says what is attached.
+#   driver = "usb"                  our own head
+#   driver = "serial"               the same on a tty: port = "/dev/serial/by-id/…"
+#   driver = "bare"                 a camera alone: presence is seen in its pictures, the button is `edged scan`
+# Every driver but "simulated" needs [camera].
 [head]
 driver = "simulated"                # works under a demo fleet CA alone
 socket = "/run/edged/glass.sock"
@@ -56,6 +61,19 @@ socket = "/run/edged/glass.sock"
 
 [reading]
 frames = 3                          # pictures of a side at most: more than one only when the first isn't sure
+
+# [camera]
+# driver = "uvc"
+# device = "/dev/v4l/by-id/…"       # its stable name; docs/cameras.md has exposure, gain and calibration
+
+# [id_card]                         # the module that reads Chinese ID cards (docs/id-cards.md)
+# port = "/dev/serial/by-id/…"      # without it: USB
+
+# [swipe]                           # a reader that delivers the MRZ as text (docs/swipe-readers.md)
+# port = "/dev/serial/by-id/…"
+
+# [printer]                         # ESC/POS (docs/printers.md)
+# port = "usb"
 
 # A contactless PC/SC reader under the window. Without this section no chip is read, and every verdict says so.
 [chip_reader]

@@ -35,12 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PARTY",
         help="help.demo.kill",
     )
+    head = parser.add_mutually_exclusive_group()
+    head.add_argument("--qemu", action="store_true", help="help.demo.qemu")
+    head.add_argument("--no-firmware", action="store_true", help="help.demo.no_firmware")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="help.demo.directory")
     parser.epilog = "help.demo.exit_codes"
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when the ledger balances and every specimen came as expected, 1 when not."""
+    from edged.demo.head import Board
     from edged.demo.present import HumanPresenter, JsonPresenter
     from edged.demo.show import Plan
     from edged.specimens import FIXED_TODAY, load_folder, shipped
@@ -53,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         lang=args.lang,
         kill=tuple(args.kill),
         watch=args.watch,
+        board=Board.QEMU if args.qemu else Board.NONE if args.no_firmware else Board.HOST,
+        acts=not own,
     )
     presenter = JsonPresenter() if args.json else HumanPresenter(args.lang)
     directory, kept = _directory(args.directory)

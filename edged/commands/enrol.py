@@ -86,11 +86,9 @@ def _token(args: argparse.Namespace) -> Token:
     if args.usb:
         return token_sources.read_file(token_sources.find_on_stick())
     if args.camera:
-        settings = load_toml(args.template, token_sources.HeadOnly)
+        settings = load_toml(args.template, token_sources.WindowOnly)
         _tell(args, "enrol.show_code")
-        return asyncio.run(
-            token_sources.show_to_camera(settings.head, args.wait, lambda code: _tell(args, code))
-        )
+        return asyncio.run(token_sources.show_to_camera(settings, args.wait, lambda code: _tell(args, code)))
     _tell(args, "enrol.type_token")
     return _typed()
 

@@ -49,6 +49,7 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
             said.append(say(chip["trouble"]))
             gone = [device for device in gone if device != "chip"]  # its cable is seldom what is wrong
     said.extend(say("cli.status_device_gone", device=device) for device in gone)
+    said.extend(say(code) for code in status["troubles"])
     return said
 
 

@@ -74,6 +74,11 @@ class DocumentData(Protocol):
         ...
 
     @property
+    def never_expires(self) -> bool:
+        """Whether the document says that it is valid for ever (长期)."""
+        ...
+
+    @property
     def check_digits(self) -> tuple[FieldCheck, ...]:
         """One check for each check digit, by the name of the field it speaks for."""
         ...

@@ -106,6 +106,11 @@ class Mrz(Parsed):
         return any(self._raw(field)[-1:] not in {"", "<"} for field in ("name", "surname", "given_names"))
 
     @property
+    def never_expires(self) -> bool:
+        """No MRZ can say so."""
+        return False
+
+    @property
     def chinese_name(self) -> Sensitive[str] | None:
         """The name in Chinese characters that PRC documents code, as far as it is printed."""
         return None if self._chinese_name is None else Sensitive(self._chinese_name)

@@ -39,7 +39,7 @@ _SURE_ALONE: Final = 0.97
 """Confidence a character needs where nothing else speaks for it: names, states, nationality, sex."""
 _SURE_ODD: Final = 0.99
 """The same where the fields hold something unusual."""
-_UNLIKELY: Final = frozenset(("mrz.unusual_document_code", "mrz.name_gap"))
+UNLIKELY: Final = frozenset(("mrz.unusual_document_code", "mrz.name_gap"))
 """Oddities that no picture makes sure, since no check digit speaks there: an I that lost its foot is a clear T, and a K
 whose stem lies in a fold a clear filler."""
 _ILLEGIBLE: Final = 0.80
@@ -66,7 +66,7 @@ class PageReading(Identity):
         reasons: why it isn't valid, or what to do for a better picture.
         rotation: degrees (0, 90, 180, 270) clockwise that make the MRZ upright.
         sure: every character is, right or wrong: no other picture of this page would say anything else.
-        frames: pictures it was read from.
+        frames: pictures it was read from; 0 where a reader of text read it (`edged.core.text_reading`).
         rows: where the MRZ's lines stand, top line first, in pixels of the picture; empty without lines.
         timings_ms: milliseconds by stage ("quality", "locate", "read", "decide", "again" where a
             second look was taken, "total").
@@ -263,7 +263,7 @@ def judge(sight: Sight, today: datetime.date) -> Page:
         # Odd contents (an unknown state, a number of unusual form) are more often misread than odd.
         unsure = _unsure(decision, confidence, _SURE_ODD)
         odd = {check.reason.code for check in mrz.field_checks if check.reason is not None}
-        sure = not unsure.any() and not odd & _UNLIKELY
+        sure = not unsure.any() and not odd & UNLIKELY
     doubt = Reason("reading.uncertain", {"count": str(max(1, int(unsure.sum())))})
     if part and not unsure.any():
         doubt = Reason("reading.may_be_longer")
@@ -333,7 +333,9 @@ def _checks(page: Page) -> tuple[Check, ...]:
         () if present else (Reason("reading.no_document"),),
     )
     image = page.quality.check()
-    if page.sure:  # a picture in which every character is sure is good enough
+    if not page.frames:
+        image = Check("image_quality", Result.NOT_SUPPORTED, (Reason("image_quality.not_supported"),))
+    elif page.sure:  # a picture in which every character is sure is good enough
         image = Check("image_quality", Result.SUCCESSFUL)
     elif page.advice:
         reasons = (*image.reasons, *(advice for advice in page.advice if advice not in image.reasons))

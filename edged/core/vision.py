@@ -13,6 +13,8 @@ import numpy as np
 
 # Its warnings name files and bytes of documents; our reasons don't.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+# Seconds that it waits for a camera's frame: its ten are longer than a counter waits, and can't be cut short.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
 
 import cv2 as _cv2
 

@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from edged.central.mosquitto import Access, Listener, access_list, configuration
-from edged.demo.leash import leashed
 from edged.errors import CodedError
+from edged.leash import leashed
 
 if TYPE_CHECKING:
     from pathlib import Path

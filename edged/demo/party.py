@@ -9,8 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edged.demo.leash import leashed
 from edged.errors import CodedError
+from edged.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -89,6 +89,24 @@ class Shown:
     verified_by: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
+    def answered(self, answer: Mapping[str, Any]) -> None:
+        """Take what the box answered, as the control socket sends it."""
+        self.outcome = answer["outcome"]
+        self.stages = answer["stages"]
+        self.envelopes, self.octets = answer["envelopes"], answer["octets"]
+        self.reason = answer["reason"]["code"] if answer["reason"] else None
+        if answer["verdict"] is not None:
+            self.result = answer["verdict"]["result"]
+            self.checks = {check["name"]: check["result"] for check in answer["verdict"]["checks"]}
+            self.chip_reason = next(
+                (
+                    check["reasons"][0]["code"]
+                    for check in answer["verdict"]["checks"]
+                    if check["name"] == "chip" and check.get("reasons")
+                ),
+                None,
+            )
+
 
 class Presenter(Protocol):
     """Told of everything as it happens."""
@@ -98,7 +116,7 @@ class Presenter(Protocol):
         ...
 
     def document(self, number: int, total: int, shown: Shown) -> None:
-        """A document goes on the glass."""
+        """A document goes on the glass; `total` is 0 for one that isn't counted."""
         ...
 
     def stage(self, name: str, milliseconds: float) -> None:
@@ -193,7 +211,9 @@ class HumanPresenter:
     def document(self, number: int, total: int, shown: Shown) -> None:
         """See `Presenter`."""
         self._print()
-        self._print(self._paint(f"[{number}/{total}] {shown.title}", "title") + f"  ({shown.reference})")
+        place = f"[{number}/{total}] " if total else ""
+        reference = f"  ({shown.reference})" if shown.reference else ""
+        self._print(self._paint(f"{place}{shown.title}", "title") + reference)
         self._stages: list[str] = []
 
     def stage(self, name: str, milliseconds: float) -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edged.control import ControlClient
+from edged.demo.acts import Acts
 from edged.demo.hand import Hand
+from edged.demo.head import Board
 from edged.demo.ledger import Ledger, read_ledger
 from edged.demo.party import PartyError
 from edged.demo.present import Difference, Presenter, Shown, title
@@ -53,6 +55,10 @@ class Plan:
     practice: bool = True
     """Whether to end with a practice scan, which partners must never see."""
     watch: bool = False
+    board: Board = Board.HOST
+    """What runs the head's firmware."""
+    acts: bool = True
+    """Whether the head's button, the swipe reader and the ID-card module are shown as well."""
 
     @property
     def chips(self) -> bool:
@@ -78,6 +84,8 @@ class Show:
             on_verdict=self._on_verdict,
             on_restart=lambda party: self._note_party("demo.restarted", party),
             chips=plan.chips,
+            board=plan.board,
+            readers=plan.acts,
         )
 
     def stop(self) -> None:
@@ -92,7 +100,11 @@ class Show:
             self._presenter.listening(self._stage.places)
             if self._stage.chip is not None and self._stage.chip.missing is not None:
                 self._presenter.note("demo.chip_simulated", reason=self._stage.chip.missing)
+            if self._stage.head.missing is not None:
+                self._presenter.note("demo.head_simulated", reason=self._stage.head.missing)
             await self._documents()
+            if self._plan.acts:
+                await self._act()
             if self._plan.practice and self._plan.specimens:
                 await self._practise(self._plan.specimens[0])
             self._presenter.note("demo.settling")
@@ -111,11 +123,25 @@ class Show:
 
     async def _watch(self) -> None:
         """Until `stop`, or until a party is given up."""
-        while not self._stopped.is_set():
-            self._stage.check()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WATCH_S):
-                    await self._stopped.wait()
+        following = asyncio.create_task(self._stage.head.follow(self._stage.glass), name="follow the glass")
+        try:
+            while not self._stopped.is_set():
+                self._stage.check()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_WATCH_S):
+                        await self._stopped.wait()
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+    async def _act(self) -> None:
+        acts = Acts(self._stage, self._presenter, self._plan.lang, self._until_clear)
+        try:
+            rows = await acts.perform(self._control)
+        except TimeoutError as error:
+            raise self._box_silent() from error
+        self._rows += rows
+        self._reported += sum(row.envelopes for row in rows)
 
     async def _documents(self) -> None:
         specimens = self._plan.specimens
@@ -131,7 +157,7 @@ class Show:
             self._rows.append(shown)
             self._presenter.document(number + 1, len(specimens), shown)
             answer = await self._inspect(specimen, shown)
-            _record(shown, answer)
+            shown.answered(answer)
             await self._tell_verdicts(shown, answer)
             shown.differences.extend(_differences(specimen, shown))
             self._presenter.ended(shown, answer)
@@ -169,7 +195,7 @@ class Show:
         return answer
 
     async def _scan(self, specimen: Specimen, reference: str, *, training: bool) -> dict[str, Any]:
-        async with Hand(self._stage.glass) as hand:
+        async with Hand(self._stage.glass, self._stage.head) as hand:
             await hand.remove()  # what an attempt left there that the box's death cut short
             await self._until_ready()
             await self._lay_chip(specimen)
@@ -213,6 +239,13 @@ class Show:
         if specimen.chip is not None:
             await chip.lay(specimen.chip)
             await self._until_chip(present=True)
+
+    async def _until_clear(self) -> None:
+        """Until nothing is inspected, nothing lies in the window and no chip on the reader."""
+        await self._until_ready()
+        if self._stage.chip is not None:
+            await self._stage.chip.lift()
+            await self._until_chip(present=False)
 
     async def _until_chip(self, *, present: bool) -> None:
         """Wait until the box sees a chip, or sees none: a PC/SC service looks a few times a second."""
@@ -316,6 +349,8 @@ class Show:
     def _catch_up(self) -> None:
         """Verdicts that came after their document had been told."""
         for row in self._rows:
+            if not row.reference:
+                continue  # nobody gave it one: whose verdict is whose isn't to be told
             for partner, verdict in self._verdicts.get(row.reference, ()):
                 if partner not in row.verified_by:
                     row.verified_by.append(partner)
@@ -326,24 +361,6 @@ class Show:
 
     def _note_party(self, code: str, party: str) -> None:
         self._presenter.note(code, party=f"demo.party_{party}")
-
-
-def _record(shown: Shown, answer: dict[str, Any]) -> None:
-    shown.outcome = answer["outcome"]
-    shown.stages = answer["stages"]
-    shown.envelopes, shown.octets = answer["envelopes"], answer["octets"]
-    shown.reason = answer["reason"]["code"] if answer["reason"] else None
-    if answer["verdict"] is not None:
-        shown.result = answer["verdict"]["result"]
-        shown.checks = {check["name"]: check["result"] for check in answer["verdict"]["checks"]}
-        shown.chip_reason = next(
-            (
-                check["reasons"][0]["code"]
-                for check in answer["verdict"]["checks"]
-                if check["name"] == "chip" and check.get("reasons")
-            ),
-            None,
-        )
 
 
 def _differences(specimen: Specimen, shown: Shown) -> list[Difference]:

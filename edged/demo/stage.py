@@ -11,7 +11,9 @@ from edged.central.mosquitto import Access
 from edged.demo.broker import HOST, BrokerError, DemoBroker
 from edged.demo.chip import DemoChip
 from edged.demo.fleet import DemoFleet
+from edged.demo.head import Board, DemoHead
 from edged.demo.party import EDGED, Party
+from edged.demo.readers import DemoReaders
 from edged.uplink.names import Role, Usage
 
 if TYPE_CHECKING:
@@ -55,10 +57,6 @@ directory = "state"
 
 [control]
 socket = "control.sock"
-
-[head]
-driver = "simulated"
-socket = "glass.sock"
 
 [timeouts]
 remind_s = 30.0
@@ -136,6 +134,8 @@ class Stage:
     `on_restart` with the name of a party that died and was started again. With `chips` the box has a chip reader.
 
     Attributes:
+        head: the reader head, with its button.
+        readers: what stands beside the window.
         chip: lays chips on the reader; None without one.
     """
 
@@ -148,6 +148,8 @@ class Stage:
         on_restart: Callable[[str], None],
         box_command: Sequence[str] = EDGED,
         chips: bool = False,
+        board: Board = Board.NONE,
+        readers: bool = False,
     ) -> None:
         self._box_command = box_command
         self._directory = directory
@@ -155,6 +157,9 @@ class Stage:
         self._on_restart = on_restart
         self._fixed_today = fixed_today
         self._chips = chips
+        self.head = DemoHead(directory / "head", board)
+        self.readers = DemoReaders(directory / "readers")
+        self._with_readers = readers
         self.chip: DemoChip | None = None
         self._broker_task: asyncio.Task[None] | None = None
         self._broker_leaves = asyncio.Event()
@@ -187,13 +192,20 @@ class Stage:
             "ca": str(self._ca),
             "collector": str(archive),
             "box": str(self.control),
+            **({} if self.head.board is None else {"head": self.head.board.port}),
             **({} if self.chip is None else {"chip": self.chip.place}),
             **{name: str(self._directory / name) for name in PARTNERS},
         }
 
     async def __aenter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await asyncio.to_thread(self._prepare)
+        for home in (self._directory, self._directory / "head", self._directory / "readers"):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.head)
+            if self._with_readers:
+                await stack.enter_async_context(self.readers)
+            await asyncio.to_thread(self._prepare)
+            self._devices = stack.pop_all()
         try:
             await self._start_broker()
             self._broker_task = asyncio.create_task(self._keep_broker_up(), name="watch broker")
@@ -247,6 +259,7 @@ class Stage:
             if self.chip is not None:
                 await self.chip.party.stop()
         finally:
+            await self._devices.aclose()
             self._broker_leaves.set()
             if self._broker_task is not None:
                 await asyncio.wait([self._broker_task])  # it may be starting one this very moment
@@ -307,7 +320,9 @@ class Stage:
                 port=self._broker.port,
                 fixed=fixed,
             )
+            + self.head.config
             + ("" if self.chip is None else self.chip.config)
+            + (self.readers.config if self._with_readers else "")
         )
         return Party(
             "box",

@@ -6,16 +6,26 @@ pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from types import TracebackType
 
     from edged.core.emrtd.steps import Exchange, Phase, Step
     from edged.core.id_card import IdCardReading
+    from edged.core.illumination_order import Sight
     from edged.drivers.print_job import PrinterStatus, PrintJob
-    from edged.events import ChipEvent, Frame, HeadEvent, IdCardEvent, Indication, Light, SwipeEvent
+    from edged.events import (
+        Attached,
+        ChipEvent,
+        Frame,
+        HeadEvent,
+        IdCardEvent,
+        Indication,
+        Light,
+        SwipeEvent,
+    )
     from edged.uplink.envelope import Provenance
     from edged.verdict import Reason
 
@@ -67,6 +77,53 @@ class Head(Device, Protocol):
         ...
 
 
+class StrobeStep(NamedTuple):
+    """One step of light with the strobe line.
+
+    Attributes:
+        light: what to light; None: dark, which the head keeps as long all the same.
+        brightness: per cent, 1 to 100; 0 for dark.
+        lead_us: from the lamp's start to the rising strobe line, 0 to 50 000.
+        window_us: how long lamp and strobe stay on from there, 10 to 2 000 000.
+    """
+
+    light: Light | None
+    brightness: int
+    lead_us: int
+    window_us: int
+
+
+class Exposed(NamedTuple):
+    """What became of one step.
+
+    Attributes:
+        at_us: when the strobe line rose, by the head's own clock since its reset.
+        window_us: how long it was up, measured.
+        complete: whether it was not cut short.
+    """
+
+    at_us: int
+    window_us: int
+    complete: bool
+
+
+@runtime_checkable
+class Strobe(Protocol):
+    """A head that exposes by itself, to the microsecond, and tells a triggered camera by a line.
+
+    `edged.drivers.head_strobe.strobe_of` says whether a head is one.
+    """
+
+    async def flash(self, steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+        """Do at most 8 steps one after another, without a pause; returns soon after the last, with one answer a step.
+
+        So the first begins between the call and the return less all leads and windows, which is what a camera can be
+        sure of. Raises `DeviceGoneError`, and `DeviceError` when the head refuses (limits of a lamp, cover,
+        temperature).
+        """
+        ...
+
+
 class Camera(Device, Protocol):
     """The camera behind the window."""
 
@@ -87,6 +144,64 @@ class Camera(Device, Protocol):
 
         Raises as `capture`.
         """
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A camera that can be unplugged and tells when; one that can't needs no events."""
+
+    def events(self) -> AsyncIterator[Attached]:
+        """When it is gone and when it is back. One consumer."""
+        ...
+
+
+class Glimpse(NamedTuple):
+    """One frame as far as it may be kept: when, and how light falls on it; no picture.
+
+    Attributes:
+        began: seconds of the monotonic clock; the exposure began not before.
+        ended: it had ended by then.
+        sight: how bright it is where.
+    """
+
+    began: float
+    ended: float
+    sight: Sight
+
+
+@runtime_checkable
+class LiveCamera(Camera, Protocol):
+    """A camera that films all the time: it can say that it is gone, and what it sees between captures.
+
+    One that isn't there is no reason not to be entered: it is told by `events` and `trouble`, and the driver goes on
+    looking for it.
+    """
+
+    @property
+    def trouble(self) -> Reason | None:
+        """Why the camera doesn't answer and what to do about it; None when it does."""
+        ...
+
+    @property
+    def exposure_is_fixed(self) -> bool:
+        """Whether brightness in the pictures follows the light: exposure and gain are ours, not the camera's."""
+        ...
+
+    def events(self) -> AsyncIterator[Attached]:
+        """What happens to the camera, in order. One consumer."""
+        ...
+
+    def hold_ms(self, light: Light) -> int:
+        """How long the window must be lit from before `capture` is called; 0 when the camera lights it itself."""
+        ...
+
+    def sure_ms(self, light: Light) -> int:
+        """How long light must stay the same for a whole frame to fall into it, whenever it begins."""
+        ...
+
+    async def watch(self, seconds: float) -> Sequence[Glimpse]:
+        """Every frame of so much time from now on, in order. Raises as `capture`."""
         ...
 
 

@@ -15,6 +15,7 @@ from edged import log
 from edged.drivers._chip_worker import DEVICE, ChipWorker
 from edged.drivers._pcsc_api import Context, PcscLink, ReaderState, scard
 from edged.drivers._pcsc_names import choose, is_sam, is_virtual
+from edged.drivers.facts import DeviceFacts
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import ChipEvent, ChipPlaced, ChipRemoved, DeviceBack, DeviceGone
 from edged.uplink.envelope import Provenance
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
+    from edged.config import ChipReaderSettings
     from edged.core.emrtd.steps import Exchange, Phase, Step
 
 LOOK_AGAIN_MS: Final = 2000
@@ -161,6 +163,11 @@ class _Watcher:
                 self._tell(Seen(reader, state, None, self._max_apdu[reader]))
 
 
+def open_chip(settings: ChipReaderSettings) -> PcscChip:
+    """The reader that is configured, by a part of its name."""
+    return PcscChip(settings.reader or "")
+
+
 class PcscChip:
     """`edged.drivers.Chip` on a PC/SC reader: the one whose name contains `reader`, a contactless one by preference."""
 
@@ -198,6 +205,11 @@ class PcscChip:
     def max_apdu(self) -> int | None:
         """As the reader's driver tells it (PC/SC part 10)."""
         return self._seen.max_apdu if self._seen else None
+
+    def facts(self) -> DeviceFacts:
+        """The reader that would be used now."""
+        reader = self._seen.reader if self._seen else None
+        return DeviceFacts(present=reader is not None, model=reader, port="pcsc", trouble=self.trouble)
 
     async def __aenter__(self) -> Self:
         scard()

@@ -24,8 +24,11 @@ import numpy as np
 
 from edged.core.image import MAX_BYTES, decode_image
 from edged.drivers._unix_sockets import is_socket
+from edged.drivers.facts import DeviceFacts
+from edged.drivers.ports import SOCKET
 from edged.errors import DecodeError, DeviceError, DeviceGoneError, StateError
 from edged.events import (
+    Attached,
     ButtonPressed,
     DeviceBack,
     DeviceGone,
@@ -39,10 +42,14 @@ from edged.events import (
 )
 from edged.specimens import under_light
 from edged.uplink.envelope import Provenance
+from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
+
+    from edged.device_settings import CameraSettings, HeadSettings
+    from edged.drivers import Head
 
 MAX_COMMAND_BYTES = 64 * 1024
 """A command names a handful of files; a longer line is not one."""
@@ -73,6 +80,21 @@ class SimulatedGlass:
     def document_present(self) -> bool:
         """Whether a document lies on the glass."""
         return bool(self._sides)
+
+    @property
+    def path(self) -> Path:
+        """Of the socket."""
+        return self._socket
+
+    def unplug(self, device: str) -> None:
+        """As if the cable of `device` were pulled."""
+        self._unplugged.add(device)
+        self.happened.put_nowait(DeviceGone(device))
+
+    def plug(self, device: str) -> None:
+        """As if it were put back."""
+        self._unplugged.discard(device)
+        self.happened.put_nowait(DeviceBack(device))
 
     async def open(self) -> None:
         """Listen on the socket; it is readable by this user alone. Raises `StateError` when there can't be one."""
@@ -105,6 +127,12 @@ class SimulatedGlass:
         """Raise `DeviceGoneError` if the hand has unplugged `device`."""
         if device in self._unplugged:
             raise DeviceGoneError(device, "device.unplugged")
+
+    def facts(self, device: str) -> DeviceFacts:
+        """What a simulated `device` has to say of itself."""
+        gone = device in self._unplugged
+        trouble = Reason("device.unplugged") if gone else None
+        return DeviceFacts(present=not gone, port=f"{SOCKET}{self._socket}", trouble=trouble)
 
     def showing(self, light: Light = Light.WHITE) -> Path | None:
         """The file of the side that faces the camera, as seen under `light`; None when there is none."""
@@ -163,13 +191,9 @@ class SimulatedGlass:
             case "press":
                 self.happened.put_nowait(ButtonPressed())
             case "unplug":
-                device = _known(command["device"])
-                self._unplugged.add(device)
-                self.happened.put_nowait(DeviceGone(device))
+                self.unplug(_known(command["device"]))
             case "plug":
-                device = _known(command["device"])
-                self._unplugged.discard(device)
-                self.happened.put_nowait(DeviceBack(device))
+                self.plug(_known(command["device"]))
             case "look":
                 pass
             case _:
@@ -182,11 +206,31 @@ def _known(device: str) -> str:
     return device
 
 
+def open_head(settings: HeadSettings) -> SimulatedHead:
+    """A head on the glass of the socket that is configured."""
+    assert settings.socket is not None  # edged.device_checks.check_head
+    return SimulatedHead(SimulatedGlass(settings.socket))
+
+
+def open_camera(settings: CameraSettings | None, head: Head | None = None) -> FileCamera:
+    """A camera over its own glass, or, without a section of its own, over that of the simulated `head`."""
+    if settings is None:
+        assert isinstance(head, SimulatedHead)  # edged.config_checks
+        return FileCamera(head.glass)
+    assert settings.socket is not None  # edged.device_checks.check_camera
+    return LoneFileCamera(SimulatedGlass(settings.socket))
+
+
 class SimulatedHead:
     """`edged.drivers.Head` on a `SimulatedGlass`."""
 
     def __init__(self, glass: SimulatedGlass) -> None:
         self._glass = glass
+
+    @property
+    def glass(self) -> SimulatedGlass:
+        """What lies on it, for the camera over it."""
+        return self._glass
 
     @property
     def provenance(self) -> Provenance:
@@ -197,6 +241,10 @@ class SimulatedHead:
     def document_present(self) -> bool:
         """Whether a document lies on the glass."""
         return self._glass.document_present
+
+    def facts(self) -> DeviceFacts:
+        """Where its hand connects."""
+        return self._glass.facts("head")
 
     @property
     def lights(self) -> frozenset[Light]:
@@ -234,7 +282,7 @@ class SimulatedHead:
 
 
 class FileCamera:
-    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`.
+    """`edged.drivers.Camera` that shows the image file lying on a `SimulatedGlass`, which a simulated head opens.
 
     A side without a file for a light looks under it as it does under white.
     """
@@ -246,6 +294,10 @@ class FileCamera:
     def provenance(self) -> Provenance:
         """Simulated, and saying so."""
         return Provenance(driver="files", identity="simulated-camera", simulated=True)
+
+    def facts(self) -> DeviceFacts:
+        """Where its hand connects."""
+        return self._glass.facts("camera")
 
     @property
     def lights(self) -> frozenset[Light]:
@@ -276,6 +328,29 @@ class FileCamera:
         if light is not None and self._glass.showing() is not None:
             return await self.capture(light)
         return Frame(np.full(_EMPTY_GLASS, 0 if light is None else _PLATE, np.uint8), light or Light.WHITE)
+
+
+class LoneFileCamera(FileCamera):
+    """A `FileCamera` beside a head of another kind: it opens the glass itself, and tells when it is unplugged.
+
+    What else the hand does at the glass is that other head's to notice.
+    """
+
+    async def __aenter__(self) -> Self:
+        await self._glass.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._glass.close()
+
+    async def events(self) -> AsyncIterator[Attached]:
+        """When the hand unplugs the camera, and plugs it in again."""
+        while True:
+            event = await self._glass.happened.get()
+            if isinstance(event, DeviceGone | DeviceBack) and event.device == "camera":
+                yield event
 
 
 def _decode(file: Path, light: Light) -> Frame:

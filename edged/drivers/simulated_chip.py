@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from edged.core.emrtd.apdu import MAX_EXTENDED_NE
 from edged.drivers._chip_worker import DEVICE, ChipWorker
 from edged.drivers._unix_sockets import listen
+from edged.drivers.facts import DeviceFacts
+from edged.drivers.ports import SOCKET
 from edged.errors import ChipError, ChipGoneError, DeviceGoneError
 from edged.events import ChipEvent, ChipPlaced, ChipRemoved, DeviceBack, DeviceGone
 from edged.uplink.envelope import Provenance
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from edged.config import ChipReaderSettings
     from edged.core.emrtd.steps import Exchange, Phase, Step
 
 POWER_OFF: Final = b"\x00"
@@ -103,6 +106,12 @@ class _Card:
         self.readings = 0
 
 
+def open_chip(settings: ChipReaderSettings) -> SimulatedChip:
+    """A reader on the socket that is configured."""
+    assert settings.socket is not None  # edged.device_checks.check_chip_reader
+    return SimulatedChip(settings.socket)
+
+
 class SimulatedChip:
     """`edged.drivers.Chip` on a Unix socket.
 
@@ -139,6 +148,10 @@ class SimulatedChip:
     def max_apdu(self) -> int | None:
         """As the simulation was told."""
         return self._max_apdu
+
+    def facts(self) -> DeviceFacts:
+        """Where a chip connects."""
+        return DeviceFacts(present=not self._unplugged, port=f"{SOCKET}{self._path}", trouble=self.trouble)
 
     async def __aenter__(self) -> Self:
         self._listener = listen(self._path)

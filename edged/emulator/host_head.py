@@ -19,6 +19,7 @@ import edged
 from edged.config import environment
 from edged.drivers.ports import SOCKET
 from edged.errors import StateError
+from edged.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,7 +123,9 @@ class HostHead:
         words = ("--socket", self._socket, "--pins", self._pins, "--store", self._store)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                program, *map(str, words), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+                *leashed((str(program), *map(str, words))),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
             )
             assert self._process.stdout is not None
             async with asyncio.timeout(_START_S):

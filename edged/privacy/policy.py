@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from edged.core.mrz import Mrz, MrzDate
+    from edged.core.document import DocumentData
+    from edged.core.mrz_dates import MrzDate
     from edged.identity import Sensitive
     from edged.privacy.pseudonym import Pseudonymiser
 
@@ -98,7 +99,7 @@ def check_policy(policy: Policy) -> None:
 
 
 def disclose(
-    mrz: Mrz | None,
+    document: DocumentData | None,
     policy: Policy,
     *,
     pseudonyms: Pseudonymiser,
@@ -119,9 +120,9 @@ def disclose(
         if action is Action.DROP:
             continue
         try:
-            if mrz is None:
+            if document is None:
                 raise _WithheldError("claim.not_read")
-            claims[claim] = _Disclosure(mrz, pseudonyms, today, certain).value(claim)
+            claims[claim] = _Disclosure(document, pseudonyms, today, certain).value(claim)
         except _WithheldError as reason:
             claims[claim] = None
             withheld[claim] = reason.code
@@ -145,18 +146,20 @@ _PRINTED_IN: Final = {"surname": "name", "given_names": "name"}
 class _Disclosure:
     """One document's values on their way out; a claim has one action (see `CEILING`), so one method does."""
 
-    def __init__(self, mrz: Mrz, pseudonyms: Pseudonymiser, today: date | None, certain: bool) -> None:
-        self._mrz = mrz
+    def __init__(
+        self, document: DocumentData, pseudonyms: Pseudonymiser, today: date | None, certain: bool
+    ) -> None:
+        self._document = document
         self._pseudonyms = pseudonyms
         self._today = today
         self._certain = certain
-        self._checked = {check.name for check in mrz.check_digits}
+        self._checked = {check.name for check in document.check_digits}
 
     def value(self, claim: str) -> str | bool:
         """The claim's value as the ceiling allows it."""
         match claim:
             case "issuing_state" | "document_code":
-                return self._present(self._sound(claim, getattr(self._mrz, claim)))
+                return self._present(self._sound(claim, getattr(self._document, claim)))
             case "nationality" | "sex":
                 return self._text(claim)
             case "surname" | "given_names" | "chinese_name":
@@ -173,9 +176,9 @@ class _Disclosure:
             case "document":
                 # The state and the code have no check digit: misread, they would make another document of it.
                 number = self._text("document_number")
-                state = self._present(self._sound("issuing_state", self._mrz.issuing_state))
-                self._sound("document_code", self._mrz.document_code)
-                return self._pseudonyms.pseudonym(claim, state, self._mrz.document_class.value, number)
+                state = self._present(self._sound("issuing_state", self._document.issuing_state))
+                self._sound("document_code", self._document.document_code)
+                return self._pseudonyms.pseudonym(claim, state, self._document.document_class.value, number)
             case "holder":
                 return self._pseudonyms.pseudonym(claim, *self._holder())
             case _:
@@ -195,7 +198,7 @@ class _Disclosure:
         return self._present(self._optional(field))
 
     def _optional(self, field: str) -> str:
-        held: Sensitive[str] | None = getattr(self._mrz, field)
+        held: Sensitive[str] | None = getattr(self._document, field)
         return self._sound(field, held.reveal() if held is not None else "")
 
     def _dated(self, field: str) -> MrzDate:
@@ -205,7 +208,7 @@ class _Disclosure:
         return self._date(field)
 
     def _date(self, field: str) -> MrzDate:
-        held: MrzDate | None = getattr(self._mrz, field)
+        held: MrzDate | None = getattr(self._document, field)
         if held is None:
             raise _WithheldError("claim.not_on_document")
         self._sound(field, held.raw)
@@ -213,10 +216,10 @@ class _Disclosure:
 
     def _sound(self, field: str, value: str) -> str:
         """The value, unless something contradicts it."""
-        for check in self._mrz.check_digits:
+        for check in self._document.check_digits:
             if check.name == field and check.result is not Result.SUCCESSFUL:
                 raise _WithheldError("claim.check_digit_wrong")
-        for check in self._mrz.field_checks:
+        for check in self._document.field_checks:
             if check.name in (field, _PRINTED_IN.get(field)) and check.result is Result.FAILED:
                 raise _WithheldError("claim.not_plausible")
         if not self._certain and field not in self._checked:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edged import messages
 from edged.core import optical_fit
 from edged.desired import MAX_DOCUMENT, parse_scene_pack
+from edged.drivers import head_image
 from edged.errors import ConfigError, DecodeError, StateError
 from edged.messages import overlay
 from edged.trust.loading import read_generation
@@ -28,7 +29,7 @@ def check_file(kind: ArtefactKind, path: Path) -> None:
     A package is not looked into: whoever installs it does (`edged.pushed.package_update`).
 
     Raises `ConfigError`, its `where` under `artefacts.{kind}`: a code of `edged.desired`, `overlay.…`, `truststore.…`,
-    `optical.bad_thresholds`, `artefact.head_cannot_update`.
+    `optical.bad_thresholds`, `head_image.…`.
     """
     where = f"artefacts.{kind}"
     match kind:
@@ -50,7 +51,10 @@ def check_file(kind: ArtefactKind, path: Path) -> None:
             except DecodeError as error:
                 raise ConfigError(where, error.code) from None
         case "firmware":
-            raise ConfigError(where, "artefact.head_cannot_update")
+            try:
+                head_image.parse(_read(path, head_image.MAX_IMAGE, where))
+            except DecodeError as error:
+                raise ConfigError(where, error.code) from None
         case "software":
             pass
 

@@ -102,7 +102,7 @@ class ArtefactRider:
         connection. Cancelled or failed it keeps what is here, and the next call goes on from there.
 
         Raises `PushRefusedError`, its `where` the target's path: `artefact.bad_target`, `artefact.too_large`,
-        `artefact.head_cannot_update`, `artefact.no_room`, `artefact.incomplete` (a part isn't on the broker),
+        `artefact.no_room`, `artefact.incomplete` (a part isn't on the broker),
         `artefact.wrong_index`, `artefact.wrong_chunk`, `artefact.wrong_file`. Raises `StateError`
         (`artefact.disk_full`, `artefact.disk_trouble`) for trouble of this box's own.
         """
@@ -278,8 +278,6 @@ class _Progress:
 
 
 def _check(kind: ArtefactKind, target: ArtefactTarget) -> None:
-    if kind == "firmware":
-        raise PushRefusedError("artefact.head_cannot_update", target.path)
     try:
         check_target(target, kind)
     except DecodeError as error:

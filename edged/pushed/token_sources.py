@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edged.config import HeadSettings
-from edged.errors import ConfigError, DecodeError, DeviceError
+from edged.config import CameraSettings, HeadSettings
+from edged.device_checks import check_window
+from edged.errors import DecodeError, DeviceError
 from edged.events import Indication, Light
 from edged.uplink.token import FILE_NAME, MAX_TEXT, SCHEME, parse
 
@@ -35,10 +35,11 @@ EVERY_S: Final = 0.2
 LIT_MS: Final = 300
 
 
-class HeadOnly(msgspec.Struct, frozen=True):
-    """The part of a boot file that says what the head is; the rest may still be missing."""
+class WindowOnly(msgspec.Struct, frozen=True):
+    """The part of a boot file that says what the window is; the rest may still be missing."""
 
     head: HeadSettings
+    camera: CameraSettings | None = None
 
 
 def read_file(path: Path) -> Token:
@@ -78,14 +79,17 @@ def _candidates(mount: Path) -> Iterator[Path]:
 
 
 async def show_to_camera(
-    settings: HeadSettings, wait_s: float, told: Callable[[str], None] = lambda _: None
+    settings: WindowOnly, wait_s: float, told: Callable[[str], None] = lambda _: None
 ) -> Token:
     """Wait for a token's QR code in the window; `told` hears what is wrong with one that is none, once each.
 
     Raises `DeviceError` (`token.none_shown` after `wait_s`), `StateError`.
     """
-    async with AsyncExitStack() as devices:
-        head, camera = await _opened(settings, devices)
+    from edged.drivers import registry
+
+    check_window(settings.head, settings.camera)
+    window = registry.open_window(settings.head, settings.camera)
+    async with window[1] as camera, window[0] as head:
         await head.indicate(Indication.PLACE_DOCUMENT)
         heard: set[str] = set()
         try:
@@ -102,17 +106,6 @@ async def show_to_camera(
                     await asyncio.sleep(EVERY_S)
         except TimeoutError:
             raise DeviceError("camera", "token.none_shown") from None
-
-
-async def _opened(settings: HeadSettings, devices: AsyncExitStack) -> tuple[Head, Camera]:
-    """The drivers that the boot file names."""
-    from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
-
-    if settings.socket is None:
-        raise ConfigError("head.socket", "config.required_by", other="head.driver = simulated")
-    glass = SimulatedGlass(settings.socket)
-    head = await devices.enter_async_context(SimulatedHead(glass))
-    return head, await devices.enter_async_context(FileCamera(glass))
 
 
 async def _look(head: Head, camera: Camera) -> list[tuple[str, Token | None]]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from edged.privacy.policy import CEILING, WITHHELD
+from edged.uplink.acceptance import Acceptance
 from edged.uplink.bundle import Bundle
 from edged.uplink.command import Command, Reply
 from edged.uplink.directory import DirectoryHead, DirectoryPage
@@ -168,6 +169,20 @@ _DIRECTORY_FIELDS: Final = {
     "pages": "hex SHA-256 of each page, in order: without all of them the directory isn't whole",
 }
 
+_ACCEPTANCE_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate",
+    "fleet": "the fleet the device belongs to",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "clock": "whether the box's clock could be believed",
+    "technician": "whoever tested, as they called themselves",
+    "software": "the version of edged",
+    "config_version": "the operator's name of the configuration in force",
+    "result": "follows from the steps: failed when any did, incomplete when any was skipped, else passed",
+    "simulated": "whether any device was: then nothing of it says anything about hardware",
+    "devices": "device role (head, camera, chip, …) to the device that was tested",
+    "steps": "every step in order: what was tested, how it ended, why, and what was measured",
+}
+
 _PAGE_FIELDS: Final = {
     "devices": "boxes, with their current signing keys",
     "certificates": "revoked certificates of boxes",
@@ -208,6 +223,7 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "reply.schema.json": (Reply, _REPLY_FIELDS),
     "replay-vouch.schema.json": (Vouch, _VOUCH_FIELDS),
     "directory.schema.json": (DirectoryHead, _DIRECTORY_FIELDS),
+    "acceptance.schema.json": (Acceptance, _ACCEPTANCE_FIELDS),
     "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
 }
 

@@ -7,7 +7,7 @@
 #include "requests.h" /* what the host asks for */
 #include "version.h"  /* FIRMWARE_… */
 
-enum { FLAG_SIMULATED = 1, FLAG_ON_TRIAL = 2 };
+enum { FLAG_SIMULATED = 1, FLAG_ON_TRIAL = 2, FLAG_LOADER = 4 };
 
 /* Length of the board's name, at most BOARD_NAME_MAX. */
 static size_t name_length(const char *name) {
@@ -22,7 +22,8 @@ void head_welcome(struct head *head) {
     uint8_t welcome[LINK_WELCOME_MAX] = {LINK_VERSION, LINK_WINDOW};
     const size_t name = name_length(head->facts->name);
     welcome[2] = (uint8_t)((head->facts->simulated ? FLAG_SIMULATED : 0) |
-                           (update_on_trial(head->update) ? FLAG_ON_TRIAL : 0));
+                           (update_on_trial(head->update) ? FLAG_ON_TRIAL : 0) |
+                           (head->facts->loader ? FLAG_LOADER : 0));
     welcome[3] = (uint8_t)head->facts->cause;
     put_32(welcome + 4, head->store.boots);
     memcpy(welcome + 8, head->facts->unique_id, UNIQUE_ID_SIZE);

@@ -37,6 +37,7 @@ struct board_facts {
     const char *name;                  /* 1…24 ASCII characters */
     uint32_t capabilities;             /* CAN_… */
     bool simulated;                    /* no hardware: a process, an emulator */
+    bool loader;                       /* the boot loader, with no application to start */
     enum reset_cause cause;
     uint8_t unique_id[UNIQUE_ID_SIZE]; /* of the microcontroller */
 };

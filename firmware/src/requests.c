@@ -44,6 +44,12 @@ static const struct form *form_of(uint8_t type) {
     return NULL;
 }
 
+/* What a boot loader without an application knows (PROTOCOL.md §8). */
+static bool loader_knows(uint8_t type) {
+    return type == REQUEST_PING || type == REQUEST_STATUS || type == REQUEST_COUNTERS || type == REQUEST_REBOOT ||
+           (type >= REQUEST_SLOTS && type <= REQUEST_UPDATE_CANCEL);
+}
+
 /* 02 LIMITS: one entry for each lamp that the board has. */
 static void limits(const struct head *head, struct answer *answer) {
     for (uint8_t lamp = LAMP_WHITE; lamp <= LAMPS; lamp++) {
@@ -161,7 +167,7 @@ void requests_take(struct head *head, const uint8_t *message, size_t length) {
     const size_t body = length - 2;
     const struct form *form = form_of(message[0]);
     struct answer answer = {.status = STATUS_OK};
-    if (form == NULL) {
+    if (form == NULL || (head->facts->loader && !loader_knows(message[0]))) {
         answer.status = STATUS_UNSUPPORTED;
     } else if (body < form->shortest || body > form->longest) {
         answer.status = STATUS_BAD_REQUEST;

@@ -23,7 +23,7 @@ import msgspec
 from edged.central.mosquitto import Access
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
-from edged.demo.leash import leashed
+from edged.leash import leashed
 from edged.uplink.mqtt import Endpoint
 from edged.uplink.names import Role, Usage
 from edged.uplink.streams import ReceiverLedger

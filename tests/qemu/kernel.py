@@ -2,7 +2,8 @@
 
 The packages are downloaded with apt and only unpacked. The kernel is taken out of its compressed image, because under
 an emulator unpacking itself takes it longer than everything else until the first process. Of the modules only those
-named below are kept, with what they need.
+named below are kept, with what they need. What most tests don't need is not loaded when the machine starts, but when a
+test runs `loading(...)` in it.
 
     python -m tests.qemu.kernel     fetch it, unless it is there
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import lzma
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,19 @@ MODULES = (
     *("dm_mod", "dm_log_writes", "dm_snapshot", "brd"),
     *("veth", "sch_netem", "sch_htb"),
 )
+
+ON_DEMAND = {
+    "camera": ("vivid",),
+    "usb": (
+        *("dummy_hcd", "libcomposite", "usb_f_fs"),  # a gadget of this machine, enumerated by this machine
+        *("usb_f_acm", "cdc_acm", "usblp"),
+        *("uinput", "evdev"),
+    ),
+}
+"""Modules that only some tests load, by the name of what they are for."""
+
+UDEV_RULES = "50-udev-default.rules"
+"""Groups and modes of devices as Debian has them, which ours build on."""
 
 # Offsets of a kernel image's header: Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
 _SETUP_SECTS, _PAYLOAD_OFFSET, _PAYLOAD_LENGTH = 0x1F1, 0x248, 0x24C
@@ -45,9 +60,27 @@ def busybox() -> Path:
     return CACHE / "busybox"
 
 
+def udev() -> Path:
+    """udevadm, which is udevd as well under that name."""
+    return CACHE / "udevadm"
+
+
 def modules() -> list[Path]:
     """The modules in the order in which they are to be loaded."""
     return sorted((CACHE / "modules").glob("*.ko"))
+
+
+def loading(purpose: str) -> str:
+    """The guest's shell command that loads what `ON_DEMAND` has for a purpose."""
+    files = sorted((CACHE / "on-demand" / purpose).glob("*.ko"))
+    return " && ".join(f"insmod {shlex.quote(str(file))}" for file in files)
+
+
+def _wanted() -> str:
+    """What the stamp says of the modules."""
+    return " ".join(
+        ("udev", *MODULES, *(f"{purpose}:{','.join(names)}" for purpose, names in sorted(ON_DEMAND.items())))
+    )
 
 
 def version() -> str | None:
@@ -56,7 +89,7 @@ def version() -> str | None:
         release, kept = (CACHE / "stamp").read_text().splitlines()
     except (OSError, ValueError):
         return None
-    return release if kept == " ".join(MODULES) else None
+    return release if kept == _wanted() else None
 
 
 def unpacked(image: bytes) -> bytes:
@@ -110,7 +143,8 @@ def _run(*command: str, cwd: Path) -> str:
 def fetch() -> str:
     """Download, unpack, keep what is needed; the kernel's version."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(CACHE / "modules", ignore_errors=True)
+    for name in ("modules", "on-demand"):
+        shutil.rmtree(CACHE / name, ignore_errors=True)
     (CACHE / "stamp").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         work = Path(name)
@@ -118,19 +152,39 @@ def fetch() -> str:
         image = re.search(r"Depends: (linux-image-[0-9]\S+-amd64)", listed)
         if image is None:
             raise FetchError("apt knows no linux-image-amd64: is this Debian on amd64?")
-        _run("apt-get", "-o", "APT::Sandbox::User=root", "download", image[1], "busybox-static", cwd=work)
+        _run(
+            "apt-get",
+            "-o",
+            "APT::Sandbox::User=root",
+            "download",
+            image[1],
+            "busybox-static",
+            "udev",
+            cwd=work,
+        )
         for package in work.glob("*.deb"):
             _run("dpkg", "-x", package.name, "root", cwd=work)
         root = work / "root"
         release = next((root / "lib" / "modules").iterdir()).name
         vmlinux().write_bytes(unpacked((root / "boot" / f"vmlinuz-{release}").read_bytes()))
         shutil.copy(root / "bin" / "busybox", busybox())
+        shutil.copy(root / "bin" / "udevadm", udev())
+        shutil.copy(root / "lib" / "udev" / "rules.d" / UDEV_RULES, CACHE / UDEV_RULES)
         files = {_plain(path.stem): path for path in (root / "lib" / "modules" / release).rglob("*.ko")}
-        (CACHE / "modules").mkdir()
-        for index, module in enumerate(load_order(files, MODULES)):
-            shutil.copy(files[module], CACHE / "modules" / f"{index:02}-{module}.ko")
-    (CACHE / "stamp").write_text(f"{release}\n{' '.join(MODULES)}\n")
+        at_start = load_order(files, MODULES)
+        _keep(files, at_start, CACHE / "modules")
+        for purpose, names in ON_DEMAND.items():
+            more = [module for module in load_order(files, names) if module not in at_start]
+            _keep(files, more, CACHE / "on-demand" / purpose)
+    (CACHE / "stamp").write_text(f"{release}\n{_wanted()}\n")
     return release
+
+
+def _keep(files: dict[str, Path], order: list[str], directory: Path) -> None:
+    """Copies of modules whose names say in which order they are to be loaded."""
+    directory.mkdir(parents=True)
+    for index, module in enumerate(order):
+        shutil.copy(files[module], directory / f"{index:02}-{module}.ko")
 
 
 def main() -> int:

@@ -5,6 +5,7 @@
 #include <string.h> /* memset */
 #include <time.h>   /* clock_gettime */
 
+#include "boot.h"      /* host_boot_… */
 #include "host.h"      /* our own declarations */
 #include "indicator.h" /* names of indications and beeps */
 #include "limits.h"    /* struct limits, enum lamp */
@@ -62,8 +63,12 @@ void host_begin(enum reset_cause cause) {
 const struct board_facts *board_facts(void) {
     board.facts.name = "host";
     board.facts.simulated = true;
+    board.facts.loader = host_boot_is_loader();
     board.facts.capabilities = CAN_WHITE | CAN_IR_850 | CAN_IR_940 | CAN_UV_365 | CAN_STROBE | CAN_BUZZER | CAN_COVER |
                                CAN_PRESENCE | CAN_TEMPERATURE;
+    if (host_boot_has_slots()) {
+        board.facts.capabilities = CAN_UPDATE | (board.facts.loader ? 0 : board.facts.capabilities);
+    }
     return &board.facts;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/prctl.h> /* prctl */
 
 #include "board.h" /* board_sleep */
+#include "boot.h"  /* host_boot */
 #include "host.h"  /* our own declarations */
 #include "loop.h"  /* loop_start, loop_turn */
 
@@ -19,6 +20,7 @@ struct words {
     const char *pty;
     const char *pins;
     const char *store;
+    bool boot; /* begin with the boot loader */
 };
 
 /* Note that the process shall end. */
@@ -59,13 +61,18 @@ static const char **place(struct words *words, const char *option) {
 /* Take the command line apart. */
 static bool parse(struct words *words, int count, char **arguments) {
     for (int i = 1; i < count; i += 2) {
+        if (strcmp(arguments[i], "--boot") == 0) {
+            words->boot = true;
+            i--;
+            continue;
+        }
         const char **to = place(words, arguments[i]);
         if (to == NULL || i + 1 == count) {
             return false;
         }
         *to = arguments[i + 1];
     }
-    return (words->socket != NULL) != (words->pty != NULL);
+    return (words->socket != NULL) != (words->pty != NULL) && (!words->boot || words->store != NULL);
 }
 
 /* Say what can't be had. */
@@ -105,19 +112,22 @@ static enum reset_cause live(enum reset_cause cause) {
 int main(int count, char **arguments) {
     struct words words = {.socket = NULL};
     if (!parse(&words, count, arguments)) {
-        (void)fprintf(stderr, "usage: edged-head (--socket PATH | --pty LINK) [--pins PATH] [--store DIRECTORY]\n");
+        (void)fprintf(stderr, "usage: edged-head (--socket PATH | --pty LINK) [--pins PATH] [--store DIRECTORY [--boot]]\n");
         return EXIT_USAGE;
     }
     catch_signals();
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the test that started it */
-    if (!open_all(&words)) {
+    if ((words.boot && !host_boot(words.store, arguments)) || !open_all(&words)) {
         return EXIT_CANNOT;
     }
     (void)puts("ready");
     (void)fflush(stdout);
-    enum reset_cause cause = RESET_POWER;
+    enum reset_cause cause = host_boot_cause();
     while (!stopping) {
         cause = live(cause);
+        if (words.boot && !stopping) {
+            host_boot_again(cause, arguments);
+        }
     }
     host_begin(cause);
     line_close();

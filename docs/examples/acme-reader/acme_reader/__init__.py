@@ -1,0 +1,1 @@
+"""edged's driver for the Acme full-page reader."""

@@ -1,0 +1,68 @@
+"""The ID-card module, as a station uses it: whether a card lies there, one card read at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from edged import log
+from edged.errors import DecodeError, DeviceError
+from edged.events import DeviceBack, DeviceGone, IdCardPlaced, IdCardRead, IdCardRemoved
+from edged.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from edged.drivers import IdCard
+    from edged.events import IdCardEvent
+
+
+class CardModule:
+    """Reads the card on the module."""
+
+    def __init__(self, module: IdCard) -> None:
+        self._module = module
+        self._task: asyncio.Task[IdCardRead] | None = None
+        self._log = log.get("id_card")
+        self.gone = False
+        self.card_present = False
+
+    async def run(self, tell: Callable[[IdCardEvent], None]) -> None:
+        """Follow what happens at the module until cancelled, and pass it on."""
+        self.card_present = self._module.card_present
+        async for event in self._module.events():
+            match event:
+                case IdCardPlaced():
+                    self.card_present = True
+                case IdCardRemoved():
+                    self.card_present = False
+                case DeviceGone() | DeviceBack():
+                    self.gone = isinstance(event, DeviceGone)
+                    self.card_present = self.card_present and not self.gone
+            tell(event)
+
+    def read(self) -> Awaitable[IdCardRead]:
+        """Read the card that lies there. Never raises but for cancellation; `stop` ends it."""
+        self._task = asyncio.ensure_future(self._read())
+        self._task.add_done_callback(self._forget)
+        return self._task
+
+    def stop(self) -> None:
+        """Give up what is being read, if anything is."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _forget(self, task: asyncio.Task[IdCardRead]) -> None:
+        """It holds what was read, which nobody may keep."""
+        if self._task is task:
+            self._task = None
+
+    async def _read(self) -> IdCardRead:
+        self.card_present = False  # the next one is another, or this one laid anew
+        try:
+            return IdCardRead(await self._module.read())
+        except (DeviceError, DecodeError) as error:
+            return IdCardRead(None, Reason(error.code))
+        except Exception as error:  # noqa: BLE001 - a card must never be able to take the daemon down
+            self._log.error("reading an ID card failed; please report this", exc_info=error)
+            return IdCardRead(None, Reason("inspection.internal_error"))

@@ -1,0 +1,25 @@
+"""`edged id-card read|emulate`: a card on its module, an emulated module. One module an action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edged.commands import _actions
+
+if TYPE_CHECKING:
+    import argparse
+
+_ACTIONS: Final[dict[str, str]] = {
+    "read": "edged.commands._id_card_read",
+    "emulate": "edged.commands._id_card_emulate",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The actions, each with its own arguments."""
+    _actions.add(parser, "id_card", _ACTIONS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit code of the action that was asked for."""
+    return _actions.run(args, _ACTIONS)

@@ -1,0 +1,54 @@
+"""The devices of one box, opened as its boot file names them, and closed together."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.drivers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from edged.config import BoxSettings
+    from edged.drivers import Camera, Chip, Device, Head, IdCard, Printer, Swipe
+    from edged.uplink.envelope import Provenance
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Open devices; None is one that this box hasn't."""
+
+    head: Head
+    camera: Camera
+    chip: Chip | None = None
+    id_card: IdCard | None = None
+    swipe: Swipe | None = None
+    printer: Printer | None = None
+
+    def by_name(self) -> dict[str, Device]:
+        """All that are there, by what they are called in events and errors."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: device for name, device in named.items() if device is not None}
+
+    def provenance(self) -> dict[str, Provenance]:
+        """Of every device that can contribute to a verdict, as it is now: one may have been changed for another."""
+        return {name: device.provenance for name, device in self.by_name().items() if name != "printer"}
+
+
+@asynccontextmanager
+async def opened(settings: BoxSettings) -> AsyncIterator[Devices]:
+    """Open them all, and close them in the end. Raises `ConfigError`, `DeviceError`, `StateError`."""
+    head, camera = registry.open_window(settings.head, settings.camera)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        seeing = await enter(camera)
+        yield Devices(
+            await enter(head),
+            seeing,
+            await enter(registry.open_chip_reader(settings.chip_reader)) if settings.chip_reader else None,
+            await enter(registry.open_id_card(settings.id_card)) if settings.id_card else None,
+            await enter(registry.open_swipe(settings.swipe)) if settings.swipe else None,
+            await enter(registry.open_printer(settings.printer)) if settings.printer else None,
+        )

@@ -1,0 +1,127 @@
+"""The head on a serial port: opened by pyserial, exclusively and with low latency."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from edged.drivers.head_threads import ThreadedLine, opened
+from edged.drivers.head_transport import DEVICE
+from edged.drivers.ports import is_simulated
+from edged.errors import DeviceError, DeviceGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serial import Serial
+
+    from edged.drivers.head_transport import Connection
+
+BAUD: Final = 115_200
+_READ: Final = 4096
+
+_CODES: Final = {
+    errno.EACCES: "reader_head.no_permission",
+    errno.EPERM: "reader_head.no_permission",
+    errno.EBUSY: "reader_head.port_busy",
+    errno.EAGAIN: "reader_head.port_busy",
+}
+_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
+
+
+class SerialTransport:
+    """`Transport` to the head at the tty `port`: better its stable name (/dev/serial/by-id/…)."""
+
+    driver: Final = "serial"
+
+    def __init__(self, port: str) -> None:
+        self.name = port
+
+    @property
+    def simulated(self) -> bool:
+        """A pseudo-terminal is a program, and so is a gadget of this machine."""
+        return is_simulated(self.name)
+
+    async def connect(self, hear: Callable[[bytes], None]) -> Connection:
+        """See `Transport.connect`."""
+        port = await opened(lambda: SerialPort(self.name), SerialPort.close)
+        return ThreadedLine(port, hear, "head serial")
+
+
+class SerialPort:
+    """`BlockingPort` on a tty. Opening it raises `DeviceError`."""
+
+    def __init__(self, path: str) -> None:
+        self._serial = _open(path)
+        self._descriptor: int = self._serial.fileno()
+        self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def read(self) -> bytes:
+        """See `BlockingPort.read`."""
+        if self._stopped_before(select.POLLIN):
+            return b""
+        try:
+            data = os.read(self._descriptor, _READ)
+        except BlockingIOError:
+            return b""
+        if not data:  # readable, and nothing to read: it hung up
+            raise OSError(errno.EIO, "hung up")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """See `BlockingPort.write`."""
+        left = memoryview(data)
+        while left:
+            if self._stopped_before(select.POLLOUT):
+                return
+            with suppress(BlockingIOError):
+                left = left[os.write(self._descriptor, left) :]
+
+    def _stopped_before(self, ready: int) -> bool:
+        """Wait until the port is `ready`; whether `stop` was called."""
+        waiting = select.poll()
+        waiting.register(self._descriptor, ready)
+        waiting.register(self._stop_read, select.POLLIN)
+        return any(descriptor == self._stop_read for descriptor, _ in waiting.poll())
+
+    def stop(self) -> None:
+        """See `BlockingPort.stop`."""
+        os.write(self._stop_write, b"\0")  # never read: both threads see it
+
+    def close(self) -> None:
+        """See `BlockingPort.close`."""
+        with suppress(OSError, termios.error):
+            self._serial.close()
+        os.close(self._stop_read)
+        os.close(self._stop_write)
+
+
+def _open(path: str) -> Serial:
+    """Raw, 115 200 8N1, nobody else's. Raises `DeviceError`."""
+    import serial
+
+    try:
+        port = serial.Serial(path, BAUD, timeout=0, write_timeout=0, exclusive=True)
+    except (OSError, ValueError, termios.error) as error:  # ValueError: a NUL in the path
+        raise _failure(error) from error
+    with suppress(OSError, ValueError, NotImplementedError):
+        port.set_low_latency_mode(
+            True
+        )  # USB adapters wait 16 ms for more otherwise; others have no such mode
+    if not is_simulated(path):  # the mark would outlive us on a pseudo-terminal, whose other end stays open
+        with suppress(OSError):
+            # Beside pyserial's lock, which only those notice who ask for it.
+            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    return port
+
+
+def _failure(error: BaseException) -> DeviceError:
+    number: int = getattr(error, "errno", None) or 0
+    if number in _GONE:
+        return DeviceGoneError(DEVICE, "reader_head.no_port")
+    return DeviceError(DEVICE, _CODES.get(number, "reader_head.port_failed"))

@@ -1,0 +1,195 @@
+"""The walk through a box's devices: which steps there are, one after another, each passed, failed or skipped.
+
+A step never lets anything of a document out: it hands back numbers, and drops what it read. What has passed before is
+kept, so a walk that was broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from edged import log
+from edged.drivers.facts import Described
+from edged.errors import ChipError, DecodeError, DeviceError
+from edged.uplink.acceptance import AcceptedDevice, Step
+from edged.uplink.fields import MAX_OPAQUE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from edged.devices import Devices
+    from edged.drivers import Device
+    from edged.technician.person import Person
+    from edged.uplink.acceptance import Outcome
+
+HANDS_S: Final = 60.0
+"""For a person to do what they are told."""
+
+STEP_S: Final = 300.0
+"""For a step altogether, answers included: whoever went for a coffee finds it skipped, and asks for it again."""
+
+_MOST_WORD: Final = 64
+
+
+class Came(NamedTuple):
+    """What came of a step."""
+
+    outcome: Outcome
+    code: str | None = None
+    measured: Mapping[str, float | int | bool] = MappingProxyType({})
+
+
+def passed(**measured: float | bool) -> Came:
+    """It works."""
+    return Came("passed", None, _rounded(measured))
+
+
+def failed(code: str, **measured: float | bool) -> Came:
+    """It doesn't; the code's sentence says what to do."""
+    return Came("failed", code, _rounded(measured))
+
+
+def skipped(code: str, **measured: float | bool) -> Came:
+    """It was not tested."""
+    return Came("skipped", code, _rounded(measured))
+
+
+def _rounded(measured: dict[str, float | int | bool]) -> dict[str, float | int | bool]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in measured.items()}
+
+
+class Ears:
+    """Hears what a device tells, for the steps of a walk: the one consumer of its events."""
+
+    def __init__(self, events: AsyncIterator[object]) -> None:
+        self._events = events
+        self._heard: asyncio.Queue[object] = asyncio.Queue()
+        self._task = asyncio.ensure_future(self._listen())
+
+    async def _listen(self) -> None:
+        async for event in self._events:
+            self._heard.put_nowait(event)
+
+    def forget(self) -> None:
+        """What happened so far was for no step."""
+        while not self._heard.empty():
+            self._heard.get_nowait()
+
+    async def next(self, *kinds: type, seconds: float = HANDS_S) -> object:
+        """The next event of these kinds; others are passed over. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while not isinstance(event := await self._heard.get(), kinds):
+                pass
+        return event
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+@dataclass
+class Walk:
+    """What every step has at hand.
+
+    Attributes:
+        devices: open.
+        person: whoever answers.
+        directory: where pictures of the test card are kept.
+        today: for reading a picture that should show no document.
+        ears: of each device that tells something, by its name.
+    """
+
+    devices: Devices
+    person: Person
+    directory: Path
+    today: date
+    ears: dict[str, Ears] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Self:
+        for name, device in self.devices.by_name().items():
+            events = getattr(device, "events", None)
+            if events is not None:
+                self.ears[name] = Ears(events())
+        return self
+
+    async def __aexit__(self, *about: object) -> None:
+        for ears in self.ears.values():
+            await ears.close()
+
+
+class Task(NamedTuple):
+    """One step: its name, and the work; `hands`: whether somebody must do something."""
+
+    name: str
+    work: Callable[[Walk], Awaitable[Came]]
+    hands: bool = False
+
+    @property
+    def device(self) -> str:
+        """Which device it is about."""
+        return self.name.partition("/")[0]
+
+
+async def walk(
+    place: Walk, tasks: Sequence[Task], before: Iterable[Step], done: Callable[[Step], None]
+) -> tuple[Step, ...]:
+    """Take every step that has not passed `before`; `done` hears of each as it ends. All of them, in order."""
+    kept = {step.name: step for step in before if step.outcome == "passed"}
+    steps = []
+    for task in tasks:
+        step = kept.get(task.name)
+        if step is None:
+            came = await _take(place, task)
+            step = Step(
+                name=task.name,
+                outcome=came.outcome,
+                at=int(time.time()),
+                code=came.code,
+                measured=dict(came.measured),
+            )
+        steps.append(step)
+        done(step)
+    return tuple(steps)
+
+
+async def _take(place: Walk, task: Task) -> Came:
+    if task.hands and not place.person.hands:
+        return skipped("acceptance.nobody")
+    for ears in place.ears.values():
+        ears.forget()
+    try:
+        async with asyncio.timeout(STEP_S):
+            return await task.work(place)
+    except TimeoutError:
+        return failed("acceptance.nothing_happened")
+    except (DeviceError, ChipError, DecodeError) as error:
+        return failed(error.code)
+    except Exception as error:  # noqa: BLE001 - one broken step must not cost the others
+        # Only what it was: a traceback's values might be of what lay there.
+        log.get("acceptance").error(
+            "a step broke; please report this", step=task.name, error=type(error).__name__
+        )
+        return failed("acceptance.broke")
+
+
+def accepted(devices: dict[str, Device]) -> dict[str, AcceptedDevice]:
+    """What was tested, as each driver tells it now."""
+    return {name: _accepted(device) for name, device in devices.items()}
+
+
+def _accepted(device: Device) -> AcceptedDevice:
+    facts = device.facts() if isinstance(device, Described) else None
+    if facts is None:
+        return AcceptedDevice(provenance=device.provenance)
+    versions = {
+        name[:_MOST_WORD]: version[:_MOST_WORD] for name, version in facts.versions.items() if version
+    }
+    model = facts.model[:MAX_OPAQUE] if facts.model else None
+    return AcceptedDevice(provenance=device.provenance, model=model, versions=versions)
