@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def test_whatever_is_not_ours_is_refused(words: list[str]) -> None:
     assert run("boot_refusals", *words) == "refused"
 
 
+def test_a_strangers_flash_and_octets_start_nothing() -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("libFuzzer needs clang: apt install clang libclang-rt-14-dev")
+    make("build/boot/fuzz_boot")
+    run("fuzz_boot", "-runs=15000", "-seed=1", "-max_len=4096")
+
+
 def test_the_vendored_library_is_untouched() -> None:
     listed = dict(reversed(line.split("  ")) for line in (VENDORED / "SHA256SUMS").read_text().splitlines())
     there = {
@@ -76,3 +84,65 @@ def test_a_loader_is_never_built_without_a_key(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert "BOOT_KEY" in done.stderr
         assert not (tmp_path / "mps2-an385" / "boot_key.h").exists()
+
+
+# --- the tests of the tests ---
+
+BREAKS = {
+    "a trial is written down before it is started": (
+        "boot_choose.c",
+        "state->slot[slot] = good ? BOOT_TRIAL_BEGUN : BOOT_BAD;",
+        "state->slot[slot] = good ? BOOT_TRIAL_ASKED : BOOT_BAD;",
+        ("boot_cuts", "unhealthy"),
+    ),
+    "a torn record doesn't count": (
+        "boot_journal.c",
+        "crc32(record, AT_CRC) != get32(record + AT_CRC)",
+        "false",
+        ("boot_cuts", "once"),
+    ),
+    "the sector with the record that counts is not erased": (
+        "boot_journal.c",
+        "place.sector = (place.sector + 1) % BOOT_JOURNALS;",
+        "",
+        ("boot_cuts", "once"),
+    ),
+    "the counter is raised when the image is confirmed": (
+        "boot_update.c",
+        "next.floor = image.security > next.floor ? image.security : next.floor;",
+        "",
+        ("boot_cuts", "once"),
+    ),
+    "nothing is changed without a record": (
+        "boot_update.c",
+        "    if (!update->known) {\n        return answer(BOOT_FLASH_FAILED);\n    }\n",
+        "",
+        ("boot_cuts", "failing"),
+    ),
+    "an older image is refused": (
+        "boot_image.c",
+        "image->security < floor ? BOOT_REASON_OLDER : BOOT_REASON_NONE",
+        "floor == 0xFFFFFFFFu ? BOOT_REASON_OLDER : BOOT_REASON_NONE",
+        ("boot_refusals",),
+    ),
+    "what runs is what was checked": (
+        "boot_choose.c",
+        "    if (!boot_is_good(&same)) {",
+        "    if (false) {",
+        ("boot_refusals",),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_loader_is_noticed(words: list[str], tmp_path: Path, name: str) -> None:
+    file, old, new, (program, *way) = BREAKS[name]
+    shutil.copytree(FIRMWARE, tmp_path / "firmware", ignore=shutil.ignore_patterns("build"))
+    source = tmp_path / "firmware" / "boot" / file
+    text = source.read_text()
+    assert text.count(old) == 1
+    source.write_text(text.replace(old, new))
+    subprocess.run(["make", "-s", "-C", tmp_path / "firmware", "boot-test"], check=True, capture_output=True)
+    broken = [tmp_path / "firmware" / "build" / "boot" / program, *way, *words]
+    assert subprocess.run(broken, capture_output=True, check=False).returncode != 0

@@ -75,7 +75,7 @@ def rates(attack: str, bursts: int = BURSTS) -> Counter[Seen]:
 
 
 def test_false_alarms_are_rare() -> None:
-    """Dim and sunny counters, old lamps, cheap cameras, documents that slip: one of 600 in a long run."""
+    """Dim and sunny counters, old lamps, cheap cameras, documents that slip: one of 160 in a long run."""
     assert rates("genuine")[Seen.LIVE] >= 0.99 * BURSTS
 
 
@@ -200,6 +200,18 @@ async def test_who_cant_show_it_isnt_asked() -> None:
     async with UvcCamera(settings(exposure_us={}), fake.opener) as camera:
         assert not await require_live(head, camera)  # type: ignore[arg-type]
     assert head.asked == []
+    for code in ("reader_head.unsupported", "reader_head.lamp_rests"):
+
+        async def refuses(_steps: object, code: str = code) -> None:
+            raise DeviceError("head", code)
+
+        head.flash = refuses  # type: ignore[assignment,method-assign]
+        async with UvcCamera(settings(), fake.opener) as camera:
+            if code == "reader_head.unsupported":
+                assert not await require_live(head, camera)  # type: ignore[arg-type]
+            else:
+                with pytest.raises(DeviceError, match=code):
+                    await require_live(head, camera)  # type: ignore[arg-type]
 
 
 class LinkedStandIn:
@@ -207,11 +219,16 @@ class LinkedStandIn:
 
     def __init__(self) -> None:
         self.asked: list[Step] = []
+        self.lit = True
+
+    async def dark(self) -> None:
+        self.lit = False
 
     def lamp(self, light: Light) -> Lamp | None:
         return {Light.WHITE: Lamp.WHITE, Light.IR: Lamp.IR_940}.get(light)
 
     async def expose(self, steps: list[Step]) -> tuple[MeasuredWindow, ...]:
+        assert not self.lit
         self.asked = steps
         return tuple(
             MeasuredWindow(at, step.lamp, 7, step.window_us, True, 0.0, 0.0) for at, step in enumerate(steps)
