@@ -71,8 +71,8 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibration: Path | None = None
     """What `edged camera calibrate` wrote; None: pictures are used as they come."""
     prove_live: Literal["plugged", "document"] = "plugged"
-    """When the frames must follow the head's light, which shows that the camera sees this window: once it was plugged in,
-    or before each document as well, which takes a second. Head and camera must be able to (docs/cameras.md)."""
+    """When the frames must follow the head's light, because they show this window: once the camera was plugged in, or
+    before each document as well, which takes a second. Head and camera must be able to (docs/cameras.md)."""
     options: Options = {}
 
 

@@ -139,6 +139,16 @@ def test_modules_are_loaded_after_what_they_need(tmp_path: Path) -> None:
         kernel.load_order(files, ("veth",))
 
 
+def test_what_is_loaded_on_demand_is_loaded_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "CACHE", tmp_path)
+    for purpose in kernel.ON_DEMAND:
+        kernel._keep({}, [], tmp_path / "on-demand" / purpose)
+    for name in ("01-vivid.ko", "00-mc.ko"):
+        (tmp_path / "on-demand" / "camera" / name).touch()
+    where = tmp_path / "on-demand" / "camera"
+    assert kernel.loading("camera") == f"insmod {where}/00-mc.ko && insmod {where}/01-vivid.ko"
+
+
 def test_a_kernel_is_taken_out_of_its_image() -> None:
     elf = b"\x7fELF" + bytes(5000)
     packed = lzma.compress(elf, check=lzma.CHECK_CRC32) + len(elf).to_bytes(4, "little")

@@ -77,7 +77,7 @@ async def test_the_next_swipe_need_not_wait_for_the_outcome_to_fade(desk: Desk) 
 
 async def test_a_swipe_while_another_document_is_inspected_is_refused_and_changes_nothing(desk: Desk) -> None:
     counter, swipe, _ = desk
-    counter.commit_delay = 0.1
+    counter.commit_delay = 1.0
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "committing")
@@ -122,7 +122,7 @@ async def test_a_card_alone_begins_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (DeviceError("id_card", "id_card.read_failed"), "id_card.read_failed"),
+        (DeviceError("id_card", "idcard.card_unreadable"), "idcard.card_unreadable"),
         (DeviceGoneError("id_card", "device.unplugged"), "device.unplugged"),
         (RuntimeError("a bug"), "inspection.internal_error"),
     ],
@@ -140,11 +140,11 @@ async def test_a_card_that_cannot_be_read_aborts_with_its_reason(
 
 async def test_a_card_that_is_not_genuine_is_judged(desk: Desk) -> None:
     counter, _, module = desk
-    module.answer = DeviceError("id_card", "id_card.card_not_genuine")
+    module.answer = DeviceError("id_card", "idcard.card_not_genuine")
     module.happened.put_nowait(IdCardPlaced())
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("committed", None)
-    assert counter.cards == [IdCardRead(None, Reason("id_card.card_not_genuine"))]
+    assert counter.cards == [IdCardRead(None, Reason("idcard.card_not_genuine"))]
 
 
 async def test_a_card_that_is_lifted_or_cancelled_is_left_at_once(desk: Desk) -> None:

@@ -98,6 +98,7 @@ missing_reader() {
         command -v nft >/dev/null || echo nftables
         command -v softhsm2-util >/dev/null || echo softhsm2
         command -v openssl >/dev/null || echo openssl
+        ldconfig -p | grep -q libusb-1.0.so.0 || echo libusb-1.0-0
     fi
 }
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import argparse
+from typing import Final
 
 CONFIG: Final = Path("/etc/edged/edged.toml")
 
@@ -25,7 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="|".join(_ACTIONS))
     for name, module in _ACTIONS.items():
         said = f"help.devices.{name}"
-        importlib.import_module(module).add_arguments(actions.add_parser(name, help=said, description=said))
+        inner = actions.add_parser(name, help=said, description=said)
+        importlib.import_module(module).add_arguments(inner)
+        _leave_alone(inner, {action.dest for action in parser._actions})
+
+
+def _leave_alone(parser: argparse.ArgumentParser, given: set[str]) -> None:
+    """An option that stands before the action is as good as behind it: argparse's default would undo it."""
+    for action in parser._actions:
+        if action.dest in given:
+            action.default = argparse.SUPPRESS
 
 
 def run(args: argparse.Namespace) -> int:

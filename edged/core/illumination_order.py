@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-STEPS: Final = 6
-"""Frames of a burst: a feed that knows the kinds of light but not the order matches 1 of 540; a step takes 0.1 s."""
+STEPS: Final = 7
+"""Frames of a burst: a feed that knows the kinds of light but not the order matches 1 of 1806; a step takes 0.15 s."""
+MOST_STEPS: Final = 8
+"""As many as a head does in one request."""
 DIM: Final = 35
 """Brightness in per cent of a step between dark and bright: half of what bright gives, after a camera's gamma."""
 
@@ -41,6 +43,8 @@ _LEAST_CONTRAST: Final = 0.3
 """Share of what bright light shows that must be missing in the dark: less is daylight on the window, or a screen."""
 _GAP: Final = 0.15
 """Least difference between two kinds of light that follow each other in brightness, as a share of the range."""
+_ALIKE: Final = 0.35
+"""Most by which infrared frames may differ: lamps and documents move less."""
 _TRIES: Final = 1000
 """Draws until an order has every kind; one in 1.4 does, so this many never fail."""
 
@@ -103,9 +107,9 @@ def sight(image: NDArray[np.uint8]) -> Sight:
 def draw(lights: Collection[Light], chance: Chance, steps: int = STEPS) -> tuple[Step, ...]:
     """An order in which dark, dimmed and bright come at least once each, all such orders being as likely.
 
-    Infrared is among them where there is some. `steps` is 3 to 8.
+    Infrared is among them where there is some. `steps` is 3 to `MOST_STEPS`.
     """
-    assert len(_EACH) <= steps <= 8  # as many as a head does in one request
+    assert len(_EACH) <= steps <= MOST_STEPS
     kinds = (*_EACH, INFRARED) if Light.IR in lights else _EACH
     for _ in range(_TRIES):
         order = tuple(chance.choice(kinds) for _ in range(steps))
@@ -128,7 +132,10 @@ def judge(order: Sequence[Step], sights: Sequence[Sight]) -> Seen:
         return Seen.REPLAYED if levels.min() > _LEAST_RANGE else Seen.UNCLEAR
     gaps = [dim.min() - dark.max(), bright.min() - dim.max()]
     if INFRARED in of:
-        gaps.append(of[INFRARED].min() - dark.max())
+        infrared = of[INFRARED]  # as bright as it is, but always the same
+        gaps.append(infrared.min() - dark.max())
+        if infrared.max() - infrared.min() > _ALIKE * span:
+            return Seen.REPLAYED
     if min(gaps) < _GAP * span:
         return Seen.REPLAYED
     return Seen.LIVE if span >= _LEAST_CONTRAST * levels.max() else Seen.UNCLEAR

@@ -6,11 +6,13 @@ Where it can't be had (no compiler, no firmware beside this package) the hand ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
+from edged.demo.hand import Hand
 from edged.emulator import host_head, qemu_head
-from edged.errors import StateError
+from edged.errors import DeviceGoneError, StateError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,9 @@ PRESS_S: Final = 0.05
 
 LIFT_S: Final = 0.2
 """How long a document is off the window while it is turned over; it is debounced for 60 ms, and a turn within 2 s."""
+
+_LOOK_S: Final = 0.05
+"""Between two looks at the glass: shorter than the presence sensor is debounced."""
 
 SIMULATED: Final = """
 [head]
@@ -112,3 +117,22 @@ class DemoHead:
         await self.board.button(down=True)
         await asyncio.sleep(PRESS_S)
         await self.board.button(down=False)
+
+    async def follow(self, glass: Path) -> None:
+        """Until cancelled, let the presence sensor see what somebody else's hand lays on the glass or takes away.
+
+        For `--watch`, where people talk to the glass alone.
+        """
+        if self.board is None:
+            return
+        seen: bool | None = None
+        while True:
+            with contextlib.suppress(DeviceGoneError, ConnectionError, StateError):
+                async with Hand(glass) as hand:
+                    while True:
+                        present = (await hand.do("look"))["document_present"]
+                        if present is not seen:
+                            await self.place(present=present)
+                            seen = present
+                        await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_LOOK_S)

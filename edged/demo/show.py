@@ -123,11 +123,16 @@ class Show:
 
     async def _watch(self) -> None:
         """Until `stop`, or until a party is given up."""
-        while not self._stopped.is_set():
-            self._stage.check()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WATCH_S):
-                    await self._stopped.wait()
+        following = asyncio.create_task(self._stage.head.follow(self._stage.glass), name="follow the glass")
+        try:
+            while not self._stopped.is_set():
+                self._stage.check()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_WATCH_S):
+                        await self._stopped.wait()
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
 
     async def _act(self) -> None:
         acts = Acts(self._stage, self._presenter, self._plan.lang, self._until_clear)

@@ -112,6 +112,8 @@ def simulated(port: str) -> bool:
         return port[4:].startswith(_LOOPBACK)
     if port == "usb" or port.startswith("usb:"):
         return any(is_simulated_usb(place) for place in _usb_places(port))
+    if is_simulated_usb(Path("/sys/class/usbmisc", Path(os.path.realpath(port)).name)):
+        return True
     return is_simulated(port)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged.drivers.head_facts import HeadFacts, dotted
-from edged.drivers.head_traits import Capability
 from edged.drivers.head_messages import Counter, ReadCounters
-from edged.drivers.head_update_messages import NO_SLOT
+from edged.drivers.head_traits import Capability
+from edged.drivers.head_update_messages import NO_SLOT, SlotState
 
 if TYPE_CHECKING:
     from edged.drivers.head_client import HeadClient
@@ -33,8 +33,20 @@ async def report(client: HeadClient) -> dict[str, Any]:
         "counters": {_name(number): value for number, value in counters.items()},
     }
     if Capability.UPDATE in client.known.capabilities:
-        said["slots"] = _slots(await client.slots())
+        slots = await client.slots()
+        said["slots"] = _slots(slots)
+        _since(said, slots)
     return said
+
+
+def _since(said: dict[str, Any], slots: SlotsResult) -> None:
+    """WELCOME is as old as the session; an image may have been confirmed in it."""
+    if slots.running == NO_SLOT:
+        return
+    running = slots.slots[slots.running]
+    said["on_trial"] = running.state is SlotState.TRIAL
+    if running.state is SlotState.CONFIRMED:
+        said["security_version"] = max(said["security_version"], running.security_version)
 
 
 def _slots(found: SlotsResult) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from edged.drivers import head_image
-from edged.drivers.head_traits import Capability, WelcomeFlag
-from edged.drivers.head_image import Version
+from edged.drivers.head_facts import dotted
 from edged.drivers.head_messages import ReadStatus, Reboot, Status
+from edged.drivers.head_traits import Capability
 from edged.drivers.head_update_messages import MAX_UPDATE_DATA, NO_SLOT, SlotState
 from edged.errors import DeviceError, DeviceGoneError, HeadRefusedError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edged.drivers.head_events import Fault
     from edged.drivers.head_frame import Welcome
     from edged.drivers.head_image import HeadImage
-    from edged.drivers.head_update_messages import SlotsResult
+    from edged.drivers.head_update_messages import Slot
 
 T = TypeVar("T")
 Stage = Literal["sending", "verifying", "restarting"]
@@ -108,24 +108,29 @@ class HeadUpdate:
         `.not_started` (the head came back with the old firmware), `.unhealthy` (sent back because of a fault).
         """
         welcome = await self._session(BACK_S)
-        self._check(welcome)
-        slots = await self._client.slots()
-        before = _running(slots)
-        if before == (str(self.image.version), self.image.security_version) and not _on_trial(welcome):
-            return Updated("already", str(self.image.version), str(self.image.version))
-        await self._bring()
-        return await self._alone(lambda: self._try(None if before is None else before[0]))
-
-    def _check(self, welcome: Welcome) -> None:
-        """What the head would refuse anyway, before anything is sent. Raises `DeviceError`."""
         if Capability.UPDATE not in welcome.capabilities:
             raise DeviceError("head", "head_update.not_supported")
+        before = await self._running()
+        self._check(welcome, before)
+        if self._is(before, SlotState.CONFIRMED):
+            return Updated("already", str(self.image.version), str(self.image.version))
+        await self._bring()
+        return await self._alone(lambda: self._try(None if before is None else dotted(before.version)))
+
+    def _check(self, welcome: Welcome, running: Slot | None) -> None:
+        """What the head would refuse anyway, before anything is sent. Raises `DeviceError`."""
         if self.image.board != welcome.board:
             raise DeviceError("head", "head_update.other_board", f"{self.image.board}, {welcome.board}")
-        if self.image.security_version < welcome.security_version:
-            raise DeviceError(
-                "head", "head_update.older", f"{self.image.security_version} < {welcome.security_version}"
-            )
+        floor = welcome.security_version  # as the session began: an image may have been confirmed since
+        if running is not None and running.state is SlotState.CONFIRMED:
+            floor = max(floor, running.security_version)
+        if self.image.security_version < floor:
+            raise DeviceError("head", "head_update.older", f"{self.image.security_version} < {floor}")
+
+    def _is(self, slot: Slot | None, state: SlotState) -> bool:
+        """Whether it holds this image, and that is how things stand with it."""
+        found = None if slot is None else (slot.state, slot.version, slot.security_version)
+        return found == (state, self.image.version, self.image.security_version)
 
     async def _session(self, seconds: float, boots: int | None = None) -> Welcome:
         """Wait for a session, of another start than `boots`. Raises `DeviceGoneError`."""
@@ -138,6 +143,15 @@ class HeadUpdate:
                 raise DeviceGoneError("head", trouble.code)
             await asyncio.sleep(LOOK_S)
         return welcome
+
+    async def _running(self) -> Slot | None:
+        """The slot that runs; None for a boot loader alone."""
+        for _ in range(MAX_BEGINNINGS):
+            await self._session(BACK_S)
+            with suppress(DeviceGoneError):
+                slots = await self._client.slots()
+                return None if slots.running == NO_SLOT else slots.slots[slots.running]
+        raise DeviceError("head", "head_update.interrupted")
 
     # --- the image into its slot ---
 
@@ -202,9 +216,8 @@ class HeadUpdate:
         faults = await self._faults()
         with suppress(DeviceGoneError):  # it may restart before its reply has come through
             await self._client.update_boot()
-        welcome = await self._session(self._restart_s, welcome.boots)
-        found = _running(await self._client.slots())
-        if not _on_trial(welcome) or found != (str(self.image.version), self.image.security_version):
+        await self._session(self._restart_s, welcome.boots)
+        if not self._is(await self._running(), SlotState.TRIAL):
             raise DeviceError("head", "head_update.not_started")
         new = await self._faults() - faults
         if new:
@@ -220,15 +233,3 @@ class HeadUpdate:
         if stage != "sending" or percent != self._percent:
             self._percent = percent
             self._on_progress(stage, percent)
-
-
-def _on_trial(welcome: Welcome) -> bool:
-    return WelcomeFlag.ON_TRIAL in welcome.flags
-
-
-def _running(slots: SlotsResult) -> tuple[str, int] | None:
-    """Version and security version of the image that runs; None for a boot loader alone."""
-    if slots.running == NO_SLOT or slots.slots[slots.running].state is SlotState.EMPTY:
-        return None
-    slot = slots.slots[slots.running]
-    return str(Version(*slot.version)), slot.security_version

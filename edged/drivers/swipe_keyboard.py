@@ -26,6 +26,8 @@ _EVIOCGID: Final = 0x80084502
 """_IOR('E', 0x02, struct input_id)"""
 _IDENTITY: Final = struct.Struct("@HHHH")
 _EV_KEY: Final = 1
+_DROPPED: Final = (0, 3)
+"""The kernel has dropped events (SYN_DROPPED): characters are missing here, nobody knows which."""
 _RELEASED, _PRESSED = 0, 1
 _SHIFTS: Final = frozenset((42, 54))
 _CAPS_LOCK: Final = 58
@@ -57,6 +59,8 @@ class Keys:
         """What whole events type; a key that is held down types once: no reader means it."""
         typed = []
         for _, _, kind, code, value in EVENT.iter_unpack(events):
+            if (kind, code) == _DROPPED:
+                typed.append("?")
             if kind != _EV_KEY:
                 continue
             if code in _SHIFTS:

@@ -19,6 +19,7 @@ import edged
 from edged.config import environment
 from edged.drivers.ports import SOCKET
 from edged.errors import StateError
+from edged.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -114,13 +115,17 @@ class HostHead:
 
     async def plug(self) -> None:
         """Start the process (power comes). Raises `StateError` when it can't be started."""
-        program = self._program or await asyncio.to_thread(lambda: find() or build())
+        program = self._program
+        if program is None:
+            program = await asyncio.to_thread(_find_or_build)
         if self._given_store is None:
             self._store.mkdir(exist_ok=True)
         words = ("--socket", self._socket, "--pins", self._pins, "--store", self._store)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                program, *map(str, words), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+                *leashed((str(program), *map(str, words))),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
             )
             assert self._process.stdout is not None
             async with asyncio.timeout(_START_S):
@@ -175,7 +180,7 @@ class HostHead:
         await self.say("stuck")
 
     async def say(self, line: str) -> None:
-        """Give an order that `firmware/board/host/hands.c` knows. Raises `StateError` when it isn't, or the head is gone."""
+        """Give an order of those in `board/host/hands.c`. Raises `StateError` for others, and when it is gone."""
         if self._hands is None or self._reading is None or self._reading.done():
             raise StateError("head_emulator.gone")
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -185,8 +190,9 @@ class HostHead:
             raise StateError("head_emulator.refused")
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the outputs do, from entering on: "lamp white 80", "lamp off", "strobe 1", "indication reading",
-        "beep short". One consumer; ends when the head does. Who comes late gets the last 4096.
+        """What the outputs do: "lamp white 80", "lamp off", "strobe 1", "indication reading", "beep short".
+
+        From entering on; who comes late gets the last 4096. One consumer; ends when the head does.
         """
         while True:
             while self._lines:
@@ -250,3 +256,7 @@ class HostHead:
     @property
     def _store(self) -> Path:
         return self._given_store or self._place / "store"
+
+
+def _find_or_build() -> Path:
+    return find() or build()

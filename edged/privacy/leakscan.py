@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from edged.core.mrz_dates import MrzDate
 from edged.identity import Identity
 from edged.privacy.leakviews import View, views
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from edged.core.barcode import Barcode
     from edged.core.card_numbers import CardNumber
+    from edged.core.document import DocumentData
+    from edged.core.id_card import IdCardData
     from edged.core.mrz import Mrz
     from edged.core.viz import VisualZone
 
@@ -105,25 +108,23 @@ class LeakScanner(Identity):
     def for_documents(
         cls,
         documents: Iterable[Mrz],
-        seen: Iterable[CardNumber | VisualZone | Barcode] = (),
+        seen: Iterable[CardNumber | VisualZone | Barcode | IdCardData] = (),
         *,
         ignore: Collection[str] = (),
     ) -> LeakScanner:
-        """A scanner for what these documents' MRZs say about their holders, and what else was `seen` on their pages.
+        """A scanner for what these documents' MRZs say about their holders, and what else was `seen`.
 
-        Of a visual zone those lines that hold figures: the others are names, which the MRZ has as well, and captions,
-        which are no secret. `ignore` as above.
+        That is on their pages, and in the chips of ID cards. Of a visual zone those lines that hold figures: the others
+        are names, which the MRZ has as well, and captions, which are no secret. `ignore` as above.
         """
         texts: list[tuple[str, str]] = []
         dates: list[tuple[str, date]] = []
         for one in seen:
             texts += _texts_seen(one)
+            dates += _dates_of(one)
         for mrz in documents:
             texts += _texts_of(mrz)
-            for kind in ("birth_date", "expiry_date"):
-                held = getattr(mrz, kind)
-                if held is not None and held.date is not None:
-                    dates.append((kind, held.date))
+            dates += _dates_of(mrz)
         return cls(texts, dates, ignore=ignore)
 
     def scan(self, data: bytes) -> list[Finding]:
@@ -163,19 +164,31 @@ def _in_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.offset, finding.kind))
 
 
-def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
-    surname, given = mrz.surname.reveal(), mrz.given_names.reveal()
+def _dates_of(held: object) -> Iterator[tuple[str, date]]:
+    """Dates of birth and expiry, of whatever has them as fields."""
+    for kind in ("birth_date", "expiry_date"):
+        found = getattr(held, kind, None)
+        if isinstance(found, MrzDate) and found.date is not None:
+            yield kind, found.date
+
+
+def _common_texts(document: DocumentData) -> Iterator[tuple[str, str]]:
+    surname, given = document.surname.reveal(), document.given_names.reveal()
     yield "surname", surname
     yield "given_names", given
     for kind, name in (("surname", surname), ("given_names", given)):
         yield from ((kind, part) for part in name.split())
     if surname and given:
         yield from (("name", f"{surname} {given}"), ("name", f"{given} {surname}"))
-    yield "document_number", mrz.document_number.reveal()
+    yield "document_number", document.document_number.reveal()
+    if document.chinese_name is not None:
+        yield "chinese_name", document.chinese_name.reveal()
+
+
+def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
+    yield from _common_texts(mrz)
     yield "optional_data", mrz.optional_data.reveal()
     yield "optional_data", mrz.optional_data_2.reveal()
-    if mrz.chinese_name is not None:
-        yield "chinese_name", mrz.chinese_name.reveal()
     if (russian := mrz.russian_passport) is not None:
         for kind in ("surname", "given_names"):
             name = getattr(russian, kind).reveal()
@@ -185,13 +198,24 @@ def _texts_of(mrz: Mrz) -> Iterator[tuple[str, str]]:
     yield from (("mrz", line) for line in (*lines, "".join(lines)))
 
 
-def _texts_seen(one: CardNumber | VisualZone | Barcode) -> Iterator[tuple[str, str]]:
+def _texts_of_id_card(card: IdCardData) -> Iterator[tuple[str, str]]:
+    yield from _common_texts(card)
+    for kind in ("address", "additional_address", "permit_number"):
+        yield kind, getattr(card, kind).reveal()
+    if card.earlier_number is not None:
+        yield "document_number", card.earlier_number.reveal()
+
+
+def _texts_seen(one: CardNumber | VisualZone | Barcode | IdCardData) -> Iterator[tuple[str, str]]:
     from edged.core.card_numbers import (
         CardNumber,
     )  # loaded only where something was seen: two of them need OpenCV
+    from edged.core.id_card import IdCardData
     from edged.core.viz import VisualZone
 
-    if isinstance(one, CardNumber):
+    if isinstance(one, IdCardData):
+        yield from _texts_of_id_card(one)
+    elif isinstance(one, CardNumber):
         yield "card_number", one.number.reveal()
     elif isinstance(one, VisualZone):
         for line in one.lines:

@@ -32,6 +32,9 @@ PAUSE_S: Final = 0.3
 
 LIT_MS: Final = 1000
 
+_UNSEEING: Final = ("acceptance.too_dark", "acceptance.too_bright")
+"""What keeps anybody from telling whether something lies on the card."""
+
 
 def tasks(devices: Devices) -> Iterator[Task]:
     """The camera's steps."""
@@ -97,7 +100,7 @@ def _judged(picture: NDArray[np.uint8], directory: Path, today: date) -> Came:
     seen = card.measure(picture, plan)
     code = card.complaint(seen)
     measured = {**seen._asdict(), "width_px": picture.shape[1], "height_px": picture.shape[0]}
-    if code is None and card.alone(picture, plan) is None:
+    if code not in _UNSEEING and card.alone(picture, plan) is None:
         return failed("acceptance.covered")
     kept = _keep(picture, plan, directory, Light.WHITE)
     return passed(**measured, kept=kept) if code is None else failed(code, **measured, kept=kept)

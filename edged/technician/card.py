@@ -53,7 +53,8 @@ _SLANT: Final = 0.35
 
 _INCH_MM: Final = 25.4
 _BURNT: Final = 254
-_KEPT_PER_MM: Final = 6
+_KEPT_PER_MM: Final = 4
+"""Print too small to be told from dust by `_PART` is too small to be read at this resolution (102 dpi)."""
 _COARSE: Final = (WIDTH_MM, HEIGHT_MM)
 """The card is compared by square millimetres: print of a document is grey there, and no edge is sharp."""
 _PART: Final = 3
@@ -175,7 +176,7 @@ def measure(picture: NDArray[np.uint8], plan: NDArray[np.float64]) -> Seen:
         sharpness=min(sharp),
         white=max(levels),
         black=shades[0],
-        shades=min(float(np.min(np.diff(shades))), min(levels) - shades[-1]),
+        shades=min(float(np.min(np.diff(shades))), max(levels) - shades[-1]),
         uneven=1 - min(levels) / max(*levels, 1 / 255),
         burnt=float(np.mean([np.mean(one >= _BURNT) for one in whites])),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edged.device_checks import BUILT_IN
+from edged.device_checks import BUILT_IN, NAMES
 from edged.drivers.facts import DeviceFacts
 from edged.uplink.envelope import Provenance
 from edged.verdict import Reason
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
     from edged.config import BoxSettings
     from edged.technician.snapshot import Node, Snapshot, UsbDevice
-
-SECTIONS: Final = ("head", "camera", "chip_reader", "id_card", "swipe", "printer")
-
-NAMES: Final[dict[str, str]] = {section: section for section in SECTIONS} | {"chip_reader": "chip"}
-"""What the device of a section is called in events, errors and provenance."""
 
 State = Literal["ready", "trouble", "gone", "attached", "missing", "unseen", "free"]
 """`ready`, `trouble` and `gone` are the daemon's word. Without a daemon: `attached` and nobody uses it, `missing`, or
@@ -92,7 +87,7 @@ def survey(settings: BoxSettings | None, seen: Snapshot, told: Mapping[str, Told
     used: set[str] = set()
     rows = []
     if settings is not None:
-        sections = (section for section in SECTIONS if _has(settings, section))
+        sections = (section for section in BUILT_IN if _has(settings, section))
         rows = [_configured(section, settings, seen, told, used) for section in sections]
     return (*rows, *_others(seen, used))
 
@@ -106,7 +101,7 @@ def _configured(
 ) -> Row:
     ours = getattr(settings, section) or settings.head  # a simulated head brings its camera
     name = NAMES[section]
-    port = _port(section, ours)
+    port = _port(ours)
     device, node = _behind(section, ours, port, seen)
     used.update(one.name for one in (device,) if one is not None)
     used.update(one.path for one in (node,) if one is not None)
@@ -163,16 +158,14 @@ def _by_daemon(
     )
 
 
-def _port(section: str, ours: object) -> str | None:
+def _port(ours: object) -> str | None:
     """The port that is configured, as it is written; None where the driver finds its device itself."""
     for key in ("port", "device"):
         value = getattr(ours, key, None)
         if value is not None:
             return str(value)
-    if section == "head" and getattr(ours, "driver", "") == "usb":
-        selector = getattr(ours, "usb", None)
-        return None if selector is None else f"usb:{selector}"
-    return None
+    selector = getattr(ours, "usb", None)
+    return None if selector is None else f"usb:{selector}"
 
 
 def _behind(
@@ -195,7 +188,7 @@ def _is(section: str, driver: str, port: str | None, device: UsbDevice) -> bool:
         case "chip_reader", "pcsc":
             return _has_class(device, _CCID)
         case "id_card", "sam":
-            return port is None and (device.vendor, device.product) == _SAM
+            return _selected(port, device) if port else (device.vendor, device.product) == _SAM
         case "printer", "escpos" if port is not None and port.startswith("usb"):
             return _selected(port, device) if ":" in port else _has_class(device, _PRINTER)
         case _:

@@ -38,6 +38,9 @@ _CLASSES: Final = {
 }
 """Classes of ports, and where udev gives them stable names."""
 
+_SUBDIRECTORIES: Final = {"input": "input", "usbmisc": "usb"}
+"""Of /dev, where a class has one of its own."""
+
 
 def take(root: Path = Path("/"), user: User | None = None) -> Snapshot:
     """Look. `root` is where /sys, /dev and /proc are; `user`: whom permissions are judged for, or the daemon's."""
@@ -113,7 +116,7 @@ def _ports(
                 name == "tty" and "/serial8250/" in where
             ):  # four of them on every PC, whether there is a socket or not
                 continue
-            path = root / "dev" / ("input" if name == "input" else "") / entry.name
+            path = root / "dev" / _SUBDIRECTORIES.get(name, "") / entry.name
             node = _node(root, path, stable, holders)
             if node is not None:
                 yield where, node

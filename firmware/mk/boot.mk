@@ -17,3 +17,11 @@ $(BUILD)/boot/bearssl.a: $(BEARSSL_SOURCES)
 
 $(BUILD)/boot/%: boot/tests/%.c boot/tests/sim.c boot/tests/sim.h $(BOOT_SOURCES) $(wildcard boot/*.h) $(BUILD)/boot/bearssl.a
 	$(CC) $(WARNINGS) $(BOOT_INCLUDES) -Iboot/tests $(BOOT_SANITIZE) $(BOOT_WRAP) -o $@ $< boot/tests/sim.c $(BOOT_SOURCES) $(BUILD)/boot/bearssl.a
+
+# make boot-fuzz: libFuzzer for FUZZ_SECONDS on the loader and on what an update says (clang).
+FUZZ_SECONDS ?= 60
+boot-fuzz: $(BUILD)/boot/fuzz_boot
+	@mkdir -p $(BUILD)/boot/corpus
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(BUILD)/boot/corpus
+$(BUILD)/boot/fuzz_boot: boot/tests/fuzz_boot.c boot/tests/sim.c boot/tests/sim.h $(BOOT_SOURCES) $(wildcard boot/*.h) $(BUILD)/boot/bearssl.a
+	clang $(WARNINGS) $(BOOT_INCLUDES) -Iboot/tests -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(BOOT_WRAP) -o $@ $< boot/tests/sim.c $(BOOT_SOURCES) $(BUILD)/boot/bearssl.a

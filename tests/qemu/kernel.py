@@ -32,8 +32,16 @@ MODULES = (
 
 ON_DEMAND = {
     "camera": ("vivid",),
+    "usb": (
+        *("dummy_hcd", "libcomposite", "usb_f_fs"),  # a gadget of this machine, enumerated by this machine
+        *("usb_f_acm", "cdc_acm", "usblp"),
+        *("uinput", "evdev"),
+    ),
 }
 """Modules that only some tests load, by the name of what they are for."""
+
+UDEV_RULES = "50-udev-default.rules"
+"""Groups and modes of devices as Debian has them, which ours build on."""
 
 # Offsets of a kernel image's header: Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
 _SETUP_SECTS, _PAYLOAD_OFFSET, _PAYLOAD_LENGTH = 0x1F1, 0x248, 0x24C
@@ -52,6 +60,11 @@ def busybox() -> Path:
     return CACHE / "busybox"
 
 
+def udev() -> Path:
+    """udevadm, which is udevd as well under that name."""
+    return CACHE / "udevadm"
+
+
 def modules() -> list[Path]:
     """The modules in the order in which they are to be loaded."""
     return sorted((CACHE / "modules").glob("*.ko"))
@@ -66,7 +79,7 @@ def loading(purpose: str) -> str:
 def _wanted() -> str:
     """What the stamp says of the modules."""
     return " ".join(
-        (*MODULES, *(f"{purpose}:{','.join(names)}" for purpose, names in sorted(ON_DEMAND.items())))
+        ("udev", *MODULES, *(f"{purpose}:{','.join(names)}" for purpose, names in sorted(ON_DEMAND.items())))
     )
 
 
@@ -139,13 +152,24 @@ def fetch() -> str:
         image = re.search(r"Depends: (linux-image-[0-9]\S+-amd64)", listed)
         if image is None:
             raise FetchError("apt knows no linux-image-amd64: is this Debian on amd64?")
-        _run("apt-get", "-o", "APT::Sandbox::User=root", "download", image[1], "busybox-static", cwd=work)
+        _run(
+            "apt-get",
+            "-o",
+            "APT::Sandbox::User=root",
+            "download",
+            image[1],
+            "busybox-static",
+            "udev",
+            cwd=work,
+        )
         for package in work.glob("*.deb"):
             _run("dpkg", "-x", package.name, "root", cwd=work)
         root = work / "root"
         release = next((root / "lib" / "modules").iterdir()).name
         vmlinux().write_bytes(unpacked((root / "boot" / f"vmlinuz-{release}").read_bytes()))
         shutil.copy(root / "bin" / "busybox", busybox())
+        shutil.copy(root / "bin" / "udevadm", udev())
+        shutil.copy(root / "lib" / "udev" / "rules.d" / UDEV_RULES, CACHE / UDEV_RULES)
         files = {_plain(path.stem): path for path in (root / "lib" / "modules" / release).rglob("*.ko")}
         at_start = load_order(files, MODULES)
         _keep(files, at_start, CACHE / "modules")
