@@ -235,6 +235,8 @@ class Box:
         except StateError as error:
             self._log.error("nothing was stored", exc_info=error)
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
+        finally:
+            document.forget()
         done = await commit(
             judgement,
             inspection,

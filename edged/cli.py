@@ -56,6 +56,8 @@ COMMANDS = {
     "chip": Command("edged.commands.chip", "help.chip"),
     "camera": Command("edged.commands.camera", "help.camera"),
     "id-card": Command("edged.commands.id_card", "help.id_card"),
+    "swipe": Command("edged.commands.swipe", "help.swipe"),
+    "printer": Command("edged.commands.printer", "help.printer"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),

@@ -35,6 +35,9 @@ BUILT_IN = {
 }
 """Drivers that come with edged, by the section they are named in."""
 
+NAMES = {section: "chip" if section == "chip_reader" else section for section in BUILT_IN}
+"""What the device of a section is called in events, errors and provenance."""
+
 OUTSIDE = "edged.drivers"
 """Group of the entry points by which other packages bring drivers; each is named `SECTION.NAME` (docs/drivers.md)."""
 
@@ -134,7 +137,7 @@ def check_camera(camera: CameraSettings) -> None:
 
 _OF_UVC = (
     *("width", "height", "pixel_format", "lights", "exposure_us", "gain", "white_balance_k"),
-    *("warm_up_frames", "trigger", "calibration"),
+    *("warm_up_frames", "trigger", "calibration", "prove_live"),
 )
 _BOUNDS = {
     "width": (160, 16384),

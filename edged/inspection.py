@@ -227,8 +227,6 @@ class Inspection:
                 self.state = State.COMMITTING
                 self.deadline = None
                 return [Stage("id_card"), Commit((), None, event)]
-            case IdCardRemoved():
-                return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():
                 return self._abort(Reason("inspection.timed_out"), now)
             case _:

@@ -99,3 +99,8 @@ class ReadDocument(Identity):
         self.sides = tuple(sides)
         self.chip = chip
         self.card = card
+
+    def forget(self) -> None:
+        """Overwrite what can be: an ID card's photo."""
+        if self.card is not None and self.card.reading is not None:
+            self.card.reading.forget()

@@ -12,6 +12,7 @@ import pytest
 from edged import messages
 from edged.cli import _parser
 from edged.commands._acceptance_words import step_name
+from edged.device_checks import NAMES
 from edged.drivers import codes, registry
 from edged.technician.card import LIMITS
 from edged.technician.survey import State
@@ -69,7 +70,7 @@ def test_every_kind_and_its_contract_is_on_the_page() -> None:
     from edged import testing
 
     for section, protocol in registry.PROTOCOLS.items():
-        assert f"| `[{section}]` | `{protocol.__name__}` | `{registry.DEVICES[section]}` |" in DRIVERS
+        assert f"| `[{section}]` | `{protocol.__name__}` | `{NAMES[section]}` |" in DRIVERS
     for name in testing.__all__:
         if name.endswith("Contract") and name != "DeviceContract":
             assert f"`{name}`" in DRIVERS

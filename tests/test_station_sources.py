@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edged import optics
 from edged.card_module import CardModule
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import (
@@ -77,7 +78,7 @@ async def test_the_next_swipe_need_not_wait_for_the_outcome_to_fade(desk: Desk) 
 
 async def test_a_swipe_while_another_document_is_inspected_is_refused_and_changes_nothing(desk: Desk) -> None:
     counter, swipe, _ = desk
-    counter.commit_delay = 0.1
+    counter.commit_delay = 1.0
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "committing")
@@ -122,7 +123,7 @@ async def test_a_card_alone_begins_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (DeviceError("id_card", "id_card.read_failed"), "id_card.read_failed"),
+        (DeviceError("id_card", "idcard.card_unreadable"), "idcard.card_unreadable"),
         (DeviceGoneError("id_card", "device.unplugged"), "device.unplugged"),
         (RuntimeError("a bug"), "inspection.internal_error"),
     ],
@@ -140,11 +141,11 @@ async def test_a_card_that_cannot_be_read_aborts_with_its_reason(
 
 async def test_a_card_that_is_not_genuine_is_judged(desk: Desk) -> None:
     counter, _, module = desk
-    module.answer = DeviceError("id_card", "id_card.card_not_genuine")
+    module.answer = DeviceError("id_card", "idcard.card_not_genuine")
     module.happened.put_nowait(IdCardPlaced())
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("committed", None)
-    assert counter.cards == [IdCardRead(None, Reason("id_card.card_not_genuine"))]
+    assert counter.cards == [IdCardRead(None, Reason("idcard.card_not_genuine"))]
 
 
 async def test_a_card_that_is_lifted_or_cancelled_is_left_at_once(desk: Desk) -> None:
@@ -203,6 +204,31 @@ async def test_a_head_that_goes_takes_its_trouble_with_it(desk: Desk) -> None:
         counter.head.happened.put_nowait(event)
     await counter.until(lambda: counter.station.indication is Indication.READY)
     assert counter.station.troubles == frozenset()
+
+
+async def test_a_camera_that_was_plugged_in_proves_again_what_it_sees(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, _, _ = desk
+    proofs: list[str | None] = ["camera.replayed_feed", None, "camera.replayed_feed"]
+
+    async def proved(head: Any, camera: Any) -> bool:
+        if (code := proofs.pop(0)) is not None:
+            raise DeviceError("camera", code)
+        return True
+
+    monkeypatch.setattr(optics, "require_live", proved)
+    for expected in (("aborted", "camera.replayed_feed"), ("committed", None), ("committed", None)):
+        counter.head.place()
+        assert code(await counter.scan()) == expected
+        counter.head.remove()
+        await counter.until(lambda: counter.station.state == "ready")
+    for event in (DeviceGone("camera"), DeviceBack("camera")):
+        counter.head.happened.put_nowait(event)
+    await counter.until(counter.head.happened.empty)
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "camera.replayed_feed")
+    assert proofs == []
 
 
 async def test_swiped_lines_that_are_none_abort_nothing_but_themselves(desk: Desk) -> None:

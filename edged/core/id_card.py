@@ -91,6 +91,7 @@ class IdCardData(Identity):
         address, authority: as written; `authority` is a code of four figures on the card of 2017.
         additional_address: what was written to the card after a move; only when it was asked for.
         permit_number: of the travel permit that a residence permit goes with.
+        card_version: of the card of 2017, two figures.
         issue_count: how often the card was issued or renewed, two figures.
         earlier_number: a permanent resident's number on the card before 2023; None where the card doesn't tell.
         photo: the portrait.
@@ -124,6 +125,7 @@ class IdCardData(Identity):
         self.authority = Sensitive(fields.get("authority", ""))
         self.additional_address = Sensitive(fields.get("additional_address", ""))
         self.permit_number = Sensitive(fields.get("permit_number", ""))
+        self.card_version = Sensitive(fields.get("card_version", ""))
         self.issue_count = Sensitive(fields.get("issue_count", ""))
         earlier = number.earlier_number(fields.get("link", "")) if number is not None else None
         self.earlier_number = None if earlier is None else earlier.number

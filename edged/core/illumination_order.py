@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STEPS: Final = 7
 """Frames of a burst: a feed that knows the kinds of light but not the order matches 1 of 1806; a step takes 0.15 s."""
+MOST_STEPS: Final = 8
+"""As many as a head does in one request."""
 DIM: Final = 35
 """Brightness in per cent of a step between dark and bright: half of what bright gives, after a camera's gamma."""
 
@@ -105,9 +107,9 @@ def sight(image: NDArray[np.uint8]) -> Sight:
 def draw(lights: Collection[Light], chance: Chance, steps: int = STEPS) -> tuple[Step, ...]:
     """An order in which dark, dimmed and bright come at least once each, all such orders being as likely.
 
-    Infrared is among them where there is some. `steps` is 3 to 8.
+    Infrared is among them where there is some. `steps` is 3 to `MOST_STEPS`.
     """
-    assert len(_EACH) <= steps <= 8  # as many as a head does in one request
+    assert len(_EACH) <= steps <= MOST_STEPS
     kinds = (*_EACH, INFRARED) if Light.IR in lights else _EACH
     for _ in range(_TRIES):
         order = tuple(chance.choice(kinds) for _ in range(steps))

@@ -52,13 +52,14 @@ class SerialPort:
     def read_into(self, buffer: memoryview, wait_s: float) -> int:
         """See `SamPort.read_into`."""
         try:
-            ready, _, _ = select.select([self._port.fd], [], [], wait_s)
-            if not ready:
+            poll = select.poll()
+            poll.register(self._port.fd, select.POLLIN)
+            if not poll.poll(max(1, round(wait_s * 1000))):
                 return 0
             octets = os.readv(self._port.fd, [buffer])
         except BlockingIOError:
             return 0
-        except (OSError, ValueError):
+        except OSError:
             raise DeviceGoneError(DEVICE, "idcard.gone") from None
         if not octets:  # a tty that is ready and has nothing was hung up
             raise DeviceGoneError(DEVICE, "idcard.gone")

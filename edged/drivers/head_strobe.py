@@ -29,6 +29,7 @@ class LinkedStrobe:
             if step.light is not None and lamp is None:
                 raise DeviceError("head", "reader_head.no_such_lamp")
             asked.append(Step(lamp, step.brightness if lamp else 0, step.lead_us, step.window_us))
+        await self._head.dark()  # a lamp that is still on from the last picture makes the head busy
         windows = await self._head.expose(asked)
         return tuple(Exposed(one.strobe_us, one.window_us, one.complete) for one in windows)
 

@@ -43,9 +43,6 @@ PROTOCOLS: Final[Mapping[str, type]] = {
 }
 """What a driver of a section does."""
 
-DEVICES: Final[Mapping[str, str]] = {section: section for section in PROTOCOLS} | {"chip_reader": "chip"}
-"""What the device of a section is called in events, errors and provenance."""
-
 _BUILT_IN: Final = {
     ("head", "simulated"): "edged.drivers.simulated:open_head",
     ("head", "serial"): "edged.drivers.head:open_head",

@@ -182,10 +182,8 @@ class _Worker:
                 try:
                     module = wire.run(identify())
                 except DeviceGoneError as error:  # perhaps at another speed
-                    if (
-                        silent is None or silent.code == "idcard.mute"
-                    ):  # who says something wrong is no silence
-                        silent = error
+                    if silent is None or silent.code == "idcard.mute":
+                        silent = error  # noise says more than silence
                     continue
                 self._failures = 0
                 self._serve(wire, Seen(module, port.simulated or module == SIMULATED_SAM))

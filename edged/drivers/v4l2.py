@@ -269,8 +269,8 @@ def _entries(directory: Path) -> Iterator[Path]:
 
 
 def is_stable(path: Path) -> bool:
-    """Whether this name means the same camera after a restart."""
-    return path.parent.name in {"by-id", "by-path"}
+    """Whether this name means the same camera after a restart: udev's own, or that of our rule (`70-edged.rules`)."""
+    return path.parent.name in {"by-id", "by-path", "edged"}
 
 
 def identity_of(node: Path, sysfs: Path, capability: Capability | None) -> str:

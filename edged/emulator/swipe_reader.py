@@ -53,6 +53,11 @@ class SwipeReaderEmulator:
     ) -> None:
         self.unplug()
 
+    @property
+    def plugged(self) -> bool:
+        """Whether it is there."""
+        return self._master is not None
+
     def plug(self) -> None:
         """Appear: a new terminal under the same name."""
         assert self._master is None, "it is plugged in"

@@ -114,8 +114,8 @@ class LeakScanner(Identity):
     ) -> LeakScanner:
         """A scanner for what these documents' MRZs say about their holders, and what else was `seen`.
 
-        That is on their pages, and in the chips of ID cards. Of a visual zone those lines that hold figures: the others are names, which the MRZ has as well, and captions,
-        which are no secret. `ignore` as above.
+        That is on their pages, and in the chips of ID cards. Of a visual zone those lines that hold figures: the others
+        are names, which the MRZ has as well, and captions, which are no secret. `ignore` as above.
         """
         texts: list[tuple[str, str]] = []
         dates: list[tuple[str, date]] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edged.device_checks import BUILT_IN
+from edged.device_checks import BUILT_IN, NAMES
 from edged.drivers.facts import DeviceFacts
 from edged.uplink.envelope import Provenance
 from edged.verdict import Reason
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
     from edged.config import BoxSettings
     from edged.technician.snapshot import Node, Snapshot, UsbDevice
-
-SECTIONS: Final = ("head", "camera", "chip_reader", "id_card", "swipe", "printer")
-
-NAMES: Final[dict[str, str]] = {section: section for section in SECTIONS} | {"chip_reader": "chip"}
-"""What the device of a section is called in events, errors and provenance."""
 
 State = Literal["ready", "trouble", "gone", "attached", "missing", "unseen", "free"]
 """`ready`, `trouble` and `gone` are the daemon's word. Without a daemon: `attached` and nobody uses it, `missing`, or
@@ -92,7 +87,7 @@ def survey(settings: BoxSettings | None, seen: Snapshot, told: Mapping[str, Told
     used: set[str] = set()
     rows = []
     if settings is not None:
-        sections = (section for section in SECTIONS if _has(settings, section))
+        sections = (section for section in BUILT_IN if _has(settings, section))
         rows = [_configured(section, settings, seen, told, used) for section in sections]
     return (*rows, *_others(seen, used))
 

@@ -18,13 +18,13 @@ import structlog.testing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-PATIENCE_S: Final = float(os.environ.get("EDGED_TESTING_PATIENCE_S", "20"))
+PATIENCE_S: Final = float(os.environ.get("EDGED_TESTING_PATIENCE_S", "60"))
 """For anything a device does by itself: a failure is said after this long, nothing else depends on it."""
 
 LOOK_EVERY_S: Final = 0.01
 
-THREAD_S: Final = 5.0
-"""For a thread that is ending to have ended."""
+ENDING_S: Final = 5.0
+"""For a task or thread that is ending to have ended."""
 
 T = TypeVar("T")
 
@@ -50,11 +50,13 @@ def run(scene: Coroutine[Any, Any, None]) -> None:
         async with asyncio.timeout(10 * PATIENCE_S):
             await scene
         left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            _, left = await asyncio.wait(left, timeout=ENDING_S)
         assert not left, f"tasks that outlive the device: {left}"
 
     asyncio.run(bounded())
     for thread in set(threading.enumerate()) - before:
-        thread.join(THREAD_S)
+        thread.join(ENDING_S)
     left = [thread.name for thread in threading.enumerate() if thread not in before]
     assert not left, f"threads that outlive the device: {left}"
 

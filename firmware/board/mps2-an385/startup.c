@@ -4,17 +4,17 @@
 
 #include <stdint.h> /* uint32_t */
 
-extern uint32_t _sidata, _sdata, _edata, _sbss, _ebss, _estack; /* common.ld */
+extern uint32_t _sidata[], _sdata[], _edata[], _sbss[], _ebss[], _estack[];
 int main(void);
 void reset_handler(void);
 
 /* Prepare memory and run. */
 void reset_handler(void) {
-    uint32_t *from = &_sidata;
-    for (uint32_t *to = &_sdata; to < &_edata;) {
+    uint32_t *from = _sidata;
+    for (uint32_t *to = _sdata; to != _edata;) {
         *to++ = *from++;
     }
-    for (uint32_t *to = &_sbss; to < &_ebss;) {
+    for (uint32_t *to = _sbss; to != _ebss;) {
         *to++ = 0;
     }
     (void)main();
@@ -42,7 +42,7 @@ static const struct {
     handler_t *exceptions[15];
     handler_t *interrupts[2];
 } vectors __attribute__((section(".vectors"), used)) = {
-    .stack = &_estack,
+    .stack = _estack,
     .exceptions = {reset_handler, dead_handler, dead_handler, dead_handler, dead_handler, dead_handler, dead_handler,
                    dead_handler, dead_handler, dead_handler, dead_handler, dead_handler, dead_handler, dead_handler,
                    tick_handler},
