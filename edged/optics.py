@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edged import log
 from edged.drivers import LiveCamera
+from edged.drivers.liveness import require_live
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.events import (
     CaptureFailed,
@@ -75,8 +76,6 @@ class Optics:
             return CaptureFailed(Reason("inspection.internal_error"))
 
     async def _prove_live(self) -> None:
-        from edged.drivers.liveness import require_live
-
         await require_live(self._head, self._camera)
         self._live = True
 

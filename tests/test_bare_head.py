@@ -14,8 +14,17 @@ from edged.core.presence import Change, Presence
 from edged.device_settings import HeadSettings
 from edged.drivers.bare import BareHead, open_head
 from edged.drivers.uvc import UvcCamera
-from edged.errors import DeviceError
-from edged.events import DocumentPlaced, DocumentRemoved, DocumentTurned, HeadEvent, Indication, Light
+from edged.errors import DeviceError, DeviceGoneError
+from edged.events import (
+    DeviceBack,
+    DeviceGone,
+    DocumentPlaced,
+    DocumentRemoved,
+    DocumentTurned,
+    HeadEvent,
+    Indication,
+    Light,
+)
 from tests.camera_fake import FakeCamera, settings
 from tests.lit_window import SIZE, Window, noisy, reflectances
 
@@ -108,8 +117,12 @@ async def test_it_goes_on_looking_when_the_camera_is_back() -> None:
         events = camera.events()
         await anext(events)
         desk.lies = page(0)
+        await heard(head, DeviceGone)
+        with pytest.raises(DeviceGoneError, match="unplugged"):
+            await head.indicate(Indication.READY)
         desk.fake.plugged = True
         await anext(events)
+        await heard(head, DeviceBack)
         await heard(head, DocumentPlaced)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from edged.drivers import LiveCamera, uvc
 from edged.drivers._camera_setup import Refused
+from edged.drivers.facts import Described
 from edged.drivers.uvc import UvcCamera
 from edged.drivers.v4l2 import Control
 from edged.errors import DeviceError, DeviceGoneError
@@ -86,7 +87,7 @@ async def test_what_the_settings_say_is_set_and_read_back() -> None:
         lights=("white", "ir"),
         exposure_us={"white": 2000, "ir": 3000},
     ) as camera:
-        facts = camera.facts
+        facts = camera.standing
         assert facts is not None
         assert (facts.width, facts.height, facts.pixel_format) == (80, 60, "YUYV")
         assert facts.refused == ()
@@ -105,6 +106,8 @@ async def test_what_the_settings_say_is_set_and_read_back() -> None:
         assert (frame.shot.exposure_us, frame.shot.gain) == (2000, 40)
         assert frame.shot.provenance == camera.provenance
         assert camera.provenance.identity == "046d:0825:AB12"
+        assert isinstance(camera, Described)
+        assert camera.facts().versions == {"driver": "uvcvideo", "format": "YUYV 80x60"}
         assert not camera.provenance.simulated
 
 
@@ -113,13 +116,15 @@ async def test_what_the_camera_refuses_is_told() -> None:
     fake.limits = {Control.GAIN: (0, 20), Control.EXPOSURE_100US: (0, 10)}
     del fake.values[Control.WHITE_BALANCE_K]
     async with opened(fake, gain=40, white_balance_k=5000) as camera:
-        assert camera.facts is not None
-        assert camera.facts.refused == (
+        assert camera.standing is not None
+        assert camera.standing.refused == (
             Refused("gain", 40, 20),
             Refused("white_balance_k", 5000, None),
             Refused("exposure_us.white", 2000, 1000),
         )
         assert (await camera.capture(Light.WHITE)).shot.exposure_us == 1000  # type: ignore[union-attr]
+        assert camera.facts().versions["refused gain"] == "40: 20"
+        assert camera.facts().versions["refused white_balance_k"] == "5000: –"
 
 
 async def test_an_exposure_that_the_camera_keeps_to_itself_is_not_fixed() -> None:
@@ -129,8 +134,8 @@ async def test_an_exposure_that_the_camera_keeps_to_itself_is_not_fixed() -> Non
     fake.limits = {Control.AUTO_EXPOSURE: (3, 3)}
     async with opened(fake) as camera:
         assert not camera.exposure_is_fixed
-        assert camera.facts is not None
-        assert camera.facts.refused == (Refused("exposure_us.white", 2000, None),)
+        assert camera.standing is not None
+        assert camera.standing.refused == (Refused("exposure_us.white", 2000, None),)
     fake = lit_forever()
     async with opened(fake, gain=None) as camera:
         assert not camera.exposure_is_fixed  # its gain makes up for what light there is

@@ -96,6 +96,14 @@ async def test_nothing_is_sent_to_a_printer_that_can_not_print(tmp_path: Path, w
     assert emulator.texts == []
 
 
+async def test_a_printer_that_never_says_it_is_done_is_not_waited_for(tmp_path: Path) -> None:
+    emulator = EscposEmulator()
+    emulator.says_when_done = False
+    async with pty(emulator, tmp_path / "lp"), printer(tmp_path / "lp") as driver:
+        await driver.print(RECEIPT)
+        await until(lambda: emulator.cuts)
+
+
 async def test_paper_that_ends_in_the_middle_is_no_receipt(tmp_path: Path) -> None:
     emulator = EscposEmulator()
     emulator.rows_left = 40

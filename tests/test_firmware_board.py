@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from edged.emulator.head_board import HeadBoard
 
 pytestmark = [
-    pytest.mark.qemu,
+    pytest.mark.hardware,
     pytest.mark.skipif(qemu_head.missing() is not None, reason=str(qemu_head.missing())),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +18,9 @@ from edged.drivers.facts import Described
 from edged.drivers.head import LinkedHead, SerialHead, UsbHead, open_head
 from edged.drivers.head_events import Lamp
 from edged.drivers.head_frame import Capability
-from edged.drivers.head_messages import Counter, Expose, LightUp, Ping, Shown, Step
+from edged.drivers.head_messages import Counter, Expose, Indicate, LightUp, Ping, ReadStatus, Shown, Step
 from edged.drivers.head_serial import SerialTransport
+from edged.drivers.head_threads import ThreadedLine
 from edged.drivers.head_usb import UsbPort
 from edged.errors import DeviceError, DeviceGoneError, HeadRefusedError
 from edged.events import (
@@ -339,6 +341,27 @@ async def test_a_head_that_cannot_be_used_is_gone_and_says_why(
             assert await driver.client.request(Ping()) > 0, "its firmware can still be updated"
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"), [(b"\x01", "reader_head.unsupported"), (b"\x00odd", "reader_head.bad_message")]
+)
+async def test_a_head_that_cannot_say_how_it_is_is_gone_and_says_why(
+    socket_peer: SocketPeer, answer: bytes, code: str
+) -> None:
+    socket_peer.head.statuses[ReadStatus.type] = answer
+    async with attached(socket_peer) as (head, heard):
+        await heard.told(DeviceGone("head"))
+        assert head.trouble is not None
+        assert head.trouble.code == code
+
+
+async def test_a_board_that_shows_nothing_can_do_the_rest(socket_peer: SocketPeer) -> None:
+    socket_peer.head.statuses[Indicate.type] = b"\x01"
+    async with attached(socket_peer) as (head, heard):
+        await head.beep()
+        assert head.trouble is None
+        assert heard.events == []
+
+
 async def test_many_requests_at_a_time_are_all_answered(socket_peer: SocketPeer) -> None:
     async with attached(socket_peer) as (head, _):
         async with asyncio.TaskGroup() as group:
@@ -382,6 +405,37 @@ async def test_leaving_while_it_connects_leaves_nothing(tmp_path: Path) -> None:
             await until(
                 lambda: head.trouble is None, 10, so_far=lambda: head.trouble
             )  # the port is free again
+
+
+class QuickPort:
+    """A port whose threads end the moment that somebody wants them to; it must not be closed before it is stopped."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.ending = threading.Event()
+
+    def read(self) -> bytes:
+        self.ending.wait(0.001)
+        return b""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.ending.set()
+        time.sleep(0.002)  # the others run on
+        self.done.append("stop")
+
+    def close(self) -> None:
+        self.done.append("close")
+
+
+async def test_a_port_is_stopped_before_it_is_closed() -> None:
+    for _ in range(20):
+        port = QuickPort()
+        line = ThreadedLine(port, lambda _: None, "head quick")
+        await line.close()
+        assert port.done == ["stop", "close"]
 
 
 async def test_a_port_that_another_program_uses_says_so(tmp_path: Path) -> None:

@@ -93,9 +93,11 @@ def test_a_document_left_in_the_slot_is_read_once() -> None:
 def test_half_a_frame_is_given_up_and_the_next_is_whole(kind: str, missing: int) -> None:
     protocol = PROTOCOLS[kind]()
     frame = framed(kind, CARD)
-    assert protocol.received(frame[: -missing - (kind == "desko")], 0).documents == ()
+    cut = len(frame) - missing - (kind == "desko")
+    assert protocol.received(frame[:cut], 0).documents == ()
     assert protocol.deadline is not None
     protocol.passed(protocol.deadline)
+    assert protocol.received(frame[cut:], 1.5).documents == ()  # its rest, too late, is none either
     assert protocol.received(frame, 2).documents == (CARD,)
 
 

@@ -2,7 +2,8 @@
 # Set up edged in this checkout: Debian packages, a virtual environment in .venv/, the Cython kernels.
 #
 #   tools/setup.sh demo|tests    what that purpose needs
-#   tools/setup.sh all           tests, and a virtual machine with Debian's kernel (90 MB to download)
+#   tools/setup.sh all           tests, a virtual machine with Debian's kernel (90 MB to download), and what builds, emulates
+#                                and takes apart the firmware of a Cortex-M (900 MB when installed)
 #   tools/setup.sh check         say whether it is up to date, change nothing
 #
 # Idempotent: when nothing that matters has changed since the last time it says so in one line and is done in well
@@ -70,6 +71,7 @@ missing_packages() {
     usable_python >/dev/null || echo python3 python3-venv python3-dev
     command -v gcc >/dev/null || command -v cc >/dev/null || echo gcc
     [ -e /usr/include/stdlib.h ] || echo libc6-dev
+    command -v make >/dev/null || echo make # the head's firmware
     command -v mosquitto >/dev/null || echo mosquitto
     if [ "$purpose" = tests ]; then
         command -v systemd-analyze >/dev/null || echo systemd
@@ -96,6 +98,7 @@ missing_reader() {
         command -v nft >/dev/null || echo nftables
         command -v softhsm2-util >/dev/null || echo softhsm2
         command -v openssl >/dev/null || echo openssl
+        ldconfig -p | grep -q libusb-1.0.so.0 || echo libusb-1.0-0
     fi
 }
 
@@ -184,7 +187,29 @@ missing_machine() {
     command -v mkfs.ext4 >/dev/null || echo e2fsprogs
 }
 
+# The reader head's firmware on emulated processors, its static analysis and its fuzzing. Without them the tests that
+# need them are skipped.
+missing_firmware() {
+    command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
+    [ -e /usr/lib/arm-none-eabi/newlib/nano.specs ] || [ -e /usr/lib/arm-none-eabi/lib/nano.specs ] ||
+        echo libnewlib-arm-none-eabi
+    command -v qemu-system-arm >/dev/null || echo qemu-system-arm
+    command -v cppcheck >/dev/null || echo cppcheck
+    command -v clang >/dev/null || echo clang
+    # libFuzzer and the sanitizers come with the compiler's own version.
+    ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || echo libclang-rt-14-dev
+}
+
 if [ -n "$machine" ]; then
+    needed=$(missing_firmware | tr '\n' ' ')
+    if [ -n "$needed" ]; then
+        # One by one when all together fail: which version libclang-rt has differs between releases.
+        # shellcheck disable=SC2086 # a list of package names
+        (install_packages $needed) || for package in $(missing_firmware); do
+            (install_packages "$package") ||
+                say "going on without $package: the tests of the firmware that need it will be skipped"
+        done
+    fi
     needed=$(missing_machine | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of package names
     if [ -n "$needed" ] && ! (install_packages $needed); then

@@ -47,7 +47,7 @@ Opener = Callable[["CameraSettings"], Opened]
 """Opens the camera that the settings name. Raises `DeviceGoneError`, `DeviceError`."""
 
 
-class Facts(NamedTuple):
+class Standing(NamedTuple):
     """A camera as it stands, for those who list devices.
 
     Attributes:
@@ -106,14 +106,14 @@ class Eye:
         self._silent = 0
         self._looks: int | None = None
         try:
-            self.facts = self._set_up(opened)
+            self.standing = self._set_up(opened)
             for _ in range(0 if self._triggered else settings.warm_up_frames):
                 self._next()
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self, opened: Opened) -> Facts:
+    def _set_up(self, opened: Opened) -> Standing:
         wanted = _camera_setup.choose_format(self._settings, self._controls)
         width, height, pixel_format = _camera_setup.check_format(wanted, self._controls)
         now = Situation(opened.identity, width, height, pixel_format)
@@ -127,7 +127,7 @@ class Eye:
             refused += more
             self._light, self._exposure_us = light, exposures[light]
             self._check_exposure(light)
-        return Facts(
+        return Standing(
             self._controls.capability(),
             opened.identity,
             opened.simulated,

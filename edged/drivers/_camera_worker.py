@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from edged import log
-from edged.drivers._camera_eye import Eye, Facts, GivenUpError
+from edged.drivers._camera_eye import Eye, GivenUpError, Standing
 from edged.drivers.v4l2 import DEVICE
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.verdict import Reason
@@ -79,11 +79,11 @@ class _Job(Generic[T]):
 class CameraWorker:
     """The thread, and what waits for it.
 
-    `open_eye` opens the camera, in the thread; `tell` hears there what has changed: facts of one that is there, or why
-    there is none.
+    `open_eye` opens the camera, in the thread; `tell` hears there what has changed: how one that is there stands, or
+    why there is none.
     """
 
-    def __init__(self, open_eye: Callable[[], Eye], tell: Callable[[Facts | Reason], None]) -> None:
+    def __init__(self, open_eye: Callable[[], Eye], tell: Callable[[Standing | Reason], None]) -> None:
         self._open_eye = open_eye
         self._tell = tell
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
@@ -142,7 +142,7 @@ class CameraWorker:
         eye = self._open_eye()
         try:
             self._reopen.clear()
-            self._tell(eye.facts)
+            self._tell(eye.standing)
             while not self._stopped.is_set() and not self._reopen.is_set():
                 try:
                     job = self._jobs.get(timeout=IDLE_S)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 from edged import log
 from edged.core.presence import Change, Presence
-from edged.errors import CodedError, DeviceError
+from edged.errors import CodedError, DeviceError, DeviceGoneError
 from edged.events import (
+    DeviceBack,
+    DeviceGone,
     DocumentPlaced,
     DocumentRemoved,
     DocumentTurned,
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S: Final = 0.25
 """Between two looks at the window: a clerk notices no such delay, and a look costs some milliseconds."""
-AFTER_TROUBLE_S: Final = 1.0
-"""Between two while the camera is gone."""
+_WITHOUT: Final = 4
+"""Times longer between two while the camera is gone."""
 
 _EVENTS: Final[dict[Change, type[DocumentPlaced | DocumentTurned | DocumentRemoved]]] = {
     Change.PLACED: DocumentPlaced,
@@ -55,6 +57,7 @@ class BareHead:
         self._presence = Presence()
         self._happened: asyncio.Queue[HeadEvent] = asyncio.Queue()
         self._looking: asyncio.Task[None] | None = None
+        self._gone: str | None = None
         self._log = log.get("head")
         self.indication = Indication.READY
         self.beeps = 0
@@ -88,31 +91,44 @@ class BareHead:
             await asyncio.wait([looking])
 
     async def events(self) -> AsyncIterator[HeadEvent]:
-        """Documents that come, are turned and go. The camera tells of itself."""
+        """Documents that come, are turned and go. Without its camera the head is gone, too."""
         while True:
             yield await self._happened.get()
 
     async def illuminate(self, light: Light, milliseconds: int) -> None:  # noqa: ARG002 - it is always lit
         """Nothing to be done for white; raises `DeviceError` for what a bare box can't light with."""
+        self._there()
         if light is not Light.WHITE:
             raise DeviceError("head", "reader_head.no_such_lamp")
 
     async def indicate(self, indication: Indication) -> None:
-        """Nobody sees it here; console and `edged scan` show it."""
+        """Nobody sees it here; console and `edged scan` show it. Raises `DeviceGoneError` without the camera."""
+        self._there()
         self.indication = indication
         self._log.debug("nothing to show it with", indication=indication.value)
 
     async def beep(self) -> None:
-        """Nobody hears it here."""
+        """Nobody hears it here. Raises `DeviceGoneError` without the camera."""
+        self._there()
         self.beeps += 1
+
+    def _there(self) -> None:
+        if self._gone is not None:
+            raise DeviceGoneError("head", self._gone)
 
     async def _look(self) -> None:
         while True:
             try:
                 glimpses = await self._camera.watch(0.0)
-            except CodedError:  # the camera tells of its trouble itself
-                await asyncio.sleep(AFTER_TROUBLE_S)
+            except CodedError as error:
+                if isinstance(error, DeviceGoneError) and self._gone is None:
+                    self._gone = error.code
+                    self._happened.put_nowait(DeviceGone("head"))
+                await asyncio.sleep(_WITHOUT * self._look_every_s)
                 continue
+            if self._gone is not None:
+                self._gone = None
+                self._happened.put_nowait(DeviceBack("head"))
             for glimpse in glimpses:
                 change = self._presence.see(glimpse.sight)
                 if change is not None:

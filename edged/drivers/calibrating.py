@@ -58,7 +58,7 @@ async def calibrate(
     `ask` waits until a person has done what its code says; `progress` hears of every picture. Raises `DeviceError` with
     what is wrong with the pictures, or with camera or head.
     """
-    facts = camera.facts
+    facts = camera.standing
     if facts is None:
         trouble = camera.trouble
         raise DeviceGoneError(DEVICE, trouble.code if trouble else "camera.not_there")

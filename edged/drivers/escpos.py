@@ -84,13 +84,16 @@ class EscposPrinter:
         try:
             status = _status(way)
             _refuse(status)
+            says_when_done = status.paper is not None and _done(way, ANSWER_S)
             try:
                 way.write(memoryview(data))
             except TimeoutError as error:
                 _refuse(_status(way))
                 raise DeviceError(DEVICE, "printer.stuck") from error
-            if status.paper is not None:  # it answers: so it can say when it is done
+            if says_when_done:
                 _await_done(way)
+            elif status.paper is not None:
+                _refuse(_status(way))
         finally:
             data[:] = bytes(len(data))
 
@@ -189,22 +192,29 @@ def _refuse(status: PrinterStatus) -> None:
         raise DeviceError(DEVICE, "printer.no_paper")
 
 
+def _done(way: Way, seconds: float) -> bool:
+    """Whether it says within the time that it has printed everything; many printers never do."""
+    way.write(memoryview(asking.ASK_DONE))
+    return any(map(asking.is_done, _until(way, lambda heard: any(map(asking.is_done, heard)), seconds)))
+
+
 def _await_done(way: Way) -> None:
     """Wait until the printer has printed. Raises `DeviceError` where it stopped in the middle."""
     way.write(memoryview(asking.ASK_DONE))
     ends = time.monotonic() + DONE_S
     while time.monotonic() < ends:
-        if any(not asking.is_answer(byte) for byte in way.read(ANSWER_S)):
-            return
         # Asked in between: a printer that has stopped answers nothing else.
-        offline = _ask(way, asking.ASK_OFFLINE)
-        if offline is None:
+        heard = _until(way, lambda heard: any(map(asking.is_done, heard)))
+        if any(map(asking.is_done, heard)):
             return
-        _refuse(
-            PrinterStatus(
-                True, not asking.stopped_by_paper(offline), cover_closed=not asking.cover_open(offline)
-            )
-        )
+        way.write(memoryview(asking.ASK_OFFLINE))
+        heard = _until(way, bool)
+        if any(map(asking.is_done, heard)):
+            return
+        offline = next(filter(asking.is_answer, heard), None)
+        if offline is not None:
+            stopped = asking.stopped_by_paper(offline)
+            _refuse(PrinterStatus(True, not stopped, cover_closed=not asking.cover_open(offline)))
     raise DeviceError(DEVICE, "printer.stuck")
 
 

@@ -28,6 +28,11 @@ def is_answer(byte: int) -> bool:
     return byte & _FIXED[0] == _FIXED[1]
 
 
+def is_done(byte: int) -> bool:
+    """Whether this is the answer to `ASK_DONE`: two of its bits are always clear, of which `DLE EOT`'s have one set."""
+    return not byte & 0x90
+
+
 def cover_open(offline: int) -> bool:
     """From the answer to `ASK_OFFLINE`."""
     return bool(offline & _COVER_OPEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from edged import log
@@ -28,7 +29,7 @@ from edged.drivers.head_refusals import COVER, FAULTS, PASSED
 from edged.drivers.head_traits import Capability, WelcomeFlag
 from edged.drivers.head_transport import DEVICE, Transport, transport_of
 from edged.drivers.head_usb import UsbTransport
-from edged.errors import DeviceError
+from edged.errors import DeviceError, DeviceGoneError, HeadRefusedError
 from edged.events import (
     ButtonPressed,
     DeviceBack,
@@ -95,6 +96,7 @@ class LinkedHead:
         self._answers = False
         self._present = False
         self._shown = Shown.OFF
+        self._unfit: str | None = None
         self._lit: tuple[Lamp, float] | None = None
         self._troubles: set[str] = set()
         self._told: set[str] = set()
@@ -126,6 +128,8 @@ class LinkedHead:
         welcome = self.client.welcome
         if welcome is not None and WelcomeFlag.BOOT_LOADER in welcome.flags:
             return Reason("reader_head.no_application")
+        if self._unfit is not None:
+            return Reason(self._unfit)
         hinders = self._troubles - PASSED
         return Reason(min(hinders)) if hinders else None
 
@@ -247,7 +251,7 @@ class LinkedHead:
     def _learn(self, fact: LinkFact) -> None:
         match fact:
             case Opened():
-                self._lit = None
+                self._lit = self._unfit = None
                 self._settling = asyncio.create_task(self._settle(), name="head settling")
             case Lost(code):
                 self._lose(code)
@@ -295,9 +299,14 @@ class LinkedHead:
             if welcome is None or WelcomeFlag.BOOT_LOADER in welcome.flags:
                 self._looked.set()
                 return
-            await self.client.request(Indicate(self._shown))
+            with suppress(HeadRefusedError):  # a board that can't show it can do the rest
+                await self.client.request(Indicate(self._shown))
+        except DeviceGoneError:
+            return  # the next session begins anew
         except DeviceError as error:
             self._log.warning("the head doesn't say how it is", exc_info=error)
+            self._unfit = error.code
+            self._looked.set()
             return
         self._back()
 

@@ -79,12 +79,13 @@ class ThreadedLine:
                 await self._closed.wait()
 
     def _stop(self) -> None:
-        with self._lock:
-            first = not self._stopping.is_set()
-            self._stopping.set()
-        if first:
-            self._to_write.put(None)
-            self._port.stop()
+        with (
+            self._lock
+        ):  # to the end: no thread may be the last one out, and close the port, before it is stopped
+            if not self._stopping.is_set():
+                self._stopping.set()
+                self._to_write.put(None)
+                self._port.stop()
 
     def _run(self, work: Callable[[], None]) -> None:
         """In a thread: work until the port is gone or nobody wants it any more; the last one out closes it."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, Self
 from edged import log
 from edged.core.calibration import MOST_BYTES, Calibration, decode
 from edged.drivers import Strobe, StrobeStep, _camera_setup, v4l2
-from edged.drivers._camera_eye import Eye, Facts, Opened, Opener, Taken
+from edged.drivers._camera_eye import Eye, Opened, Opener, Standing, Taken
 from edged.drivers._camera_stream import OpenCvStream
 from edged.drivers._camera_worker import CameraWorker
+from edged.drivers.facts import DeviceFacts
 from edged.drivers.head_strobe import strobe_of
 from edged.drivers.v4l2 import DEVICE
 from edged.errors import DeviceError, DeviceGoneError
@@ -61,13 +62,15 @@ class UvcCamera:
         self._opener = opener or open_device
         self._strobe: Strobe | None = None
         self._worker: CameraWorker | None = None
-        self._facts: Facts | None = None
+        self._standing: Standing | None = None
         self._known: Provenance | None = None
         self._trouble: Reason | None = None
         self._told: bool | None = None
         self._calibration: Calibration | None = None
         self._happened: asyncio.Queue[Attached] = asyncio.Queue()
         self._looked = asyncio.Event()
+        self._bad_frames = 0
+        self._times_opened = 0
         self._log = log.get("camera")
 
     def use_strobe(self, strobe: Strobe) -> None:
@@ -80,9 +83,29 @@ class UvcCamera:
         return self._known or Provenance(driver="uvc", identity=None, simulated=False)
 
     @property
-    def facts(self) -> Facts | None:
+    def standing(self) -> Standing | None:
         """What the camera is and how it is set, what it refused among it; None while it isn't there."""
-        return self._facts
+        return self._standing
+
+    def facts(self) -> DeviceFacts:
+        """See `edged.drivers.facts.Described`."""
+        standing = self._standing
+        versions = {}
+        if standing is not None:
+            size = f"{standing.width}x{standing.height}"
+            versions = {"driver": standing.capability.driver, "format": f"{standing.pixel_format} {size}"}
+            for one in standing.refused:
+                versions[f"refused {one.setting}"] = f"{one.asked}: {'–' if one.got is None else one.got}"
+        if self._calibration is not None:
+            versions["calibration"] = self._calibration.name
+        return DeviceFacts(
+            present=standing is not None,
+            model=standing.capability.card if standing else None,
+            port=str(self._settings.device),
+            versions=versions,
+            counters={"bad_frames": self._bad_frames, "opened": self._times_opened},
+            trouble=self._trouble,
+        )
 
     @property
     def trouble(self) -> Reason | None:
@@ -97,8 +120,8 @@ class UvcCamera:
     @property
     def exposure_is_fixed(self) -> bool:
         """Whether the camera took the exposures, the settings name one for each light, and the gain stays as it is."""
-        facts = self._facts
-        return facts is not None and None not in facts.exposure_us.values() and not facts.auto_gain
+        now = self._standing
+        return now is not None and None not in now.exposure_us.values() and not now.auto_gain
 
     def hold_ms(self, light: Light) -> int:
         """See `LiveCamera`."""
@@ -111,7 +134,7 @@ class UvcCamera:
         return self._periods_ms(_FRAMES_TO_BE_SURE, light)
 
     def _periods_ms(self, periods: int, light: Light) -> int:
-        period = self._facts.period_s if self._facts else _USUAL_PERIOD_S
+        period = self._standing.period_s if self._standing else _USUAL_PERIOD_S
         return round(1000 * (periods * period + max(self._exposure_us(light) / 1e6, period)))
 
     def _exposure_us(self, light: Light) -> int:
@@ -120,7 +143,7 @@ class UvcCamera:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
 
-        def tell(seen: Facts | Reason) -> None:
+        def tell(seen: Standing | Reason) -> None:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._saw, seen)
 
@@ -155,6 +178,7 @@ class UvcCamera:
             taken = await self._take(light, since)
             if taken.fault is None:
                 return self._frame(taken, light)
+            self._bad_frames += 1
             self._log.warning("a bad frame", code=taken.fault, light=light.value)
             if not left:
                 if taken.fault == "camera.frozen":
@@ -199,7 +223,7 @@ class UvcCamera:
         return self._worker
 
     def _frame(self, taken: Taken, light: Light) -> Frame:
-        gain = self._facts.gain if self._facts else None
+        gain = self._standing.gain if self._standing else None
         name = self._calibration.name if self._calibration and taken.calibrated else None
         return Frame(taken.image, light, Shot(taken.at, taken.exposure_us, gain, name, self.provenance))
 
@@ -210,23 +234,24 @@ class UvcCamera:
             self._calibration = load_calibration(path)
         return Eye(self._settings, self._opener, self._calibration)
 
-    def _saw(self, seen: Facts | Reason) -> None:
+    def _saw(self, seen: Standing | Reason) -> None:
         """In the event loop: what has changed at the camera."""
-        there = isinstance(seen, Facts)
-        if isinstance(seen, Facts):
-            self._facts, self._trouble = seen, None
+        there = isinstance(seen, Standing)
+        if isinstance(seen, Standing):
+            self._standing, self._trouble = seen, None
+            self._times_opened += 1
             self._known = Provenance(
                 driver="uvc", identity=seen.identity[:_MOST_IDENTITY], simulated=seen.simulated
             )
         else:
             if self._trouble != seen:
                 self._log.warning("no camera", code=seen.code)
-            self._facts, self._trouble = None, seen
+            self._standing, self._trouble = None, seen
         if there and self._told is False:
             self._happened.put_nowait(DeviceBack(DEVICE))
         elif not there and self._told is not False:
             self._happened.put_nowait(DeviceGone(DEVICE))
-        if isinstance(seen, Facts) and self._told is not True:
+        if isinstance(seen, Standing) and self._told is not True:
             self._log.info(
                 "camera",
                 identity=seen.identity,

@@ -41,6 +41,7 @@ class EscposEmulator:
         self.paper_low = False
         self.cover_closed = True
         self.answers = True
+        self.says_when_done = True
         self.rows_left: int | None = None
         """Dots of paper that are left; None: plenty."""
         self.texts: list[str] = []
@@ -139,7 +140,7 @@ class EscposEmulator:
             (b"\x1c&", 2, lambda _: self._in_chinese(True)),
             (b"\x1c.", 2, lambda _: self._in_chinese(False)),
             (b"\x1dV", 3, self._cut),
-            (b"\x1dr", 3, lambda _: b"\x00"),
+            (b"\x1dr", 3, lambda _: b"\x00" if self.says_when_done else b""),
             (b"\x1dI", 3, lambda data: b"_" + MODEL.encode() + b"\0" if data[2] == 67 else b"_?\0"),
         ]
 

@@ -115,7 +115,9 @@ class HostHead:
 
     async def plug(self) -> None:
         """Start the process (power comes). Raises `StateError` when it can't be started."""
-        program = self._program or await asyncio.to_thread(lambda: find() or build())
+        program = self._program
+        if program is None:
+            program = await asyncio.to_thread(_find_or_build)
         if self._given_store is None:
             self._store.mkdir(exist_ok=True)
         words = ("--socket", self._socket, "--pins", self._pins, "--store", self._store)
@@ -178,7 +180,7 @@ class HostHead:
         await self.say("stuck")
 
     async def say(self, line: str) -> None:
-        """Give an order of `firmware/board/host/hands.c`. Raises `StateError` for another, or when the head is gone."""
+        """Give an order of those in `board/host/hands.c`. Raises `StateError` for others, and when it is gone."""
         if self._hands is None or self._reading is None or self._reading.done():
             raise StateError("head_emulator.gone")
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -188,9 +190,9 @@ class HostHead:
             raise StateError("head_emulator.refused")
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the outputs do, from entering on: "lamp white 80", "strobe 1", "indication reading", "beep short".
+        """What the outputs do: "lamp white 80", "lamp off", "strobe 1", "indication reading", "beep short".
 
-        One consumer; ends when the head does. Who comes late gets the last 4096.
+        From entering on; who comes late gets the last 4096. One consumer; ends when the head does.
         """
         while True:
             while self._lines:
@@ -254,3 +256,7 @@ class HostHead:
     @property
     def _store(self) -> Path:
         return self._given_store or self._place / "store"
+
+
+def _find_or_build() -> Path:
+    return find() or build()

@@ -35,33 +35,44 @@ static void comes_back(const struct frame *frame, struct frame_decoder *decoder)
     require(same(frame, &found));
 }
 
+/* What was delivered is what came, octet by octet: its CRC, too, which the encoding makes anew. */
+static void is_what_came(const struct frame *frame, const uint8_t *came, size_t length) {
+    uint8_t line[FRAME_LINE_MAX];
+    require(frame_encode(frame, false, line) == length);
+    require(memcmp(line, came, length) == 0);
+}
+
 /* Any octets. */
 static void feed(struct frame_decoder *decoder, const uint8_t *data, size_t size) {
+    size_t begin = 0;
     for (size_t i = 0; i < size; i++) {
         struct frame frame = {0};
         if (frame_decode(decoder, data[i], &frame) == FRAME_GOOD) {
             require(data[i] == 0 && frame.length <= FRAME_PAYLOAD_MAX);
+            is_what_came(&frame, data + begin, i + 1 - begin);
             struct frame_decoder other;
             frame_decoder_init(&other);
             comes_back(&frame, &other);
         }
+        begin = data[i] == 0 ? i + 1 : begin;
     }
 }
 
-/* A good frame after them, whatever they were. */
+/* A good frame after them, whatever they were: DATA with any octets, or ACK, NAK or RESET, which have none. */
 static void then_a_good_one(struct frame_decoder *decoder, const uint8_t *data, size_t size) {
-    static const uint8_t kinds[] = {FRAME_HELLO, FRAME_WELCOME, FRAME_REFUSED, FRAME_DATA, FRAME_ACK, FRAME_NAK, FRAME_RESET};
+    static const uint8_t kinds[] = {FRAME_DATA, FRAME_ACK, FRAME_NAK, FRAME_RESET};
     if (size < FRAME_HEADER) {
         return;
     }
     const size_t left = size - FRAME_HEADER;
+    const uint8_t kind = kinds[data[0] % sizeof kinds];
     const struct frame frame = {
-        .kind = kinds[data[0] % sizeof kinds],
+        .kind = kind,
         .session = data[1] == 0 ? 1 : data[1], /* nobody sends 0 to a head */
         .seq = data[2],
         .ack = data[3],
         .payload = data + FRAME_HEADER,
-        .length = left < FRAME_PAYLOAD_MAX ? left : FRAME_PAYLOAD_MAX,
+        .length = kind != FRAME_DATA ? 0 : left < FRAME_PAYLOAD_MAX ? left : FRAME_PAYLOAD_MAX,
     };
     comes_back(&frame, decoder);
 }

@@ -111,7 +111,7 @@ static void act(struct run *run, uint8_t what, const uint8_t *octets, size_t len
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const uint8_t welcome[] = {1, LINK_WINDOW, 1, 1};
+    static const uint8_t welcome[FRAME_WELCOME_MIN] = {1, LINK_WINDOW, 1, 1};
     struct run run = {.now = 0xFFFFF000U}; /* the clock turns over in every longer run */
     link_init(&run.link, run.now);
     link_welcome(&run.link, welcome, sizeof welcome);

@@ -95,7 +95,7 @@ async def code_of(camera: UvcCamera) -> str:
 
 async def set_and_read_back() -> dict[str, Any]:
     async with UvcCamera(settings(gain=77, exposure_us={"white": 5000}, white_balance_k=5000)) as camera:
-        facts = camera.facts
+        facts = camera.standing
         assert facts is not None
         frame = await camera.capture(Light.WHITE)
         with v4l2.Node(VIDEO) as node:
@@ -114,7 +114,7 @@ async def formats() -> dict[str, Any]:
     found = {}
     for name, width, height in (("YUYV", 1280, 720), ("RGB3", 640, 360), ("GREY", 320, 180)):
         async with UvcCamera(settings(pixel_format=name, width=width, height=height)) as camera:
-            shape = (await camera.capture(Light.WHITE)).image().shape if camera.facts else None
+            shape = (await camera.capture(Light.WHITE)).image().shape if camera.standing else None
             found[name] = list(shape) if shape else str(camera.trouble)
     async with UvcCamera(settings(width=641)) as camera:
         found["641"] = camera.trouble.code if camera.trouble else ""

@@ -11,10 +11,10 @@ void reset_handler(void);
 /* Prepare memory and run. */
 void reset_handler(void) {
     uint32_t *from = _sidata;
-    for (uint32_t *to = _sdata; to < _edata;) {
+    for (uint32_t *to = _sdata; to != _edata;) {
         *to++ = *from++;
     }
-    for (uint32_t *to = _sbss; to < _ebss;) {
+    for (uint32_t *to = _sbss; to != _ebss;) {
         *to++ = 0;
     }
     (void)main();
