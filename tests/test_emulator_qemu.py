@@ -32,9 +32,10 @@ async def settled(outputs: Outputs) -> None:
 
 async def test_a_dimmed_lamp_is_one_that_is_on() -> None:
     outputs = Outputs()
-    for _ in range(200):
+    for _ in range(5):
         outputs.changed(WHITE, high=True)
         outputs.changed(WHITE, high=False)
+        outputs._settled()
     assert said(outputs) == ["lamp white on"]
     await settled(outputs)
     assert said(outputs) == ["lamp white on", "lamp off"]
