@@ -21,7 +21,8 @@ def by_name(mutation: Mutation) -> str:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=by_name)
 def test_no_mutation_is_stale(mutation: Mutation) -> None:
     changed = overlay.apply(mutation.change)
-    compile(changed, mutation.change.file, "exec")
+    if mutation.change.file.endswith(".py"):
+        compile(changed, mutation.change.file, "exec")
     assert mutation.change.old not in changed or mutation.change.old in mutation.change.new
 
 
