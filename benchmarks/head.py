@@ -9,7 +9,7 @@
 - **Idle**: processor time of the driver with a session open, in per cent of a core.
 
 The head is the firmware: built for this machine, behind a Unix socket and behind a pseudo-terminal, and on an emulated
-Cortex-M3 where QEMU and its compiler are installed. A UART of 115 200 baud adds 87 µs an octet, 4 ms to a round trip.
+Cortex-M3 where QEMU and its compiler are installed. A UART of 115 200 baud adds 87 µs an octet, 2.5 ms to a round trip.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from edged.device_checks import (
     check_window,
     same_path,
 )
-from edged.device_settings import SIMULATED
 from edged.errors import ConfigError, DecodeError
 from edged.privacy.policy import check_policy
 from edged.uplink import pkcs11_uri
@@ -143,7 +142,7 @@ def _check_devices(settings: BoxSettings) -> None:
 def _by_hand(settings: BoxSettings) -> bool:
     """Whether what this box sees are files: nothing it says of a day is about somebody's document."""
     camera = settings.camera
-    return settings.head.simulated if camera is None else camera.driver == SIMULATED
+    return settings.head.simulated if camera is None else camera.simulated
 
 
 def _check_sockets(settings: BoxSettings) -> None:

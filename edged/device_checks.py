@@ -137,7 +137,7 @@ def check_camera(camera: CameraSettings) -> None:
 
 _OF_UVC = (
     *("width", "height", "pixel_format", "lights", "exposure_us", "gain", "white_balance_k"),
-    *("warm_up_frames", "trigger", "calibration"),
+    *("warm_up_frames", "trigger", "calibration", "prove_live"),
 )
 _BOUNDS = {
     "width": (160, 16384),

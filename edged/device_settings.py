@@ -75,6 +75,11 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before each document as well, which takes a second. Head and camera must be able to (docs/cameras.md)."""
     options: Options = {}
 
+    @property
+    def simulated(self) -> bool:
+        """Whether it shows files."""
+        return self.driver == SIMULATED
+
 
 class IdCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ID-card module, when the box has one."""

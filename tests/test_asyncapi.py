@@ -78,7 +78,8 @@ def test_reference_leads_somewhere(reference: str) -> None:
 
 
 def test_every_published_schema_has_its_place() -> None:
-    assert {f"schemas/{name}" for name in schemas.FILES} <= set(references(DOCUMENT))
+    handed_over = {"acceptance.schema.json"}  # a file: it is on no topic
+    assert {f"schemas/{name}" for name in set(schemas.FILES) - handed_over} <= set(references(DOCUMENT))
 
 
 def test_addresses_are_those_of_the_code() -> None:

@@ -220,3 +220,9 @@ async def test_a_full_disk_is_named_when_a_new_audience_needs_a_key(
             Generation(1, inside.version("one"), {}, authority=document(inside.fleet))
         )
     assert inside.in_force == "demo"
+
+
+async def test_a_fleet_that_is_no_demo_accepts_nothing_simulated(inside: Inside) -> None:
+    inside.box.held.anchor.demo = False  # as a device might say at any time that it is simulated
+    answer = await inside.box.station.scan(ScanRequest("bank"))
+    assert (answer["outcome"], answer["reason"]["code"]) == ("refused", "device.demo_only")

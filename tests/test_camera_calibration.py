@@ -25,6 +25,7 @@ from edged.drivers.uvc import UvcCamera
 from edged.errors import DecodeError, DeviceError
 from edged.events import Light
 from edged.verdict import Reason
+from tests import logging_state
 from tests.camera_fake import FakeCamera, settings
 
 WIDTH, HEIGHT = 160, 120
@@ -313,7 +314,8 @@ def test_the_command_writes_a_file_that_show_reads(
     monkeypatch.setattr(
         "sys.stdin.readline", lambda: setattr(desk, "light", next(kinds)) or "\n", raising=False
     )
-    assert main(["camera", "calibrate", "--config", "edged.toml", "--frames", "8"]) == 0
+    with logging_state.restored():
+        assert main(["camera", "calibrate", "--config", "edged.toml", "--frames", "8"]) == 0
     said = capsys.readouterr()
     assert str(out) in said.out
     assert "16" in said.err

@@ -22,7 +22,7 @@ from edged.errors import StateError
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
-BUILD = ROOT / ".cache" / "firmware"
+BUILD = SOURCE / "build" / "pytest"
 HAS_COMPILER = shutil.which("make") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
 
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="make or a C compiler is not installed")

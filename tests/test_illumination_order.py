@@ -36,7 +36,7 @@ from tests.camera_fake import FakeCamera, FlashHead, Lamps, settings
 from tests.lit_window import Window, noisy
 
 BOTH = (Light.WHITE, Light.IR)
-BURSTS = 200
+BURSTS = 120
 
 
 def test_every_order_has_what_must_be_compared_and_is_as_likely() -> None:
@@ -173,6 +173,14 @@ async def test_a_feed_from_elsewhere_fails_closed(feed: str) -> None:
     assert caught.value.code in {Seen.REPLAYED.value, Seen.UNCLEAR.value if feed == "recording" else ""}
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps as short as can be, where nothing has to be seen in them."""
+    monkeypatch.setattr(liveness, "SLACK_MS", 1)
+    monkeypatch.setattr(liveness, "_AFTER_S", 0.0)
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
     fake, head = FakeCamera(), FlashHead(Lamps())
     fake.picture = lambda *_: np.random.default_rng().integers(0, 9, (120, 160, 3)).astype(np.uint8)
@@ -183,6 +191,7 @@ async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
     assert len(head.asked) == 2
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_a_burst_that_was_cut_short_says_nothing() -> None:
     lamps = Lamps()
     fake, head = FakeCamera(lamps), FlashHead(lamps)

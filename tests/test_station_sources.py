@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edged import optics
 from edged.card_module import CardModule
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import (
@@ -203,6 +204,31 @@ async def test_a_head_that_goes_takes_its_trouble_with_it(desk: Desk) -> None:
         counter.head.happened.put_nowait(event)
     await counter.until(lambda: counter.station.indication is Indication.READY)
     assert counter.station.troubles == frozenset()
+
+
+async def test_a_camera_that_was_plugged_in_proves_again_what_it_sees(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, _, _ = desk
+    proofs: list[str | None] = ["camera.replayed_feed", None, "camera.replayed_feed"]
+
+    async def proved(head: Any, camera: Any) -> bool:
+        if (code := proofs.pop(0)) is not None:
+            raise DeviceError("camera", code)
+        return True
+
+    monkeypatch.setattr(optics, "require_live", proved)
+    for expected in (("aborted", "camera.replayed_feed"), ("committed", None), ("committed", None)):
+        counter.head.place()
+        assert code(await counter.scan()) == expected
+        counter.head.remove()
+        await counter.until(lambda: counter.station.state == "ready")
+    for event in (DeviceGone("camera"), DeviceBack("camera")):
+        counter.head.happened.put_nowait(event)
+    await counter.until(counter.head.happened.empty)
+    counter.head.place()
+    assert code(await counter.scan()) == ("aborted", "camera.replayed_feed")
+    assert proofs == []
 
 
 async def test_swiped_lines_that_are_none_abort_nothing_but_themselves(desk: Desk) -> None:

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
-LIMIT_S = 120
+LIMIT_S = 240
 
 
 def found(directory: Path, subject: str) -> dict[str, Any]:

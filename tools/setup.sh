@@ -2,6 +2,7 @@
 # Set up edged in this checkout: Debian packages, a virtual environment in .venv/, the Cython kernels.
 #
 #   tools/setup.sh demo|tests    what that purpose needs
+#   tools/setup.sh firmware      demo, and what builds and emulates the firmware of a Cortex-M (900 MB when installed)
 #   tools/setup.sh all           tests, a virtual machine with Debian's kernel (90 MB to download), and what builds, emulates
 #                                and takes apart the firmware of a Cortex-M (900 MB when installed)
 #   tools/setup.sh check         say whether it is up to date, change nothing
@@ -25,9 +26,10 @@ stop() {
 }
 
 case $purpose in
-demo | tests | check) machine= ;;
-all) purpose=tests machine=yes ;;
-*) stop "unknown purpose '$purpose': say demo, tests, all or check." ;;
+demo | tests | check) machine= firmware= ;;
+firmware) purpose=demo machine= firmware=yes ;;
+all) purpose=tests machine=yes firmware=yes ;;
+*) stop "unknown purpose '$purpose': say demo, tests, firmware, all or check." ;;
 esac
 
 # Two of these at once (run-demo and run-tests) would build into the same place: the second one waits.
@@ -194,13 +196,14 @@ missing_firmware() {
     [ -e /usr/lib/arm-none-eabi/newlib/nano.specs ] || [ -e /usr/lib/arm-none-eabi/lib/nano.specs ] ||
         echo libnewlib-arm-none-eabi
     command -v qemu-system-arm >/dev/null || echo qemu-system-arm
+    [ "$purpose" = tests ] || return 0
     command -v cppcheck >/dev/null || echo cppcheck
     command -v clang >/dev/null || echo clang
     # libFuzzer and the sanitizers come with the compiler's own version.
     ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || echo libclang-rt-14-dev
 }
 
-if [ -n "$machine" ]; then
+if [ -n "$firmware" ]; then
     needed=$(missing_firmware | tr '\n' ' ')
     if [ -n "$needed" ]; then
         # One by one when all together fail: which version libclang-rt has differs between releases.
@@ -210,6 +213,9 @@ if [ -n "$machine" ]; then
                 say "going on without $package: the tests of the firmware that need it will be skipped"
         done
     fi
+fi
+
+if [ -n "$machine" ]; then
     needed=$(missing_machine | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of package names
     if [ -n "$needed" ] && ! (install_packages $needed); then

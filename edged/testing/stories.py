@@ -47,7 +47,7 @@ def run(scene: Coroutine[Any, Any, None]) -> None:
     before = set(threading.enumerate())
 
     async def bounded() -> None:
-        async with asyncio.timeout(10 * PATIENCE_S):
+        async with asyncio.timeout(1.5 * PATIENCE_S):
             await scene
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:

@@ -36,6 +36,7 @@ static bool try_slot(struct boot_choice *choice, uint8_t slot, const struct boot
         return false;
     }
     boot_image_verify(&choice->verdict, prefix, trust);
+    boot_image_verify_again(&choice->verdict, prefix, trust);
     if (!boot_is_good(&choice->verdict) ||
         !load(flash, flash->slot[slot] + BOOT_PREFIX, choice->image.size, target, digest)) {
         boot_verdict_fail(&choice->verdict);

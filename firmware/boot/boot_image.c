@@ -65,13 +65,18 @@ static uint32_t check_once(const uint8_t *prefix, const struct boot_trust *trust
     return br_ecdsa_i15_vrfy_raw(&br_ec_p256_m15, digest, sizeof digest, &key, prefix + BOOT_HEADER, BOOT_SIGNATURE);
 }
 
-/* Check the signature, twice: a glitch would have to hit both. */
+/* Check the signature, first time. */
 void boot_image_verify(struct boot_verdict *verdict, const uint8_t prefix[BOOT_PREFIX],
                        const struct boot_trust *trust) {
     boot_verdict_fail(verdict);
     if (check_once(prefix, trust) == 1) {
         verdict->first = BOOT_GOOD;
     }
+}
+
+/* Second time: a glitch would have to hit both. */
+void boot_image_verify_again(struct boot_verdict *verdict, const uint8_t prefix[BOOT_PREFIX],
+                             const struct boot_trust *trust) {
     if (verdict->first == BOOT_GOOD && check_once(prefix, trust) == 1) {
         verdict->second = BOOT_GOOD_AGAIN;
     }

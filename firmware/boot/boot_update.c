@@ -39,7 +39,7 @@ static void forget(struct boot_update *update) {
     update->state.done = 0;
     memset(update->state.digest, 0, BOOT_DIGEST);
     update->next = 0;
-    update->checking = false;
+    update->work = BOOT_WORK_NONE;
 }
 
 /* Whether the target slot holds what was begun, or a part of it. */
@@ -54,9 +54,9 @@ static bool note(struct boot_update *update, enum boot_slot_state slot) {
     return boot_journal_write(update->flash, &update->state);
 }
 
-/* Refuse an image for good: what there is of it in its slot is bad. */
+/* Refuse an image for good: what there is of it in its slot is bad. Of one whose header was refused there is nothing. */
 static struct boot_answer reject(struct boot_update *update, enum boot_reason reason) {
-    bool written = in_slot(update);
+    bool written = update->ending && in_slot(update);
     forget(update);
     if (written && !note(update, BOOT_BAD)) {
         return answer(BOOT_FLASH_FAILED);
@@ -67,7 +67,7 @@ static struct boot_answer reject(struct boot_update *update, enum boot_reason re
 /* The flash failed: go back to what is certain, so that the host may begin again there. */
 static struct boot_answer failed(struct boot_update *update) {
     update->next = update->state.done;
-    update->checking = false;
+    update->work = BOOT_WORK_NONE;
     return answer(BOOT_FLASH_FAILED);
 }
 
@@ -112,7 +112,7 @@ void boot_update_slot(const struct boot_update *update, uint8_t slot, struct boo
 
 /* 31: begin, or go on with the same image. */
 struct boot_answer boot_update_begin(struct boot_update *update, uint32_t size, const uint8_t digest[BOOT_DIGEST]) {
-    if (update->checking) {
+    if (update->work != BOOT_WORK_NONE) {
         return answer(BOOT_BUSY);
     }
     if (!update->known) {
@@ -138,20 +138,14 @@ struct boot_answer boot_update_begin(struct boot_update *update, uint32_t size, 
     return at(BOOT_OK, update->next);
 }
 
-/* The first page holds the header and its signature: only an image that may run later is written at all. */
-static enum boot_reason judge_prefix(const struct boot_update *update, const uint8_t *prefix,
-                                     struct boot_image *image) {
-    struct boot_verdict verdict;
+/* What there is to say against a header before its signature is looked at. */
+static enum boot_reason judge(const struct boot_update *update, const uint8_t *prefix, struct boot_image *image) {
     enum boot_reason reason =
         boot_image_parse(image, prefix, update->trust, update->flash->slot_size, update->state.floor);
-    if (reason != BOOT_REASON_NONE) {
-        return reason;
-    }
-    if (image->size + BOOT_PREFIX != update->state.size) {
+    if (reason == BOOT_REASON_NONE && image->size + BOOT_PREFIX != update->state.size) {
         return BOOT_REASON_NO_IMAGE;
     }
-    boot_image_verify(&verdict, prefix, update->trust);
-    return boot_is_good(&verdict) ? BOOT_REASON_NONE : BOOT_REASON_SIGNATURE;
+    return reason;
 }
 
 /* Write the page that begins at `start`, its sector erased before if it is the first of it. */
@@ -166,19 +160,7 @@ static bool write_page(struct boot_update *update, uint32_t start, uint32_t coun
 
 /* Write the page that is full, or the last one; note how far it has come now and then. */
 static struct boot_answer flush(struct boot_update *update, uint32_t count) {
-    uint32_t start = update->next - count;
-    if (start == 0) {
-        struct boot_image image;
-        enum boot_reason reason = judge_prefix(update, update->page, &image);
-        if (reason != BOOT_REASON_NONE) {
-            return reject(update, reason);
-        }
-        update->state.done = 0;
-        if (!note(update, BOOT_WRITING)) {
-            return failed(update);
-        }
-    }
-    if (!write_page(update, start, count)) {
+    if (!write_page(update, update->next - count, count)) {
         return failed(update);
     }
     if (update->next % BOOT_NOTE_EVERY == 0) {
@@ -192,29 +174,28 @@ static struct boot_answer flush(struct boot_update *update, uint32_t count) {
     return at(BOOT_OK, update->next);
 }
 
-/* 32: take octets, a page at a time. */
-struct boot_answer boot_update_data(struct boot_update *update, uint32_t offset, const uint8_t *octets,
-                                    uint32_t count) {
-    if (update->checking) {
-        return answer(BOOT_BUSY);
-    }
-    if (update->state.size == 0) {
-        return refuse(BOOT_REASON_NOTHING_BEGUN);
-    }
-    if (offset != update->next) {
-        return at(BOOT_ORDER, update->next);
-    }
-    if (count > update->state.size - update->next) {
-        return answer(BOOT_BAD_REQUEST);
-    }
+/* The header is complete: nothing is written before it has been found good. What came behind it waits. */
+static struct boot_answer judge_later(struct boot_update *update, const uint8_t *octets, uint32_t count) {
+    memcpy(update->rest, octets, count);
+    update->rest_count = count;
+    update->ending = false;
+    update->work = BOOT_WORK_SIGNATURE;
+    return answer(BOOT_LATER);
+}
+
+/* Take octets into the page, and write each page that is full. */
+static struct boot_answer take(struct boot_update *update, const uint8_t *octets, uint32_t count) {
     while (count > 0) {
         uint32_t used = update->next - page_start(update->next);
-        uint32_t take = count < BOOT_PAGE - used ? count : BOOT_PAGE - used;
-        memcpy(update->page + used, octets, take);
-        update->next += take;
-        octets += take;
-        count -= take;
-        if (used + take == BOOT_PAGE) {
+        uint32_t some = count < BOOT_PAGE - used ? count : BOOT_PAGE - used;
+        memcpy(update->page + used, octets, some);
+        update->next += some;
+        octets += some;
+        count -= some;
+        if (update->next == BOOT_PREFIX) {
+            return judge_later(update, octets, count);
+        }
+        if (used + some == BOOT_PAGE) {
             struct boot_answer flushed = flush(update, BOOT_PAGE);
             if (flushed.status != BOOT_OK) {
                 return flushed;
@@ -224,9 +205,37 @@ struct boot_answer boot_update_data(struct boot_update *update, uint32_t offset,
     return at(BOOT_OK, update->next);
 }
 
+/* 32: take octets. */
+struct boot_answer boot_update_data(struct boot_update *update, uint32_t offset, const uint8_t *octets,
+                                    uint32_t count) {
+    if (update->work != BOOT_WORK_NONE) {
+        return answer(BOOT_BUSY);
+    }
+    if (update->state.size == 0) {
+        return refuse(BOOT_REASON_NOTHING_BEGUN);
+    }
+    if (offset != update->next) {
+        return at(BOOT_ORDER, update->next);
+    }
+    if (count > update->state.size - update->next || count > BOOT_PAGE) {
+        return answer(BOOT_BAD_REQUEST);
+    }
+    return take(update, octets, count);
+}
+
+/* The header is good: the slot is being written from now on. */
+static struct boot_answer begin_slot(struct boot_update *update) {
+    update->work = BOOT_WORK_NONE;
+    update->state.done = 0;
+    if (!note(update, BOOT_WRITING) || !write_page(update, 0, BOOT_PAGE)) {
+        return failed(update);
+    }
+    return take(update, update->rest, update->rest_count);
+}
+
 /* 33: the last page, and the check of the whole slot from its first octet. */
 struct boot_answer boot_update_end(struct boot_update *update) {
-    if (update->checking) {
+    if (update->work != BOOT_WORK_NONE) {
         return answer(BOOT_BUSY);
     }
     if (update->state.size == 0) {
@@ -245,18 +254,16 @@ struct boot_answer boot_update_end(struct boot_update *update) {
     br_sha256_init(&update->whole);
     br_sha256_init(&update->payload);
     update->checked = 0;
-    update->checking = true;
+    update->ending = true;
+    update->work = BOOT_WORK_HASH;
     return answer(BOOT_LATER);
 }
 
-/* Judge what is in the slot, now that its digests are known. */
-static struct boot_answer conclude(struct boot_update *update) {
-    uint8_t prefix[BOOT_PREFIX];
+/* The slot has been hashed: is it the file that was announced? Its header is looked at next. */
+static struct boot_answer compare(struct boot_update *update) {
     uint8_t digest[BOOT_DIGEST];
-    struct boot_image image;
     struct boot_verdict same;
-    update->checking = false;
-    if (!update->flash->read(update->flash->board, target_at(update), prefix, BOOT_PREFIX)) {
+    if (!update->flash->read(update->flash->board, target_at(update), update->page, BOOT_PREFIX)) {
         return failed(update);
     }
     br_sha256_out(&update->whole, digest);
@@ -264,28 +271,14 @@ static struct boot_answer conclude(struct boot_update *update) {
     if (!boot_is_good(&same)) {
         return reject(update, BOOT_REASON_DIGEST);
     }
-    enum boot_reason reason = judge_prefix(update, prefix, &image);
-    if (reason != BOOT_REASON_NONE) {
-        return reject(update, reason);
-    }
-    br_sha256_out(&update->payload, digest);
-    boot_digest_equal(&same, digest, image.digest);
-    if (!boot_is_good(&same)) {
-        return reject(update, BOOT_REASON_DIGEST);
-    }
-    uint32_t before = update->state.done;
-    update->state.done = update->state.size;
-    if (!note(update, BOOT_READY)) {
-        update->state.done = before;
-        return failed(update);
-    }
-    return answer(BOOT_OK);
+    update->work = BOOT_WORK_SIGNATURE;
+    return answer(BOOT_LATER);
 }
 
-/* One piece of the check. */
-struct boot_answer boot_update_work(struct boot_update *update) {
+/* One piece of hashing. */
+static struct boot_answer hash(struct boot_update *update) {
     uint8_t octets[BOOT_PAGE];
-    for (uint32_t spent = 0; update->checking && spent < BOOT_CHECK_AT_ONCE; spent += BOOT_PAGE) {
+    for (uint32_t spent = 0; spent < BOOT_CHECK_AT_ONCE; spent += BOOT_PAGE) {
         uint32_t left = update->state.size - update->checked;
         uint32_t count = left < BOOT_PAGE ? left : BOOT_PAGE;
         if (!update->flash->read(update->flash->board, target_at(update) + update->checked, octets, count)) {
@@ -297,15 +290,69 @@ struct boot_answer boot_update_work(struct boot_update *update) {
         }
         update->checked += count;
         if (update->checked == update->state.size) {
-            return conclude(update);
+            return compare(update);
         }
     }
     return answer(BOOT_LATER);
 }
 
+/* The slot is whole and signed: is the payload the one that was signed? */
+static struct boot_answer conclude(struct boot_update *update, const struct boot_image *image) {
+    uint8_t digest[BOOT_DIGEST];
+    struct boot_verdict same;
+    br_sha256_out(&update->payload, digest);
+    boot_digest_equal(&same, digest, image->digest);
+    if (!boot_is_good(&same)) {
+        return reject(update, BOOT_REASON_DIGEST);
+    }
+    uint32_t before = update->state.done;
+    update->state.done = update->state.size;
+    if (!note(update, BOOT_READY)) {
+        update->state.done = before;
+        return failed(update);
+    }
+    update->work = BOOT_WORK_NONE;
+    return answer(BOOT_OK);
+}
+
+/* One of the two checks of the header in `page`. */
+static struct boot_answer check_signature(struct boot_update *update) {
+    struct boot_image image;
+    enum boot_reason reason = judge(update, update->page, &image);
+    if (reason != BOOT_REASON_NONE) {
+        return reject(update, reason);
+    }
+    if (update->work == BOOT_WORK_SIGNATURE) {
+        boot_image_verify(&update->verdict, update->page, update->trust);
+        update->work = BOOT_WORK_SIGNATURE_AGAIN;
+        return update->verdict.first == BOOT_GOOD ? answer(BOOT_LATER) : reject(update, BOOT_REASON_SIGNATURE);
+    }
+    boot_image_verify_again(&update->verdict, update->page, update->trust);
+    bool good = boot_is_good(&update->verdict);
+    boot_verdict_fail(&update->verdict);
+    if (!good) {
+        return reject(update, BOOT_REASON_SIGNATURE);
+    }
+    return update->ending ? conclude(update, &image) : begin_slot(update);
+}
+
+/* One piece of what goes on. */
+struct boot_answer boot_update_work(struct boot_update *update) {
+    switch (update->work) {
+    case BOOT_WORK_HASH:
+        return hash(update);
+    case BOOT_WORK_SIGNATURE:
+    case BOOT_WORK_SIGNATURE_AGAIN:
+        return check_signature(update);
+    case BOOT_WORK_NONE:
+    default:
+        return answer(BOOT_BAD_REQUEST);
+    }
+}
+
 /* 34: ask for the trial. */
 struct boot_answer boot_update_boot(struct boot_update *update) {
-    if (update->checking) {
+    if (update->work != BOOT_WORK_NONE) {
         return answer(BOOT_BUSY);
     }
     if (update->trial) {

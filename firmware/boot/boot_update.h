@@ -32,6 +32,8 @@ struct boot_slot_report {
     uint32_t security;
 };
 
+enum boot_work { BOOT_WORK_NONE, BOOT_WORK_HASH, BOOT_WORK_SIGNATURE, BOOT_WORK_SIGNATURE_AGAIN };
+
 struct boot_update {
     const struct boot_flash *flash;
     const struct boot_trust *trust;
@@ -40,8 +42,12 @@ struct boot_update {
     uint8_t running;         /* slot, or BOOT_NO_SLOT */
     bool trial;              /* the running image isn't confirmed */
     uint32_t next;           /* octets taken of the image; those of the last page may be in `page` only */
-    bool checking;           /* between end and its answer */
+    enum boot_work work;     /* what boot_update_work has to do */
+    bool ending;             /* it is end's; else that of the octets which completed the header */
     uint32_t checked;
+    struct boot_verdict verdict;
+    uint8_t rest[BOOT_PAGE]; /* octets that came behind the header */
+    uint32_t rest_count;
     br_sha256_context whole;
     br_sha256_context payload;
     uint8_t page[BOOT_PAGE];
@@ -55,9 +61,12 @@ void boot_update_init(struct boot_update *update, const struct boot_flash *flash
 void boot_update_slot(const struct boot_update *update, uint8_t slot, struct boot_slot_report *report);
 
 struct boot_answer boot_update_begin(struct boot_update *update, uint32_t size, const uint8_t digest[BOOT_DIGEST]);
+
+/* Take octets. Those that complete the header are answered BOOT_LATER: its signature is checked before anything is written. */
 struct boot_answer boot_update_data(struct boot_update *update, uint32_t offset, const uint8_t *octets, uint32_t count);
 
-/* Begin the check; BOOT_LATER while it goes on, a piece with every call of boot_update_work. */
+/* Begin the check of the whole. While an answer is BOOT_LATER, boot_update_work does a piece and has it in the end; a piece
+   is at most one check of a signature. */
 struct boot_answer boot_update_end(struct boot_update *update);
 struct boot_answer boot_update_work(struct boot_update *update);
 

@@ -110,7 +110,8 @@ enum update_progress update_boot(struct update *update, struct update_reply *rep
 }
 
 enum update_progress update_poll(struct update *update, struct update_reply *reply) {
-    return supported(update, reply) ? say(reply, boot_update_work(&update->core), false) : UPDATE_DONE;
+    const bool data = !update->core.ending; /* whose answer it is */
+    return supported(update, reply) ? say(reply, boot_update_work(&update->core), data) : UPDATE_DONE;
 }
 
 bool update_restart_due(const struct update *update, uint64_t now_us) {

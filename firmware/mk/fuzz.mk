@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_SOURCES ?= src
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/*.c)))
-FUZZ_FLAGS := $(WARNINGS) -I$(FUZZ_SOURCES) -Iboard -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -MMD
+FUZZ_FLAGS := $(WARNINGS) -I$(FUZZ_SOURCES) -Iboard -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -MMD -MP
 FUZZ_OBJECTS := $(patsubst src/%.c,$(FUZZ_BUILD)/objects/%.o,$(PURE) src/update_none.c)
 FUZZ_FOUND := $(FUZZ_BUILD)/found
 

@@ -1,6 +1,6 @@
 # The head as a Linux process.
 HOST_OBJECTS := $(patsubst %.c,$(BUILD)/host/%.o,$(SOURCES) $(sort $(wildcard boot/*.c)) $(sort $(wildcard board/host/*.c)))
-HOST_FLAGS := $(WARNINGS) $(INCLUDES) -Iboot -isystem vendor/bearssl/inc -D_GNU_SOURCE -O2 -g -MMD
+HOST_FLAGS := $(WARNINGS) $(INCLUDES) -Iboot -isystem vendor/bearssl/inc -D_GNU_SOURCE -O2 -g -MMD -MP
 
 host: $(BUILD)/host/edged-head
 

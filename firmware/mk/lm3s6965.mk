@@ -8,7 +8,7 @@ LM3S_COMMON := $(SOURCES) src/update_none.c $(filter-out $(LM3S_DIR)/main.c,$(so
 LM3S_MAINS := $(LM3S_DIR)/main.c $(LM3S_DIR)/misbehaving/main.c
 LM3S_OBJECTS := $(patsubst %.c,$(LM3S_BUILD)/%.o,$(LM3S_COMMON))
 LM3S_CPU := -mcpu=cortex-m3 -mthumb
-LM3S_FLAGS := $(LM3S_CPU) $(WARNINGS) $(INCLUDES) -I$(LM3S_DIR) -ffreestanding -Os -g -ffunction-sections -fdata-sections -MMD
+LM3S_FLAGS := $(LM3S_CPU) $(WARNINGS) $(INCLUDES) -I$(LM3S_DIR) -ffreestanding -Os -g -ffunction-sections -fdata-sections -MMD -MP
 # No start files and no heap: of newlib only memcpy and its like, and libgcc's arithmetic.
 LM3S_LINK := $(LM3S_CPU) -nostartfiles --specs=nano.specs -Wl,--gc-sections -Wl,--fatal-warnings -T $(LM3S_DIR)/memory.ld
 

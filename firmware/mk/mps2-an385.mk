@@ -5,7 +5,7 @@ ARM ?= arm-none-eabi-
 MPS2_DIR := board/mps2-an385
 MPS2_BUILD := $(BUILD)/mps2-an385
 MPS2_CPU := -mcpu=cortex-m3 -mthumb
-MPS2_FLAGS := $(MPS2_CPU) $(WARNINGS) $(INCLUDES) $(BOOT_INCLUDES) -I$(MPS2_DIR) -I$(MPS2_BUILD) -ffreestanding -Os -g -ffunction-sections -fdata-sections -MMD
+MPS2_FLAGS := $(MPS2_CPU) $(WARNINGS) $(INCLUDES) $(BOOT_INCLUDES) -I$(MPS2_DIR) -I$(MPS2_BUILD) -ffreestanding -Os -g -ffunction-sections -fdata-sections -MMD -MP
 MPS2_LINK := $(MPS2_CPU) -nostartfiles --specs=nano.specs -Wl,--gc-sections -L$(MPS2_DIR)
 MPS2_SOURCES := $(SOURCES) $(sort $(wildcard boot/*.c)) $(filter-out %/loader.c %/app.c %/flash.c,$(sort $(wildcard $(MPS2_DIR)/*.c)))
 MPS2_OBJECTS := $(patsubst %.c,$(MPS2_BUILD)/%.o,$(MPS2_SOURCES)) $(patsubst $(BEARSSL)/%.c,$(MPS2_BUILD)/bearssl/%.o,$(BEARSSL_SOURCES))

@@ -1,5 +1,5 @@
 # Unit tests and vectors: small programs on the host, under ASan and UBSan.
-TEST_FLAGS := $(WARNINGS) $(INCLUDES) -Itests -I$(BUILD)/test -D_GNU_SOURCE -O1 -g -MMD \
+TEST_FLAGS := $(WARNINGS) $(INCLUDES) -Itests -I$(BUILD)/test -D_GNU_SOURCE -O1 -g -MMD -MP \
               -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/test/%,$(sort $(wildcard tests/test_*.c)))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/test/%.o,$(SOURCES) src/update_none.c tests/bench.c)

@@ -22,6 +22,15 @@ from tests.proof import (
     mutations_fleet_rollout,
     mutations_fleet_switch,
     mutations_fleet_verify,
+    mutations_hardware_board,
+    mutations_hardware_boot,
+    mutations_hardware_camera,
+    mutations_hardware_counter,
+    mutations_hardware_devices,
+    mutations_hardware_firmware,
+    mutations_hardware_idcard,
+    mutations_hardware_link,
+    mutations_hardware_swipe,
 )
 from tests.proof.changes import CUT, TEST, Mutation, _m
 from tests.proof.overlay import StaleError, overlay, run
@@ -347,6 +356,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     *mutations_fleet_rollout.MUTATIONS,
     *mutations_fleet_switch.MUTATIONS,
     *mutations_fleet_verify.MUTATIONS,
+    *mutations_hardware_boot.MUTATIONS,
+    *mutations_hardware_camera.MUTATIONS,
+    *mutations_hardware_counter.MUTATIONS,
+    *mutations_hardware_devices.MUTATIONS,
+    *mutations_hardware_board.MUTATIONS,
+    *mutations_hardware_firmware.MUTATIONS,
+    *mutations_hardware_idcard.MUTATIONS,
+    *mutations_hardware_link.MUTATIONS,
+    *mutations_hardware_swipe.MUTATIONS,
 )
 
 SAMPLE = ("a commit is synced",)

@@ -36,7 +36,7 @@ SAM_MODULE = Identity(0x0400, 0xC35A, "SAM", "module", "1")
 PRINTER = Identity(0x04B8, 0x0202, "EPSON", "TM", "1")
 SWIPE = Identity(0x2B78, 0x0005, "Elyctis", "ID BOX", "7")
 PASSPORT = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10")
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 def begin() -> None:

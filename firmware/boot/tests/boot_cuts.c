@@ -86,7 +86,7 @@ static bool send(struct boot_update *update) {
     for (uint32_t at = told.offset; at < new.size;) {
         uint32_t count = new.size - at < 224 ? new.size - at : 224;
         past.acked = at;
-        told = boot_update_data(update, at, new.octets + at, count);
+        told = sim_data(update, at, new.octets + at, count);
         if (sim.fails && told.status == BOOT_FLASH_FAILED) {
             return false;
         }

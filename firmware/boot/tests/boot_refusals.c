@@ -51,7 +51,7 @@ static struct boot_answer send(const struct file *file) {
     struct boot_answer told = boot_update_begin(&update, file->size, sha);
     while (told.status == BOOT_OK && told.offset < file->size) {
         uint32_t left = file->size - told.offset;
-        told = boot_update_data(&update, told.offset, file->octets + told.offset, left < 224 ? left : 224);
+        told = sim_data(&update, told.offset, file->octets + told.offset, left < 224 ? left : 224);
     }
     if (told.status != BOOT_OK) {
         return told;
@@ -168,6 +168,10 @@ static void states(void) {
     CHECK(offer(&new).status == BOOT_OK);
     boot_update_slot(&update, 1, &report);
     CHECK(report.state == BOOT_READY && report.security == 2);
+    bad = new;
+    bad.octets[200] ^= 1;
+    CHECK(refused(offer(&bad), BOOT_REASON_SIGNATURE) && update.state.slot[1] == BOOT_READY); /* costs nothing */
+    hash_file(&new);
     start(); /* nothing has been asked for */
     CHECK(choice.slot == 0 && boot_update_begin(&update, new.size, sha).offset == new.size);
     CHECK(boot_update_boot(&update).status == BOOT_OK && boot_update_boot(&update).status == BOOT_OK);

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t count) {
     for (uint32_t sent = told.offset; told.status == BOOT_OK && sent < size - 1;) {
         uint32_t piece = 1 + octets[1 + sent % (size - 1)] % 224u;
         piece = piece < size - 1 - sent ? piece : size - 1 - sent;
-        told = boot_update_data(&update, sent, octets + 1 + sent, piece);
+        told = sim_data(&update, sent, octets + 1 + sent, piece);
         sent += piece;
     }
     told = boot_update_end(&update);

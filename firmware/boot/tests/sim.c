@@ -113,6 +113,14 @@ struct boot_target sim_target(struct sim *sim) {
     return (struct boot_target){.board = sim, .put = put_ram, .get = get_ram};
 }
 
+struct boot_answer sim_data(struct boot_update *update, uint32_t offset, const uint8_t *octets, uint32_t count) {
+    struct boot_answer told = boot_update_data(update, offset, octets, count);
+    while (told.status == BOOT_LATER) {
+        told = boot_update_work(update);
+    }
+    return told;
+}
+
 uint32_t sim_file(const char *path, uint8_t *to, uint32_t room) {
     FILE *file = fopen(path, "rb");
     if (!file) {

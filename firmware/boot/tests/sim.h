@@ -2,7 +2,7 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "boot_choose.h" /* struct boot_target */
+#include "boot_update.h" /* struct boot_target, struct boot_update */
 
 #include <setjmp.h> /* power cut */
 
@@ -37,6 +37,8 @@ struct sim {
 void sim_init(struct sim *sim);
 struct boot_flash sim_flash(struct sim *sim);
 struct boot_target sim_target(struct sim *sim);
+/* Send octets, and wait for the answer. */
+struct boot_answer sim_data(struct boot_update *update, uint32_t offset, const uint8_t *octets, uint32_t count);
 /* Read a whole file; ends the program when it can't. */
 uint32_t sim_file(const char *path, uint8_t *to, uint32_t room);
 #define CHECK(what)                                                                                                  \
