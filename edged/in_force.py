@@ -100,7 +100,7 @@ def _check_identity(settings: BoxSettings, anchor: TrustAnchor, signer: Signer) 
     if settings.head.simulated and not anchor.demo:
         raise ConfigError("head.driver", "device.demo_only")
     if settings.camera is not None and settings.camera.simulated and not anchor.demo:
-        raise ConfigError("camera.driver", "device.demo_only")
+        raise ConfigError("driver", "device.demo_only").within("camera", ".")
     if settings.chip_reader is not None and settings.chip_reader.simulated and not anchor.demo:
         raise ConfigError("chip_reader.driver", "device.demo_only")
 
