@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.drivers.head_events import Action, Button, Cover, Document, Exposed, Fault, FaultChanged, Lamp, Presence
+from edged.drivers.head_events import (
+    Action,
+    Button,
+    Cover,
+    Document,
+    Exposed,
+    Fault,
+    FaultChanged,
+    Lamp,
+    Presence,
+)
 from edged.drivers.head_frame import Capability, ResetCause, WelcomeFlag
 from edged.drivers.head_link import Opened
 from edged.drivers.head_messages import (

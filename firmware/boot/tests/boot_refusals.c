@@ -248,6 +248,19 @@ static void empty(void) {
     CHECK(choice.slot == BOOT_NO_SLOT);
 }
 
+/* A bit that flips in the running image's header doesn't raise the counter above every image there is. */
+static void counter_as_signed(void) {
+    factory(&old);
+    CHECK(offer(&new).status == BOOT_OK && boot_update_boot(&update).status == BOOT_OK);
+    start();
+    CHECK(choice.trial && choice.slot == 1);
+    sim.octets[flash.slot[1] + 39] ^= 0x40; /* of the security version */
+    CHECK(boot_update_confirm(&update).status == BOOT_FLASH_FAILED);
+    CHECK(update.trial && update.state.floor == 1);
+    sim.octets[flash.slot[1] + 39] ^= 0x40;
+    CHECK(boot_update_confirm(&update).status == BOOT_OK && update.state.floor == 2);
+}
+
 /* Right before the jump all that was found good is looked at again: one flipped word, and nothing starts. */
 static void last_look(void) {
     states();
@@ -292,6 +305,7 @@ int main(int count, char **words) {
     lost_journal();
     wear();
     empty();
+    counter_as_signed();
     last_look();
     noise();
     torn();
