@@ -29,14 +29,20 @@ static void drop(struct events *events, unsigned at) {
     take_out(events, at);
 }
 
+/* Whether `later` tells anew how that is which `event` tells of. */
+static bool renews(const struct event *later, const struct event *event) {
+    const bool place = event->type == EVENT_DOCUMENT || event->type == EVENT_COVER;
+    const bool fault = event->type == EVENT_FAULT && later->body[0] == event->body[0];
+    return later->type == event->type && (place || fault);
+}
+
 /* Whether a later event of the queue, or `next`, tells anew what this one does. */
 static bool overtaken(const struct events *events, unsigned at, const struct event *next) {
-    const uint8_t type = events->list[at].type;
-    bool later = next->type == type;
-    for (unsigned i = at + 1U; i < events->count; i++) {
-        later = later || events->list[i].type == type;
+    bool later = renews(next, &events->list[at]);
+    for (unsigned i = at + 1U; i < events->count && !later; i++) {
+        later = renews(&events->list[i], &events->list[at]);
     }
-    return later && (type == EVENT_DOCUMENT || type == EVENT_COVER);
+    return later;
 }
 
 /* The one to give up for `next`; `count` for `next` itself. What is on its way can't be called back. */

@@ -44,8 +44,8 @@ void events_init(struct events *events);
 
 /*
  * Add one. When the queue is full, of it and those that aren't on their way one goes: the oldest EXPOSED, else the oldest
- * DOCUMENT or COVER that a later one has overtaken, else the oldest press, else the oldest. So a sensor that flaps costs no
- * press, and presses don't cost the host how things are.
+ * DOCUMENT, COVER or FAULT that a later one has overtaken, else the oldest press, else the oldest. So a sensor that flaps
+ * costs no press, and presses don't cost the host how things are.
  */
 void events_add(struct events *events, const struct event *event);
 

@@ -81,10 +81,15 @@ static void a_sensor_that_flaps_costs_no_press_and_presses_do_not_cost_how_thing
     }
     CHECK_EQUAL(events.count, EVENTS_MAX);
     CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 1 && events.list[15].body[0] == 59);
+    for (unsigned i = 0; i < 60; i++) {
+        add(EVENT_FAULT, 2, 0); /* a supply that comes and goes */
+    }
+    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 1 && events.list[2].body[0] == 59);
     for (uint8_t i = 60; i < 100; i++) {
         add(EVENT_BUTTON, i, 0);
     }
-    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 59 && events.list[15].body[0] == 99);
+    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 59 && events.list[2].body[0] == 2);
+    CHECK(events.list[15].body[0] == 99);
 }
 
 static void what_is_on_its_way_is_not_given_up(void) {
