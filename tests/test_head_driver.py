@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from edged.device_settings import HeadSettings
 from edged.drivers import Head
@@ -21,6 +22,7 @@ from edged.drivers.head_frame import Capability
 from edged.drivers.head_messages import Counter, Expose, Indicate, LightUp, Ping, ReadStatus, Shown, Step
 from edged.drivers.head_serial import SerialTransport
 from edged.drivers.head_threads import ThreadedLine
+from edged.drivers.head_traits import WelcomeFlag
 from edged.drivers.head_usb import UsbPort
 from edged.errors import DeviceError, DeviceGoneError, HeadRefusedError
 from edged.events import (
@@ -280,13 +282,30 @@ async def test_troubles_begin_and_end(socket_peer: SocketPeer) -> None:
     ],
 )
 async def test_what_the_head_refuses_says_why(
-    socket_peer: SocketPeer, answer: bytes, code: str, number: int | None
+    socket_peer: SocketPeer, monkeypatch: pytest.MonkeyPatch, answer: bytes, code: str, number: int | None
 ) -> None:
+    monkeypatch.setattr("edged.drivers.head.BUSY_S", 0.0)
     socket_peer.head.statuses[LightUp.type] = answer
     async with attached(socket_peer) as (head, _):
         with pytest.raises(HeadRefusedError) as refused:
             await head.illuminate(Light.UV, 10)
         assert (refused.value.code, refused.value.number, refused.value.device) == (code, number, "head")
+
+
+async def test_a_light_waits_for_a_step_of_an_update(socket_peer: SocketPeer) -> None:
+    """A document that is laid down while a sector is written is photographed."""
+    async with attached(socket_peer) as (head, _):
+        socket_peer.head.asked.clear()
+        socket_peer.head.statuses |= {LightUp.type: b"\x03", Expose.type: b"\x03"}
+        lighting = asyncio.create_task(head.illuminate(Light.WHITE, 100))
+        exposing = asyncio.create_task(head.expose((Step(None, 0, 0, 10),)))
+        for kind in (LightUp.type, Expose.type):
+            await until(lambda kind=kind: sum(said[0] == kind for said in socket_peer.head.asked) > 1)  # type: ignore[misc]
+        assert not lighting.done()
+        assert not exposing.done()
+        socket_peer.head.statuses.clear()
+        await lighting
+        assert len(await exposing) == 1
 
 
 async def test_a_reply_that_says_nothing_sensible_is_a_coded_error(socket_peer: SocketPeer) -> None:
@@ -339,6 +358,18 @@ async def test_a_head_that_cannot_be_used_is_gone_and_says_why(
         assert driver.trouble.code == code
         if head.flags:
             assert await driver.client.request(Ping()) > 0, "its firmware can still be updated"
+
+
+async def test_presses_at_a_head_that_never_gets_ready_are_not_kept_for_ever(socket_peer: SocketPeer) -> None:
+    socket_peer.head.flags = WelcomeFlag.BOOT_LOADER
+    async with attached(socket_peer) as (head, heard):
+        for _ in range(5):
+            for _ in range(8):
+                socket_peer.press()
+            await until(lambda: not socket_peer.head.events)
+        await head.client.request(Ping())
+        assert len(head._held) == 16
+        assert heard.events == [DeviceGone("head")]
 
 
 @pytest.mark.parametrize(
@@ -436,6 +467,53 @@ async def test_a_port_is_stopped_before_it_is_closed() -> None:
         line = ThreadedLine(port, lambda _: None, "head quick")
         await line.close()
         assert port.done == ["stop", "close"]
+
+
+class BrokenPort(QuickPort):
+    """Fails as no port may: a library that met what it hadn't thought of."""
+
+    def read(self) -> bytes:
+        raise ValueError
+
+
+async def test_a_port_that_fails_in_any_way_has_ended() -> None:
+    port = BrokenPort()
+    with structlog.testing.capture_logs() as logged:
+        line = ThreadedLine(port, lambda _: None, "head broken")
+        async with asyncio.timeout(10):
+            await line.ended()
+    await line.close()
+    assert port.done == ["stop", "close"]
+    assert [entry["event"] for entry in logged] == ["the head's port failed; please report this"]
+
+
+@pytest.mark.parametrize("started", [0, 1])
+async def test_without_threads_there_is_no_line_and_no_open_port(
+    monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    start, tried = threading.Thread.start, []
+
+    def some(thread: threading.Thread) -> None:
+        tried.append(thread)
+        if len(tried) > started:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", some)
+    port = QuickPort()
+    with pytest.raises(DeviceError, match="port_failed"):
+        ThreadedLine(port, lambda _: None, "head many")
+    await until(lambda: port.done == ["stop", "close"])
+
+
+async def test_what_was_read_through_a_pseudo_terminal_stays_simulated(tmp_path: Path) -> None:
+    """Also once its path is gone, or leads to hardware: what was read before is judged now."""
+    async with attached(TtyPeer(tmp_path / "head", PeerHead(simulated=False))) as (head, heard):
+        assert head.provenance.simulated
+        (tmp_path / "head").unlink()
+        (tmp_path / "head").symlink_to("/dev/null")
+        assert head.provenance.simulated
+        assert heard.events == []
 
 
 async def test_a_port_that_another_program_uses_says_so(tmp_path: Path) -> None:

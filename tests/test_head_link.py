@@ -376,3 +376,12 @@ def test_a_closed_line_has_nothing_due() -> None:
     link.receive(b"\0\0", 2.0)
     link.tick(99.0)
     assert link.bytes_to_send() == b""
+
+
+def test_a_reset_is_noticed_soon() -> None:
+    """Nobody presses, nothing is asked: the host's sign of life is what the head answers."""
+    world = World()
+    world.run(2_000)
+    world.head.reset(world.now)
+    assert world.run(300, lambda: Lost("reader_head.restarted") in world.facts)
+    assert world.run(300, lambda: world.sessions == 2)

@@ -17,9 +17,9 @@ from edged.drivers.head_events import Lamp
 from edged.drivers.head_frame import Capability, ResetCause, WelcomeFlag
 from edged.drivers.head_image import Version
 from edged.drivers.head_messages import LightUp, Ping, ReadStatus, Status
-from edged.drivers.head_update import HeadUpdate, Stage
+from edged.drivers.head_update import HeadUpdate, Stage, no_wait
 from edged.drivers.head_update_messages import NO_SLOT, SlotState, UpdateRefusal
-from edged.errors import DecodeError, DeviceError, HeadRefusedError, PushRefusedError
+from edged.errors import DecodeError, DeviceError, DeviceGoneError, HeadRefusedError, PushRefusedError
 from edged.pushed.head_artefact import HeadArtefact
 from edged.pushed.verifying import ArtefactTarget
 from tests.box import Box
@@ -68,6 +68,8 @@ async def test_from_the_bare_loader_to_the_second_update(board: HostBoard) -> No
         assert told[-2:] == [("verifying", 100), ("restarting", 100)]
         assert [percent for stage, percent in told if stage == "sending"] == sorted({p for _, p in told})
         assert line.welcome.reset_cause is ResetCause.UPDATE
+        assert WelcomeFlag.ON_TRIAL not in line.welcome.flags, "it was confirmed in this session"
+        assert line.known == line.welcome
         assert Capability.WHITE in line.welcome.capabilities
         second = await HeadUpdate(line, image(NEW, 2)).run()
         assert (second.outcome, second.version, second.before) == ("confirmed", "1.1.0", "1.0.0")
@@ -185,6 +187,64 @@ async def test_a_reset_during_the_trial_ends_it(board: HostBoard) -> None:
         await HeadUpdate(line, image(NEW, 2)).run()
         await until(lambda: line.welcome is not None and WelcomeFlag.ON_TRIAL not in line.welcome.flags)
         assert await states(line) == [SlotState.CONFIRMED, SlotState.BAD]
+
+
+async def test_a_trial_that_was_left_alone_is_judged(board: HostBoard) -> None:
+    """The daemon was restarted between the head's restart and its confirmation: the same update finds it."""
+    async with client(board.port) as line:
+        await install(line)
+
+        async def gone() -> None:
+            raise asyncio.CancelledError
+
+        line.update_confirm = gone  # type: ignore[method-assign]
+        with pytest.raises(asyncio.CancelledError):
+            await HeadUpdate(line, image(NEW, 2)).run()
+    async with client(board.port) as line:
+        assert line.welcome is not None
+        boots = line.welcome.boots
+        assert WelcomeFlag.ON_TRIAL in line.welcome.flags
+        updated = await HeadUpdate(line, image(NEW, 2)).run()
+        assert (updated.outcome, updated.version) == ("confirmed", str(NEW))
+        assert await states(line) == [SlotState.CONFIRMED] * 2
+        assert line.welcome.boots == boots, "nothing is sent again"
+
+
+async def test_an_image_waits_for_another_ones_trial(board: HostBoard) -> None:
+    async with client(board.port) as line:
+        await install(line)
+        board.kill()
+        board.environment["EDGED_HEAD_TRIAL_MS"] = SHORT_TRIAL_MS
+        board.start()
+        confirm, line.update_confirm = line.update_confirm, no_wait  # type: ignore[method-assign]
+        await HeadUpdate(line, image(NEW, 2)).run()
+        line.update_confirm = confirm  # type: ignore[method-assign]
+        assert (await HeadUpdate(line, image(NEWER, 2)).run()).outcome == "confirmed"
+
+
+async def test_a_line_that_is_lost_with_the_confirmation_costs_nothing(board: HostBoard) -> None:
+    async with client(board.port) as line:
+        await install(line)
+        confirm = line.update_confirm
+
+        async def lost() -> None:
+            await confirm()
+            raise DeviceGoneError("head", "reader_head.lost")
+
+        line.update_confirm = lost  # type: ignore[method-assign]
+        assert (await HeadUpdate(line, image(NEW, 2)).run()).outcome == "confirmed"
+        assert await states(line) == [SlotState.CONFIRMED] * 2
+
+
+async def test_a_head_that_stays_busy_is_given_up(board: HostBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.drivers.head_update.BUSY_S", 0.3)
+    async with client(board.port) as line:
+
+        async def busy(offset: int, octets: bytes) -> int:
+            raise HeadRefusedError("reader_head.busy", Status.BUSY)
+
+        line.update_data = busy  # type: ignore[method-assign]
+        assert await refusal(HeadUpdate(line, image(OLD, 1))) == "reader_head.busy"
 
 
 async def test_an_image_that_cannot_run_is_left_at_once(board: HostBoard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
@@ -10,7 +11,7 @@ from edged import log
 from edged.drivers.facts import DeviceFacts
 from edged.drivers.head_client import HeadClient
 from edged.drivers.head_events import Action, Button, Cover, Document, Exposed, FaultChanged, Lamp, Presence
-from edged.drivers.head_exposing import Exposing, MeasuredWindow
+from edged.drivers.head_exposing import BUSY_S, Exposing, MeasuredWindow
 from edged.drivers.head_facts import HeadFacts
 from edged.drivers.head_light_messages import Dark, LightUp, Step
 from edged.drivers.head_link import LinkFact, Lost, Opened, Told
@@ -61,6 +62,9 @@ BRIGHTNESS: Final = 100
 MAX_EVENTS: Final = 1024
 """Events that nobody has taken; more is a head that went mad, and what comes then is dropped."""
 
+MAX_HELD: Final = 16
+"""Presses that wait until the head is back; as many as wait in a head."""
+
 LAMPS: Final = {
     Light.WHITE: ((Capability.WHITE, Lamp.WHITE),),
     Light.IR: ((Capability.IR_850, Lamp.IR_850), (Capability.IR_940, Lamp.IR_940)),
@@ -100,7 +104,7 @@ class LinkedHead:
         self._lit: tuple[Lamp, float] | None = None
         self._troubles: set[str] = set()
         self._told: set[str] = set()
-        self._held: list[Told] = []
+        self._held: deque[Told] = deque(maxlen=MAX_HELD)
         self._happened: asyncio.Queue[HeadEvent] = asyncio.Queue()
         self._looked = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
@@ -212,7 +216,7 @@ class LinkedHead:
         now = asyncio.get_running_loop().time()
         if self._lit is not None and self._lit[0] is not lamp and now < self._lit[1]:
             await self.client.request(Dark())  # the head lights one lamp at a time
-        await self.client.request(LightUp(lamp, BRIGHTNESS, milliseconds))
+        await self.client.request_when_free(LightUp(lamp, BRIGHTNESS, milliseconds), BUSY_S)
         self._lit = lamp, asyncio.get_running_loop().time() + milliseconds / 1000
 
     async def dark(self) -> None:
@@ -317,7 +321,8 @@ class LinkedHead:
         self._looked.set()
         self._tell_troubles()
         now = asyncio.get_running_loop().time()
-        held, self._held = self._held, []
+        held = tuple(self._held)
+        self._held.clear()
         for told in held:
             if now - told.at <= STALE_MS / 1000:
                 self._tell(ButtonPressed())

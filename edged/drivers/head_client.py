@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from edged import log
 from edged.drivers.head_link import HeadLink, Incompatible, LinkFact, Lost, Opened
 from edged.drivers.head_messages import Reply, Status
 from edged.drivers.head_refusals import refusal
+from edged.drivers.head_traits import WelcomeFlag
 from edged.drivers.head_transport import DEVICE
 from edged.drivers.head_update_messages import (
+    NO_SLOT,
     Slots,
     SlotsResult,
+    SlotState,
     UpdateBegin,
     UpdateBoot,
     UpdateCancel,
@@ -24,7 +29,7 @@ from edged.drivers.head_update_messages import (
     UpdateData,
     UpdateEnd,
 )
-from edged.errors import DecodeError, DeviceError, DeviceGoneError
+from edged.errors import DecodeError, DeviceError, DeviceGoneError, HeadRefusedError
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from edged.drivers.head_link import LinkCounts
     from edged.drivers.head_requests import Request
     from edged.drivers.head_transport import Connection, Transport
+    from edged.drivers.head_update_messages import Slot
 
 T = TypeVar("T")
 
@@ -49,6 +55,9 @@ SILENT_S: Final = 3.0
 
 MAX_WAITING: Final = 64
 """Requests that wait until the head has answered others; more is a program that went wrong."""
+
+BUSY_AGAIN_S: Final = 0.05
+"""Until a head that was busy is asked again."""
 
 AT_ONCE: Final = 12
 """Requests that are open at a time: fewer than the protocol's 16, for what is given up and still open."""
@@ -126,6 +135,17 @@ class HeadClient:
         except DecodeError as error:
             raise DeviceError(DEVICE, error.code) from error
 
+    async def request_when_free(self, request: Request[T], seconds: float) -> T:
+        """`request`, again for so long while the head is busy with something else. Raises as `request` does."""
+        until = self._loop.time() + seconds
+        while True:
+            try:
+                return await self.request(request)
+            except HeadRefusedError as error:
+                if error.status != Status.BUSY or self._loop.time() >= until:
+                    raise
+            await asyncio.sleep(BUSY_AGAIN_S)
+
     async def _ask(self, request: Request[Any]) -> Reply:
         tag = self._link.request(request, self._loop.time())
         answer: asyncio.Future[Reply] = self._loop.create_future()
@@ -136,8 +156,22 @@ class HeadClient:
     # --- the update of its firmware, PROTOCOL.md §7; each raises as `request` does ---
 
     async def slots(self) -> SlotsResult:
-        """What the slots hold, and which one runs."""
-        return await self.request(Slots())
+        """What the slots hold, and which one runs. `known` and `welcome` are as new from then on."""
+        session = self.welcome
+        found = await self.request(Slots())
+        if self.welcome is session and session is not None and found.running != NO_SLOT:
+            self._runs(session, found.slots[found.running])
+        return found
+
+    def _runs(self, welcome: Welcome, slot: Slot) -> None:
+        """WELCOME is as old as the session; what runs may have been confirmed in it."""
+        confirmed = slot.state is SlotState.CONFIRMED
+        self.known = self._link.welcome = replace(
+            welcome,
+            flags=welcome.flags & ~WelcomeFlag.ON_TRIAL
+            | (WelcomeFlag.ON_TRIAL if slot.state is SlotState.TRIAL else 0),
+            security_version=max(welcome.security_version, slot.security_version if confirmed else 0),
+        )
 
     async def update_begin(self, size: int, digest: bytes) -> int:
         """Begin an image of `size` octets with this SHA-256; returns the offset to go on from."""
@@ -158,6 +192,8 @@ class HeadClient:
     async def update_confirm(self) -> None:
         """The image that runs is good."""
         await self.request(UpdateConfirm())
+        with suppress(DeviceError):  # it is; only what is known of it is older
+            await self.slots()
 
     async def update_cancel(self) -> None:
         """Forget what was begun."""

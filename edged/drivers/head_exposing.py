@@ -21,6 +21,11 @@ GRACE_S: Final = 2.0
 """Beyond the steps' own time, for the event of the last one to come."""
 
 
+BUSY_S: Final = 5.0
+"""For light while an update writes a sector or verifies an image: a document that was laid down meanwhile must not be
+refused for it."""
+
+
 @dataclass(frozen=True)
 class MeasuredWindow:
     """One step as it was.
@@ -66,7 +71,7 @@ class Exposing:
             self._steps, self._windows, self._on_step, self._asked_at = steps, [], on_step, loop.time()
             done = self._done = loop.create_future()
             try:
-                await self._client.request(Expose(steps))
+                await self._client.request_when_free(Expose(steps), BUSY_S)
                 async with asyncio.timeout(takes_s + GRACE_S):
                     await done
             except TimeoutError as error:

@@ -42,7 +42,7 @@ MAX_OPEN: Final = 16
 
 HELLO_S: Final = 0.5
 REFUSED_S: Final = 5.0
-SIGN_OF_LIFE_S: Final = 1.0
+SIGN_OF_LIFE_S: Final = 0.25
 LOST_S: Final = 3.0
 """PROTOCOL.md §3."""
 

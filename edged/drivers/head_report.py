@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edged.drivers.head_facts import HeadFacts, dotted
 from edged.drivers.head_messages import Counter, ReadCounters
 from edged.drivers.head_traits import Capability
-from edged.drivers.head_update_messages import NO_SLOT, SlotState
+from edged.drivers.head_update_messages import NO_SLOT
 
 if TYPE_CHECKING:
     from edged.drivers.head_client import HeadClient
@@ -18,8 +18,9 @@ async def report(client: HeadClient) -> dict[str, Any]:
     """Ready for JSON; no slots for a head that can't be updated. Raises `DeviceError`."""
     counters = await client.request(ReadCounters())
     assert client.known is not None
+    slots = await client.slots() if Capability.UPDATE in client.known.capabilities else None
     facts = HeadFacts.of(client.known)
-    said: dict[str, Any] = {
+    return {
         "board": facts.board,
         "unique_id": facts.unique_id,
         "firmware": facts.firmware,
@@ -29,24 +30,9 @@ async def report(client: HeadClient) -> dict[str, Any]:
         "simulated": facts.simulated,
         "on_trial": facts.on_trial,
         "boot_loader": facts.boot_loader,
-        "slots": None,
+        "slots": None if slots is None else _slots(slots),
         "counters": {_name(number): value for number, value in counters.items()},
     }
-    if Capability.UPDATE in client.known.capabilities:
-        slots = await client.slots()
-        said["slots"] = _slots(slots)
-        _since(said, slots)
-    return said
-
-
-def _since(said: dict[str, Any], slots: SlotsResult) -> None:
-    """WELCOME is as old as the session; an image may have been confirmed in it."""
-    if slots.running == NO_SLOT:
-        return
-    running = slots.slots[slots.running]
-    said["on_trial"] = running.state is SlotState.TRIAL
-    if running.state is SlotState.CONFIRMED:
-        said["security_version"] = max(said["security_version"], running.security_version)
 
 
 def _slots(found: SlotsResult) -> dict[str, Any]:

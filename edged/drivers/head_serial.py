@@ -8,6 +8,7 @@ import os
 import select
 import termios
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edged.drivers.head_threads import ThreadedLine, opened
@@ -31,7 +32,8 @@ _CODES: Final = {
     errno.EBUSY: "reader_head.port_busy",
     errno.EAGAIN: "reader_head.port_busy",
 }
-_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
+_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO)
+"""EIO: hung up while it was being opened, or a port that only has a name."""
 
 
 class SerialTransport:
@@ -40,16 +42,14 @@ class SerialTransport:
     driver: Final = "serial"
 
     def __init__(self, port: str) -> None:
+        """Simulated is what was opened last: its path may be gone while its data is still judged."""
         self.name = port
-
-    @property
-    def simulated(self) -> bool:
-        """A pseudo-terminal is a program, and so is a gadget of this machine."""
-        return is_simulated(self.name)
+        self.simulated = is_simulated(port)
 
     async def connect(self, hear: Callable[[bytes], None]) -> Connection:
         """See `Transport.connect`."""
         port = await opened(lambda: SerialPort(self.name), SerialPort.close)
+        self.simulated = port.simulated
         return ThreadedLine(port, hear, "head serial")
 
 
@@ -58,8 +58,13 @@ class SerialPort:
 
     def __init__(self, path: str) -> None:
         self._serial = _open(path)
-        self._descriptor: int = self._serial.fileno()
-        self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._descriptor: int = self._serial.fileno()
+            self.simulated = is_simulated(str(Path(f"/proc/self/fd/{self._descriptor}").readlink()))
+            self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:  # it went away, or this process has no descriptor left
+            self._serial.close()
+            raise _failure(error) from error
 
     def read(self) -> bytes:
         """See `BlockingPort.read`."""
@@ -95,7 +100,11 @@ class SerialPort:
 
     def close(self) -> None:
         """See `BlockingPort.close`."""
-        with suppress(OSError, termios.error):
+        with suppress(
+            OSError, termios.error
+        ):  # what a dead adapter doesn't take would hold the port for 30 s
+            termios.tcflush(self._descriptor, termios.TCOFLUSH)
+        with suppress(OSError):
             self._serial.close()
         os.close(self._stop_read)
         os.close(self._stop_write)
@@ -121,7 +130,13 @@ def _open(path: str) -> Serial:
 
 
 def _failure(error: BaseException) -> DeviceError:
-    number: int = getattr(error, "errno", None) or 0
+    number = _number(error) or (error.__context__ and _number(error.__context__))  # pyserial loses some
     if number in _GONE:
         return DeviceGoneError(DEVICE, "reader_head.no_port")
-    return DeviceError(DEVICE, _CODES.get(number, "reader_head.port_failed"))
+    return DeviceError(DEVICE, _CODES.get(number or 0, "reader_head.port_failed"))
+
+
+def _number(error: BaseException) -> int | None:
+    """errno; `termios.error` has it as its first argument."""
+    number = error.args[0] if isinstance(error, termios.error) else getattr(error, "errno", None)
+    return number if isinstance(number, int) else None

@@ -8,7 +8,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from edged.drivers.head_transport import MAX_UNSENT
+from edged import log
+from edged.drivers.head_transport import DEVICE, MAX_UNSENT
+from edged.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,7 @@ class ThreadedLine:
     """`edged.drivers.head_transport.Connection` on a port that blocks. To be made in the event loop."""
 
     def __init__(self, port: BlockingPort, hear: Callable[[bytes], None], name: str) -> None:
+        """The port is this line's from now on. Raises `DeviceError` when no thread can be had; it is closed then."""
         self._port = port
         self._hear = hear
         self._loop = asyncio.get_running_loop()
@@ -53,8 +56,16 @@ class ThreadedLine:
         self._unsent = 0
         self._running = 2
         self._lock = threading.Lock()
-        for work in (self._read, self._write):
-            threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
+        works = [self._read, self._write]
+        while works:
+            work = works.pop()
+            try:
+                threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
+            except RuntimeError as error:
+                self._stop()
+                for _ in (work, *works):
+                    self._left()
+                raise DeviceError(DEVICE, "reader_head.port_failed") from error
 
     def send(self, data: bytes) -> None:
         """See `Connection.send`."""
@@ -89,10 +100,17 @@ class ThreadedLine:
 
     def _run(self, work: Callable[[], None]) -> None:
         """In a thread: work until the port is gone or nobody wants it any more; the last one out closes it."""
-        with suppress(OSError):
+        try:
             work()
+        except OSError:
+            pass  # the port is gone
+        except Exception as error:  # noqa: BLE001 - a line that nobody serves any more must be known to have ended
+            log.get(DEVICE).error("the head's port failed; please report this", exc_info=error)
         self._stop()
         self._call(self._ended.set)
+        self._left()
+
+    def _left(self) -> None:
         with self._lock:
             self._running -= 1
             last = self._running == 0

@@ -40,6 +40,9 @@ BACK_S: Final = 60.0
 RESTART_S: Final = 20.0
 """From the restart to a session with the new image; less than the clerk's break between two inspections."""
 
+TRIAL_S: Final = 65.0
+"""A trial that nobody confirms is over by then (BOOT.md)."""
+
 BUSY_PAUSE_S: Final = 0.1
 BUSY_S: Final = 30.0
 """A head with a lamp on takes no octets; no exposure lasts this long."""
@@ -111,19 +114,23 @@ class HeadUpdate:
         if Capability.UPDATE not in welcome.capabilities:
             raise DeviceError("head", "head_update.not_supported")
         before = await self._running()
-        self._check(welcome, before)
+        self._check(self._client.welcome or welcome)
         if self._is(before, SlotState.CONFIRMED):
             return Updated("already", str(self.image.version), str(self.image.version))
+        if self._is(before, SlotState.TRIAL):  # whoever began it has gone before it was confirmed
+            return await self._alone(lambda: self._judge(frozenset(), None))
+        if before is not None and before.state is SlotState.TRIAL:
+            with suppress(DeviceError):  # else the head says what it thinks of another image
+                await self._session(TRIAL_S, welcome.boots)
+            before = await self._running()
         await self._bring()
         return await self._alone(lambda: self._try(None if before is None else dotted(before.version)))
 
-    def _check(self, welcome: Welcome, running: Slot | None) -> None:
+    def _check(self, welcome: Welcome) -> None:
         """What the head would refuse anyway, before anything is sent. Raises `DeviceError`."""
         if self.image.board != welcome.board:
             raise DeviceError("head", "head_update.other_board", f"{self.image.board}, {welcome.board}")
-        floor = welcome.security_version  # as the session began: an image may have been confirmed since
-        if running is not None and running.state is SlotState.CONFIRMED:
-            floor = max(floor, running.security_version)
+        floor = welcome.security_version
         if self.image.security_version < floor:
             raise DeviceError("head", "head_update.older", f"{self.image.security_version} < {floor}")
 
@@ -134,9 +141,9 @@ class HeadUpdate:
 
     async def _session(self, seconds: float, boots: int | None = None) -> Welcome:
         """Wait for a session, of another start than `boots`. Raises `DeviceGoneError`."""
-        until = asyncio.get_running_loop().time() + seconds
+        until = self._now() + seconds
         while (welcome := self._client.welcome) is None or welcome.boots == boots:
-            if asyncio.get_running_loop().time() >= until:
+            if self._now() >= until:
                 trouble = self._client.trouble
                 if trouble is None:
                     raise DeviceError("head", "head_update.not_started")  # it is there, and hasn't restarted
@@ -144,14 +151,18 @@ class HeadUpdate:
             await asyncio.sleep(LOOK_S)
         return welcome
 
-    async def _running(self) -> Slot | None:
-        """The slot that runs; None for a boot loader alone."""
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the head answers, asked again when its line is lost meanwhile. Raises `DeviceError`."""
         for _ in range(MAX_BEGINNINGS):
             await self._session(BACK_S)
             with suppress(DeviceGoneError):
-                slots = await self._client.slots()
-                return None if slots.running == NO_SLOT else slots.slots[slots.running]
+                return await ask()
         raise DeviceError("head", "head_update.interrupted")
+
+    async def _running(self) -> Slot | None:
+        """The slot that runs; None for a boot loader alone."""
+        slots = await self._asked(self._client.slots)
+        return None if slots.running == NO_SLOT else slots.slots[slots.running]
 
     # --- the image into its slot ---
 
@@ -176,9 +187,14 @@ class HeadUpdate:
         data, size = self._data, len(self._data)
         offset = await self._when_free(lambda: self._client.update_begin(size, self.image.sha256))
         self._tell("sending", 100 * offset // size)
+        moved = self._now()
         while offset < size:
             await self._free()
-            offset = await self._some(data, offset)
+            before, offset = offset, await self._some(data, offset)
+            if offset > before:
+                moved = self._now()
+            elif self._now() >= moved + BUSY_S:
+                raise DeviceError("head", "reader_head.busy")
             self._tell("sending", 100 * offset // size)
 
     async def _some(self, data: bytes, offset: int) -> int:
@@ -197,13 +213,13 @@ class HeadUpdate:
 
     async def _when_free(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, and again while the head is busy with something else. Raises `DeviceError`."""
-        until = asyncio.get_running_loop().time() + BUSY_S
+        until = self._now() + BUSY_S
         while True:
             await self._free()
             try:
                 return await ask()
             except HeadRefusedError as error:
-                if error.status != Status.BUSY or asyncio.get_running_loop().time() >= until:
+                if error.status != Status.BUSY or self._now() >= until:
                     raise
             await asyncio.sleep(BUSY_PAUSE_S)
 
@@ -212,22 +228,40 @@ class HeadUpdate:
     async def _try(self, before: str | None) -> Updated:
         """Restart with it, look at it, confirm it."""
         self._tell("restarting", 100)
-        welcome = await self._session(BACK_S)
-        faults = await self._faults()
+        faults = await self._asked(self._faults)
+        boots = (await self._session(BACK_S)).boots
         with suppress(DeviceGoneError):  # it may restart before its reply has come through
             await self._client.update_boot()
-        await self._session(self._restart_s, welcome.boots)
+        await self._session(self._restart_s, boots)
+        return await self._judge(faults, before)
+
+    async def _judge(self, faults: frozenset[Fault], before: str | None) -> Updated:
+        """Confirm it, unless it finds something else wrong with itself than `faults`, or doesn't run any more."""
+        new = await self._asked(self._faults) - faults
         if not self._is(await self._running(), SlotState.TRIAL):
             raise DeviceError("head", "head_update.not_started")
-        new = await self._faults() - faults
         if new:
-            await self._client.request(Reboot())  # unconfirmed, so it goes back
+            with suppress(DeviceGoneError):
+                await self._client.request(Reboot())  # unconfirmed, so it goes back
             raise DeviceError("head", "head_update.unhealthy", ", ".join(fault.name for fault in sorted(new)))
-        await self._client.update_confirm()
+        await self._asked(self._confirm)
         return Updated("confirmed", str(self.image.version), before)
+
+    async def _confirm(self) -> None:
+        """Also when the line was lost before it was known whether it had been."""
+        running = await self._running()
+        if self._is(running, SlotState.CONFIRMED):
+            return
+        if not self._is(running, SlotState.TRIAL):
+            raise DeviceError("head", "head_update.not_started")
+        await self._client.update_confirm()
 
     async def _faults(self) -> frozenset[Fault]:
         return (await self._client.request(ReadStatus())).faults
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     def _tell(self, stage: Stage, percent: int) -> None:
         if stage != "sending" or percent != self._percent:
