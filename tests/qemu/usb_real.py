@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import grp
 import json
 import os
@@ -342,6 +343,7 @@ async def _within() -> dict[str, Any]:
 
 def main() -> None:
     begin()
+    faulthandler.dump_traceback_later(LIMIT_S - 5, file=sys.stdout)  # where its threads hang, if they do
     found = asyncio.run(_within())
     print(json.dumps(found), flush=True)
     os._exit(0)  # threads in the kernel's hands don't end
