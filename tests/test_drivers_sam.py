@@ -293,6 +293,7 @@ async def test_the_plug_is_pulled_while_a_card_lies_there(at: Bench) -> None:
     assert not at.sam.card_present
     at.tty.plug()
     await at.until(IdCardPlaced())
+    assert at.told[-2:] == [BACK, IdCardPlaced()], "laid down on a module that is there"
     await at.sam.read()
 
 

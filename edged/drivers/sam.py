@@ -381,14 +381,16 @@ class Sam:
         """In the event loop: turn what the thread saw into what happened since."""
         before, self._seen = self._seen, seen
         there = before is not None and before.module is not None
-        for event in seen.happened:
-            self._happened.put_nowait(event)
-        if seen.module is None and (there or before is None):
-            self._happened.put_nowait(DeviceGone(DEVICE))
         if seen.module is not None:
             self._last = seen
             if before is not None and not there:
                 self._happened.put_nowait(DeviceBack(DEVICE))
+        for (
+            event
+        ) in seen.happened:  # a card is taken away before its module goes, and laid down after it came
+            self._happened.put_nowait(event)
+        if seen.module is None and (there or before is None):
+            self._happened.put_nowait(DeviceGone(DEVICE))
         if before is None or (before.module, before.trouble) != (seen.module, seen.trouble):
             self._log.info("ID-card module", module=seen.module, trouble=seen.trouble and seen.trouble.code)
         self._looked.set()
