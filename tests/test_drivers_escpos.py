@@ -195,7 +195,8 @@ async def test_nothing_of_a_job_is_logged_or_stays_in_its_bytes(
     monkeypatch.setattr(escpos, "encode", remembered)
     emulator = EscposEmulator()
     emulator.rows_left = 10
-    job = PrintJob((Line("ERIKSSON"), Cut()))
+    job = PrintJob((Line("ERIKSSON"), Qr("ERIKSSON"), Cut()))
+    assert "ERIKSSON" not in repr(job.elements())
     with capture_logs() as logs:
         async with pty(emulator, tmp_path / "lp"), printer(tmp_path / "lp") as driver:
             with pytest.raises(DeviceError) as raised:
