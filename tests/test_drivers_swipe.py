@@ -163,16 +163,21 @@ async def test_nothing_of_a_document_is_logged(tmp_path: Path) -> None:
     assert "L898902C3" not in repr(logs)
 
 
-async def test_documents_that_nobody_takes_are_bounded(tmp_path: Path) -> None:
+async def test_documents_that_nobody_takes_are_bounded_and_keep_none_from_coming_later(tmp_path: Path) -> None:
     async with (
         SwipeReaderEmulator(tmp_path / "port", "lines") as device,
-        reader(tmp_path / "port", "lines"),
+        reader(tmp_path / "port", "lines") as driver,
     ):
         with capture_logs() as logs:
-            for number in range(1, swipe.MAX_WAITING + 4):
+            for _ in range(swipe.MAX_WAITING + 1):
                 await device.swipe(PASSPORT)
-                await until(lambda: sum("swipe" in line["event"] for line in logs) >= number)  # noqa: B023
-    assert sum("dropped" in line["event"] for line in logs) == 3
+            await until(lambda: any("dropped" in line["event"] for line in logs))
+        events = following(driver)
+        for _ in range(swipe.MAX_WAITING):
+            assert told(await anext(events)) == PASSPORT
+        later = tuple(line.replace("ERIKSSON", "SPECIMEN") for line in PASSPORT)
+        await device.swipe(later)
+        assert told(await anext(events)) == later
 
 
 async def test_a_wedge_is_grabbed_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ The port is read in a thread of its own; what a reader says goes through one of 
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -28,7 +29,7 @@ DEVICE: Final = "swipe"
 LOOK_S: Final = 2.0
 """For the first attempt to open the port, which takes milliseconds."""
 MAX_WAITING: Final = 16
-"""Documents that nobody has taken yet; a reader that goes on by itself must not fill the memory."""
+"""Documents that nobody has taken yet; a reader that goes on by itself must fill neither memory nor event loop."""
 _LONGEST_IDENTITY: Final = 128
 
 
@@ -50,6 +51,8 @@ class SwipeReader:
         self._make = PROTOCOLS[protocol]
         self._reader: PortReader | None = None
         self._happened: asyncio.Queue[SwipeEvent] = asyncio.Queue()
+        self._room = threading.BoundedSemaphore(MAX_WAITING)
+        self._full = False
         self._trouble: Reason | None = None
         self._known: bool | None = None
         self._looked = asyncio.Event()
@@ -68,7 +71,7 @@ class SwipeReader:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        talk = _Talk(self._make, lambda lines: _post(loop, self._read, lines))
+        talk = _Talk(self._make, lambda lines: self._offer(loop, lines))
         self._reader = PortReader(
             DEVICE,
             self._open,
@@ -93,7 +96,8 @@ class SwipeReader:
     ) -> None:
         await self._stop()
         while not self._happened.empty():
-            self._happened.get_nowait()
+            if isinstance(self._happened.get_nowait(), DocumentSwiped):
+                self._room.release()
 
     async def _stop(self) -> None:
         reader, self._reader = self._reader, None
@@ -103,7 +107,10 @@ class SwipeReader:
     async def events(self) -> AsyncIterator[SwipeEvent]:
         """What happens at the reader, in order."""
         while True:
-            yield await self._happened.get()
+            event = await self._happened.get()
+            if isinstance(event, DocumentSwiped):
+                self._room.release()
+            yield event
 
     def _open(self) -> Port:
         """In the reader's thread. Raises `OSError`."""
@@ -112,10 +119,16 @@ class SwipeReader:
         self._opened = Provenance(driver=self._way.driver, identity=identity, simulated=simulated)
         return port
 
+    def _offer(self, loop: asyncio.AbstractEventLoop, lines: Lines) -> None:
+        """In the reader's thread: what there is no room for never reaches the event loop, however fast it comes."""
+        full = not self._room.acquire(blocking=False)
+        if not full:
+            _post(loop, self._read, lines)
+        elif not self._full:
+            self._log.warning("swipes are dropped: they come faster than they are taken")
+        self._full = full
+
     def _read(self, lines: Lines) -> None:
-        if self._happened.qsize() >= MAX_WAITING:
-            self._log.warning("a swipe was dropped: nobody takes them")
-            return
         self._log.info("swiped", lines=len(lines))
         self._happened.put_nowait(DocumentSwiped(lines))
 
