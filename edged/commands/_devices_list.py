@@ -19,7 +19,7 @@ from edged.commands.devices import CONFIG
 from edged.config import environment, load_box
 from edged.control import ControlClient
 from edged.errors import ConfigError, ControlError
-from edged.technician.survey import Told, survey
+from edged.technician.survey import Told, named_ports, survey
 from edged.technician.taking import take
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _watch(args: argparse.Namespace, settings: BoxSettings | None, before: Seque
 def _look(args: argparse.Namespace, settings: BoxSettings | None) -> tuple[Row, ...]:
     socket = args.socket or (settings.control.socket if settings else environment("EDGED_SOCKET"))
     told = None if socket is None else asyncio.run(_told(args, Path(socket)))
-    return survey(settings, take(), told)
+    return survey(settings, take(named=named_ports(settings)), told)
 
 
 async def _told(args: argparse.Namespace, socket: Path) -> Mapping[str, Told] | None:

@@ -14,23 +14,24 @@ class SerialWay:
     """The tty at `port`, better a stable name (`/dev/serial/by-id/…`)."""
 
     driver = "serial"
+    library = "pyserial"
 
     def __init__(self, port: str, baud: int) -> None:
-        self._port = port
+        self.port = port
         self._baud = baud
 
     def open(self) -> Port:
         """Raises `OSError`."""
         from edged.drivers._serial_port import SerialPort
 
-        return SerialPort(self._port, self._baud)
+        return SerialPort(self.port, self._baud)
 
     def identity(self) -> str | None:
         """The USB device's numbers, where it is one."""
         from edged.drivers._serial_port import usb_identity
 
-        return usb_identity(self._port)
+        return usb_identity(self.port)
 
     def simulated(self) -> bool:
         """A pseudo-terminal is."""
-        return is_simulated(self._port)
+        return is_simulated(self.port)

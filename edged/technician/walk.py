@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from edged import log
-from edged.drivers.facts import Described
+from edged.drivers.told import facts_of, provenance_of
 from edged.errors import ChipError, DecodeError, DeviceError
-from edged.uplink.acceptance import AcceptedDevice, Step
+from edged.uplink.acceptance import MAX_MEASURES, AcceptedDevice, Step
 from edged.uplink.fields import MAX_OPAQUE
 
 if TYPE_CHECKING:
@@ -185,11 +185,13 @@ def accepted(devices: dict[str, Device]) -> dict[str, AcceptedDevice]:
 
 
 def _accepted(device: Device) -> AcceptedDevice:
-    facts = device.facts() if isinstance(device, Described) else None
+    facts = facts_of(device)
     if facts is None:
-        return AcceptedDevice(provenance=device.provenance)
+        return AcceptedDevice(provenance=provenance_of(device))
     versions = {
-        name[:_MOST_WORD]: version[:_MOST_WORD] for name, version in facts.versions.items() if version
+        name[:_MOST_WORD]: version[:_MOST_WORD]
+        for name, version in list(facts.versions.items())[:MAX_MEASURES]
+        if name and version
     }
     model = facts.model[:MAX_OPAQUE] if facts.model else None
-    return AcceptedDevice(provenance=device.provenance, model=model, versions=versions)
+    return AcceptedDevice(provenance=provenance_of(device), model=model, versions=versions)
