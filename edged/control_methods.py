@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edged.config import SCENES
-from edged.drivers.facts import Described
+from edged.drivers.told import facts_of, provenance_of, trouble_of
 from edged.errors import ControlError
 from edged.events import ScanRequest
 
@@ -34,12 +34,11 @@ def device_list(devices: Mapping[str, Device], gone: Collection[str]) -> dict[st
     """
     said: dict[str, dict[str, Any]] = {}
     for name, device in devices.items():
-        trouble = getattr(device, "trouble", None)
         said[name] = {
             "gone": name in gone,
-            "provenance": msgspec.to_builtins(device.provenance),
-            "trouble": None if trouble is None else msgspec.to_builtins(trouble),
-            "facts": msgspec.to_builtins(device.facts()) if isinstance(device, Described) else None,
+            "provenance": msgspec.to_builtins(provenance_of(device)),
+            "trouble": msgspec.to_builtins(trouble_of(device)),
+            "facts": msgspec.to_builtins(facts_of(device)),
         }
     return said
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edged.drivers import registry
+from edged.drivers.told import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings
     from edged.drivers import Camera, Chip, Device, Head, IdCard, Printer, Swipe
     from edged.uplink.envelope import Provenance
+
+D = TypeVar("D", bound="Device")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Devices:
 
     def provenance(self) -> dict[str, Provenance]:
         """Of every device that can contribute to a verdict, as it is now: one may have been changed for another."""
-        return {name: device.provenance for name, device in self.by_name().items() if name != "printer"}
+        return {name: provenance_of(device) for name, device in self.by_name().items() if name != "printer"}
 
 
 @asynccontextmanager
@@ -42,13 +45,19 @@ async def opened(settings: BoxSettings) -> AsyncIterator[Devices]:
     """Open them all, and close them in the end. Raises `ConfigError`, `DeviceError`, `StateError`."""
     head, camera = registry.open_window(settings.head, settings.camera)
     async with AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        seeing = await enter(camera)
+
+        async def enter(device: D, section: str) -> D:
+            await stack.enter_async_context(registry.entered(device, section, getattr(settings, section)))
+            return device
+
+        seeing = await enter(camera, "camera")
         yield Devices(
-            await enter(head),
+            await enter(head, "head"),
             seeing,
-            await enter(registry.open_chip_reader(settings.chip_reader)) if settings.chip_reader else None,
-            await enter(registry.open_id_card(settings.id_card)) if settings.id_card else None,
-            await enter(registry.open_swipe(settings.swipe)) if settings.swipe else None,
-            await enter(registry.open_printer(settings.printer)) if settings.printer else None,
+            await enter(registry.open_chip_reader(one), "chip_reader")
+            if (one := settings.chip_reader)
+            else None,
+            await enter(registry.open_id_card(two), "id_card") if (two := settings.id_card) else None,
+            await enter(registry.open_swipe(three), "swipe") if (three := settings.swipe) else None,
+            await enter(registry.open_printer(four), "printer") if (four := settings.printer) else None,
         )

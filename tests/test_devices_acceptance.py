@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import queue
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,9 +28,10 @@ from edged.drivers.print_job import PrinterStatus, PrintJob
 from edged.errors import ConfigError, DeviceError, DeviceGoneError, SignatureRefusedError
 from edged.events import DocumentSwiped, IdCardPlaced
 from edged.specimens import shipped
-from edged.technician import camera_steps, card, head_steps
+from edged.technician import camera_steps, card, head_steps, walk
 from edged.technician.person import Answers, Nobody, Technician, read_answers
-from edged.technician.session import PROGRESS, accept, tasks
+from edged.technician.session import PROGRESS, TYP_PROGRESS, accept, tasks
+from edged.technician.walk import MOST_HEARD, Ears
 from edged.uplink import sign
 from edged.uplink.acceptance import (
     TYP_ACCEPTANCE,
@@ -231,14 +233,96 @@ async def test_a_walk_that_is_broken_off_goes_on(place: Place) -> None:
 @pytest.mark.parametrize("key", ["box", "software", "config_version", "devices", "nonsense"])
 async def test_what_passed_on_another_box_or_device_did_not_pass_here(place: Place, key: str) -> None:
     await at_the_glass(place, [place.card], only=["head/button"])
-    progress = json.loads((place.out / PROGRESS).read_bytes())
+    progress = json.loads(sign.unverified_payload((place.out / PROGRESS).read_bytes()))
     if key == "devices":
         progress["devices"]["head"]["provenance"]["identity"] = "another"
     else:
         progress[key] = "other"
-    (place.out / PROGRESS).write_text(json.dumps(progress))
+    (place.out / PROGRESS).write_text(place.signer.sign(TYP_PROGRESS, json.dumps(progress).encode()))
     _, _, rig = await at_the_glass(place, [place.card], only=["head/button"])
     assert "acceptance.press" in rig.told
+
+
+@pytest.mark.parametrize("by", ["nobody", "another box", "as a report"])
+async def test_what_the_box_has_not_signed_did_not_pass(place: Place, by: str) -> None:
+    """A step that was never done doesn't get into a report by way of a file that lies there."""
+    await at_the_glass(place, [place.card], only=["head/button"])
+    payload = sign.unverified_payload((place.out / PROGRESS).read_bytes())
+    other = place.box.fleet.issue(Role.DEVICE, "box-2", Usage.SIGNING)
+    forged = {
+        "nobody": payload,
+        "another box": Signer.from_files(other.key, other.certificate).sign(TYP_PROGRESS, payload).encode(),
+        "as a report": place.signer.sign(TYP_ACCEPTANCE, payload).encode(),
+    }
+    (place.out / PROGRESS).write_bytes(forged[by])
+    _, _, rig = await at_the_glass(place, [place.card], only=["head/button"])
+    assert "acceptance.press" in rig.told
+
+
+@pytest.mark.parametrize("when", ["head/button", "head/buzzer"], ids=["in the middle", "after its last step"])
+async def test_a_device_that_is_changed_for_another_has_not_passed(place: Place, when: str) -> None:
+    """The report names one head; what another did in the same walk is not its doing."""
+    async with devices.opened(place.settings) as opened:
+        head = Changing(opened.head)
+        rig = Rig(opened, [place.card])
+
+        def done(step: Step) -> None:
+            if step.name == when:
+                head.provenance = msgspec.structs.replace(head.provenance, identity="another")
+
+        made = Devices(head, opened.camera)  # type: ignore[arg-type]
+        only = ["head/button", "head/buzzer"]
+        report, signed = await place.accept(rig, made, only=only, done=done)
+        assert outcomes(report)["head/button"] == ("failed", "acceptance.changed")
+        assert report.result == "failed"
+        assert open_acceptance(signed, anchor=place.anchor, at=datetime.now(UTC)) == report
+        rig.told.clear()
+        await place.accept(rig, made, only=only)
+        assert "acceptance.press" in rig.told, "what the other head did was kept"
+
+
+class Changing:
+    """A head whose provenance a test sets."""
+
+    def __init__(self, head: Any) -> None:
+        self._head = head
+        self.provenance = head.provenance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._head, name)
+
+
+async def test_a_device_that_never_stops_telling_fills_no_memory(place: Place) -> None:
+    swipe = _Beside()
+    for _ in range(500):
+        swipe.happened.put_nowait(DocumentSwiped(MRZ))
+    ears = Ears(swipe.events())
+    await until(swipe.happened.empty)
+    assert ears._heard.qsize() == MOST_HEARD
+    await ears.close()
+    assert ears._heard.empty(), "a document outlives the walk"
+
+
+async def test_a_device_that_stops_telling_costs_its_own_steps_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(walk.Ears.next, "__kwdefaults__", {"seconds": 0.05})
+    swipe = _Beside()
+
+    async def events() -> AsyncIterator[Any]:
+        raise ValueError(MRZ[1])
+        yield
+
+    swipe.events = events  # type: ignore[method-assign]
+    async with beside(place, swipe=swipe, printer=Printer(PrinterStatus(answers=True))) as opened:
+        report, _ = await place.accept(Answers({}), opened, only=["swipe", "printer/status"])
+    assert outcomes(report) == {
+        "swipe/reads": ("failed", "acceptance.nothing_happened"),
+        "printer/status": ("passed", None),
+    }
+    out = capfd.readouterr()
+    assert "ValueError" in out.out + out.err
+    assert MRZ[1] not in out.out + out.err
 
 
 # --- beside the window ---
@@ -603,6 +687,25 @@ async def test_a_person_who_does_not_answer_is_left_there() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     let_go.set()
+
+
+async def test_an_answer_after_a_question_that_was_given_up_is_the_next_ones() -> None:
+    """One reader of the terminal: two would each take a line, and the technician types twice."""
+    typed: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reads: list[int] = []
+
+    def read() -> str:
+        reads.append(1)
+        return typed.get()
+
+    person = Technician(lambda code: code, lambda line: None, read)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await person.ask("head/buzzer", "acceptance.did_it_beep")
+    asking = asyncio.ensure_future(person.ask("head/indicator", "acceptance.did_it_show"))
+    typed.put("n")
+    assert await asking is False
+    assert len(reads) == 1
 
 
 # --- the commands ---

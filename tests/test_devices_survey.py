@@ -449,7 +449,7 @@ def test_watching_says_what_changes(
     looks = iter([Snapshot(user=EDGED, usb=usb) for usb in ((), (CHIP,), (CHIP,), ())])
     monkeypatch.setattr(_devices_list, "EVERY_S", 0.0)
 
-    def look() -> Snapshot:
+    def look(named: Any) -> Snapshot:
         try:
             return next(looks)
         except StopIteration:

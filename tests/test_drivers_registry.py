@@ -15,10 +15,11 @@ import pytest
 from edged import device_checks, devices
 from edged.commands._saying import explain
 from edged.config import load_box, parse_toml
+from edged.control_methods import device_list
 from edged.device_settings import CameraSettings, HeadSettings, IdCardSettings
 from edged.drivers import Camera, Chip, Head, IdCard, Printer, Swipe, registry
-from edged.drivers.simulated import SimulatedHead
-from edged.errors import ConfigError
+from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
+from edged.errors import ConfigError, DeviceError
 from edged.events import Indication, Light
 from tests.box import Box
 from tests.example_package import EXAMPLE, dist_info, installed
@@ -30,6 +31,27 @@ class Half:
     async def events(self): ...
 
 def half(options): return Half()
+def ends(options): sys.exit(3)
+def kind(options): return Whole
+def mute(options): return Whole("mute")
+def raises(options): return Whole("raises")
+def bad_leaver(options): return Whole("bad leaver")
+
+class Whole:  # all the names of a head, and nothing behind them
+    def __init__(self, how): self.how = how
+    document_present = lights = events = illuminate = indicate = beep = None
+    @property
+    def provenance(self): raise ValueError("L898902C3")
+    @property
+    def trouble(self): raise ValueError("L898902C3")
+    def facts(self): raise ValueError("L898902C3")
+    async def __aenter__(self):
+        import asyncio
+        if self.how == "mute": await asyncio.sleep(3600)
+        if self.how == "raises": raise OSError("no /dev/broken0")
+        return self
+    async def __aexit__(self, *about): raise ValueError("L898902C3")
+
 def fails(options): raise RuntimeError("libbroken.so.2: cannot open shared object file")
 def refuses(options):
     from edged.errors import ConfigError
@@ -45,16 +67,25 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made.mkdir()
     monkeypatch.syspath_prepend(str(made))
     yield made
-    for name in [name for name in sys.modules if name.startswith(("acme_reader", "broken_driver"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("acme_reader", "broken_driver", "exiting_driver"))
+    ]:
         del sys.modules[name]
 
 
 @pytest.fixture
 def broken(site: Path) -> Path:
     (site / "broken_driver.py").write_text(BROKEN)
+    (site / "exiting_driver.py").write_text("raise SystemExit('this SDK needs a licence')")
     names = {
         "head.half": "broken_driver:half",
         "head.fails": "broken_driver:fails",
+        "head.ends": "broken_driver:ends",
+        "head.exits": "exiting_driver:made",
+        "head.kind": "broken_driver:kind",
+        "head.mute": "broken_driver:mute",
+        "head.raises": "broken_driver:raises",
+        "head.bad_leaver": "broken_driver:bad_leaver",
         "head.refuses": "broken_driver:refuses",
         "head.number": "broken_driver:number",
         "head.nowhere": "broken_driver:nowhere",
@@ -79,6 +110,9 @@ def refused(driver: str) -> ConfigError:
     [
         ("half", "drivers.lacking", "it lacks __aenter__, __aexit__, beep, document_present, illuminate"),
         ("fails", "drivers.factory_failed", "RuntimeError: libbroken.so.2: cannot open"),
+        ("ends", "drivers.factory_failed", "SystemExit: 3"),
+        ("exits", "drivers.not_loaded", "this SDK needs a licence"),
+        ("kind", "drivers.no_device", "class Whole"),
         ("number", "drivers.no_factory", "can't be called"),
         ("nowhere", "drivers.not_loaded", "AttributeError"),
         ("absent", "drivers.not_loaded", "No module named 'no_such_module'"),
@@ -99,10 +133,45 @@ def test_a_factory_may_complain_of_its_options(broken: Path) -> None:
     assert (error.where, error.code) == ("head.options.port", "config.missing_key")
 
 
+@pytest.mark.parametrize(
+    ("driver", "code", "said"),
+    [("mute", "drivers.hangs", "broken-driver"), ("raises", "drivers.not_entered", "no /dev/broken0")],
+)
+async def test_a_driver_that_cant_be_entered_ends_the_start_by_name(
+    broken: Path, monkeypatch: pytest.MonkeyPatch, driver: str, code: str, said: str
+) -> None:
+    """As a device's error, not the configuration's: the service manager tries again."""
+    monkeypatch.setattr(registry, "ENTER_S", 0.05)
+    settings = HeadSettings(driver=driver)
+    with pytest.raises(DeviceError) as caught:
+        async with registry.entered(registry.open_head(settings), "head", settings):
+            pytest.fail("it was entered")
+    assert caught.value.code == code
+    assert said in explain(caught.value, "en")
+
+
+async def test_a_driver_that_raises_whatever_it_is_asked(
+    broken: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as simulated, which no verdict passes; the others are told, and nothing it says is logged."""
+    settings = HeadSettings(driver="bad_leaver")
+    head = registry.open_head(settings)
+    good = SimulatedHead(SimulatedGlass(broken / "glass.sock"))
+    async with registry.entered(head, "head", settings):
+        said = device_list({"head": head, "camera": good}, ())
+    assert said["head"]["provenance"]["simulated"] is True
+    assert said["head"]["trouble"]["code"] == said["head"]["facts"]["trouble"]["code"] == "device.failed"
+    assert said["camera"]["provenance"]["identity"] == "simulated-head"
+    assert devices.Devices(head, FileCamera(good.glass)).provenance()["head"].simulated is True
+    out = capfd.readouterr()
+    assert "ValueError" in out.out + out.err
+    assert "L898902C3" not in out.out + out.err
+
+
 def test_an_unknown_driver_is_told_which_there_are(broken: Path) -> None:
     error = refused("magic")
     assert error.code == "drivers.unknown"
-    assert error.params["known"].startswith("simulated, serial, usb, bare, absent, fails, half, nowhere, ")
+    assert error.params["known"].startswith("simulated, serial, usb, bare, absent, bad_leaver, ends, ")
     assert "broken_driver" not in sys.modules, "a package was imported to know its drivers' names"
 
 

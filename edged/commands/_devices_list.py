@@ -19,7 +19,7 @@ from edged.commands.devices import CONFIG
 from edged.config import environment, load_box
 from edged.control import ControlClient
 from edged.errors import ConfigError, ControlError
-from edged.technician.survey import Told, survey
+from edged.technician.survey import Told, named_ports, survey
 from edged.technician.taking import take
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _watch(args: argparse.Namespace, settings: BoxSettings | None, before: Seque
         time.sleep(EVERY_S)
         rows = _look(args, settings)
         if args.json:
-            if rows != before:
+            if list(map(_lasting, rows)) != list(map(_lasting, before)):
                 _show(args, rows)
         else:
             _show_changes(args, before, rows)
@@ -75,10 +75,15 @@ def _watch(args: argparse.Namespace, settings: BoxSettings | None, before: Seque
         before = rows
 
 
+def _lasting(row: Row) -> Row:
+    """Without what a device counts: it goes on counting while all is well."""
+    return msgspec.structs.replace(row, counters={})
+
+
 def _look(args: argparse.Namespace, settings: BoxSettings | None) -> tuple[Row, ...]:
     socket = args.socket or (settings.control.socket if settings else environment("EDGED_SOCKET"))
     told = None if socket is None else asyncio.run(_told(args, Path(socket)))
-    return survey(settings, take(), told)
+    return survey(settings, take(named=named_ports(settings)), told)
 
 
 async def _told(args: argparse.Namespace, socket: Path) -> Mapping[str, Told] | None:
@@ -150,11 +155,7 @@ def _show_changes(args: argparse.Namespace, before: Sequence[Row], rows: Sequenc
         show_line(f"{at}  {was[key].model or key[1]}: {say(args, 'devices.unplugged')}")
     for key, row in now.items():
         old = was.get(key)
-        if old is not None and (old.state, old.problems, old.identity) == (
-            row.state,
-            row.problems,
-            row.identity,
-        ):
+        if old is not None and _lasting(old) == _lasting(row):
             continue
         cells = _cells(args, row)
         show_line(f"{at}  {row.model if row.section is None else cells[0]}: {cells[2]}  {cells[3]}")

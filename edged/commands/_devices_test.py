@@ -126,23 +126,24 @@ async def _accept(
 
     async with devices.opened(settings) as opened:
         try:
-            if args.list_steps:
-                _list(args, [task.name for task in tasks(opened, args.steps)])
-                return os.EX_OK
-            report, signed = await accept(
-                settings,
-                signer,
-                opened,
-                person,
-                directory=directory,
-                technician=args.technician,
-                only=args.steps,
-                again=args.again,
-                done=done,
-            )
+            names = [task.name for task in tasks(opened, args.steps)]
         except KeyError as error:
             print(f"edged: {say(args, 'acceptance.no_such_step', step=error.args[0])}", file=sys.stderr)
             return os.EX_USAGE
+        if args.list_steps:
+            _list(args, names)
+            return os.EX_OK
+        report, signed = await accept(
+            settings,
+            signer,
+            opened,
+            person,
+            directory=directory,
+            technician=args.technician,
+            only=args.steps,
+            again=args.again,
+            done=done,
+        )
     for name, text in ((REPORT, signed), (READABLE, markdown(report, args.lang))):
         with whole_file(directory / name) as file:
             file.write(text.encode())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from edged import log
 from edged.core.presence import Change, Presence
+from edged.drivers.facts import DeviceFacts
 from edged.errors import CodedError, DeviceError, DeviceGoneError
 from edged.events import (
     DeviceBack,
@@ -23,6 +24,7 @@ from edged.events import (
     Light,
 )
 from edged.uplink.envelope import Provenance
+from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,6 +69,12 @@ class BareHead:
         """The camera's: it is all the head there is."""
         seen = self._camera.provenance
         return Provenance(driver="bare", identity=seen.identity, simulated=seen.simulated)
+
+    def facts(self) -> DeviceFacts:
+        """See `edged.drivers.facts.Described`: without its camera it is gone, too."""
+        return DeviceFacts(
+            present=self._gone is None, trouble=None if self._gone is None else Reason(self._gone)
+        )
 
     @property
     def document_present(self) -> bool:

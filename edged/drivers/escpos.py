@@ -16,9 +16,11 @@ from edged import log
 from edged.drivers import escpos_status as asking
 from edged.drivers.escpos_bytes import Paper, encode
 from edged.drivers.escpos_ways import DEVICE, AbandonedError, Abort, failure, open_way, simulated
+from edged.drivers.facts import DeviceFacts, known, library
 from edged.drivers.print_job import PrinterStatus
 from edged.errors import DeviceError, DeviceGoneError
 from edged.uplink.envelope import Provenance
+from edged.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,12 +55,27 @@ class EscposPrinter:
         )
         self._lock = asyncio.Lock()
         self._threads: dict[threading.Thread, Abort] = {}
+        self._present: bool | None = None
+        self._model: str | None = None
+        self._trouble: Reason | None = None
+        self._counts = {"printed": 0, "failed": 0}
         self._log = log.get(DEVICE)
 
     @property
     def provenance(self) -> Provenance:
         """The port; a printer tells nothing that identifies it."""
         return Provenance(driver="escpos", identity=self._port, simulated=simulated(self._port))
+
+    def facts(self) -> DeviceFacts:
+        """See `edged.drivers.facts.Described`: as the last operation found it; nothing is held open in between."""
+        return DeviceFacts(
+            present=self._present,
+            model=self._model,
+            port=self._port,
+            versions=known(library=library("python-escpos")),
+            counters=dict(self._counts),
+            trouble=self._trouble,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,13 +91,32 @@ class EscposPrinter:
 
     async def status(self) -> PrinterStatus:
         """See `edged.drivers.Printer.status`."""
-        with suppress(DeviceError):
-            return await self._run(lambda way: _status(way, model=True))
-        return PrinterStatus(answers=False)
+        found = PrinterStatus(answers=False)
+        try:
+            found = await self._run(lambda way: _status(way, model=True))
+            self._model = found.model or self._model
+            _refuse(found)
+        except DeviceError as error:
+            self._learn(error)
+        else:
+            self._learn(None)
+        return found
 
     async def print(self, job: PrintJob) -> None:
         """See `edged.drivers.Printer.print`. "printer.stuck" when it takes nothing more and doesn't say why."""
-        await self._run(lambda way: self._print(way, job))
+        try:
+            await self._run(lambda way: self._print(way, job))
+        except DeviceError as error:
+            self._counts["failed"] += 1
+            self._learn(error)
+            raise
+        self._counts["printed"] += 1
+        self._learn(None)
+
+    def _learn(self, error: DeviceError | None) -> None:
+        """How the last operation found it."""
+        self._present = not isinstance(error, DeviceGoneError)
+        self._trouble = None if error is None else Reason(error.code)
 
     def _print(self, way: Way, job: PrintJob) -> None:
         data = encode(job.elements(), self.paper)

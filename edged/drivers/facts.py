@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -36,3 +37,19 @@ class Described(Protocol):
     def facts(self) -> DeviceFacts:
         """How things stand now. Returns at once, asks the device nothing, and never raises."""
         ...
+
+
+@functools.cache
+def library(package: str) -> str | None:
+    """An installed package and its version, as `pyserial 3.5`; None when it isn't there."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
+
+
+def known(**versions: str | None) -> dict[str, str]:
+    """`DeviceFacts.versions` of those that are known."""
+    return {name: version for name, version in versions.items() if version}

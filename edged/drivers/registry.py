@@ -11,17 +11,19 @@ one is said with the name of its package: nobody who installs a box reads traceb
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from edged import log
-from edged.device_checks import check_driver, outside, package_of
+from edged.device_checks import BUILT_IN, NAMES, check_driver, outside, package_of
 from edged.drivers import Camera, Chip, Head, IdCard, Printer, Swipe
-from edged.errors import ConfigError
+from edged.errors import ConfigError, DeviceError, EdgedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from importlib.metadata import EntryPoint
 
     from edged.config import ChipReaderSettings
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         PrinterSettings,
         SwipeSettings,
     )
+    from edged.drivers import Device
 
 PROTOCOLS: Final[Mapping[str, type]] = {
     "head": Head,
@@ -61,6 +64,13 @@ _BUILT_IN: Final = {
 
 _MOST_OF_AN_ERROR: Final = 200
 """Characters of another package's error message: more is a listing, not a reason."""
+
+
+ENTER_S: Final = 10.0
+"""For a driver from outside to be entered: it comes up without its device. systemd gives the whole start 30 s."""
+
+LEAVE_S: Final = 5.0
+"""For one to be left."""
 
 
 class _Section(Protocol):
@@ -139,16 +149,59 @@ def open_by_name(section: str, driver: str, options: Mapping[str, str | int | fl
     check_driver(section, driver)
     (entry_point,) = outside(section)[driver]
     device = _made(section, entry_point, dict(options))
+    if inspect.isclass(device):  # it has every name, and is no device
+        raise _refused(section, entry_point, "drivers.no_device", kind=device.__name__)
     if lacking := missing(device, PROTOCOLS[section]):
         raise _refused(section, entry_point, "drivers.lacking", names=", ".join(lacking))
     return device
+
+
+@asynccontextmanager
+async def entered(device: Device, section: str, settings: _Section | None) -> AsyncIterator[None]:
+    """Enter a device, and leave it in the end; one from outside within bounds, and what it raises is told as its own.
+
+    Raises `DeviceError` for a driver from outside that can't be entered, so that the service manager tries again (a
+    vendor's own service may come up later); and what one of edged's raises.
+    """
+    if settings is None or settings.driver in BUILT_IN[section]:
+        async with device:
+            yield
+        return
+    (entry_point,) = outside(section)[settings.driver]
+    # Said before: a driver that blocks the event loop is killed with the daemon, and this names it.
+    package = package_of(entry_point)
+    log.get("drivers").info("entering a driver from outside", section=section, package=package)
+    try:
+        async with asyncio.timeout(ENTER_S):
+            await device.__aenter__()
+    except EdgedError:
+        raise
+    except TimeoutError as error:
+        raise DeviceError(NAMES[section], "drivers.hangs", package) from error
+    except Exception as error:
+        raise DeviceError(NAMES[section], "drivers.not_entered", f"{package}: {_said(error)}") from error
+    try:
+        yield
+    finally:
+        await _leave(device, package)
+
+
+async def _leave(device: Device, package: str) -> None:
+    """Whatever it does: the devices after it are closed, too."""
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await device.__aexit__(None, None, None)
+    except Exception as error:  # noqa: BLE001 - the type alone: it has read documents
+        log.get("drivers").error(
+            "a driver from outside failed to leave", package=package, kind=type(error).__name__
+        )
 
 
 def _made(section: str, entry_point: EntryPoint, options: dict[str, str | int | float | bool]) -> object:
     """Another package's code runs here: whatever it raises is told as that package's. Raises `ConfigError`."""
     try:
         factory = entry_point.load()
-    except Exception as error:  # importing a package is running it
+    except (Exception, SystemExit) as error:  # importing a package is running it, and it may end the process
         raise _refused(section, entry_point, "drivers.not_loaded", error=_said(error)) from error
     if not callable(factory):
         raise _refused(section, entry_point, "drivers.no_factory")
@@ -156,7 +209,7 @@ def _made(section: str, entry_point: EntryPoint, options: dict[str, str | int | 
         return factory(options)
     except ConfigError as error:  # what it says of a key of its options
         raise error.within(f"{section}.options", ".") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.get("drivers").error("a driver's factory failed", exc_info=error, package=package_of(entry_point))
         raise _refused(section, entry_point, "drivers.factory_failed", error=_said(error)) from error
 
@@ -166,7 +219,7 @@ def _refused(section: str, entry_point: EntryPoint, code: str, /, **params: str)
     return ConfigError(f"{section}.driver", code, driver=name, package=package_of(entry_point), **params)
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """No document has been near a driver that is being made: its words may be told, within bounds."""
     return f"{type(error).__name__}: {error}"[:_MOST_OF_AN_ERROR]
 

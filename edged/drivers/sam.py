@@ -20,6 +20,7 @@ from edged.device_checks import ID_CARD_BAUDS
 from edged.drivers._sam_serial import serial_ports
 from edged.drivers._sam_usb import VENDOR_PRODUCT, Endpoints, UsbPort
 from edged.drivers._sam_wire import SamPort, StoppedError, Wire
+from edged.drivers.facts import DeviceFacts, known, library
 from edged.drivers.sam_presence import Presence
 from edged.drivers.sam_session import (
     DEVICE,
@@ -55,7 +56,12 @@ STOP_S: Final = 2.0
 
 def open(settings: IdCardSettings, *, today: Callable[[], date] | None = None) -> Sam:  # noqa: A001 - as every driver
     """The module that these settings name. `today` tells which births lie in the future; None: by the clock, UTC."""
-    return Sam(lambda: _ports(settings), additional_address=settings.additional_address, today=today)
+    return Sam(
+        lambda: _ports(settings),
+        additional_address=settings.additional_address,
+        today=today,
+        port=settings.port or f"usb:{settings.usb or VENDOR_PRODUCT}",
+    )
 
 
 def _ports(settings: IdCardSettings, backend: Any = None) -> Iterator[SamPort]:
@@ -302,7 +308,10 @@ class Sam:
         additional_address: bool = False,
         today: Callable[[], date] | None = None,
         poll_s: float = POLL_S,
+        port: str | None = None,
     ) -> None:
+        """`port`: what `facts` calls the way to it."""
+
         def tell(seen: Seen) -> None:
             if self._loop is not None:
                 with suppress(RuntimeError):  # the loop is closed
@@ -321,7 +330,22 @@ class Sam:
         self._happened: asyncio.Queue[IdCardEvent] = asyncio.Queue()
         self._looked = asyncio.Event()
         self._closed = False
+        self._port = port
+        self._counts = {"found": 0, "read": 0, "refused": 0}
         self._log = log.get(DEVICE)
+
+    def facts(self) -> DeviceFacts:
+        """See `edged.drivers.facts.Described`."""
+        seen = self._seen
+        usb = self._port is not None and self._port.startswith("usb:")
+        return DeviceFacts(
+            present=None if seen is None else seen.module is not None,
+            model="SAM",
+            port=self._port,
+            versions=known(library=library("pyusb" if usb else "pyserial")),
+            counters=dict(self._counts),
+            trouble=self.trouble,
+        )
 
     @property
     def provenance(self) -> Provenance:
@@ -375,7 +399,13 @@ class Sam:
             raise DeviceGoneError(DEVICE, trouble.code if trouble else "idcard.gone")
         job = _Job()
         self._worker.ask(job)
-        return await job.result
+        try:
+            reading = await job.result
+        except (DeviceError, DecodeError):
+            self._counts["refused"] += 1
+            raise
+        self._counts["read"] += 1
+        return reading
 
     def _saw(self, seen: Seen) -> None:
         """In the event loop: turn what the thread saw into what happened since."""
@@ -383,6 +413,7 @@ class Sam:
         there = before is not None and before.module is not None
         if seen.module is not None:
             self._last = seen
+            self._counts["found"] += not there
             if before is not None and not there:
                 self._happened.put_nowait(DeviceBack(DEVICE))
         for (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from edged import log
 from edged.drivers._port_reader import OpenReader, Port, PortReader, common_cause
+from edged.drivers.facts import DeviceFacts, known, library
 from edged.drivers.swipe_detect import PROTOCOLS, AutoProtocol
 from edged.events import DeviceBack, DeviceGone, DocumentSwiped, SwipeEvent
 from edged.uplink.envelope import Provenance
@@ -38,6 +39,16 @@ class Way(Protocol):
 
     driver: str
 
+    @property
+    def port(self) -> str:
+        """Its path."""
+        ...
+
+    @property
+    def library(self) -> str | None:
+        """The package that it is opened with; None where that is the kernel alone."""
+        ...
+
     def open(self) -> OpenReader:
         """Raises `OSError`."""
         ...
@@ -50,6 +61,8 @@ class SwipeReader:
         self._way = way
         self._make = PROTOCOLS[protocol]
         self._reader: PortReader | None = None
+        self._talk: _Talk | None = None
+        self._counts = {"opened": 0, "swipes": 0, "dropped": 0}
         self._happened: asyncio.Queue[SwipeEvent] = asyncio.Queue()
         self._room = threading.BoundedSemaphore(MAX_WAITING)
         self._full = False
@@ -69,9 +82,23 @@ class SwipeReader:
         """Why it can't be read; None when it can."""
         return self._trouble
 
+    def facts(self) -> DeviceFacts:
+        """See `edged.drivers.facts.Described`."""
+        package = self._way.library
+        return DeviceFacts(
+            present=self._known,
+            port=self._way.port,
+            versions=known(
+                protocol=self._talk.speaks if self._talk is not None and self._known else None,
+                library=None if package is None else library(package),
+            ),
+            counters=dict(self._counts),
+            trouble=self._trouble,
+        )
+
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        talk = _Talk(self._make, lambda lines: self._offer(loop, lines))
+        self._talk = talk = _Talk(self._make, lambda lines: self._offer(loop, lines))
         self._reader = PortReader(
             DEVICE,
             self._open,
@@ -124,16 +151,20 @@ class SwipeReader:
         full = not self._room.acquire(blocking=False)
         if not full:
             _post(loop, self._read, lines)
-        elif not self._full:
-            self._log.warning("swipes are dropped: they come faster than they are taken")
+        else:
+            self._counts["dropped"] += 1  # by this thread alone
+            if not self._full:
+                self._log.warning("swipes are dropped: they come faster than they are taken")
         self._full = full
 
     def _read(self, lines: Lines) -> None:
+        self._counts["swipes"] += 1
         self._log.info("swiped", lines=len(lines))
         self._happened.put_nowait(DocumentSwiped(lines))
 
     def _changed(self, code: str | None, who: Provenance | None, protocol: str) -> None:
         there = code is None
+        self._counts["opened"] += there
         if who is not None:
             self._provenance = who
         self._trouble = None if code is None else Reason(code)

@@ -137,9 +137,11 @@ class KeyboardWay:
     """The input device at `device`, better a stable name (`/dev/input/by-id/…-event-kbd`)."""
 
     driver = "keyboard"
+    library = None
 
     def __init__(self, device: Path) -> None:
         self._device = device
+        self.port = str(device)
 
     def open(self) -> OpenReader:
         """Raises `OSError`."""

@@ -9,14 +9,15 @@ class SerialWay:
     """The tty at `port`, better a stable name (`/dev/serial/by-id/…`)."""
 
     driver = "serial"
+    library = "pyserial"
 
     def __init__(self, port: str, baud: int) -> None:
-        self._port = port
+        self.port = port
         self._baud = baud
 
     def open(self) -> OpenReader:
         """Raises `OSError`."""
         from edged.drivers._serial_port import SerialPort, usb_identity
 
-        port = SerialPort(self._port, self._baud)
+        port = SerialPort(self.port, self._baud)
         return OpenReader(port, usb_identity(port.name), port.simulated)

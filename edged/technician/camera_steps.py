@@ -45,6 +45,7 @@ def tasks(devices: Devices) -> Iterator[Task]:
 
 async def on_the_card(walk: Walk) -> Came:
     """Exposure, focus and resolution under white light."""
+    _picture_of(walk.directory, Light.WHITE).unlink(missing_ok=True)
     await walk.person.tell("acceptance.lay_test_card")
     came: Came = failed("acceptance.no_card")
     ends = time.monotonic() + LOOK_FOR_S
@@ -65,6 +66,7 @@ class _Under:
 
     async def __call__(self, walk: Walk) -> Came:
         """The card lies there, before and after: what is seen in between is the card."""
+        _picture_of(walk.directory, self._light).unlink(missing_ok=True)
         began = time.monotonic()
         white = await _picture(walk, Light.WHITE)
         picture = await _picture(walk, self._light)
@@ -106,6 +108,11 @@ def _judged(picture: NDArray[np.uint8], directory: Path, today: date) -> Came:
     return passed(**measured, kept=kept) if code is None else failed(code, **measured, kept=kept)
 
 
+def _picture_of(directory: Path, light: Light) -> Path:
+    """One of an earlier walk is taken away first: a report lies beside pictures of its own."""
+    return directory / f"card-{light}.png"
+
+
 def _keep(picture: NDArray[np.uint8], plan: NDArray[np.float64], directory: Path, light: Light) -> bool:
     """Write the card, if exactly the card is there; whether it was written."""
     alone = card.alone(picture, plan)
@@ -115,6 +122,6 @@ def _keep(picture: NDArray[np.uint8], plan: NDArray[np.float64], directory: Path
 
     done, data = cv2.imencode(".png", alone)
     if done:
-        with whole_file(directory / f"card-{light}.png") as file:
+        with whole_file(_picture_of(directory, light)) as file:
             file.write(data.tobytes())
     return bool(done)

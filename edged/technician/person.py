@@ -53,6 +53,7 @@ class Technician:
         self._say = say
         self._show = show
         self._read = read
+        self._line: asyncio.Future[str] | None = None
 
     async def tell(self, code: str, **params: str) -> None:
         """A line on the terminal."""
@@ -62,9 +63,17 @@ class Technician:
         """Ask until the answer is one."""
         while True:
             self._show(f"{self._say(code, **params)} {self._say('acceptance.yes_no_skip')}")
-            word = (await _in_thread(self._read)).strip().lower()
+            word = (await self._next_line()).strip().lower()
             if word in _WORDS:
                 return _WORDS[word]
+
+    async def _next_line(self) -> str:
+        """The next line that is typed. One reader: what waited for a question that was given up waits for this one."""
+        if self._line is None or self._line.cancelled():
+            self._line = _in_thread(self._read)
+        line = await asyncio.shield(self._line)
+        self._line = None
+        return line
 
 
 class Answers:
@@ -118,7 +127,7 @@ def read_answers(path: Path) -> dict[str, bool | None]:
     return answers
 
 
-async def _in_thread(read: Callable[[], str]) -> str:
+def _in_thread(read: Callable[[], str]) -> asyncio.Future[str]:
     """One blocking read in a thread that dies with the process: nothing waits for a line that never comes."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
@@ -138,4 +147,4 @@ async def _in_thread(read: Callable[[], str]) -> str:
             return
 
     threading.Thread(target=reading, name="answer", daemon=True).start()
-    return await done
+    return done

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edged import __version__, clock
+from edged.errors import SignatureRefusedError
 from edged.technician import camera_steps, head_steps, other_steps
 from edged.technician.walk import Walk, accepted, walk
+from edged.uplink import sign
 from edged.uplink.acceptance import Acceptance, AcceptedDevice, Step, result_of, seal_acceptance
+from edged.uplink.roles import Role, TrustAnchor
 from edged.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -23,16 +26,18 @@ if TYPE_CHECKING:
     from edged.technician.walk import Task
     from edged.uplink.sign import Signer
 
-PROGRESS: Final = "progress.json"
+PROGRESS: Final = "progress.jws"
+TYP_PROGRESS: Final = "acceptance-progress+jws"
 REPORT: Final = "acceptance.jws"
 READABLE: Final = "acceptance.md"
 
-MAX_PROGRESS: Final = 256 * 1024
-"""Bytes: `MAX_STEPS` steps with all their measures are a quarter of it."""
-
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What has been done, and of what: steps of another box, version or device are not this one's."""
+    """What has been done, and of what: steps of another box, version or device are not this one's.
+
+    Signed by the box as the report is: it may lie in a directory that others write to, and a step that was never done
+    must not get into a report by way of it.
+    """
 
     box: str
     software: str
@@ -55,15 +60,23 @@ def tasks(devices: Devices, only: Iterable[str] = ()) -> tuple[Task, ...]:
 
 
 def resumed(
-    directory: Path, box: str, config_version: str, now: dict[str, AcceptedDevice]
+    directory: Path, signer: Signer, anchor: TrustAnchor, config_version: str, now: dict[str, AcceptedDevice]
 ) -> tuple[Step, ...]:
-    """Steps that have passed before on this very box, with these very devices; none of a file that is no progress."""
+    """Steps that have passed before on this very box, with these very devices; none of what the box hasn't signed."""
+    box = signer.principal.name
     try:
         with (directory / PROGRESS).open("rb") as file:
-            found = msgspec.json.decode(file.read(MAX_PROGRESS), type=Progress)
-    except (OSError, msgspec.DecodeError):
+            compact = file.read(sign.MAX_COMPACT + 1)
+        # As of the certificate's last moment: a box that has lost its clock goes on, too.
+        verified = sign.verify(
+            compact, typ=TYP_PROGRESS, anchor=anchor, role=Role.DEVICE, at=signer.not_after
+        )
+        found = msgspec.json.decode(verified.payload, type=Progress)
+    except (OSError, SignatureRefusedError, msgspec.DecodeError):
         return ()
-    if (found.box, found.software, found.config_version) != (box, __version__, config_version):
+    if (verified.principal.name, found.box) != (box, box):
+        return ()
+    if (found.software, found.config_version) != (__version__, config_version):
         return ()
     return tuple(
         step for step in found.steps if found.devices.get(of := step.name.partition("/")[0]) == now.get(of)
@@ -88,22 +101,31 @@ async def accept(
     """
     wanted = tasks(devices, only)
     before = accepted(devices.by_name())
-    kept = () if again else resumed(directory, signer.principal.name, settings.version, before)
+    anchor = TrustAnchor.from_file(settings.identity.fleet_ca)
+    kept = () if again else resumed(directory, signer, anchor, settings.version, before)
     steps: list[Step] = []
+
+    today = datetime.now(UTC).astimezone().date()
+    place = Walk(devices, person, directory, today)
 
     def keep(step: Step) -> None:
         steps.append(step)
-        _keep(
-            directory,
-            _progress(settings, signer, accepted(devices.by_name()), [*steps, *_not_in(kept, steps)]),
-        )
+        so_far = [_of_now(place, one) for one in (*steps, *_not_in(kept, steps))]
+        _keep(directory, signer, _progress(settings, signer, accepted(devices.by_name()), so_far))
         done(step)
 
-    today = datetime.now(UTC).astimezone().date()
-    async with Walk(devices, person, directory, today) as place:
+    async with place:
         await walk(place, wanted, kept, keep)
+        steps = [_of_now(place, step) for step in steps]
     report = _report(settings, signer, accepted(devices.by_name()), steps, technician)
     return report, seal_acceptance(report, signer)
+
+
+def _of_now(place: Walk, step: Step) -> Step:
+    """A step of a device that was changed for another since says nothing of the one that the report names."""
+    if step.outcome != "passed" or place.is_the_same(step.name.partition("/")[0]):
+        return step
+    return msgspec.structs.replace(step, outcome="failed", code="acceptance.changed")
 
 
 def _not_in(kept: Iterable[Step], steps: Iterable[Step]) -> list[Step]:
@@ -118,9 +140,10 @@ def _progress(
     return Progress(signer.principal.name, __version__, settings.version, devices, tuple(steps))
 
 
-def _keep(directory: Path, progress: Progress) -> None:
+def _keep(directory: Path, signer: Signer, progress: Progress) -> None:
+    signed = signer.sign(TYP_PROGRESS, msgspec.json.encode(progress))
     with whole_file(directory / PROGRESS) as file:
-        file.write(msgspec.json.encode(progress))
+        file.write(signed.encode())
 
 
 def _report(

@@ -92,6 +92,14 @@ def survey(settings: BoxSettings | None, seen: Snapshot, told: Mapping[str, Told
     return (*rows, *_others(seen, used))
 
 
+def named_ports(settings: BoxSettings | None) -> tuple[str, ...]:
+    """Paths that the boot file has for devices: what a look has to look for."""
+    if settings is None:
+        return ()
+    ports = (_port(getattr(settings, section)) for section in BUILT_IN)
+    return tuple(port for port in ports if port is not None and port.startswith("/"))
+
+
 def _has(settings: BoxSettings, section: str) -> bool:
     return getattr(settings, section) is not None or (section == "camera" and settings.head.simulated)
 

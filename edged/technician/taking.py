@@ -15,7 +15,7 @@ from edged.drivers.ports import is_simulated_usb
 from edged.technician.snapshot import Node, Snapshot, UsbDevice, User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 DAEMON_USER: Final = "edged"
 """Whom the service runs as (systemd/edged.service)."""
@@ -42,17 +42,25 @@ _SUBDIRECTORIES: Final = {"input": "input", "usbmisc": "usb"}
 """Of /dev, where a class has one of its own."""
 
 
-def take(root: Path = Path("/"), user: User | None = None) -> Snapshot:
-    """Look. `root` is where /sys, /dev and /proc are; `user`: whom permissions are judged for, or the daemon's."""
+def take(root: Path = Path("/"), user: User | None = None, named: Iterable[str] = ()) -> Snapshot:
+    """Look. `root` is where /sys, /dev and /proc are; `user`: whom permissions are judged for, or the daemon's.
+
+    `named`: ports as the boot file names them: a link of anybody's own (udev's SYMLINK) is a name, too, and a
+    pseudo-terminal is a port.
+    """
     who = user or daemon_user()
-    stable = _stable_names(root)
-    ports = dict(_ports(root, stable, _holders(root)))
+    named = tuple(named)
+    stable = _stable_names(root, named)
+    holders = _holders(root)
+    ports = dict(_ports(root, stable, holders))
     devices = tuple(_usb_devices(root, ports))
     on_usb = {node.path for device in devices for node in device.ports}
+    known = {name for node in ports.values() for name in (node.path, *node.stable)}
+    beside = [node for name in named if name not in known and (node := _by_name(root, name, holders))]
     return Snapshot(
         user=who,
         usb=devices,
-        ports=tuple(node for _, node in sorted(ports.items()) if node.path not in on_usb),
+        ports=(*(node for _, node in sorted(ports.items()) if node.path not in on_usb), *beside),
         libraries=frozenset(name for name in LIBRARIES if importlib.util.find_spec(name) is not None),
         programs=frozenset(name for name in PROGRAMS if _program(root, name)),
     )
@@ -93,14 +101,26 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _stable_names(root: Path) -> dict[str, tuple[str, ...]]:
-    """Where each stable name leads, by the path it leads to."""
+def _stable_names(root: Path, named: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Stable names by the path that each leads to; those of udev's own first."""
     names: dict[str, tuple[str, ...]] = {}
-    for directory in (one for places in _CLASSES.values() for one in places):
-        for link in _listed(root / directory):
-            target = os.path.realpath(link)
-            names[target] = (*names.get(target, ()), f"/{link.relative_to(root)}")
+    links = [link for places in _CLASSES.values() for one in places for link in _listed(root / one)]
+    links += [link for name in named if (link := root / name.lstrip("/")).is_symlink() and link not in links]
+    for link in links:
+        target = os.path.realpath(link)
+        names[target] = (*names.get(target, ()), f"/{link.relative_to(root)}")
     return names
+
+
+def _by_name(root: Path, name: str, holders: Mapping[str, tuple[str, ...]]) -> Node | None:
+    """A device that sysfs has no hardware for, by the name that the boot file has for it."""
+    path = root / name.lstrip("/")
+    try:
+        if not stat.S_ISCHR(path.stat().st_mode):
+            return None
+    except OSError:
+        return None
+    return _node(root, path, {}, holders)
 
 
 def _ports(

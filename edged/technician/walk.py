@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from edged import log
-from edged.drivers.facts import Described
+from edged.drivers.told import facts_of, provenance_of
 from edged.errors import ChipError, DecodeError, DeviceError
-from edged.uplink.acceptance import AcceptedDevice, Step
+from edged.uplink.acceptance import MAX_MEASURES, AcceptedDevice, Step
 from edged.uplink.fields import MAX_OPAQUE
 
 if TYPE_CHECKING:
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from edged.drivers import Device
     from edged.technician.person import Person
     from edged.uplink.acceptance import Outcome
+    from edged.uplink.envelope import Provenance
 
 HANDS_S: Final = 60.0
 """For a person to do what they are told."""
 
 STEP_S: Final = 300.0
-"""For a step altogether, answers included: whoever went for a coffee finds it skipped, and asks for it again."""
+"""For a step altogether, answers included: whoever went for a coffee finds it failed, and does it again."""
+
+MOST_HEARD: Final = 64
+"""Events of a device that nobody has asked for yet: a button that sticks, or a reader that goes on by itself, must not
+fill the memory. A swipe is among them, so they are dropped with the step."""
 
 _MOST_WORD: Final = 64
 
@@ -69,12 +74,17 @@ class Ears:
 
     def __init__(self, events: AsyncIterator[object]) -> None:
         self._events = events
-        self._heard: asyncio.Queue[object] = asyncio.Queue()
+        self._heard: asyncio.Queue[object] = asyncio.Queue(MOST_HEARD)
         self._task = asyncio.ensure_future(self._listen())
 
     async def _listen(self) -> None:
-        async for event in self._events:
-            self._heard.put_nowait(event)
+        try:
+            async for event in self._events:
+                if self._heard.full():
+                    self._heard.get_nowait()
+                self._heard.put_nowait(event)
+        except Exception as error:  # noqa: BLE001 - the steps that wait for it fail; its text may be of what lay there
+            log.get("acceptance").error("a device tells nothing any more", error=type(error).__name__)
 
     def forget(self) -> None:
         """What happened so far was for no step."""
@@ -89,9 +99,10 @@ class Ears:
         return event
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and forget."""
         self._task.cancel()
         await asyncio.wait([self._task])
+        self.forget()
 
 
 @dataclass
@@ -104,6 +115,7 @@ class Walk:
         directory: where pictures of the test card are kept.
         today: for reading a picture that should show no document.
         ears: of each device that tells something, by its name.
+        known: who each device said it was, as soon as it said so.
     """
 
     devices: Devices
@@ -111,12 +123,22 @@ class Walk:
     directory: Path
     today: date
     ears: dict[str, Ears] = field(default_factory=dict)
+    known: dict[str, Provenance] = field(default_factory=dict)
+
+    def is_the_same(self, name: str) -> bool:
+        """Whether a device is still the one that it was; one that has not said who it is yet may still do so."""
+        device = self.devices.by_name().get(name)
+        now = None if device is None else provenance_of(device)
+        if now is None or now.identity is None:
+            return True
+        return self.known.setdefault(name, now) == now
 
     async def __aenter__(self) -> Self:
         for name, device in self.devices.by_name().items():
             events = getattr(device, "events", None)
             if events is not None:
                 self.ears[name] = Ears(events())
+            self.is_the_same(name)
         return self
 
     async def __aexit__(self, *about: object) -> None:
@@ -164,6 +186,15 @@ async def _take(place: Walk, task: Task) -> Came:
         return skipped("acceptance.nobody")
     for ears in place.ears.values():
         ears.forget()
+    came = await _worked(place, task)
+    for ears in place.ears.values():
+        ears.forget()
+    if came.outcome == "passed" and not place.is_the_same(task.device):
+        return failed("acceptance.changed")
+    return came
+
+
+async def _worked(place: Walk, task: Task) -> Came:
     try:
         async with asyncio.timeout(STEP_S):
             return await task.work(place)
@@ -185,11 +216,13 @@ def accepted(devices: dict[str, Device]) -> dict[str, AcceptedDevice]:
 
 
 def _accepted(device: Device) -> AcceptedDevice:
-    facts = device.facts() if isinstance(device, Described) else None
+    facts = facts_of(device)
     if facts is None:
-        return AcceptedDevice(provenance=device.provenance)
+        return AcceptedDevice(provenance=provenance_of(device))
     versions = {
-        name[:_MOST_WORD]: version[:_MOST_WORD] for name, version in facts.versions.items() if version
+        name[:_MOST_WORD]: version[:_MOST_WORD]
+        for name, version in list(facts.versions.items())[:MAX_MEASURES]
+        if name and version
     }
     model = facts.model[:MAX_OPAQUE] if facts.model else None
-    return AcceptedDevice(provenance=device.provenance, model=model, versions=versions)
+    return AcceptedDevice(provenance=provenance_of(device), model=model, versions=versions)

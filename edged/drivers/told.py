@@ -1,0 +1,62 @@
+"""What a device says of itself, whoever's driver it is: a property that raises or lies in its form must not stop a box.
+
+Drivers from outside (docs/drivers.md) are other people's code. One that can't say what it is counts as simulated: no
+verdict that it took part in passes for a real one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edged import log
+from edged.drivers import codes
+from edged.drivers.facts import Described, DeviceFacts
+from edged.uplink.envelope import Provenance
+from edged.verdict import Reason
+
+UNKNOWN: Final = Provenance(driver="unknown", identity=None, simulated=True)
+"""Of a device that doesn't say, or in no form that can be signed."""
+
+_FAILED: Final = Reason(codes.FAILED)
+
+
+def provenance_of(device: object) -> Provenance:
+    """Its provenance, fit to be signed; `UNKNOWN` when it has none."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(device.provenance), Provenance)  # type: ignore[attr-defined]
+    except Exception as error:  # noqa: BLE001 - whatever another package's code raises
+        _complain(device, "provenance", error)
+        return UNKNOWN
+
+
+def trouble_of(device: object) -> Reason | None:
+    """Why it can't be used; None when it can, or its kind has no `trouble`."""
+    try:
+        found = getattr(device, "trouble", None)
+        return None if found is None else msgspec.convert(msgspec.to_builtins(found), Reason)
+    except Exception as error:  # noqa: BLE001 - as above
+        _complain(device, "trouble", error)
+        return _FAILED
+
+
+def facts_of(device: object) -> DeviceFacts | None:
+    """Its facts; None when its driver has none to tell."""
+    if not isinstance(device, Described):
+        return None
+    try:
+        return msgspec.convert(msgspec.to_builtins(device.facts()), DeviceFacts)
+    except Exception as error:  # noqa: BLE001 - as above
+        _complain(device, "facts", error)
+        return DeviceFacts(trouble=_FAILED)
+
+
+def _complain(device: object, what: str, error: Exception) -> None:
+    """Only what it was: a driver's exception may quote what it has just read."""
+    log.get("drivers").error(
+        "a driver failed to say what it is; please report this to its maker",
+        driver=type(device).__module__,
+        asked=what,
+        kind=type(error).__name__,
+    )
