@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from edged.config import BoxSettings, ChipReaderSettings
     from edged.core.optical_fit import Thresholds
-    from edged.drivers import Chip
     from edged.trust.loading import Trust
     from edged.uplink.outbox import StateDatabase
 
@@ -119,18 +118,6 @@ def thresholds(path: Path | None) -> Thresholds | None:
         ) from error
     except DecodeError as error:
         raise ConfigError("head.optical_thresholds", error.code) from error
-
-
-def chip_reader(settings: ChipReaderSettings) -> Chip:
-    """The driver that the configuration names; each loads only when it is asked for."""
-    if settings.driver == "pcsc":
-        from edged.drivers.pcsc import PcscChip
-
-        return PcscChip(settings.reader or "")
-    from edged.drivers.simulated_chip import SimulatedChip
-
-    assert settings.socket is not None  # edged.config.check_box
-    return SimulatedChip(settings.socket)
 
 
 def trust(settings: ChipReaderSettings | None) -> Trust | None:

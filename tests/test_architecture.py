@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -42,8 +43,16 @@ def test_pure_module_is_handed_the_time(path: Path) -> None:
     assert asked == []
 
 
-@pytest.mark.parametrize("room", ["pushed", "fleet"])
-def test_the_page_names_every_module_of_the_fleet(room: str) -> None:
+@pytest.mark.parametrize("room", ["pushed", "fleet", "drivers", "technician", "testing"])
+def test_the_page_names_every_module_of_a_room(room: str) -> None:
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     modules = {path.stem for path in (ROOT / "edged" / room).glob("*.py")} - {"__init__"}
-    assert sorted(name for name in modules if f"`{name}`" not in page) == []
+    assert sorted(name for name in modules if not re.search(rf"`({room}[./])?{name}(\.py)?`", page)) == []
+
+
+def test_no_section_of_the_page_is_there_twice() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ .+$", page, re.MULTILINE)
+    paragraphs = [part for part in page.split("\n\n") if len(part) > 80]
+    assert len(set(headings)) == len(headings)
+    assert len(set(paragraphs)) == len(paragraphs)

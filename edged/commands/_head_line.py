@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--config`, `--socket`, `--port`, `--json`."""
     parser.add_argument("--config", type=Path, default=None, metavar="FILE", help="help.head.config")
     socket = environment("EDGED_SOCKET")
-    parser.add_argument("--socket", type=Path, default=Path(socket) if socket else None, help="help.socket")
+    parser.add_argument(
+        "--socket", type=Path, default=Path(socket) if socket else None, help="help.head.socket"
+    )
     parser.add_argument("--port", default=None, metavar="PORT", help="help.head.port")
     parser.add_argument("--json", action="store_true", help="help.json")
 

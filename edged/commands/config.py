@@ -51,9 +51,9 @@ socket = "/run/edged/control.sock"  # what `edged scan` and the console talk to
 
 # The head with window, lamps and button, and the camera behind it: `edged devices` says what is attached.
 #   driver = "usb"                  our own head
-#   driver = "serial"               the same on a tty: port = "/dev/serial/by-id/…"
+#   driver = "serial"               the same on a tty: port = "/dev/edged/head", or /dev/serial/by-id/…
 #   driver = "bare"                 a camera alone: presence is seen in its pictures, the button is `edged scan`
-# Every driver but "simulated" needs [camera].
+# Every driver but "simulated" needs [camera]. A vendor's reader: docs/drivers.md.
 [head]
 driver = "simulated"                # works under a demo fleet CA alone
 socket = "/run/edged/glass.sock"
@@ -71,9 +71,10 @@ frames = 3                          # pictures of a side at most: more than one 
 
 # [swipe]                           # a reader that delivers the MRZ as text (docs/swipe-readers.md)
 # port = "/dev/serial/by-id/…"
+# driver = "keyboard"               # one that types: device = "/dev/input/by-id/…-event-kbd" instead of port
 
 # [printer]                         # ESC/POS (docs/printers.md)
-# port = "usb"
+# port = "usb"                      # or its tty, /dev/usb/lp0, tcp:HOST:PORT
 
 # A contactless PC/SC reader under the window. Without this section no chip is read, and every verdict says so.
 [chip_reader]

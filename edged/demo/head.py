@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 PRESS_S: Final = 0.05
 """How long a finger stays on the button; it is debounced for 8 ms."""
 
-LIFT_S: Final = 0.2
-"""How long a document is off the window while it is turned over; it is debounced for 60 ms, and a turn within 2 s."""
+LIFT_S: Final = 0.6
+"""How long a document is off the window while it is turned over. Debounced for 60 ms, of a clock that stands still
+whenever an emulator loses the processor; after 2 s it would be another document to the firmware."""
 
 _LOOK_S: Final = 0.05
 """Between two looks at the glass: shorter than the presence sensor is debounced."""
