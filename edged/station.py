@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from edged import log
@@ -121,7 +122,7 @@ class Station:
         self._gone: set[str] = set()
         self._trouble: dict[str, str] = {}
         self._online = True
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Event]] = set()
         self._inspection: Inspection | None = None
         self._id = ""
         self._telling = Telling("", notify)
@@ -129,6 +130,7 @@ class Station:
         self._answer: Answer | None = None
         self._stopping = False
         self._identifying: asyncio.Task[None] | None = None
+        self._capturing: asyncio.Future[Event] | None = None
         self._breaks = Breaks(self._inbox.wake)
         self._log = log.get("station")
 
@@ -298,12 +300,14 @@ class Station:
             self._turns += 1
             await self._indicate(self._panel.indication)
 
-    async def _pressed(self, request: ScanRequest, answer: Answer | None) -> None:
+    async def _pressed(
+        self, request: ScanRequest, answer: Answer | None, swiped: DocumentSwiped | None = None
+    ) -> None:
         if self._inspection is not None and self._inspection.lingers:
             self._inspection = None  # nothing is in the way of the next document
         refused = self._refusal_of(request)
         if refused is None:
-            await self._begin(request, answer or asyncio.get_running_loop().create_future())
+            await self._begin(request, answer or asyncio.get_running_loop().create_future(), swiped)
             return
         self._notify({"event": "press_refused", **describe_refusal(refused)})
         _refuse(answer, refused)
@@ -333,7 +337,7 @@ class Station:
         if possible:
             await self._take(event)
 
-    async def _begin(self, request: ScanRequest, answer: Answer) -> None:
+    async def _begin(self, request: ScanRequest, answer: Answer, swiped: DocumentSwiped | None) -> None:
         self._inspection = Inspection(request, self._limits)
         await self._stop_identifying()
         self._id = secrets.token_hex(8)
@@ -346,6 +350,7 @@ class Station:
         commands = self._inspection.start(
             document_present=self._present,
             card_present=self._module is not None and self._module.card_present,
+            swiped=swiped,
             now=time.monotonic(),
         )
         await self._execute(commands)
@@ -370,14 +375,13 @@ class Station:
                 await self._pressed(ScanRequest(self._default_scene), None)
                 return
             case DocumentSwiped() if not self._expects_document:
-                await self._pressed(ScanRequest(self._default_scene), None)
-                if not self._expects_document:
-                    return
+                await self._pressed(ScanRequest(self._default_scene), None, event)
+                return
             case _:
                 pass
         if self._inspection is not None:
             commands = self._inspection.handle(event, time.monotonic())
-            self._leave_readers(
+            self._leave_devices(
                 self._inspection.state
             )  # first of all: the head may take its time to show why
             await self._execute(commands)
@@ -391,7 +395,7 @@ class Station:
     async def _attached(self, device: str, *, answers: bool) -> None:
         (self._gone.discard if answers else self._gone.add)(device)
         self._notify({"event": "device", "device": device, "answers": answers})
-        if not answers and device == "head":
+        if not answers:  # back, it tells anew what it still has
             self._trouble = {code: whose for code, whose in self._trouble.items() if whose != device}
         if device in ESSENTIAL:
             self._optics.doubt()  # it may be another, or another's pictures
@@ -426,7 +430,11 @@ class Station:
         for command in commands:
             match command:
                 case Capture():
-                    self._spawn(self._optics.capture(command, self._still_last(self._asked_last + 1)))
+                    self._leave_camera()
+                    assert self._inspection is not None
+                    self._inspection.wait_longer(self._optics.proof_s())
+                    wanted = self._still_last(self._asked_last + 1)
+                    self._capturing = self._spawn(self._optics.capture(command, wanted))
                 case ReadFrame(frame, again):
                     self._spawn(self._optics.read(frame, again=again))
                 case ReadChip(page):
@@ -454,27 +462,38 @@ class Station:
                 case _:
                     assert_never(command)
 
-    def _spawn(self, work: Awaitable[Event]) -> None:
+    def _spawn(self, work: Awaitable[Event]) -> asyncio.Future[Event]:
         """Do `work` beside the loop; what it returns is the answer to the command that asked for it."""
         self._asked_last += 1
-        task = asyncio.create_task(self._answer_with(self._asked_last, work))
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._answered, self._asked_last))
+        return task
 
     def _still_last(self, number: int) -> Callable[[], bool]:
         return lambda: self._asked_last == number
 
-    async def _answer_with(self, number: int, work: Awaitable[Event]) -> None:
-        event = await work
+    def _answered(self, number: int, task: asyncio.Future[Event]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        event = task.result()
         # A lost device concerns whatever inspection runs by now.
         self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)
 
-    def _leave_readers(self, state: State) -> None:
-        """Nothing goes on that nobody waits for."""
+    def _leave_devices(self, state: State) -> None:
+        """Nothing goes on that nobody waits for: it would be in the way of the next document, and lit by its lamps."""
+        if state is not State.CAPTURING:
+            self._leave_camera()
         if self._antenna is not None and state is not State.CHIP:
             self._antenna.stop()
         if self._module is not None and state is not State.ID_CARD:
             self._module.stop()
+
+    def _leave_camera(self) -> None:
+        if self._capturing is not None:
+            self._capturing.cancel()
+            self._capturing = None
 
     async def _commit_read(self, about: str, read: ReadDocument, request: ScanRequest) -> Event:
         try:
