@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from edged.core.illumination_order import (
     judge,
     sight,
 )
-from edged.drivers import Glimpse, StrobeStep, liveness
+from edged.drivers import Exposed, Glimpse, StrobeStep, liveness
 from edged.drivers.bare import BareHead
 from edged.drivers.head_events import Lamp
 from edged.drivers.head_exposing import MeasuredWindow
@@ -199,6 +201,52 @@ async def test_a_burst_that_was_cut_short_says_nothing() -> None:
     async with UvcCamera(settings(), fake.opener) as camera:
         with pytest.raises(DeviceError, match="replay_unclear"):
             await require_live(head, camera)  # type: ignore[arg-type]
+
+
+async def test_a_busy_machine_closes_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first burst's answer comes too late to be sure of its frames; the second one has more patience."""
+    monkeypatch.setattr(liveness, "SLACK_MS", 100)
+    monkeypatch.setattr(liveness, "BURSTS", tuple((3, times) for _, times in liveness.BURSTS))
+    lamps = Lamps()
+    fake, head = FakeCamera(lamps), FlashHead(lamps)
+    flash = head.flash
+
+    async def late(steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+        exposed = await flash(steps)
+        await asyncio.sleep(0.15)
+        return exposed
+
+    head.flash = late  # type: ignore[method-assign]
+    async with UvcCamera(settings(), fake.opener) as eye:
+        assert await require_live(head, eye)  # type: ignore[arg-type]
+        assert (
+            liveness.longest_s(head, eye)
+            > sum(  # type: ignore[arg-type]
+                step.window_us for steps in head.asked for step in steps
+            )
+            / 1e6
+        )
+    first, second = (steps[0].window_us for steps in head.asked)
+    assert second > first
+
+
+@pytest.mark.usefixtures("patient")
+async def test_an_infrared_lamp_that_must_rest_closes_no_counter() -> None:
+    lamps = Lamps()
+    fake, head = FakeCamera(lamps), FlashHead(lamps, lights=BOTH)
+    flash, refused = head.flash, []
+
+    async def rests(steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+        if any(step.light is Light.IR for step in steps):
+            refused.append(steps)
+            raise DeviceError("head", "reader_head.lamp_rests")
+        return await flash(steps)
+
+    head.flash = rests  # type: ignore[method-assign]
+    exposures = {"white": 2000, "ir": 2000}
+    async with UvcCamera(settings(lights=("white", "ir"), exposure_us=exposures), fake.opener) as eye:
+        assert await require_live(head, eye, random.Random(1))  # type: ignore[arg-type]
+    assert len(refused) == len(head.asked) == 1
 
 
 async def test_who_cant_show_it_isnt_asked() -> None:
