@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -190,7 +189,11 @@ async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
         with pytest.raises(DeviceError) as caught:
             await require_live(head, camera)  # type: ignore[arg-type]
         assert caught.value.code == "camera.replay_unclear"
-    assert len(head.asked) == 2
+        assert liveness.longest_s(head, camera) >= sum(  # type: ignore[arg-type]
+            step.window_us / 1e6 for steps in head.asked for step in steps
+        )
+    first, second = (steps[0].window_us for steps in head.asked)
+    assert second == first + 1000 * (liveness.PATIENCE - 1), "a busy machine closes no counter"
 
 
 @pytest.mark.usefixtures("hasty")
@@ -201,33 +204,6 @@ async def test_a_burst_that_was_cut_short_says_nothing() -> None:
     async with UvcCamera(settings(), fake.opener) as camera:
         with pytest.raises(DeviceError, match="replay_unclear"):
             await require_live(head, camera)  # type: ignore[arg-type]
-
-
-async def test_a_busy_machine_closes_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first burst's answer comes too late to be sure of its frames; the second one has more patience."""
-    monkeypatch.setattr(liveness, "SLACK_MS", 100)
-    monkeypatch.setattr(liveness, "BURSTS", tuple((3, times) for _, times in liveness.BURSTS))
-    lamps = Lamps()
-    fake, head = FakeCamera(lamps), FlashHead(lamps)
-    flash = head.flash
-
-    async def late(steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
-        exposed = await flash(steps)
-        await asyncio.sleep(0.15)
-        return exposed
-
-    head.flash = late  # type: ignore[method-assign]
-    async with UvcCamera(settings(), fake.opener) as eye:
-        assert await require_live(head, eye)  # type: ignore[arg-type]
-        assert (
-            liveness.longest_s(head, eye)
-            > sum(  # type: ignore[arg-type]
-                step.window_us for steps in head.asked for step in steps
-            )
-            / 1e6
-        )
-    first, second = (steps[0].window_us for steps in head.asked)
-    assert second > first
 
 
 @pytest.mark.usefixtures("patient")
