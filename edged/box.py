@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edged.devices import Devices
     from edged.in_force import InForce
     from edged.uplink.database import DatabaseThread
+    from edged.uplink.envelope import Provenance
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.riding import Rider
     from edged.uplink.status import UplinkEvent
@@ -75,6 +76,7 @@ class Box:
         self._open = False
         self._switching = asyncio.Lock()
         self._floor = RELEASED
+        self._witnesses: dict[str, Provenance] = {}
         self._log = log.get("daemon")
 
     @asynccontextmanager
@@ -83,7 +85,7 @@ class Box:
 
         Raises `DeviceError`, `StateError`, `ConfigError`.
         """
-        async with devices.opened(self.held.settings) as attached:
+        async with devices.opened(self.held.settings, self._today) as attached:
             self.attached = attached
             chip, module = attached.chip, attached.id_card
             if chip is not None:
@@ -203,7 +205,13 @@ class Box:
     def _begin_side(self) -> Side:
         from edged.core.burst import Burst
 
+        self._note_witnesses()
         return Side(Burst(today=self._today()))
+
+    def _note_witnesses(self) -> dict[str, Provenance]:
+        """Who contributes to this inspection: one that is simulated may be changed for a real one before it is over."""
+        self._witnesses = self.attached.witnesses(self._witnesses)
+        return self._witnesses
 
     def _read_text(self, lines: tuple[str, ...]) -> PageReading:
         from edged.core.text_reading import read_text
@@ -217,7 +225,7 @@ class Box:
 
     def _admit(self, request: ScanRequest) -> str | None:
         """A verdict that nobody would receive is not worth a document's time, nor a green light."""
-        provenance = self.attached.provenance()
+        self._witnesses = provenance = self.attached.provenance()
         if not self.held.anchor.demo and any(device.simulated for device in provenance.values()):
             return "device.demo_only"
         kind = kind_of(request, provenance)
@@ -226,12 +234,10 @@ class Box:
     async def _commit(
         self, document: ReadDocument, request: ScanRequest, inspection: str
     ) -> Committed | CommitFailed:
-        held = self.held
+        held, provenance = self.held, self._note_witnesses()
         try:
             reading = await self.read_clock()
-            judgement = await judged(
-                document, request, held=held, clock=reading, provenance=self.attached.provenance()
-            )
+            judgement = await judged(document, request, held=held, clock=reading, provenance=provenance)
         except StateError as error:
             self._log.error("nothing was stored", exc_info=error)
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))

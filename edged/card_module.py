@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edged import log
 from edged.errors import DecodeError, DeviceError
-from edged.events import DeviceBack, DeviceGone, IdCardPlaced, IdCardRead, IdCardRemoved
+from edged.events import DeviceBack, DeviceGone, IdCardRead
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
@@ -25,20 +25,17 @@ class CardModule:
         self._task: asyncio.Task[IdCardRead] | None = None
         self._log = log.get("id_card")
         self.gone = False
-        self.card_present = False
+
+    @property
+    def card_present(self) -> bool:
+        """Whether a card lies there that was not read yet: after a reading that failed, it still does."""
+        return not self.gone and self._module.card_present
 
     async def run(self, tell: Callable[[IdCardEvent], None]) -> None:
         """Follow what happens at the module until cancelled, and pass it on."""
-        self.card_present = self._module.card_present
         async for event in self._module.events():
-            match event:
-                case IdCardPlaced():
-                    self.card_present = True
-                case IdCardRemoved():
-                    self.card_present = False
-                case DeviceGone() | DeviceBack():
-                    self.gone = isinstance(event, DeviceGone)
-                    self.card_present = self.card_present and not self.gone
+            if isinstance(event, DeviceGone | DeviceBack):
+                self.gone = isinstance(event, DeviceGone)
             tell(event)
 
     def read(self) -> Awaitable[IdCardRead]:
@@ -58,7 +55,6 @@ class CardModule:
             self._task = None
 
     async def _read(self) -> IdCardRead:
-        self.card_present = False  # the next one is another, or this one laid anew
         try:
             return IdCardRead(await self._module.read())
         except (DeviceError, DecodeError) as error:

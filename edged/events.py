@@ -144,7 +144,8 @@ class DeviceBack:
 class TroubleBegan:
     """A device answers, and can't be used as it is: its cover is open, a lamp has failed, it is too hot.
 
-    `code` is a key of the message catalogue that says what to do.
+    `code` is a key of the message catalogue that says what to do. `DeviceGone` ends it, too: a device that is back
+    tells anew what it still has.
     """
 
     device: str

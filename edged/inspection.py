@@ -131,9 +131,21 @@ class Inspection:
     _elsewhere: bool = False
     """Whether the document is not in the window but at the swipe reader or on the ID-card module."""
 
-    def start(self, *, document_present: bool, now: float, card_present: bool = False) -> list[Command]:
-        """Begin. A document that lies there already is captured, a card read, at once."""
+    def start(
+        self,
+        *,
+        document_present: bool,
+        now: float,
+        card_present: bool = False,
+        swiped: DocumentSwiped | None = None,
+    ) -> list[Command]:
+        """Begin. A document that lies there already is captured, a card read, at once.
+
+        What was `swiped` to begin it is what is inspected, whatever else lies there.
+        """
         self._present = document_present
+        if swiped is not None:
+            return self._read_lines(swiped, now)
         if document_present:
             return [Stage("document"), *self._capture(now)]
         if card_present:
@@ -153,13 +165,21 @@ class Inspection:
 
     @property
     def lingers(self) -> bool:
-        """Whether only the outcome of a document that is nowhere in the way is still shown."""
-        return self.finished and not self._present
+        """Whether only the outcome of a document that is nowhere in the way is still shown.
+
+        What lies in the window meanwhile is the next one, and may be inspected at once.
+        """
+        return self.finished and (self._elsewhere or not self._present)
 
     @property
     def completable(self) -> bool:
         """Whether another side is being waited for while the document lies there."""
         return self.state is State.TURNING and self._present
+
+    def wait_longer(self, seconds: float) -> None:
+        """What was asked for last takes so much longer, by nobody's fault."""
+        if self.deadline is not None:
+            self.deadline += seconds
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take one fact; return what is to be done. Facts that mean nothing in this state are ignored."""
@@ -196,10 +216,7 @@ class Inspection:
             case DocumentPlaced() | DocumentTurned():
                 return [Stage("document"), *self._capture(now)]
             case DocumentSwiped():
-                self._elsewhere = True
-                self.state = State.LINES
-                self.deadline = now + self.limits.reading_s
-                return [Stage("document"), Indicate(Indication.READING), ReadLines(event)]
+                return self._read_lines(event, now)
             case IdCardPlaced():
                 return self._read_id_card(now)
             case TimePassed():
@@ -321,7 +338,7 @@ class Inspection:
         match event:
             case ChipRead():
                 return [Stage("chip"), *self._commit(event)]
-            case DocumentRemoved():
+            case DocumentRemoved() if not self._elsewhere:
                 return self._abort(Reason("inspection.removed_early"), now)
             case TimePassed():  # the reader hangs: the chip is given up, the page is judged
                 return [Stage("chip"), *self._commit(ChipRead(None, Reason("chip.timed_out"), found=True))]
@@ -340,10 +357,10 @@ class Inspection:
 
     def _in_showing(self, event: Event, now: float) -> list[Command]:
         match event:
-            case DocumentRemoved():
+            case DocumentRemoved() if not self._elsewhere:
                 return self._close()
             case TimePassed():
-                if self._elsewhere and not self._present:
+                if self._elsewhere:
                     return self._close()
                 self.deadline = now + self.limits.remind_s
                 return [Indicate(Indication.REMOVE), Beep()]
@@ -388,6 +405,12 @@ class Inspection:
         self.deadline = self._tries.deadline(0.0, now)
         return [Indicate(Indication.READING), Capture(Light.WHITE)]
 
+    def _read_lines(self, swiped: DocumentSwiped, now: float) -> list[Command]:
+        self._elsewhere = True
+        self.state = State.LINES
+        self.deadline = now + self.limits.reading_s
+        return [Stage("document"), Indicate(Indication.READING), ReadLines(swiped)]
+
     def _read_id_card(self, now: float) -> list[Command]:
         self._elsewhere = True
         self.state = State.ID_CARD
@@ -423,13 +446,9 @@ class Inspection:
         commands: list[Command] = [Indicate(indication), Finish(outcome)]
         if self._present or self._elsewhere:
             self.state = State.SHOWING
-            self.deadline = now + (self.limits.remind_s if self._present else self.limits.show_s)
+            self.deadline = now + (self.limits.show_s if self._elsewhere else self.limits.remind_s)
             return commands
         return commands + self._close()
-
-    def close(self) -> None:
-        """Show the outcome no longer: the clerk goes on."""
-        self._close()
 
     def _close(self) -> list[Command]:
         self.state = State.CLOSED

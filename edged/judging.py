@@ -176,7 +176,10 @@ def _card(read: IdCardRead, clock: ClockReading) -> _Found:
         )
     data, kind = read.reading.data, read.reading.kind
     return _Found(
-        (*read.reading.checks, expiry_check(data, clock, certain=True)),
+        (
+            *(_weigh_clock(check, "id_card_fields", data, clock) for check in read.reading.checks),
+            expiry_check(data, clock, certain=True),
+        ),
         data,
         True,
         DocumentSummary(document_class=data.document_class.value, format=kind.value),
@@ -251,7 +254,7 @@ def expiry_check(document: DocumentData | None, clock: ClockReading, *, certain:
 
 
 _CLOCK_DEPENDENT = frozenset({"mrz.birth_in_future"})
-"""Reasons against an MRZ's fields that are only as good as the box's clock."""
+"""Reasons against a document's fields that are only as good as the box's clock."""
 
 
 def _weigh_fields(check: Check, reading: PageReading, kind: Kind, clock: ClockReading) -> Check:
@@ -261,12 +264,19 @@ def _weigh_fields(check: Check, reading: PageReading, kind: Kind, clock: ClockRe
     """
     if check.name != "mrz_fields" or reading.mrz is None:
         return check
-    if check.result is Result.FAILED and not clock.trusted:
-        failing = [one for one in reading.mrz.field_checks if one.result is Result.FAILED and one.reason]
-        if all(one.reason is not None and one.reason.code in _CLOCK_DEPENDENT for one in failing):
-            check = Check(check.name, Result.UNDETERMINED, check.reasons)
+    check = _weigh_clock(check, "mrz_fields", reading.mrz, clock)
     if kind is Kind.LIVE and reading.mrz.specimen and _read_with_confidence(reading):
         check = Check(check.name, Result.FAILED, (*check.reasons, Reason("mrz.specimen_document")))
+    return check
+
+
+def _weigh_clock(check: Check, of_fields: str, document: DocumentData, clock: ClockReading) -> Check:
+    """The check called `of_fields`: undetermined where it failed by nothing but a clock that isn't to be believed."""
+    if check.name != of_fields or check.result is not Result.FAILED or clock.trusted:
+        return check
+    failing = [one for one in document.field_checks if one.result is Result.FAILED and one.reason]
+    if all(one.reason is not None and one.reason.code in _CLOCK_DEPENDENT for one in failing):
+        return Check(check.name, Result.UNDETERMINED, check.reasons)
     return check
 
 

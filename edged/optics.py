@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from edged import log
 from edged.drivers import LiveCamera
-from edged.drivers.liveness import require_live
+from edged.drivers.liveness import longest_s, require_live
 from edged.errors import DecodeError, DeviceError, DeviceGoneError
 from edged.events import (
     CaptureFailed,
@@ -63,9 +63,12 @@ class Optics:
                     return CaptureFailed(Reason("inspection.cancelled"))
             if not self._live:
                 await self._prove_live()
-            if (hold_ms := self._hold_ms(asked.light)) > 0:
+            hold_ms, lit_at = self._hold_ms(asked.light), time.monotonic()
+            if hold_ms > 0:
                 await self._head.illuminate(asked.light, hold_ms)
             frame = await self._camera.capture(asked.light)
+            if hold_ms > 0 and asked.light is not Light.WHITE and _too_late(frame, lit_at + hold_ms / 1000):
+                return CaptureFailed(Reason("camera.too_slow"))
             return FrameCaptured(frame, (self._head.lights & self._camera.lights) | {Light.WHITE})
         except DeviceGoneError as error:
             return DeviceGone(error.device)
@@ -79,6 +82,10 @@ class Optics:
         await require_live(self._head, self._camera)
         self._live = True
 
+    def proof_s(self) -> float:
+        """How much longer the next picture may take, because the camera proves first what it sees."""
+        return 0.0 if self._live else longest_s(self._head, self._camera)
+
     def _hold_ms(self, light: Light) -> int:
         return self._camera.hold_ms(light) if isinstance(self._camera, LiveCamera) else ILLUMINATION_MS
 
@@ -86,22 +93,30 @@ class Optics:
         """Have the camera prove before the next picture that it sees this window."""
         self._live = False
 
-    async def read(self, frame: Frame, *, again: bool) -> Event:
-        """Read a frame in the reading thread: `again` with those of its side, or as the first of the next side."""
+    def read(self, frame: Frame, *, again: bool) -> Awaitable[Event]:
+        """Read a frame in the reading thread: `again` with those of its side, or as the first of the next side.
+
+        The side is begun before this returns: begun later, it might be the next document's.
+        """
+        if not again:
+            self._sides.append(self._begin_side())
+        return self._read(self._sides[-1], frame)
+
+    async def _read(self, side: Side, frame: Frame) -> Event:
         try:
-            if not again:
-                self._sides.append(self._begin_side())
             loop = asyncio.get_running_loop()
-            side = self._sides[-1]
             return PageRead(await loop.run_in_executor(self._reading_thread, self._timed, side, frame))
         except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
             self._log.error("reading a page failed; please report this", exc_info=error)
             return CaptureFailed(Reason("inspection.internal_error"))
 
-    async def read_lines(self, swiped: DocumentSwiped) -> Event:
-        """Read what a swipe reader delivered, as a side without a picture."""
+    def read_lines(self, swiped: DocumentSwiped) -> Awaitable[Event]:
+        """Read what a swipe reader delivered, as a side without a picture, begun before this returns."""
+        self._sides.append(self._begin_side())
+        return self._read_lines(swiped)
+
+    async def _read_lines(self, swiped: DocumentSwiped) -> Event:
         try:
-            self._sides.append(self._begin_side())
             loop = asyncio.get_running_loop()
             return PageRead(await loop.run_in_executor(self._reading_thread, self._read_text, swiped.lines()))
         except Exception as error:  # noqa: BLE001 - a page must never be able to take the daemon down
@@ -132,3 +147,11 @@ class Optics:
     def close(self) -> None:
         """Take no further page; the one at hand is read to its end."""
         self._reading_thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _too_late(frame: Frame, dark_from: float) -> bool:
+    """Whether an infrared or ultraviolet picture may show the window without that light, which says other things of it.
+
+    Of a white one nobody need ask: the room's light is as good.
+    """
+    return frame.shot is not None and frame.shot.at > dark_from

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from edged.core.card_numbers import check_character
 from edged.core.id_card import IdCardKind, parse_id_card
 from edged.core.id_card_text import LAYOUTS
 from edged.events import ChipRead, IdCardRead
 from edged.judging import on_id_card
 from edged.side import ReadDocument
 from edged.verdict import CheckClass, Reason, Result
-from tests.test_judging import CLOCK, code, judged
+from tests.test_judging import CLOCK, LOST, code, judged
 
 PERMANENT_RESIDENT = {
     "chinese_name": "穆罕默德",
@@ -112,3 +113,20 @@ def test_a_document_holds_a_card_or_sides() -> None:
     document = ReadDocument((), ChipRead(None), read)
     assert document.card is read
     assert "932682" not in repr(document)
+
+
+def test_a_birth_in_the_future_is_only_as_good_as_the_clock() -> None:
+    tomorrow = card(birth_date="20270101", document_number=numbered("93268220270101001"))
+    for clock, result in ((CLOCK, Result.FAILED), (LOST, Result.UNDETERMINED)):
+        verdict = of_card(tomorrow, clock=clock).verdict
+        assert {one.name: one.result for one in verdict.checks}["id_card_fields"] is result
+        assert [one.code for check in verdict.checks for one in check.reasons].count(
+            "mrz.birth_in_future"
+        ) == 1
+    broken = card(birth_date="19851301")
+    verdict = of_card(broken, clock=LOST).verdict
+    assert {one.name: one.result for one in verdict.checks}["id_card_fields"] is Result.FAILED
+
+
+def numbered(body: str) -> str:
+    return body + check_character(body)

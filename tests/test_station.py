@@ -24,6 +24,8 @@ from edged.events import (
     DocumentPlaced,
     DocumentRemoved,
     DocumentTurned,
+    IdCardPlaced,
+    IdCardRemoved,
     Indication,
     Light,
     ScanRequest,
@@ -47,6 +49,11 @@ def page(*codes: str, mrz: bool = True, sure: bool = True) -> Any:
 
 BLANK = page("reading.no_mrz", mrz=False, sure=False)
 GLARED = page("reading.uncertain", "reading.glare", sure=False)
+
+
+def picture() -> Any:
+    """What a fake camera delivers."""
+    return SimpleNamespace(shot=None)
 
 
 class FakeHead:
@@ -88,7 +95,7 @@ class FakeHead:
 class FakeCamera:
     def __init__(self) -> None:
         self.lights = frozenset({Light.WHITE})
-        self.answer: Any = object()
+        self.answer: Any = picture()
         self.answers: list[Any] = []
         self.delay = 0.0
 
@@ -165,6 +172,14 @@ class FakeModule(FakeSwipe):
         super().__init__()
         self.stopped = asyncio.Event()
 
+    def lay(self) -> None:
+        self.card_present = True
+        self.happened.put_nowait(IdCardPlaced())
+
+    def lift(self) -> None:
+        self.card_present = False
+        self.happened.put_nowait(IdCardRemoved())
+
     async def read(self) -> Any:
         if self.answer is None:
             try:
@@ -173,6 +188,7 @@ class FakeModule(FakeSwipe):
                 self.stopped.set()
         if isinstance(self.answer, Exception):
             raise self.answer
+        self.card_present = False
         return self.answer
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edged import optics
@@ -14,19 +16,25 @@ from edged.card_module import CardModule
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import (
     ButtonPressed,
+    CancelRequested,
+    CaptureFailed,
     DeviceBack,
     DeviceGone,
     DocumentSwiped,
-    IdCardPlaced,
+    Event,
+    Frame,
+    FrameCaptured,
     IdCardRead,
-    IdCardRemoved,
     Indication,
+    Light,
     ScanRequest,
+    Shot,
     TroubleBegan,
     TroubleOver,
 )
+from edged.orders import Capture
 from edged.verdict import Reason
-from tests.test_station import LIMITS, Counter, FakeModule, FakeSwipe, code, page, serving
+from tests.test_station import LIMITS, Counter, FakeAntenna, FakeModule, FakeSwipe, code, page, serving
 
 LINES = ("first line", "second line")
 CARD: Any = object()
@@ -93,7 +101,7 @@ async def test_a_swipe_while_another_document_is_inspected_is_refused_and_change
 async def test_a_press_reads_the_card_that_lies_on_the_module(desk: Desk) -> None:
     counter, _, module = desk
     module.answer = CARD
-    module.happened.put_nowait(IdCardPlaced())
+    module.lay()
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("committed", None)
     assert counter.cards == [IdCardRead(CARD)]
@@ -106,14 +114,14 @@ async def test_a_card_may_be_laid_down_after_the_press(desk: Desk) -> None:
     module.answer = CARD
     scanning = asyncio.create_task(counter.scan())
     await counter.until(lambda: counter.station.state == "waiting")
-    module.happened.put_nowait(IdCardPlaced())
+    module.lay()
     assert code(await scanning) == ("committed", None)
 
 
 async def test_a_card_alone_begins_nothing(desk: Desk) -> None:
     counter, _, module = desk
     module.answer = CARD
-    module.happened.put_nowait(IdCardPlaced())
+    module.lay()
     await counter.until(module.happened.empty)
     assert await counter.station.alive()
     assert counter.station.state == "ready"
@@ -133,7 +141,7 @@ async def test_a_card_that_cannot_be_read_aborts_with_its_reason(
 ) -> None:
     counter, _, module = desk
     module.answer = error
-    module.happened.put_nowait(IdCardPlaced())
+    module.lay()
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("aborted", said)
     assert counter.committed == []
@@ -142,7 +150,7 @@ async def test_a_card_that_cannot_be_read_aborts_with_its_reason(
 async def test_a_card_that_is_not_genuine_is_judged(desk: Desk) -> None:
     counter, _, module = desk
     module.answer = DeviceError("id_card", "idcard.card_not_genuine")
-    module.happened.put_nowait(IdCardPlaced())
+    module.lay()
     await counter.until(module.happened.empty)
     assert code(await counter.scan()) == ("committed", None)
     assert counter.cards == [IdCardRead(None, Reason("idcard.card_not_genuine"))]
@@ -150,9 +158,9 @@ async def test_a_card_that_is_not_genuine_is_judged(desk: Desk) -> None:
 
 async def test_a_card_that_is_lifted_or_cancelled_is_left_at_once(desk: Desk) -> None:
     counter, _, module = desk
-    for leave in (lambda: module.happened.put_nowait(IdCardRemoved()), lambda: None):
+    for leave in (module.lift, lambda: None):
         module.stopped.clear()
-        module.happened.put_nowait(IdCardPlaced())
+        module.lay()
         await counter.until(module.happened.empty)
         scanning = asyncio.create_task(counter.scan())
         await counter.until(lambda: counter.station.state == "id_card")
@@ -243,3 +251,136 @@ async def test_swiped_lines_that_are_none_abort_nothing_but_themselves(desk: Des
         lambda: any(e["event"] == "outcome" and e["outcome"] == "aborted" for e in counter.events)
     )
     assert Reason("inspection.internal_error").code in str(counter.events)
+
+
+@pytest.mark.parametrize("beside", ["window", "module"])
+async def test_what_is_swiped_is_inspected_whatever_else_lies_there(desk: Desk, beside: str) -> None:
+    """The clerk who swipes one person's document must not be shown the verdict of another's."""
+    counter, swipe, module = desk
+    module.answer = CARD
+    counter.head.place() if beside == "window" else module.lay()
+    await counter.until(lambda: counter.head.happened.empty() and module.happened.empty())
+    swipe.happened.put_nowait(DocumentSwiped(LINES))
+    await counter.until(lambda: counter.committed)
+    assert counter.swiped == [LINES]
+    assert (counter.cards, counter.head.lit) == ([None], [])
+    assert code(await counter.scan()) == ("committed", None), "and the other one is the next"
+    assert len(counter.committed) == 2
+
+
+async def test_the_next_document_may_be_laid_down_while_a_swipes_outcome_is_shown(desk: Desk) -> None:
+    counter, swipe, _ = desk
+    swipe.happened.put_nowait(DocumentSwiped(LINES))
+    await counter.until(lambda: counter.station.indication is Indication.SUCCESSFUL)
+    counter.head.place()
+    await counter.until(lambda: counter.station.state == "ready")
+    assert Indication.REMOVE not in counter.head.shown
+    assert code(await counter.scan()) == ("committed", None)
+    assert counter.head.lit == [Light.WHITE]
+
+
+async def test_a_document_that_leaves_the_window_ends_no_swipes_chip() -> None:
+    antenna, swipe = FakeAntenna(None), FakeSwipe()
+    counter = Counter(replace(LIMITS, chip_s=0.3, show_s=0.1), antenna, swipe=swipe)
+    async with serving(counter):
+        counter.head.place()
+        await counter.until(counter.head.happened.empty)
+        swipe.happened.put_nowait(DocumentSwiped(LINES))
+        await counter.until(lambda: counter.station.state == "chip")
+        counter.head.remove()
+        await counter.until(lambda: counter.committed)
+
+
+async def test_a_card_that_could_not_be_read_is_read_at_the_next_press(desk: Desk) -> None:
+    counter, _, module = desk
+    module.answer = DeviceError("id_card", "idcard.card_unreadable")
+    module.lay()
+    await counter.until(module.happened.empty)
+    assert code(await counter.scan()) == ("aborted", "idcard.card_unreadable")
+    await counter.until(lambda: counter.station.state == "ready")
+    module.answer = CARD
+    assert code(await counter.scan()) == ("committed", None), "it still lies there"
+
+
+@pytest.mark.parametrize("end", [CancelRequested(), DeviceGone("head")])
+async def test_a_page_that_is_dropped_before_it_is_read_is_no_side_of_the_next_document(
+    desk: Desk, end: Event
+) -> None:
+    """What ends the inspection is in the inbox already when the picture comes; the head answers, or fails, at once."""
+    counter, _, _ = desk
+    station = counter.station
+    counter.head.place()
+
+    async def at_once(_: Indication) -> None:
+        return
+
+    counter.head.indicate = at_once  # type: ignore[method-assign]
+    taken = counter.camera.capture
+
+    async def capture(light: Light) -> Any:
+        frame = await taken(light)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, station._inbox.tell, end)  # right behind the picture
+        return frame
+
+    counter.camera.capture = capture  # type: ignore[method-assign]
+    assert code(await counter.scan())[0] == "aborted"
+    counter.camera.capture = taken  # type: ignore[method-assign]
+    counter.head.happened.put_nowait(DeviceBack("head"))
+    counter.head.remove()
+    await counter.until(lambda: station.state == "ready" and not station.devices_gone)
+    counter.head.place()
+    await counter.until(counter.head.happened.empty)
+    assert code(await counter.scan()) == ("committed", None)
+    assert len(counter.committed[0][0]) == 1
+
+
+async def test_a_picture_that_nobody_waits_for_is_given_up(desk: Desk) -> None:
+    counter, _, _ = desk
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def capture(_: Light) -> Any:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    counter.camera.capture = capture  # type: ignore[method-assign]
+    counter.head.place()
+    scanning = asyncio.create_task(counter.scan())
+    await asyncio.wait_for(begun.wait(), 5)
+    assert await counter.station.cancel()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert code(await scanning) == ("aborted", "inspection.cancelled")
+
+
+async def test_a_slow_proof_costs_no_document_its_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter, _, _ = desk
+
+    async def proved(head: Any, camera: Any) -> bool:
+        await asyncio.sleep(1.5 * LIMITS.capture_s)
+        return True
+
+    monkeypatch.setattr(optics, "require_live", proved)
+    monkeypatch.setattr(optics, "longest_s", lambda head, camera: 10.0)
+    counter.head.place()
+    assert code(await counter.scan()) == ("committed", None)
+
+
+@pytest.mark.parametrize(("light", "late"), [(Light.IR, True), (Light.WHITE, False)])
+async def test_an_infrared_picture_taken_when_the_lamp_was_out_is_none(light: Light, late: bool) -> None:
+    counter = Counter()
+    shown = Frame(np.zeros((4, 4, 3), np.uint8), light, Shot(time.monotonic() + 60))
+    counter.camera.answer = shown
+    answer = await counter.station._optics.capture(Capture(light), lambda: True)
+    assert isinstance(answer, CaptureFailed if late else FrameCaptured)
+    counter.station._optics.close()
+
+
+async def test_trouble_of_any_device_goes_with_it(desk: Desk) -> None:
+    counter, _, _ = desk
+    for event in (TroubleBegan("camera", "device.unplugged"), DeviceGone("camera"), DeviceBack("camera")):
+        counter.head.happened.put_nowait(event)
+    await counter.until(lambda: counter.head.happened.empty() and not counter.station.devices_gone)
+    assert counter.station.troubles == frozenset()

@@ -134,6 +134,10 @@ class BareHead:
                     self._happened.put_nowait(DeviceGone("head"))
                 await asyncio.sleep(_WITHOUT * self._look_every_s)
                 continue
+            except Exception as error:  # noqa: BLE001 - this must not end: nobody would see documents any more
+                self._log.error("looking at the window failed; please report this", exc_info=error)
+                await asyncio.sleep(_WITHOUT * self._look_every_s)
+                continue
             if self._gone is not None:
                 self._gone = None
                 self._happened.put_nowait(DeviceBack("head"))

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 LOOK_S: Final = 2.0
 """Entering waits so long for a head that is there; one that isn't is told by `events` and `trouble`."""
 
+LIGHT_ANSWER_S: Final = 1.0
+"""By then a lamp that was asked for is on, or the line is lost."""
+
 BRIGHTNESS: Final = 100
 """Per cent, of a lamp that a camera wants."""
 
@@ -216,6 +219,8 @@ class LinkedHead:
         now = asyncio.get_running_loop().time()
         if self._lit is not None and self._lit[0] is not lamp and now < self._lit[1]:
             await self.client.request(Dark())  # the head lights one lamp at a time
+        # Whoever asked may not wait for the answer.
+        self._lit = lamp, now + LIGHT_ANSWER_S + milliseconds / 1000
         await self.client.request_when_free(LightUp(lamp, BRIGHTNESS, milliseconds), BUSY_S)
         self._lit = lamp, asyncio.get_running_loop().time() + milliseconds / 1000
 
@@ -333,6 +338,7 @@ class LinkedHead:
         self._exposing.lost(code)
         if self._answers:
             self._answers = False
+            self._told.clear()  # the station forgets what hindered a head that is gone
             self._tell(DeviceGone(DEVICE))
 
     def _trouble(self, code: str, *, begins: bool) -> None:

@@ -23,7 +23,8 @@ from edged.drivers import Camera, Chip, Head, IdCard, Printer, Swipe
 from edged.errors import ConfigError, DeviceError, EdgedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from datetime import date
     from importlib.metadata import EntryPoint
 
     from edged.config import ChipReaderSettings
@@ -119,9 +120,9 @@ def open_chip_reader(settings: ChipReaderSettings) -> Chip:
     return cast("Chip", _open("chip_reader", settings))
 
 
-def open_id_card(settings: IdCardSettings) -> IdCard:
-    """The ID-card module that is configured. Raises `ConfigError`."""
-    return cast("IdCard", _open("id_card", settings))
+def open_id_card(settings: IdCardSettings, today: Callable[[], date] | None = None) -> IdCard:
+    """The ID-card module that is configured; `today` as `edged.drivers.sam.open`. Raises `ConfigError`."""
+    return cast("IdCard", _open("id_card", settings, today))
 
 
 def open_swipe(settings: SwipeSettings) -> Swipe:

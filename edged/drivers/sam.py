@@ -54,7 +54,7 @@ STOP_S: Final = 2.0
 """For the thread to end: it looks up every `SLICE_S`, unless the kernel hangs in a port."""
 
 
-def open(settings: IdCardSettings, *, today: Callable[[], date] | None = None) -> Sam:  # noqa: A001 - as every driver
+def open(settings: IdCardSettings, today: Callable[[], date] | None = None) -> Sam:  # noqa: A001 - as every driver
     """The module that these settings name. `today` tells which births lie in the future; None: by the clock, UTC."""
     return Sam(
         lambda: _ports(settings),
