@@ -76,6 +76,9 @@ def check_driver(section: str, driver: str) -> None:
         raise ConfigError(f"{section}.driver", "drivers.twice", driver=driver, packages=packages)
 
 
+_NUMBERED_INPUT = re.compile(r"/dev/input/(event|js|mouse)[0-9]+|/dev/input/mice")
+"""Names that the kernel gives in the order of plugging in: after a start this may be the clerk's own keyboard, which
+would be taken away from the clerk."""
 ID_CARD_BAUDS = (115200, 57600, 38400, 19200, 9600)
 """Speeds that a SAM module can be set to, in the order in which they are tried: the usual one first."""
 
@@ -224,6 +227,9 @@ def check_swipe(swipe: SwipeSettings) -> None:
     required(swipe, "swipe", "device", "keyboard")
     only_with(swipe, "swipe", "port", "serial")
     only_with(swipe, "swipe", "device", "keyboard")
+    if swipe.device is not None and _NUMBERED_INPUT.fullmatch(str(swipe.device)):
+        section = "swipe"
+        raise ConfigError(f"{section}.device", "swipe.numbered_device")
     _check_options(swipe.options, "swipe", swipe.driver)
 
 

@@ -19,7 +19,7 @@ _Held = TypeVar("_Held", bound=type)
 
 
 def withheld(kind: _Held) -> _Held:
-    """Decorator of a named tuple that holds raw identity on its way through `core`: no `repr`, no pickle, no copy."""
+    """Decorator of a named tuple or dataclass that holds raw identity on its way: no `repr`, no pickle, no copy."""
 
     def named(self: Any) -> str:
         return f"<{type(self).__name__}: identity withheld>"

@@ -121,9 +121,18 @@ class Mps2:
             *("-kernel", str(loader), "-serial", f"unix:{self._directory / 'line'},server=on,wait=off"),
             *("-qtest", f"unix:{self._directory / 'qtest'},server=on,wait=off", "-qtest-log", "/dev/null"),
         )
-        await until((self._directory / "qtest").exists)
-        self._answers, self._commands = await asyncio.open_unix_connection(str(self._directory / "qtest"))
+        async with asyncio.timeout(90):
+            while not await self._connected():
+                await asyncio.sleep(0.01)
         return self
+
+    async def _connected(self) -> bool:
+        """Whether there is a connection; QEMU's socket is there a moment before it listens."""
+        try:
+            self._answers, self._commands = await asyncio.open_unix_connection(str(self._directory / "qtest"))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     async def __aexit__(self, *error: object) -> None:
         self._commands.close()

@@ -213,6 +213,7 @@ def test_a_fixed_date_is_for_files_in_place_of_documents() -> None:
         ('[camera]\ndriver = "simulated"\nsocket = "control.sock"', "camera.socket", "config.same_path"),
         ('[camera]\ndevice = "/dev/video0"\noptions = {a = 1}', "camera.options", "config.options_from_outside"),
         ("[swipe]", "swipe.port", "config.required_by"),
+        ('[swipe]\ndriver = "keyboard"\ndevice = "/dev/input/event3"', "swipe.device", "swipe.numbered_device"),
         ("[printer]", "printer.port", "config.required_by"),
         ('[printer]\nport = "usb"\nwidth_mm = 57', "printer.width_mm", "config.invalid_choice"),
     ],

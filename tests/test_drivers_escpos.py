@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -195,7 +195,8 @@ async def test_nothing_of_a_job_is_logged_or_stays_in_its_bytes(
     monkeypatch.setattr(escpos, "encode", remembered)
     emulator = EscposEmulator()
     emulator.rows_left = 10
-    job = PrintJob((Line("ERIKSSON"), Cut()))
+    job = PrintJob((Line("ERIKSSON"), Qr("ERIKSSON"), Cut()))
+    assert "ERIKSSON" not in repr(job.elements())
     with capture_logs() as logs:
         async with pty(emulator, tmp_path / "lp"), printer(tmp_path / "lp") as driver:
             with pytest.raises(DeviceError) as raised:
@@ -307,6 +308,23 @@ def test_fonts_are_looked_for_where_debian_puts_them(tmp_path: Path) -> None:
     assert escpos_drawing.font_file(tmp_path / "mine.ttf") == tmp_path / "mine.ttf"
 
 
+def test_what_a_printer_said_to_somebody_else_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late letters of a model's name look like "everything has been printed"."""
+
+    class Talkative:
+        said: ClassVar = [b"EM", b"U-58\0"]
+
+        def read(self, seconds: float) -> bytes:
+            return self.said.pop(0) if self.said else b""
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(escpos, "open_way", lambda *_: Talkative())
+    assert escpos._operate("usb", 9600, escpos_ways.Abort(), lambda way: way.read(1)) == b""
+
+
 def test_loopback_is_simulated_and_a_printer_on_the_network_is_not() -> None:
     assert escpos_ways.simulated("tcp:127.0.0.1:9100")
+    assert escpos_ways.simulated("tcp:[::1]:9100")
     assert not escpos_ways.simulated("tcp:192.0.2.7:9100")

@@ -235,6 +235,28 @@ async def test_a_module_that_can_not_work_is_reset_and_found_again(at: Bench, co
     assert at.sam.trouble is None
 
 
+async def test_a_module_that_only_says_its_name_does_not_come_and_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its status is good, and every look for a card says that it can't work: it is away until it can."""
+    pauses: list[int] = []
+
+    class Steps(tuple[float, ...]):
+        def __getitem__(self, at):  # type: ignore[no-untyped-def]
+            pauses.append(at)
+            return 0.001
+
+    monkeypatch.setattr(sam, "RECONNECT_S", Steps((1, 2, 3, 4, 5)))
+    async with bench(tmp_path, module=SamModule(broken={"find": 0x60})) as at:
+        await until(lambda: at.module.heard.count("find") > 8)
+        assert at.sam.trouble is not None
+        assert at.sam.trouble.code == "idcard.self_test_failed"
+        assert pauses[:6] == [0, 1, 2, 3, 4, 4], "looked for in longer and longer pauses"
+        at.module.broken.clear()
+        await at.until(BACK)
+    assert at.told == [GONE, BACK]
+
+
 async def test_a_module_with_an_error_of_its_own_is_in_trouble_and_there(at: Bench) -> None:
     at.module.broken["find"] = 0x24
     await until(lambda: at.sam.trouble is not None)
@@ -271,6 +293,7 @@ async def test_the_plug_is_pulled_while_a_card_lies_there(at: Bench) -> None:
     assert not at.sam.card_present
     at.tty.plug()
     await at.until(IdCardPlaced())
+    assert at.told[-2:] == [BACK, IdCardPlaced()], "laid down on a module that is there"
     await at.sam.read()
 
 

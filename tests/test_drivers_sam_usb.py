@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +71,7 @@ async def test_only_the_reserved_number_is_simulated() -> None:
 async def test_a_program_behind_the_kernels_own_bus_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        "edged.drivers._sam_usb.is_simulated_usb", lambda sysfs: bool(asked.append(sysfs)) or True
+        "edged.drivers._usb_device.is_simulated_usb", lambda sysfs: bool(asked.append(sysfs)) or True
     )
     async with attached(FakeUsb(SamModule(numbers=REAL))) as module:
         assert module.provenance.simulated
@@ -81,7 +82,12 @@ async def test_a_program_behind_the_kernels_own_bus_is_simulated(monkeypatch: py
     ("wanted", "there"),
     [("0400:c35a", True), ("0400:C35A:A1", True), ("0400:c35a:B2", False), ("0400:c35b", False)],
 )
-async def test_the_device_that_was_named_is_taken(wanted: str, there: bool) -> None:
+async def test_the_device_that_was_named_is_taken(
+    wanted: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1-2").mkdir()
+    (tmp_path / "1-2" / "serial").write_text("A1\n")
+    monkeypatch.setattr("edged.drivers._usb_device.SYSFS", tmp_path)
     async with attached(FakeUsb(SamModule()), usb=wanted) as module:
         assert (module.trouble is None) == there
         if module.trouble is not None:

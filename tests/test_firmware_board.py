@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.drivers.head_events import Action, Button, Cover, Document, Exposed, Fault, Lamp, Presence
+from edged.drivers.head_events import (
+    Action,
+    Button,
+    Cover,
+    Document,
+    Exposed,
+    Fault,
+    FaultChanged,
+    Lamp,
+    Presence,
+)
 from edged.drivers.head_frame import Capability, ResetCause, WelcomeFlag
 from edged.drivers.head_link import Opened
 from edged.drivers.head_messages import (
@@ -66,6 +76,7 @@ STANDS_STILL = ("B", 0)
 STANDS_STILL_SHUT = ("B", 1)
 NO_INSTRUCTION = ("B", 4)
 STACK_RUNS_OVER = ("B", 5)
+NO_TRIGGER = ("B", 6)
 """firmware/board/lm3s6965/misbehaving/main.c."""
 
 PYTHON = str(Path(sys.executable).absolute())
@@ -336,6 +347,16 @@ async def test_a_restart_that_was_asked_for_says_so(link: BoardLink) -> None:
     assert (await link.opened(2)).reset_cause is ResetCause.SOFTWARE
 
 
+async def test_a_reset_costs_no_patience(head: QemuHead, link: BoardLink) -> None:
+    """What the lamps have been on is in memory that a reset keeps; without that all would be shut for 10 s."""
+    await link.ask(LightUp(Lamp.WHITE, 100, 50))
+    await shows(head, "lamp", "off")
+    await head.reset()
+    await link.opened(2)
+    await link.ask(LightUp(Lamp.UV_365, 100, 500))
+    await shows(head, "lamp", "uv365 on")
+
+
 async def test_what_the_store_keeps_outlives_the_power(head: QemuHead, link: BoardLink) -> None:
     await head.button(down=True)
     await link.told(Button)
@@ -385,9 +406,24 @@ async def test_what_goes_wrong_in_the_program_darkens_the_window_and_restarts(
         assert welcome.reset_cause is ResetCause.WATCHDOG
         assert Fault.WATCHDOG in (await link.ask(ReadStatus())).faults
         assert (await link.ask(ReadCounters()))[Counter.WATCHDOG_RESETS] == 1
+        refused = await link.reply(LightUp(Lamp.WHITE, 100, 1000))
+        assert refused.status is Status.LIMIT  # nobody counted for how long it was on
         assert await head.peek(crash) == number
         if function:
             assert function_at(program, await head.peek(crash + 4)) == function
+
+
+async def test_a_converter_that_says_nothing_more_keeps_no_lamp_on(image: Path, tmp_path: Path) -> None:
+    async with QemuHead(tmp_path, image=misbehaving(image)) as head, BoardLink(head.port) as link:
+        await link.opened()
+        await link.ask(LightUp(Lamp.WHITE, 100, 5000))
+        await shows(head, "lamp", "white on")
+        await head.pin(NO_TRIGGER, 1)
+        await until(lambda: [event.fault for event in link.events(FaultChanged)] == [Fault.OVERHEATED])
+        await shows(head, "lamp", "off")
+        status = await link.ask(ReadStatus())
+        assert (status.temperature_c, status.supply_mv) == (None, None)
+        assert (await link.reply(LightUp(Lamp.WHITE, 100, 100))).status is Status.HOT
 
 
 # --- the emulator ------------------------------------------------------------------------------------------------

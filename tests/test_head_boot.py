@@ -127,8 +127,20 @@ BREAKS = {
     ),
     "what runs is what was checked": (
         "boot_choose.c",
-        "    if (!boot_is_good(&same)) {",
-        "    if (false) {",
+        "boot_digest_equal(&choice->copy, digest, choice->image.digest);",
+        "boot_digest_equal(&choice->copy, digest, digest);",
+        ("boot_refusals",),
+    ),
+    "right before the jump all is looked at again": (
+        "boot_choose.c",
+        "boot_is_good(&choice->verdict) && boot_is_good(&choice->copy) &&",
+        "boot_is_good(&choice->verdict) &&",
+        ("boot_refusals",),
+    ),
+    "the counter is raised to what was signed": (
+        "boot_update.c",
+        "return verdict.first == BOOT_GOOD;",
+        "return true;",
         ("boot_refusals",),
     ),
 }

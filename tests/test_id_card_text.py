@@ -256,6 +256,8 @@ BAD_NAME = {("mrz.field_characters", "chinese_name"), ("mrz.field_characters", "
         ("resident-2023", (36, "٣" * 8), "failed", {("mrz.date_malformed", "birth_date")}),
         ("citizen-expired", (204, "20250230"), "failed", {("mrz.date_impossible", "expiry_date")}),
         ("citizen-expired", (204, "19990101"), "failed", {("idcard.dates_out_of_order", "expiry_date")}),
+        ("resident-2023", (204, "长期".ljust(8)), "failed", {("mrz.date_malformed", "expiry_date")}),
+        ("permit-taiwan", (204, "长期".ljust(8)), "failed", {("mrz.date_malformed", "expiry_date")}),
         ("citizen", (188, "19400101"), "failed", {("idcard.dates_out_of_order", "issue_date")}),
         ("citizen", (52, " " * 35), "failed", {("idcard.field_empty", "address")}),
         ("resident-2023", (0, "    "), "successful", set()),
@@ -297,6 +299,16 @@ def test_the_additional_address() -> None:
     assert more is not None
     reading = parse_id_card(CARDS["citizen"].text, b"", today=TODAY, additional_address=more + b"\x41")
     assert reading.data.additional_address.reveal() == "北京市海淀区样本街2号"
+
+
+@pytest.mark.parametrize("blank", [" ", "\0", "\u3000"])
+def test_an_additional_address_of_blanks_is_none(blank: str) -> None:
+    """A card whose holder never moved may have room for one: it is as good as any other."""
+    reading = parse_id_card(
+        CARDS["citizen"].text, b"", today=TODAY, additional_address=(blank * 140).encode("utf-16-le")
+    )
+    assert reading.data.additional_address.reveal() == ""
+    assert reading.checks[2].result is FINE
 
 
 @pytest.mark.parametrize("octets", [0, 255, 257, 1024])

@@ -121,6 +121,7 @@ def test_what_is_plain_holds_no_identity() -> None:
                     ),
                     *(
                         "name_may_be_truncated",
+                        "never_expires",
                         "check_digits",
                         "field_checks",
                         "check_digits_ok",

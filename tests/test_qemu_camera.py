@@ -11,7 +11,7 @@ from tests.qemu import kernel
 from tests.qemu.machine import Machine, missing
 
 pytestmark = [
-    pytest.mark.qemu,
+    pytest.mark.hardware,
     pytest.mark.timeout(600),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]

@@ -54,7 +54,7 @@ async def test_a_swipe_begins_an_inspection_by_itself(desk: Desk) -> None:
     assert counter.swiped == [LINES]
     assert counter.committed[0][1] == ScanRequest("hotel")
     assert counter.head.lit == [], "nothing is photographed"
-    await counter.until(lambda: counter.station.state == "ready")
+    await counter.until(lambda: counter.head.shown[-1] is Indication.READY)
     assert counter.head.shown[-3:] == [Indication.READING, Indication.SUCCESSFUL, Indication.READY]
 
 

@@ -119,6 +119,10 @@ def test_bytes_that_are_no_character_stand_as_question_marks() -> None:
     assert heard(LinesProtocol(), b"P<UTO\xe9\xffIKSSON\r\n") == [("P<UTO??IKSSON",)]
 
 
+def test_an_emulated_reader_knows_no_more_than_latin_characters() -> None:
+    assert framed("lines", ["AB证"]) == b"AB?\r\n"
+
+
 def test_a_flood_is_ignored_until_it_is_quiet() -> None:
     protocol = LinesProtocol()
     assert heard(protocol, b"P" * (3 * MAX_BUFFER) + framed("lines", PASSPORT)) == []

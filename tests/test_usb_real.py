@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
-    pytest.mark.qemu,
+    pytest.mark.hardware,
     pytest.mark.timeout(600),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]

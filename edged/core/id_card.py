@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 from edged.core.id_card_nations import NATIONS
 from edged.core.id_card_rules import (
     DOUBTS,
-    FOREVER,
     SEXES,
     dates_of,
     digit_check,
     field_checks,
+    never_expires,
     number_checks,
     number_of,
 )
-from edged.core.id_card_text import IdCardKind, fields_of, kind_of
+from edged.core.id_card_text import PADDING, IdCardKind, fields_of, kind_of
 from edged.core.layouts import DocumentClass
 from edged.identity import Identity, Sensitive
 from edged.verdict import Check, Reason, Result
@@ -103,7 +103,7 @@ class IdCardData(Identity):
         self, kind: IdCardKind, fields: Mapping[str, str], photo: IdCardPhoto, today: datetime.date
     ) -> None:
         number = number_of(fields["document_number"])
-        dates = dates_of(fields, today)
+        dates = dates_of(kind, fields, today)
         at_home = kind is IdCardKind.CITIZEN
         surname, given_names = _names(fields)
         self.kind = kind
@@ -119,7 +119,7 @@ class IdCardData(Identity):
         self.birth_date = dates.birth
         self.issue_date = dates.issued
         self.expiry_date = dates.expires
-        self.never_expires = fields["expiry_date"] == FOREVER
+        self.never_expires = never_expires(kind, fields)
         self.nation = Sensitive(NATIONS.get(fields.get("nation", ""), ""))
         self.address = Sensitive(fields.get("address", ""))
         self.authority = Sensitive(fields.get("authority", ""))
@@ -187,7 +187,8 @@ def parse_id_card(
     fields = fields_of(text).reveal()
     if additional_address:
         more = memoryview(additional_address)[: min(len(additional_address), MAX_ADDRESS) // 2 * 2]
-        fields["additional_address"] = str(more, "utf-16-le", "replace").strip(" \0\u3000")
+        if written := str(more, "utf-16-le", "replace").strip(PADDING):
+            fields["additional_address"] = written
     data = IdCardData(kind, fields, IdCardPhoto(photo), today)
     return IdCardReading(kind, data, data.checks())
 

@@ -73,13 +73,18 @@ class CardDates(NamedTuple):
     expires: MrzDate | None
 
 
-def dates_of(fields: Mapping[str, str], today: datetime.date) -> CardDates:
+def never_expires(kind: IdCardKind, fields: Mapping[str, str]) -> bool:
+    """Whether the card says that it is valid for ever. Others run for years: there it is no day."""
+    return kind is IdCardKind.CITIZEN and fields["expiry_date"] == FOREVER
+
+
+def dates_of(kind: IdCardKind, fields: Mapping[str, str], today: datetime.date) -> CardDates:
     """The dates that `fields` print with four digits of the year; `today` tells whether a birth is still to come."""
     birth, issued, expires = (fields[name] for name in ("birth_date", "issue_date", "expiry_date"))
     return CardDates(
         _date(birth, today, of_birth=True),
         _date(issued, today),
-        None if expires == FOREVER else _date(expires, today),
+        None if never_expires(kind, fields) else _date(expires, today),
     )
 
 

@@ -21,7 +21,7 @@ TEXT_OCTETS: Final = 256
 _FLAG: Final = 248
 """Where the octet pair stands that says which layout this is."""
 
-_PADDING: Final = " \0\u3000"
+PADDING: Final = " \0\u3000"
 """Spaces; some personalisation centres leave zeros, or the space that is as wide as a Chinese character."""
 
 
@@ -106,7 +106,7 @@ def fields_of(text: bytes | bytearray | memoryview) -> Sensitive[dict[str, str]]
     rest = found.pop("english_name_rest", "")
     if "english_name" in found:  # joined before trimming: a space may stand where it is broken
         found["english_name"] += rest
-    return Sensitive({name: value.strip(_PADDING) for name, value in found.items()})
+    return Sensitive({name: value.strip(PADDING) for name, value in found.items()})
 
 
 def _characters(text: bytes | bytearray | memoryview, field: TextField) -> str:

@@ -12,7 +12,7 @@ import select
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from edged import log
 
@@ -47,6 +47,20 @@ class Port(Protocol):
     def close(self) -> None:
         """Never raises."""
         ...
+
+
+class OpenReader(NamedTuple):
+    """An open port, and what is behind it. Asked of the open one: a link to it may lead elsewhere a moment later.
+
+    Attributes:
+        port: to be read.
+        identity: who it says it is.
+        simulated: whether it can't be hardware.
+    """
+
+    port: Port
+    identity: str | None
+    simulated: bool
 
 
 class Talk(Protocol):

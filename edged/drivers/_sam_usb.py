@@ -5,11 +5,10 @@ from __future__ import annotations
 from array import array
 from contextlib import suppress
 from errno import EACCES, EBUSY, EPERM, ETIMEDOUT
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from edged.drivers._sam_wire import BUFFER
-from edged.drivers.ports import is_simulated_usb
+from edged.drivers._usb_device import serial_number, simulated
 from edged.drivers.sam_frame import HEADER, frame_octets
 from edged.drivers.sam_session import DEVICE
 from edged.errors import DeviceGoneError
@@ -22,8 +21,6 @@ STALE_MS: Final = 2
 """For what a module had still to say before the next question; it lies ready or it doesn't come."""
 STALE_READS: Final = 16
 """More than one late answer has packets for: who goes on sending unasked is asked all the same."""
-
-_SYSFS: Final = Path("/sys/bus/usb/devices")
 
 
 class Endpoints(NamedTuple):
@@ -40,7 +37,7 @@ def find_device(wanted: str, backend: Any = None) -> Any:
     vendor, product, *serial = wanted.split(":", 2)
 
     def right(device: Any) -> bool:
-        return not serial or _serial_number(device) == serial[0]
+        return not serial or serial_number(device) == serial[0]
 
     try:
         found = usb.core.find(
@@ -55,15 +52,6 @@ def find_device(wanted: str, backend: Any = None) -> Any:
     return found
 
 
-def _serial_number(device: Any) -> str | None:
-    """None also when it can't be read: a device that may not be opened has no say in the matter."""
-    import usb.core
-
-    with suppress(usb.core.USBError, ValueError):
-        return str(device.serial_number)
-    return None
-
-
 class UsbPort:
     """`edged.drivers._sam_wire.SamPort` on USB."""
 
@@ -75,7 +63,7 @@ class UsbPort:
         self._read = array("B", bytes(BUFFER))
         self._header = bytearray()
         self._rest = 0
-        self.simulated = is_simulated_usb(_SYSFS / _sysfs_name(self._device))
+        self.simulated = simulated(self._device)
         try:
             self._claim()
         except usb.core.USBError as error:
@@ -183,12 +171,6 @@ class UsbPort:
 
     def _wipe(self, octets: int) -> None:
         memoryview(self._read)[:octets] = array("B", bytes(octets))
-
-
-def _sysfs_name(device: Any) -> str:
-    """As `/sys/bus/usb/devices` has it: `1-2.3`; the bus itself when the device doesn't tell its ports."""
-    ports = device.port_numbers or ()
-    return f"{device.bus}-{'.'.join(map(str, ports))}" if ports else f"usb{device.bus}"
 
 
 _CODES: Final = {

@@ -1,9 +1,12 @@
-"""A serial port through pyserial, for `PortReader`. Blocking: used in its thread alone."""
+"""A tty through pyserial: opened the same way by every driver. Blocking: used in a driver's thread alone."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import select
+import termios
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -11,24 +14,53 @@ from typing import Final
 import serial
 
 from edged.drivers._port_reader import CHUNK, WRITE_S
+from edged.drivers.ports import is_simulated
 
 _USB_FIELDS: Final = ("idVendor", "idProduct", "serial")
 _FIELD: Final = 64
 """Characters taken of what a USB device says of itself: it may be anybody's."""
 
 
+def open_tty(path: str, baud: int, write_s: float | None = WRITE_S) -> serial.Serial:
+    """The tty: raw, 8 bits, no parity, nobody else's at the same time. Raises `OSError`, always with its number."""
+    try:
+        port = serial.Serial(path, baud, timeout=0, write_timeout=write_s, exclusive=True)
+    except serial.SerialException as error:
+        raise _plain(error, path) from None
+    except termios.error as error:
+        raise OSError(*error.args) from None
+    except ValueError as error:  # a baud rate that this port can't, a NUL in the path
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+    with suppress(OSError, ValueError, NotImplementedError):
+        # USB adapters wait 16 ms for more otherwise; others have no such mode.
+        port.set_low_latency_mode(True)
+    if not is_simulated(opened_name(port.fileno())):
+        # The mark would outlive us on a pseudo-terminal, whose other end stays open.
+        with suppress(OSError):
+            # Beside pyserial's lock, which only those notice who ask for it.
+            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    return port
+
+
+def opened_name(descriptor: int) -> str:
+    """The device that is open: what the path led to before may be something else by now."""
+    return os.path.realpath(f"/proc/self/fd/{descriptor}")
+
+
 class SerialPort:
-    """One open tty: 8 bits, no parity, nobody else's at the same time."""
+    """One open tty.
+
+    Attributes:
+        name: the device's own name.
+        simulated: whether no hardware stands behind it.
+    """
 
     def __init__(self, path: str, baud: int) -> None:
-        """Raises `OSError` (pyserial's own errors are such)."""
-        try:
-            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_S, exclusive=True)
-        except serial.SerialException as error:
-            raise _plain(error, path) from None
-        except ValueError as error:  # a baud rate that this port can't
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+        """Raises `OSError`."""
+        self._serial = open_tty(path, baud)
         self._descriptor: int = self._serial.fileno()
+        self.name = opened_name(self._descriptor)
+        self.simulated = is_simulated(self.name)
 
     def fileno(self) -> int:
         """For `select`."""
@@ -37,18 +69,46 @@ class SerialPort:
     def read(self) -> bytes:
         """What is there. Raises `OSError` when the port is gone."""
         data = os.read(self._descriptor, CHUNK)
-        if not data:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if not data:  # readable, and nothing to read: it hung up
+            raise _hung_up()
         return data
 
+    def read_into(self, buffer: memoryview, wait_s: float) -> int:
+        """What is there or comes within `wait_s`: how many octets of `buffer` it fills. Raises `OSError`."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        if not poll.poll(max(1, round(wait_s * 1000))):
+            return 0
+        try:
+            octets = os.readv(self._descriptor, [buffer])
+        except BlockingIOError:
+            return 0
+        if not octets:
+            raise _hung_up()
+        return octets
+
     def write(self, data: bytes) -> None:
-        """Raises `OSError`."""
-        self._serial.write(data)
+        """All of it, within `WRITE_S`. Raises `OSError`."""
+        try:
+            self._serial.write(data)
+        except termios.error as error:
+            raise OSError(*error.args) from None
+
+    def drop_input(self) -> None:
+        """Forget what came and wasn't read. Raises `OSError`."""
+        try:
+            self._serial.reset_input_buffer()
+        except termios.error as error:
+            raise OSError(*error.args) from None
 
     def close(self) -> None:
         """Never raises."""
-        with suppress(OSError):
+        with suppress(OSError, termios.error):
             self._serial.close()
+
+
+def _hung_up() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def _plain(error: serial.SerialException, path: str) -> OSError:

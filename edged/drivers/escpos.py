@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 0.7
 """For the answer to a question about the status; it comes within milliseconds, over a network within tens of them."""
+STALE_S: Final = 0.005
+STALE_READS: Final = 16
+"""For what lies ready when the port is opened; who goes on talking unasked is asked all the same."""
 DONE_S: Final = 20.0
 """For a job that is in the printer's memory to have been printed: 64 KiB of pictures take ten seconds."""
 CLOSE_S: Final = 2.0
@@ -140,6 +143,7 @@ def _operate(port: str, baud: int, abort: Abort, work: Callable[[Way], T]) -> T:
     way: Way | None = None
     try:
         way = open_way(port, baud, abort)
+        _drop_stale(way)
         return work(way)
     except AbandonedError as error:
         raise DeviceGoneError(DEVICE, "printer.gone") from error
@@ -148,6 +152,13 @@ def _operate(port: str, baud: int, abort: Abort, work: Callable[[Way], T]) -> T:
     finally:
         if way is not None:
             way.close()
+
+
+def _drop_stale(way: Way) -> None:
+    """What the printer still had to say to whoever asked before: taken for our answer, it could say "printed"."""
+    for _ in range(STALE_READS):
+        if not way.read(STALE_S):
+            return
 
 
 def _status(way: Way, *, model: bool = False) -> PrinterStatus:

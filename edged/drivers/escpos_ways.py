@@ -109,9 +109,9 @@ def failure(error: OSError) -> DeviceError:
 def simulated(port: str) -> bool:
     """Whether no paper can come out of this port: a pseudo-terminal, this machine's own network, a gadget."""
     if port.startswith("tcp:"):
-        return port[4:].startswith(_LOOPBACK)
+        return port[4:].lstrip("[").startswith(_LOOPBACK)
     if port == "usb" or port.startswith("usb:"):
-        return any(is_simulated_usb(place) for place in _usb_places(port))
+        return _usb_simulated(port)
     if is_simulated_usb(Path("/sys/class/usbmisc", Path(os.path.realpath(port)).name)):
         return True
     return is_simulated(port)
@@ -173,7 +173,11 @@ def _file(port: str, baud: int, abort: Abort) -> _FileWay:
 def _tcp(port: str, abort: Abort) -> _FileWay:
     host, _, number = port[4:].rpartition(":")
     connection = socket.create_connection((host.strip("[]"), int(number)), OPEN_S)
-    abort.check()
+    try:
+        abort.check()
+    except AbandonedError:
+        connection.close()
+        raise
     connection.setblocking(False)
     return _FileWay(connection.fileno(), connection.close, abort)
 
@@ -203,16 +207,15 @@ def _find(port: str) -> Any:
         raise DeviceError(DEVICE, "printer.no_libusb") from error
 
 
-def _usb_places(port: str) -> list[Path]:
-    """Where the kernel keeps the printer that would be used: none when there is none."""
+def _usb_simulated(port: str) -> bool:
+    """Whether the printer that would be used is a program; False when there is none."""
+    from edged.drivers import _usb_device
+
     try:
         device = _find(port)
     except (OSError, DeviceError):
-        return []
-    if device is None:
-        return []
-    ports = ".".join(str(number) for number in device.port_numbers or ())
-    return [Path(f"/sys/bus/usb/devices/{device.bus}-{ports}")]
+        return False
+    return device is not None and _usb_device.simulated(device)
 
 
 class _UsbWay:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import termios
@@ -111,22 +110,13 @@ class SerialPort:
 
 
 def _open(path: str) -> Serial:
-    """Raw, 115 200 8N1, nobody else's. Raises `DeviceError`."""
-    import serial
+    """Raises `DeviceError`."""
+    from edged.drivers._serial_port import open_tty
 
     try:
-        port = serial.Serial(path, BAUD, timeout=0, write_timeout=0, exclusive=True)
-    except (OSError, ValueError, termios.error) as error:  # ValueError: a NUL in the path
+        return open_tty(path, BAUD, write_s=0)
+    except OSError as error:
         raise _failure(error) from error
-    with suppress(OSError, ValueError, NotImplementedError):
-        port.set_low_latency_mode(
-            True
-        )  # USB adapters wait 16 ms for more otherwise; others have no such mode
-    if not is_simulated(path):  # the mark would outlive us on a pseudo-terminal, whose other end stays open
-        with suppress(OSError):
-            # Beside pyserial's lock, which only those notice who ask for it.
-            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
-    return port
 
 
 def _failure(error: BaseException) -> DeviceError:

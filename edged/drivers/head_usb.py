@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from edged.drivers._usb_device import place_of, serial_number, simulated
 from edged.drivers.head_threads import ThreadedLine, opened
 from edged.drivers.head_transport import DEVICE
-from edged.drivers.ports import is_simulated_usb
 from edged.errors import DeviceError, DeviceGoneError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class UsbPort:
         try:
             self._device, interface = _choose(selector)
             self.name = _name(self._device)
-            self.simulated = _is_simulated(self._device)
+            self.simulated = simulated(self._device)
             self._claim(interface)
         except usb.core.NoBackendError as error:
             raise DeviceError(DEVICE, "reader_head.no_libusb") from error
@@ -134,8 +133,7 @@ def usb_heads() -> tuple[UsbHeadFound, ...]:
     except usb.core.NoBackendError as error:
         raise DeviceError(DEVICE, "reader_head.no_libusb") from error
     return tuple(
-        UsbHeadFound(_name(device), device.idVendor, device.idProduct, _is_simulated(device))
-        for device in found
+        UsbHeadFound(_name(device), device.idVendor, device.idProduct, simulated(device)) for device in found
     )
 
 
@@ -154,7 +152,7 @@ def _choose(selector: str | None) -> tuple[Any, Any]:
         (device, interface)
         for device in usb.core.find(find_all=True, **numbers)
         if (interface := _interface(device)) is not None
-        and (serial is None or _serial_number(device) == serial)
+        and (serial is None or serial_number(device) == serial)
     ]
     if not found:
         raise DeviceGoneError(DEVICE, "reader_head.not_attached")
@@ -196,24 +194,7 @@ def _endpoints(interface: Any) -> tuple[int | None, int | None]:
 
 
 def _name(device: Any) -> str:
-    return f"usb:{_place(device)}"
-
-
-def _is_simulated(device: Any) -> bool:
-    return is_simulated_usb(Path("/sys/bus/usb/devices", _place(device)))
-
-
-def _serial_number(device: Any) -> str | None:
-    """As the kernel read it: asking the device takes a permission that only the chosen one needs."""
-    try:
-        return Path("/sys/bus/usb/devices", _place(device), "serial").read_text("utf-8").strip()
-    except (OSError, ValueError):
-        return None
-
-
-def _place(device: Any) -> str:
-    """As the kernel names it: `1-1.2`."""
-    return f"{device.bus}-{'.'.join(map(str, device.port_numbers or (0,)))}"
+    return f"usb:{place_of(device)}"
 
 
 def _failure(error: Any) -> DeviceError:

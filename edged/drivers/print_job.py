@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from edged.identity import Identity
+from edged.identity import Identity, withheld
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,7 @@ class Align(StrEnum):
     RIGHT = "right"
 
 
+@withheld
 @dataclass(frozen=True)
 class Line:
     """One line of text; what the printer can't print as characters (Chinese, on many) it prints as a picture."""
@@ -31,6 +32,7 @@ class Line:
     align: Align = Align.LEFT
 
 
+@withheld
 @dataclass(frozen=True)
 class Qr:
     """A QR code, level M; `module_dots` is the side of one module, 0: the largest that fits."""
@@ -39,6 +41,7 @@ class Qr:
     module_dots: int = 0
 
 
+@withheld
 @dataclass(frozen=True, eq=False)
 class Picture:
     """`dots`: (height, width) bool, True is black; not wider than the printer's head."""

@@ -86,6 +86,13 @@ class Seen(NamedTuple):
     happened: tuple[IdCardEvent, ...] = ()
 
 
+class _Looked(NamedTuple):
+    """What one look at the module came to."""
+
+    trouble: Reason | None
+    happened: tuple[IdCardEvent, ...]
+
+
 class _Job:
     """One reading that somebody waits for."""
 
@@ -185,35 +192,39 @@ class _Worker:
                     if silent is None or silent.code == "idcard.mute":
                         silent = error  # noise says more than silence
                     continue
-                self._failures = 0
                 self._serve(wire, Seen(module, port.simulated or module == SIMULATED_SAM))
             finally:
                 port.close()
         raise silent or DeviceGoneError(DEVICE, "idcard.no_module")
 
     def _serve(self, wire: Wire, seen: Seen) -> None:
-        """Ask for cards, and read them, until the module is gone. Raises `DeviceGoneError`, `StoppedError`."""
-        self._tell(seen)
+        """Ask for cards, and read them, until the module is gone. Raises `DeviceError`, `StoppedError`.
+
+        It is told to be there once it has looked for a card: one that says its name and can't do more comes to nothing
+        in longer and longer pauses, instead of coming and going many times a second.
+        """
+        looked = self._look(wire)
+        self._failures = 0
+        seen = seen._replace(trouble=looked.trouble, card_present=self._presence.unread)
+        self._tell(seen._replace(happened=looked.happened))
         while True:
-            seen = self._look(wire, seen)
             until = time.monotonic() + self._poll_s
             while (job := self._job_until(until)) is not None:
                 seen = self._read(wire, seen, job)
                 until = time.monotonic() + self._poll_s
+            looked = self._look(wire)
+            seen = self._changed(seen, looked.trouble, looked.happened)
 
-    def _look(self, wire: Wire, seen: Seen) -> Seen:
-        """Whether a card lies there."""
-        trouble = None
-        happened: tuple[IdCardEvent, ...] = ()
+    def _look(self, wire: Wire) -> _Looked:
+        """Whether a card lies there. Raises `DeviceError` where the module can't work, `StoppedError`."""
         try:
-            happened = self._presence.looked(wire.run(find()))
+            return _Looked(None, self._presence.looked(wire.run(find())))
         except DeviceGoneError:
             raise
         except DeviceError as error:
             if error.code in MODULE_TROUBLE:  # found again, it is reset
                 raise
-            trouble = Reason(error.code)
-        return self._changed(seen, trouble, happened)
+            return _Looked(Reason(error.code), ())
 
     def _read(self, wire: Wire, seen: Seen, job: _Job) -> Seen:
         try:
@@ -370,14 +381,16 @@ class Sam:
         """In the event loop: turn what the thread saw into what happened since."""
         before, self._seen = self._seen, seen
         there = before is not None and before.module is not None
-        for event in seen.happened:
-            self._happened.put_nowait(event)
-        if seen.module is None and (there or before is None):
-            self._happened.put_nowait(DeviceGone(DEVICE))
         if seen.module is not None:
             self._last = seen
             if before is not None and not there:
                 self._happened.put_nowait(DeviceBack(DEVICE))
+        for (
+            event
+        ) in seen.happened:  # a card is taken away before its module goes, and laid down after it came
+            self._happened.put_nowait(event)
+        if seen.module is None and (there or before is None):
+            self._happened.put_nowait(DeviceGone(DEVICE))
         if before is None or (before.module, before.trouble) != (seen.module, seen.trouble):
             self._log.info("ID-card module", module=seen.module, trouble=seen.trouble and seen.trouble.code)
         self._looked.set()

@@ -74,7 +74,7 @@ MAX_PLAIN: Final = 32
 
 SAM_ID: Final = struct.Struct("<HHIII")
 
-SIMULATED_SAM: Final = "00.00-00000000-0000000000-0000000001"
+SIMULATED_SAM: Final = "99.99-19700101-1111111111-2222222222"
 """What `edged.emulator.sam` says it is; no module was made on that day."""
 
 

@@ -7,11 +7,12 @@ The port is read in a thread of its own; what a reader says goes through one of 
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from edged import log
-from edged.drivers._port_reader import Port, PortReader, common_cause
+from edged.drivers._port_reader import OpenReader, Port, PortReader, common_cause
 from edged.drivers.swipe_detect import PROTOCOLS, AutoProtocol
 from edged.events import DeviceBack, DeviceGone, DocumentSwiped, SwipeEvent
 from edged.uplink.envelope import Provenance
@@ -28,7 +29,7 @@ DEVICE: Final = "swipe"
 LOOK_S: Final = 2.0
 """For the first attempt to open the port, which takes milliseconds."""
 MAX_WAITING: Final = 16
-"""Documents that nobody has taken yet; a reader that goes on by itself must not fill the memory."""
+"""Documents that nobody has taken yet; a reader that goes on by itself must fill neither memory nor event loop."""
 _LONGEST_IDENTITY: Final = 128
 
 
@@ -37,16 +38,8 @@ class Way(Protocol):
 
     driver: str
 
-    def open(self) -> Port:
+    def open(self) -> OpenReader:
         """Raises `OSError`."""
-        ...
-
-    def identity(self) -> str | None:
-        """Who it says it is, once it is open."""
-        ...
-
-    def simulated(self) -> bool:
-        """Whether it can be hardware at all, once it is open."""
         ...
 
 
@@ -58,10 +51,12 @@ class SwipeReader:
         self._make = PROTOCOLS[protocol]
         self._reader: PortReader | None = None
         self._happened: asyncio.Queue[SwipeEvent] = asyncio.Queue()
+        self._room = threading.BoundedSemaphore(MAX_WAITING)
+        self._full = False
         self._trouble: Reason | None = None
         self._known: bool | None = None
         self._looked = asyncio.Event()
-        self._provenance = Provenance(driver=way.driver, identity=None, simulated=False)
+        self._provenance = self._opened = Provenance(driver=way.driver, identity=None, simulated=False)
         self._log = log.get(DEVICE)
 
     @property
@@ -76,45 +71,64 @@ class SwipeReader:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        talk = _Talk(self._make, lambda lines: _post(loop, self._read, lines))
-        # Found out in the reader's thread: it asks the kernel.
+        talk = _Talk(self._make, lambda lines: self._offer(loop, lines))
         self._reader = PortReader(
             DEVICE,
-            self._way.open,
+            self._open,
             talk,
-            lambda code: _post(loop, self._changed, code, self._who(code), talk.speaks),
+            lambda code: _post(
+                loop, self._changed, code, self._opened if code is None else None, talk.speaks
+            ),
             _why,
         )
         self._reader.start()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._looked.wait()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._looked.wait()
+        except BaseException:  # cancelled: nobody will leave what was never entered
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._stop()
+        while not self._happened.empty():
+            if isinstance(self._happened.get_nowait(), DocumentSwiped):
+                self._room.release()
+
+    async def _stop(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             await asyncio.shield(asyncio.to_thread(reader.stop))
-        while not self._happened.empty():
-            self._happened.get_nowait()
 
     async def events(self) -> AsyncIterator[SwipeEvent]:
         """What happens at the reader, in order."""
         while True:
-            yield await self._happened.get()
+            event = await self._happened.get()
+            if isinstance(event, DocumentSwiped):
+                self._room.release()
+            yield event
 
-    def _who(self, code: str | None) -> Provenance | None:
-        if code is not None:
-            return None
-        identity = (self._way.identity() or "")[:_LONGEST_IDENTITY] or None
-        return Provenance(driver=self._way.driver, identity=identity, simulated=self._way.simulated())
+    def _open(self) -> Port:
+        """In the reader's thread. Raises `OSError`."""
+        port, identity, simulated = self._way.open()
+        identity = (identity or "")[:_LONGEST_IDENTITY] or None
+        self._opened = Provenance(driver=self._way.driver, identity=identity, simulated=simulated)
+        return port
+
+    def _offer(self, loop: asyncio.AbstractEventLoop, lines: Lines) -> None:
+        """In the reader's thread: what there is no room for never reaches the event loop, however fast it comes."""
+        full = not self._room.acquire(blocking=False)
+        if not full:
+            _post(loop, self._read, lines)
+        elif not self._full:
+            self._log.warning("swipes are dropped: they come faster than they are taken")
+        self._full = full
 
     def _read(self, lines: Lines) -> None:
-        if self._happened.qsize() >= MAX_WAITING:
-            self._log.warning("a swipe was dropped: nobody takes them")
-            return
         self._log.info("swiped", lines=len(lines))
         self._happened.put_nowait(DocumentSwiped(lines))
 

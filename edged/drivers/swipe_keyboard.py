@@ -13,15 +13,18 @@ import os
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from edged.drivers._port_reader import Port
+from edged.drivers._port_reader import OpenReader
 
 EVENT: Final = struct.Struct("@llHHi")
 """`struct input_event`: seconds, microseconds, type, code, value, in this machine's own sizes."""
 EVIOCGRAB: Final = 0x40044590
 """_IOW('E', 0x90, int)"""
+_KEYS_DOWN: Final = 96
+"""Octets of a bit for each of the 768 keys (KEY_CNT)."""
+_EVIOCGKEY: Final = 0x80004518 | _KEYS_DOWN << 16
+"""_IOC(_IOC_READ, 'E', 0x18, octets)"""
 _EVIOCGID: Final = 0x80084502
 """_IOR('E', 0x02, struct input_id)"""
 _IDENTITY: Final = struct.Struct("@HHHH")
@@ -87,14 +90,19 @@ class KeyboardPort:
     """One input device, grabbed."""
 
     def __init__(self, device: Path) -> None:
-        """Raises `OSError`: also when it is no input device, or grabbed by another program."""
+        """Raises `OSError`: also when it is no input device, grabbed by another program, or typing at this moment."""
         self._keys = Keys()
         self._descriptor = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         try:
+            # Whoever saw a key go down must see it come up: else the screen repeats it for ever.
+            if any(fcntl.ioctl(self._descriptor, _EVIOCGKEY, bytes(_KEYS_DOWN))):
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
             fcntl.ioctl(self._descriptor, EVIOCGRAB, 1)
         except OSError:
             os.close(self._descriptor)
             raise
+        self.name = os.path.realpath(f"/proc/self/fd/{self._descriptor}")
+        """Of the device that is open: a link to it may lead elsewhere by now."""
 
     def fileno(self) -> int:
         """For `select`."""
@@ -110,6 +118,15 @@ class KeyboardPort:
     def write(self, data: bytes) -> None:
         """A keyboard is told nothing."""
 
+    def identity(self) -> str | None:
+        """The device's `vendor:product`."""
+        try:
+            told = fcntl.ioctl(self._descriptor, _EVIOCGID, bytes(_IDENTITY.size))
+        except OSError:
+            return None
+        _, vendor, product, _ = _IDENTITY.unpack(told)
+        return f"{vendor:04x}:{product:04x}"
+
     def close(self) -> None:
         """Let go of it. Never raises."""
         with suppress(OSError):
@@ -124,21 +141,13 @@ class KeyboardWay:
     def __init__(self, device: Path) -> None:
         self._device = device
 
-    def open(self) -> Port:
+    def open(self) -> OpenReader:
         """Raises `OSError`."""
-        return KeyboardPort(self._device)
+        port = KeyboardPort(self._device)
+        return OpenReader(port, port.identity(), _is_virtual(port.name))
 
-    def identity(self) -> str | None:
-        """The device's `vendor:product`."""
-        try:
-            with self._device.open("rb", buffering=0) as stream:
-                told = fcntl.ioctl(stream, _EVIOCGID, bytes(_IDENTITY.size))
-        except OSError:
-            return None
-        _, vendor, product, _ = _IDENTITY.unpack(told)
-        return f"{vendor:04x}:{product:04x}"
 
-    def simulated(self) -> bool:
-        """Whether a program made it (uinput)."""
-        event = Path("/sys/class/input", Path(os.path.realpath(self._device)).name)
-        return os.path.realpath(event).startswith("/sys/devices/virtual/")
+def _is_virtual(device: str) -> bool:
+    """Whether a program made it (uinput)."""
+    event = Path("/sys/class/input", Path(device).name)
+    return os.path.realpath(event).startswith("/sys/devices/virtual/")

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from edged.drivers.ports import is_simulated
-
-if TYPE_CHECKING:
-    from edged.drivers._port_reader import Port
+from edged.drivers._port_reader import OpenReader
 
 
 class SerialWay:
@@ -19,18 +14,9 @@ class SerialWay:
         self._port = port
         self._baud = baud
 
-    def open(self) -> Port:
+    def open(self) -> OpenReader:
         """Raises `OSError`."""
-        from edged.drivers._serial_port import SerialPort
+        from edged.drivers._serial_port import SerialPort, usb_identity
 
-        return SerialPort(self._port, self._baud)
-
-    def identity(self) -> str | None:
-        """The USB device's numbers, where it is one."""
-        from edged.drivers._serial_port import usb_identity
-
-        return usb_identity(self._port)
-
-    def simulated(self) -> bool:
-        """A pseudo-terminal is."""
-        return is_simulated(self._port)
+        port = SerialPort(self._port, self._baud)
+        return OpenReader(port, usb_identity(port.name), port.simulated)

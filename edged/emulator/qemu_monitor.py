@@ -42,8 +42,7 @@ class _Lines:
         self._writer.close()
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
         self._end()
 
     async def ask(self, line: str) -> str:

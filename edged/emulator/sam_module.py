@@ -49,7 +49,7 @@ class SamModule:
         card: what lies on it.
     """
 
-    numbers: tuple[int, int, int, int, int] = (0, 0, 0, 0, 1)
+    numbers: tuple[int, int, int, int, int] = (99, 99, 19700101, 1111111111, 2222222222)
     reads_once: bool = True
     fingerprints: int = 1024
     faults: dict[str, list[int]] = field(default_factory=dict)

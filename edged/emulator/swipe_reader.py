@@ -154,7 +154,7 @@ class SwipeReaderEmulator:
 
 def framed(kind: str, lines: Sequence[str]) -> bytes:
     """An MRZ's lines as a reader of this kind sends them."""
-    text = [line.encode("latin-1") for line in lines]
+    text = [line.encode("latin-1", "replace") for line in lines]
     match kind:
         case "elyctis":
             data = b"".join(line + b"\r" for line in text) + b"\r"

@@ -24,30 +24,34 @@ static bool load(const struct boot_flash *flash, uint32_t at, uint32_t size, con
     return true;
 }
 
-/* Verify what is in a slot and load it; `choice->verdict` says how that went. */
+/* Nothing may be started. */
+static void refuse_all(struct boot_choice *choice) {
+    choice->slot = BOOT_NO_SLOT;
+    boot_verdict_fail(&choice->verdict);
+    boot_verdict_fail(&choice->copy);
+}
+
+/* Verify what is in a slot and load it; `choice` says how that went. */
 static bool try_slot(struct boot_choice *choice, uint8_t slot, const struct boot_flash *flash,
                      const struct boot_trust *trust, const struct boot_target *target) {
     uint8_t prefix[BOOT_PREFIX];
     uint8_t digest[BOOT_DIGEST];
-    struct boot_verdict same;
-    boot_verdict_fail(&choice->verdict);
+    refuse_all(choice);
     if (!flash->read(flash->board, flash->slot[slot], prefix, BOOT_PREFIX) ||
         boot_image_parse(&choice->image, prefix, trust, flash->slot_size, choice->state.floor) != BOOT_REASON_NONE) {
         return false;
     }
     boot_image_verify(&choice->verdict, prefix, trust);
     boot_image_verify_again(&choice->verdict, prefix, trust);
-    if (!boot_is_good(&choice->verdict) ||
-        !load(flash, flash->slot[slot] + BOOT_PREFIX, choice->image.size, target, digest)) {
-        boot_verdict_fail(&choice->verdict);
+    if (boot_is_good(&choice->verdict) &&
+        load(flash, flash->slot[slot] + BOOT_PREFIX, choice->image.size, target, digest)) {
+        boot_digest_equal(&choice->copy, digest, choice->image.digest);
+        choice->slot = slot;
+    }
+    if (!boot_may_start(choice)) {
+        refuse_all(choice);
         return false;
     }
-    boot_digest_equal(&same, digest, choice->image.digest);
-    if (!boot_is_good(&same)) {
-        boot_verdict_fail(&choice->verdict);
-        return false;
-    }
-    choice->slot = slot;
     return true;
 }
 
@@ -81,7 +85,7 @@ static void rebuild(struct boot_choice *choice, const struct boot_flash *flash, 
         any = true;
     }
     state->floor = best.security;
-    choice->slot = BOOT_NO_SLOT;
+    refuse_all(choice);
     (void)boot_journal_write(flash, state); /* if it fails, the next start does the same again */
 }
 
@@ -122,8 +126,7 @@ static bool begin_trial(struct boot_choice *choice, const struct boot_flash *fla
         if (good && noted) {
             return true;
         }
-        choice->slot = BOOT_NO_SLOT;
-        boot_verdict_fail(&choice->verdict);
+        refuse_all(choice);
     }
     return false;
 }
@@ -132,8 +135,7 @@ static bool begin_trial(struct boot_choice *choice, const struct boot_flash *fla
 void boot_choose(struct boot_choice *choice, const struct boot_flash *flash, const struct boot_trust *trust,
                  const struct boot_target *target) {
     memset(choice, 0, sizeof *choice);
-    boot_verdict_fail(&choice->verdict);
-    choice->slot = BOOT_NO_SLOT;
+    refuse_all(choice);
     if (!boot_journal_read(flash, &choice->state)) {
         rebuild(choice, flash, trust, target);
     }
@@ -145,4 +147,10 @@ void boot_choose(struct boot_choice *choice, const struct boot_flash *flash, con
             (void)try_slot(choice, slot, flash, trust, target);
         }
     }
+}
+
+/* Right before the jump. */
+bool boot_may_start(const struct boot_choice *choice) {
+    return choice->slot < BOOT_SLOTS && boot_is_good(&choice->verdict) && boot_is_good(&choice->copy) &&
+           choice->image.security >= choice->state.floor;
 }

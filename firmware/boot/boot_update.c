@@ -370,12 +370,20 @@ struct boot_answer boot_update_boot(struct boot_update *update) {
     }
 }
 
-/* Read what the running image says of itself. */
+/*
+ * Read what the running image says of itself, as it was signed: a bit that flips on the way would raise the counter above
+ * every image there is. One check of the signature, which the loader has done twice.
+ */
 static bool running_image(const struct boot_update *update, struct boot_image *image) {
     uint8_t prefix[BOOT_PREFIX];
+    struct boot_verdict verdict;
     const struct boot_flash *flash = update->flash;
-    return flash->read(flash->board, flash->slot[update->running], prefix, BOOT_PREFIX) &&
-           boot_image_parse(image, prefix, update->trust, flash->slot_size, 0) == BOOT_REASON_NONE;
+    if (!flash->read(flash->board, flash->slot[update->running], prefix, BOOT_PREFIX) ||
+        boot_image_parse(image, prefix, update->trust, flash->slot_size, 0) != BOOT_REASON_NONE) {
+        return false;
+    }
+    boot_image_verify(&verdict, prefix, update->trust);
+    return verdict.first == BOOT_GOOD;
 }
 
 /* 35: the running image is the one from now on, and nothing below its security version will run again. */

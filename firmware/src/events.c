@@ -29,20 +29,52 @@ static void drop(struct events *events, unsigned at) {
     take_out(events, at);
 }
 
-/* Make room for one more. What is on its way (at most the link's window) can't be called back. */
-static void make_room(struct events *events) {
+/* Whether `later` tells anew how that is which `event` tells of. */
+static bool renews(const struct event *later, const struct event *event) {
+    const bool place = event->type == EVENT_DOCUMENT || event->type == EVENT_COVER;
+    const bool fault = event->type == EVENT_FAULT && later->body[0] == event->body[0];
+    return later->type == event->type && (place || fault);
+}
+
+/* Whether a later event of the queue, or `next`, tells anew what this one does. */
+static bool overtaken(const struct events *events, unsigned at, const struct event *next) {
+    bool later = renews(next, &events->list[at]);
+    for (unsigned i = at + 1U; i < events->count && !later; i++) {
+        later = renews(&events->list[i], &events->list[at]);
+    }
+    return later;
+}
+
+/* The one to give up for `next`; `count` for `next` itself. What is on its way can't be called back. */
+static unsigned least(const struct events *events, const struct event *next) {
+    unsigned stale = EVENTS_MAX;
+    unsigned button = EVENTS_MAX;
+    for (unsigned i = events->count; i-- > events->on_way;) {
+        stale = overtaken(events, i, next) ? i : stale;
+        button = events->list[i].type == EVENT_BUTTON ? i : button;
+    }
     for (unsigned i = events->on_way; i < events->count; i++) {
         if (events->list[i].type == EVENT_EXPOSED) {
-            drop(events, i);
-            return;
+            return i;
         }
     }
-    drop(events, events->on_way);
+    if (next->type == EVENT_EXPOSED) {
+        return events->count;
+    }
+    if (stale < EVENTS_MAX) {
+        return stale;
+    }
+    return button < EVENTS_MAX ? button : events->on_way;
 }
 
 void events_add(struct events *events, const struct event *event) {
     if (events->count == EVENTS_MAX) {
-        make_room(events);
+        const unsigned at = least(events, event);
+        if (at == events->count) {
+            events->dropped++;
+            return;
+        }
+        drop(events, at);
     }
     events->list[events->count++] = *event;
 }

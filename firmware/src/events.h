@@ -42,7 +42,11 @@ struct events {
 /* None wait. */
 void events_init(struct events *events);
 
-/* Add one; when the queue is full, the oldest EXPOSED that isn't on its way goes, else the oldest other. */
+/*
+ * Add one. When the queue is full, of it and those that aren't on their way one goes: the oldest EXPOSED, else the oldest
+ * DOCUMENT, COVER or FAULT that a later one has overtaken, else the oldest press, else the oldest. So a sensor that flaps
+ * costs no press, and presses don't cost the host how things are.
+ */
 void events_add(struct events *events, const struct event *event);
 
 /* The oldest one that isn't on its way; NULL when there is none. */

@@ -71,6 +71,7 @@ enum status illumination_expose(struct illumination *illumination, const struct 
 }
 
 void illumination_charge(struct illumination *illumination, struct limits *limits, uint64_t now_us) {
+    limits_lit(limits, illumination->lamp);
     if (illumination->lamp != LAMP_NONE && now_us > illumination->charged_us) {
         limits_charge(limits, illumination->lamp, clip(now_us - illumination->charged_us), now_us);
         illumination->charged_us = now_us;

@@ -5,7 +5,7 @@
 
 enum { US_PER_MS = 1000, SLICE_US = LIMIT_SLICE_MS * US_PER_MS };
 
-static const uint32_t check_word = 0x4C494D31U; /* "LIM1"; another layout takes another word */
+static const uint32_t check_word = 0x4C494D32U; /* "LIM2"; another layout takes another word */
 
 /* By lamp number, less one. */
 static const struct lamp_limit lamp_limits[LAMPS] = {
@@ -26,7 +26,7 @@ static uint32_t allowance(uint8_t lamp) {
 
 /* Whether the sums agree: not what power-up leaves in a memory, and not what a stray write does. */
 static bool sound(const struct limits *limits) {
-    if (limits->check != check_word || limits->slice >= LIMIT_SLICES) {
+    if (limits->check != check_word || limits->slice >= LIMIT_SLICES || limits->lit > LAMPS) {
         return false;
     }
     for (unsigned lamp = 0; lamp < LAMPS; lamp++) {
@@ -41,24 +41,26 @@ static bool sound(const struct limits *limits) {
     return true;
 }
 
-/* Count every lamp as having been on as long as it may, up to now. */
-static void exhaust(struct limits *limits) {
-    for (uint8_t lamp = LAMP_WHITE; lamp <= LAMPS; lamp++) {
-        struct lamp_memory *memory = &limits->lamps[lamp - 1U];
-        memory->slices[0] = allowance(lamp);
-        memory->total = allowance(lamp);
-        memory->run = (uint32_t)limit_of(lamp)->longest_ms * US_PER_MS;
-    }
+/* Count a lamp as having been on as long as it may, up to now. */
+static void exhaust(struct limits *limits, uint32_t lamp) {
+    struct lamp_memory *memory = &limits->lamps[lamp - 1U];
+    memset(memory, 0, sizeof *memory);
+    memory->slices[limits->slice] = allowance((uint8_t)lamp);
+    memory->total = allowance((uint8_t)lamp);
+    memory->run = (uint32_t)limit_of((uint8_t)lamp)->longest_ms * US_PER_MS;
 }
 
 void limits_init(struct limits *limits, enum reset_cause cause, uint64_t now_us) {
     if (!sound(limits)) {
         memset(limits, 0, sizeof *limits);
         limits->check = check_word;
-        if (cause != RESET_POWER) {
-            exhaust(limits);
+        for (uint32_t lamp = LAMP_WHITE; cause != RESET_POWER && lamp <= LAMPS; lamp++) {
+            exhaust(limits, lamp);
         }
+    } else if (cause == RESET_WATCHDOG && limits->lit != LAMP_NONE) {
+        exhaust(limits, limits->lit);
     }
+    limits->lit = LAMP_NONE;
     limits->slice_ends_us = now_us + SLICE_US;
     for (unsigned i = 0; i < LAMPS; i++) {
         limits->lamps[i].last_us = now_us;
@@ -94,6 +96,10 @@ static uint32_t run_at(const struct lamp_memory *memory, uint64_t from_us) {
 /* Add without wrapping: a lamp that is stuck on counts as on for ever. */
 static uint32_t add(uint32_t sum, uint32_t more) {
     return more > UINT32_MAX - sum ? UINT32_MAX : sum + more;
+}
+
+void limits_lit(struct limits *limits, uint8_t lamp) {
+    limits->lit = lamp;
 }
 
 void limits_charge(struct limits *limits, uint8_t lamp, uint32_t on_us, uint64_t now_us) {

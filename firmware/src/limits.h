@@ -7,7 +7,8 @@
  * during it or after it holds more.
  *
  * The memory outlives a reset (`board_retained`), so that restarting the head gives nobody more light. It is trusted
- * when its sums agree; otherwise every lamp counts as having been on as long as it may, but after power came.
+ * when its sums agree; otherwise every lamp counts as having been on as long as it may, but after power came. So does the
+ * lamp that was on when the watchdog bit: for as long as the main loop was stuck, nobody charged its time.
  */
 #ifndef EDGED_LIMITS_H
 #define EDGED_LIMITS_H
@@ -47,6 +48,7 @@ struct limits {
     struct lamp_memory lamps[LAMPS];
     uint64_t slice_ends_us;
     uint32_t slice; /* the current one */
+    uint32_t lit;   /* the lamp that is on; LAMP_NONE for none */
     uint32_t check; /* says that the rest is this struct's */
 };
 
@@ -58,6 +60,9 @@ void limits_init(struct limits *limits, enum reset_cause cause, uint64_t now_us)
 
 /* Let time pass. Call at least once in every turn, and before the calls below. */
 void limits_pass(struct limits *limits, uint64_t now_us);
+
+/* `lamp` is on from now on; LAMP_NONE for none. What isn't charged before the watchdog bites is known by this. */
+void limits_lit(struct limits *limits, uint8_t lamp);
 
 /* `lamp` was on for the last `on_us`. */
 void limits_charge(struct limits *limits, uint8_t lamp, uint32_t on_us, uint64_t now_us);

@@ -46,9 +46,10 @@ static void they_go_in_order_and_stay_until_acknowledged(void) {
     CHECK(wait_now("3"));
 }
 
-static void a_full_queue_gives_up_the_oldest_exposed_then_the_oldest_other(void) {
+static void a_full_queue_gives_up_the_oldest_exposed_then_the_oldest_press(void) {
     events_init(&events);
-    for (uint8_t i = 0; i < EVENTS_MAX; i++) {
+    add(EVENT_FAULT, 0, 0);
+    for (uint8_t i = 1; i < EVENTS_MAX; i++) {
         add(i == 5 || i == 9 ? EVENT_EXPOSED : EVENT_BUTTON, i, 0);
     }
     add(EVENT_FAULT, 16, 0);
@@ -56,8 +57,39 @@ static void a_full_queue_gives_up_the_oldest_exposed_then_the_oldest_other(void)
     add(EVENT_FAULT, 17, 0);
     CHECK(wait_now("01234678abcdefgh"));
     add(EVENT_FAULT, 18, 0);
-    CHECK(wait_now("1234678abcdefghi"));
+    CHECK(wait_now("0234678abcdefghi"));
     CHECK_EQUAL(events.dropped, 3);
+}
+
+static void an_exposure_costs_no_press(void) {
+    events_init(&events);
+    for (uint8_t i = 0; i < EVENTS_MAX; i++) {
+        add(EVENT_BUTTON, i, 0);
+    }
+    add(EVENT_EXPOSED, 16, 0);
+    CHECK(wait_now("0123456789abcdef"));
+    CHECK_EQUAL(events.dropped, 1);
+    CHECK_EQUAL(events.presses_dropped, 0);
+}
+
+static void a_sensor_that_flaps_costs_no_press_and_presses_do_not_cost_how_things_are(void) {
+    events_init(&events);
+    add(EVENT_COVER, 0, 0);
+    add(EVENT_BUTTON, 1, 0);
+    for (uint8_t i = 2; i < 60; i++) {
+        add(EVENT_DOCUMENT, i, 0);
+    }
+    CHECK_EQUAL(events.count, EVENTS_MAX);
+    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 1 && events.list[15].body[0] == 59);
+    for (unsigned i = 0; i < 60; i++) {
+        add(EVENT_FAULT, 2, 0); /* a supply that comes and goes */
+    }
+    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 1 && events.list[2].body[0] == 59);
+    for (uint8_t i = 60; i < 100; i++) {
+        add(EVENT_BUTTON, i, 0);
+    }
+    CHECK(events.list[0].body[0] == 0 && events.list[1].body[0] == 59 && events.list[2].body[0] == 2);
+    CHECK(events.list[15].body[0] == 99);
 }
 
 static void what_is_on_its_way_is_not_given_up(void) {
@@ -120,7 +152,9 @@ static void an_age_that_does_not_fit_is_longer(void) {
 
 int main(void) {
     RUN(they_go_in_order_and_stay_until_acknowledged);
-    RUN(a_full_queue_gives_up_the_oldest_exposed_then_the_oldest_other);
+    RUN(a_full_queue_gives_up_the_oldest_exposed_then_the_oldest_press);
+    RUN(an_exposure_costs_no_press);
+    RUN(a_sensor_that_flaps_costs_no_press_and_presses_do_not_cost_how_things_are);
     RUN(what_is_on_its_way_is_not_given_up);
     RUN(presses_that_are_dropped_are_counted_as_such);
     RUN(presses_grow_stale_faults_do_not);

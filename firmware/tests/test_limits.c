@@ -175,6 +175,11 @@ static void one_wrong_bit_makes_a_memory_unsound(void) {
     limits.lamps[0].slices[50] ^= 1;
     limits_init(&limits, RESET_PIN, 0);
     CHECK(wait(&limits, LAMP_WHITE, 1000) > 9900);
+    memset(&limits, 0, sizeof limits);
+    limits_init(&limits, RESET_POWER, 0);
+    limits.lit = 8;
+    limits_init(&limits, RESET_PIN, 0);
+    CHECK(wait(&limits, LAMP_WHITE, 1000) > 9900);
 }
 
 static void power_begins_with_nothing_but_only_in_an_unsound_memory(void) {
@@ -185,6 +190,21 @@ static void power_begins_with_nothing_but_only_in_an_unsound_memory(void) {
     limits_charge(&limits, LAMP_UV_365, 1000000, 1000000);
     limits_init(&limits, RESET_POWER, 0);
     CHECK(wait(&limits, LAMP_UV_365, 200000) > 9000);
+}
+
+static void what_nobody_counted_before_the_watchdog_is_not_light_for_free(void) {
+    static const uint8_t ask[6] = {0x10, 1, LAMP_UV_365, 50, 0xF4, 1}; /* 500 ms */
+    bench_init(&bench);
+    bench.lit = NULL;
+    bench_open(&bench, 1);
+    bench_ask(&bench, ask, sizeof ask);
+    CHECK_EQUAL(bench.head.illumination.lamp, LAMP_UV_365);
+    bench_run(&bench, bench.now_us / 1000 + 2);
+    bench.now_us += 1000000; /* the main loop is stuck, the lamp on, until the watchdog bites */
+    bench_reset(&bench, RESET_WATCHDOG);
+    CHECK(wait(&bench.retained, LAMP_UV_365, 200000) > 9500);
+    CHECK_EQUAL(wait(&bench.retained, LAMP_WHITE, 200000), 0); /* which was dark */
+    CHECK_EQUAL(wait(&bench.retained, LAMP_UV_365, 10200001), 0);
 }
 
 static void a_lamp_that_is_stuck_on_never_wraps(void) {
@@ -216,6 +236,7 @@ int main(void) {
     RUN(a_memory_that_is_not_sound_counts_as_exhausted);
     RUN(one_wrong_bit_makes_a_memory_unsound);
     RUN(power_begins_with_nothing_but_only_in_an_unsound_memory);
+    RUN(what_nobody_counted_before_the_watchdog_is_not_light_for_free);
     RUN(a_lamp_that_is_stuck_on_never_wraps);
     RUN(a_clock_that_jumped_far_clears_the_window);
     return check_failures == 0 ? 0 : 1;

@@ -46,8 +46,20 @@ MUTATIONS = (
     _c(
         "resetting the head gives nobody more light",
         "limits.c",
-        "if (cause != RESET_POWER) {",
-        "if (cause == RESET_UPDATE) {",
+        "cause != RESET_POWER && lamp <= LAMPS",
+        "cause == RESET_UPDATE && lamp <= LAMPS",
+    ),
+    _c(
+        "what was on while the main loop was stuck counts",
+        "limits.c",
+        "} else if (cause == RESET_WATCHDOG && limits->lit != LAMP_NONE) {",
+        "} else if (false) {",
+    ),
+    _c(
+        "a sensor that flaps costs no press",
+        "events.c",
+        "return stale;",
+        "return events->on_way;",
     ),
     _c(
         "a press that nobody took is dropped after five seconds",

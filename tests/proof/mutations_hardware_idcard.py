@@ -28,8 +28,8 @@ MUTATIONS = (
     ),
     _m(
         "what is read through a pseudo-terminal is simulated whatever the module calls itself",
-        "drivers/_sam_serial.py",
-        'self.simulated = is_simulated(f"/proc/self/fd/{self._port.fd}")',
+        "drivers/_serial_port.py",
+        "self.simulated = is_simulated(self.name)",
         "self.simulated = False",
         TEST + "test_drivers_sam.py -k whatever_its_module_says",
     ),

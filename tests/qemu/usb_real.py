@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import grp
 import json
 import os
@@ -174,7 +175,16 @@ async def sam() -> dict[str, Any]:
     module = SamModule()
     gadget = Gadget("sam", SAM_MODULE)
 
-    def heard(_: int, data: bytes) -> None:
+    headed = threading.Event()
+
+    def heard(address: int, data: bytes) -> None:
+        # Each endpoint has its thread, and the second one may be the quicker: the rest waits for its header.
+        if address == out[0]:
+            module.hear(data)
+            headed.set()
+            return
+        headed.wait()
+        headed.clear()
         for answer in module.hear(data):
             # The header through one endpoint, what it announces through the other.
             function.say(0x81, answer[:7])
@@ -193,6 +203,7 @@ async def sam() -> dict[str, Any]:
         kinds.append((await driver.read()).kind.value)
         gadget.unplug()
         await take(events, DeviceGone)
+        module.power()
         module.lay(id_cards()["resident-2023"])
         await asyncio.to_thread(plug, gadget, SAM_MODULE.vendor)
         await take(events, DeviceBack)
@@ -342,6 +353,7 @@ async def _within() -> dict[str, Any]:
 
 def main() -> None:
     begin()
+    faulthandler.dump_traceback_later(LIMIT_S - 5, file=sys.stdout)  # where its threads hang, if they do
     found = asyncio.run(_within())
     print(json.dumps(found), flush=True)
     os._exit(0)  # threads in the kernel's hands don't end

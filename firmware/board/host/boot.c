@@ -50,7 +50,7 @@ static void start(const struct boot_choice *choice, int image, char **words) {
     extern char **environ;
     char how[3] = {(char)('A' + choice->slot), choice->trial ? '?' : 0, 0};
     (void)setenv(STARTED, how, 1);
-    if (boot_is_good(&choice->verdict)) {
+    if (boot_may_start(choice)) {
         (void)fexecve(image, words, environ);
     }
     (void)unsetenv(STARTED);

@@ -4,17 +4,17 @@
 
 #include "board.h"     /* board_facts, board_reboot, board_retained */
 #include "crash.h"     /* crash_take, crash_free_reset */
+#include "limits.h"    /* struct limits */
 #include "registers.h" /* SYSCTL_…, DWT_… */
 #include "uart.h"      /* uart_drain */
-
-enum { RETAINED_SIZE = 256 };
 
 static struct board_facts facts = {
     .name = "lm3s6965",
     .capabilities = CAN_WHITE | CAN_IR_850 | CAN_UV_365 | CAN_STROBE | CAN_BUZZER | CAN_COVER | CAN_PRESENCE | CAN_TEMPERATURE,
 };
 
-static uint64_t retained[RETAINED_SIZE / sizeof(uint64_t)] __attribute__((section(".noinit")));
+/* Of what the lamps have been on: a reset gives nobody more light, and none waits because of one. */
+static struct limits retained __attribute__((section(".noinit")));
 
 /*
  * Whether the processor's cycle counter counts. QEMU's doesn't, silicon's does: without proof of silicon it is no hardware.
@@ -68,7 +68,7 @@ const struct board_facts *board_facts(void) {
 }
 
 void *board_retained(size_t size) {
-    return size <= sizeof retained ? retained : NULL;
+    return size <= sizeof retained ? &retained : NULL;
 }
 
 void board_reboot(bool for_update) {

@@ -16,6 +16,7 @@
 enum {
     SAMPLE_MS = 50,      /* nothing of it changes faster */
     FIRST_LIMIT_US = 20000,
+    STALE_US = 1000000,  /* ten samples of each that didn't come: the converter, or what triggers it, is broken */
     STEPS = 1023,        /* of the converter, for 3.0 V */
     SUPPLY_FULL = 10000, /* mV behind the divider for 3.0 V at the pin */
 };
@@ -29,6 +30,7 @@ enum {
 static int16_t temperature = TEMPERATURE_UNKNOWN;
 static uint16_t supply = SUPPLY_UNKNOWN;
 static bool warmth_next = true; /* what the sequencer is set to */
+static uint64_t sampled_us;
 
 /* What the next sample is of. */
 static void choose(bool warmth) {
@@ -71,6 +73,7 @@ static void read_converter(void) {
         } else {
             supply = (uint16_t)(sample * SUPPLY_FULL / STEPS);
         }
+        sampled_us = clock_us();
         choose(!warmth_next);
     }
 }
@@ -95,8 +98,17 @@ void sensors_start(void) {
     first_samples();
 }
 
+/* What was true once keeps no lamp on: a converter that says nothing more is one that can't be read. */
+static void forget_stale(void) {
+    if (clock_us() - sampled_us > STALE_US) {
+        temperature = TEMPERATURE_UNKNOWN;
+        supply = SUPPLY_UNKNOWN;
+    }
+}
+
 void board_read_pins(struct pins *pins) {
     read_converter();
+    forget_stale();
     *pins = (struct pins){
         .button = GPIO_DATA(GPIO_F, BUTTON) == 0,
         .document = GPIO_DATA(GPIO_E, DOCUMENT) != 0,

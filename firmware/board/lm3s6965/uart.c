@@ -14,13 +14,16 @@ enum {
     DRAIN_LIMIT_US = 250000 /* the whole ring takes 178 ms */
 };
 
-/* The indices run on; their difference is what is in the ring. One side of each ring is the interrupt. */
+/*
+ * The indices run on; their difference is what is in the ring. One side of each ring is the interrupt: what is in it is
+ * volatile too, or the compiler might move an octet behind the index that says that it is there.
+ */
 struct ring {
     volatile uint32_t written, read;
 };
 
 static struct ring rx, tx;
-static uint8_t rx_octets[RX_RING], tx_octets[TX_RING];
+static volatile uint8_t rx_octets[RX_RING], tx_octets[TX_RING];
 
 /* 12.5 MHz / (16 · 115 200) = 6.782: 6 and 50/64. */
 void uart_start(void) {

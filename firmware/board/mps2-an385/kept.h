@@ -6,14 +6,12 @@
 #include <stdint.h> /* fixed widths */
 
 #define KEPT_MAGIC 0x4B455054u
-enum { KEPT_SIZE = 256 };
 
 struct kept {
     uint32_t magic;
     uint32_t cause;   /* enum reset_cause that the next start has; watchdog unless somebody said otherwise */
     uint32_t slot;    /* which the loader started, or BOOT_NO_SLOT */
     uint32_t trial;
-    uint64_t retained[KEPT_SIZE / sizeof(uint64_t)]; /* board_retained */
 };
 
 #define KEPT ((volatile struct kept *)KEPT_AT)

@@ -38,14 +38,14 @@ static void jump(void) {
     __asm volatile("dsb\n isb\n msr msp, %0\n bx %1" : : "r"(image[0]), "r"(image[1]) : "memory");
 }
 
-/* Choose, say how, and run it if both words still say that it is good. */
+/* Choose, say how, and run it if all that was found good still is. */
 static void start_image(void) {
     static struct boot_choice choice;
     const struct boot_target target = {.put = put_ram, .get = get_ram};
     boot_choose(&choice, &mps2_flash, boot_board_trust(), &target);
     KEPT->slot = choice.slot;
     KEPT->trial = choice.trial ? 1u : 0u;
-    if (choice.slot != BOOT_NO_SLOT && boot_is_good(&choice.verdict)) {
+    if (boot_may_start(&choice)) {
         board_watchdog_start(FIRST_WATCHDOG_MS);
         board_pass_on();
         jump();

@@ -48,7 +48,7 @@ static void hash_file(const struct file *file) {
 
 /* Which image lies in RAM after the loader's choice; it must be one of the two, to the last octet. */
 static bool is_new(const struct boot_choice *choice) {
-    CHECK(choice->slot < BOOT_SLOTS && boot_is_good(&choice->verdict));
+    CHECK(boot_may_start(choice));
     const struct file *file = choice->image.security == new.image.security ? &new : &old;
     CHECK(choice->image.size == file->size - BOOT_PREFIX);
     CHECK(memcmp(sim.ram, file->octets + BOOT_PREFIX, choice->image.size) == 0);

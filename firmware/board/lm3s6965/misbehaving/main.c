@@ -1,19 +1,21 @@
 /*
  * The head on an LM3S6965, built for tests alone: pins of port B, which the product doesn't read, make it misbehave.
- * PB0 the main loop stands still, PB1 the same with interrupts shut, PB4 it runs into what is no instruction, PB5 its stack runs over.
+ * PB0 the main loop stands still, PB1 the same with interrupts shut, PB4 it runs into what is no instruction, PB5 its stack runs over,
+ * PB6 nothing triggers the converter any more.
  */
 
 #include "board.h"     /* board_sleep */
 #include "head.h"      /* struct head */
 #include "loop.h"      /* loop_start, loop_turn */
-#include "registers.h" /* GPIO_… */
+#include "registers.h" /* GPIO_…, TIMER_… */
 #include "set_up.h"    /* set_up */
 
 #define STAND_STILL 0x01U
 #define STAND_STILL_SHUT 0x02U
 #define NO_INSTRUCTION 0x10U
 #define RUN_OVER 0x20U
-#define PINS 0x33U
+#define NO_TRIGGER 0x40U
+#define PINS 0x73U
 
 static struct head head;
 
@@ -46,6 +48,9 @@ static void misbehave(uint32_t pins) {
     }
     if (pins & RUN_OVER) {
         (void)run_over(0);
+    }
+    if (pins & NO_TRIGGER) {
+        TIMER_CTL(TIMER_2) = 0;
     }
 }
 
