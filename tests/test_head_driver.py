@@ -310,6 +310,21 @@ async def test_a_light_waits_for_a_step_of_an_update(socket_peer: SocketPeer) ->
         assert len(await exposing) == 1
 
 
+async def test_a_lamp_that_rests_for_long_is_refused_at_once_and_one_that_soon_may_is_lit(
+    socket_peer: SocketPeer,
+) -> None:
+    async with attached(socket_peer) as (head, _):
+        socket_peer.head.statuses[LightUp.type] = b"\x04\x10\x27\x00\x00"
+        with pytest.raises(HeadRefusedError, match="lamp_rests"):
+            await head.illuminate(Light.UV, 10)
+        assert sum(said[0] == LightUp.type for said in socket_peer.head.asked) == 1
+        socket_peer.head.statuses[LightUp.type] = b"\x04\x0a\x00\x00\x00"
+        lighting = asyncio.create_task(head.illuminate(Light.UV, 10))
+        await until(lambda: sum(said[0] == LightUp.type for said in socket_peer.head.asked) > 2)
+        socket_peer.head.statuses.clear()
+        await lighting
+
+
 async def test_a_reply_that_says_nothing_sensible_is_a_coded_error(socket_peer: SocketPeer) -> None:
     socket_peer.head.statuses[Ping.type] = b"\x00123456"
     async with attached(socket_peer) as (head, heard):

@@ -267,9 +267,10 @@ async def test_a_head_without_slots_says_so(tmp_path: Path) -> None:
 # --- through the daemon ---
 
 
-def with_head(directory: Path, board: HostBoard) -> Box:
+def with_head(directory: Path, board: HostBoard, *fleet: Any, **more: Any) -> Box:
     head = f'\n[head]\ndriver = "serial"\nport = "{board.port}"\n'
-    return Box(directory, head=head + '\n[camera]\ndriver = "simulated"\nsocket = "glass.sock"\n')
+    camera = '\n[camera]\ndriver = "simulated"\nsocket = "glass.sock"\n'
+    return Box(directory, *fleet, head=head + camera, **more)
 
 
 async def command(*words: str) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edged.core.image import decode_image
+from edged.drivers.head_messages import Status
 from edged.drivers.simulated import FileCamera, SimulatedGlass, SimulatedHead
-from edged.errors import ConfigError, DecodeError, DeviceError
+from edged.errors import ConfigError, DecodeError, DeviceError, HeadRefusedError
 from edged.events import Frame, Indication, Light
 from edged.pushed import probes
 from edged.pushed.calibration import Calibration, load
@@ -179,3 +180,23 @@ async def test_head_and_camera_are_used_between_inspections_alone(glass: Simulat
 
     await probes.run(parts(glass, between=counted), 30)
     assert began == 2
+
+
+async def test_a_lamp_that_rests_is_waited_for(
+    glass: SimulatedGlass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that has just started again, with the firmware of this very push, lets its lamps rest first."""
+    rests = [20, 10]
+    lit = SimulatedHead.illuminate
+
+    async def illuminate(head: SimulatedHead, light: Light, milliseconds: int) -> None:
+        if rests:
+            raise HeadRefusedError("reader_head.lamp_rests", Status.LIMIT, rests.pop())
+        await lit(head, light, milliseconds)
+
+    monkeypatch.setattr(SimulatedHead, "illuminate", illuminate)
+    assert (await probes.run(parts(glass), 30.0)).passed
+    assert not rests
+    rests.append(0xFFFFFFFF)
+    result = await probes.run(parts(glass), 30.0)
+    assert (result.probe, result.code) == ("frames", "reader_head.lamp_rests")

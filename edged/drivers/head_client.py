@@ -136,15 +136,24 @@ class HeadClient:
             raise DeviceError(DEVICE, error.code) from error
 
     async def request_when_free(self, request: Request[T], seconds: float) -> T:
-        """`request`, again for so long while the head is busy with something else. Raises as `request` does."""
+        """`request`, again while the head is busy with something else or a lamp rests.
+
+        For `seconds` at most: who would have to wait longer hears at once. Raises as `request` does.
+        """
         until = self._loop.time() + seconds
         while True:
             try:
                 return await self.request(request)
             except HeadRefusedError as error:
-                if error.status != Status.BUSY or self._loop.time() >= until:
+                if error.status == Status.LIMIT and error.number is not None:
+                    pause = max(error.number / 1000, BUSY_AGAIN_S)
+                elif error.status == Status.BUSY:
+                    pause = BUSY_AGAIN_S
+                else:
                     raise
-            await asyncio.sleep(BUSY_AGAIN_S)
+                if self._loop.time() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
 
     async def _ask(self, request: Request[Any]) -> Reply:
         tag = self._link.request(request, self._loop.time())

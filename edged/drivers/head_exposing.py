@@ -21,9 +21,9 @@ GRACE_S: Final = 2.0
 """Beyond the steps' own time, for the event of the last one to come."""
 
 
-BUSY_S: Final = 5.0
-"""For light while an update writes a sector or verifies an image: a document that was laid down meanwhile must not be
-refused for it."""
+BUSY_S: Final = 3.0
+"""For light while an update writes a sector or verifies an image, or a lamp rests: a document that was laid down
+meanwhile isn't refused for it. Less than a camera or an inspection waits for a picture."""
 
 
 @dataclass(frozen=True)

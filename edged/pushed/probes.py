@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edged import log
-from edged.errors import CodedError
+from edged.drivers.head_messages import Status
+from edged.errors import CodedError, HeadRefusedError
 from edged.events import Light
 from edged.pushed.calibration import Calibration, judge, measure
 from edged.pushed.host import ProbeResult
@@ -37,6 +38,10 @@ DARKNESS_S: Final = 2 * ILLUMINATION_MS / 1000
 
 HANDS_S: Final = 8.0
 """Head and camera have no longer than this: a press waits meanwhile (`edged.station.Station.between_inspections`)."""
+
+
+MAX_REST_MS: Final = 15_000
+"""A lamp's limits are those of ten seconds; a head that wants more wants for ever."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ async def run(parts: Parts, deadline_s: float) -> ProbeResult:
     until = loop.time() + deadline_s
     probes = {
         "head": lambda: parts.between(lambda: _within_hands(_head(parts))),
-        "frames": lambda: parts.between(lambda: _within_hands(_frames(parts))),
+        "frames": lambda: _rested(lambda: parts.between(lambda: _within_hands(_frames(parts)))),
         "specimen": parts.specimen,
         "uplink": lambda: _uplink(parts),
     }
@@ -103,6 +108,17 @@ async def _tried(
 async def _within_hands(work: Awaitable[str | None]) -> str | None:
     async with asyncio.timeout(HANDS_S):
         return await work
+
+
+async def _rested(work: Callable[[], Awaitable[str | None]]) -> str | None:
+    """A lamp that rests, after many documents or a restart of the head, is no fault of the version: try again then."""
+    while True:
+        try:
+            return await work()
+        except HeadRefusedError as error:
+            if error.status != Status.LIMIT or error.number is None or error.number > MAX_REST_MS:
+                raise
+            await asyncio.sleep(error.number / 1000)
 
 
 async def _head(parts: Parts) -> str | None:

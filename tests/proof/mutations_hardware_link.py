@@ -54,4 +54,18 @@ MUTATIONS = (
         "pass",
         TEST + "test_head_driver.py -k plugging_back",
     ),
+    _m(
+        "a port that fails in any way has ended",
+        "drivers/head_threads.py",
+        "self._call(self._ended.set)",
+        "pass",
+        TEST + "test_head_driver.py -k has_ended",
+    ),
+    _m(
+        "a lamp that rests fails no push",
+        "pushed/probes.py",
+        "await asyncio.sleep(error.number / 1000)",
+        "raise",
+        TEST + "test_push_probes.py -k rests",
+    ),
 )
