@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import usb.core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -306,6 +308,46 @@ def test_fonts_are_looked_for_where_debian_puts_them(tmp_path: Path) -> None:
     assert all(name.startswith("/usr/share/fonts/") for name in escpos_drawing.FONTS)
     (tmp_path / "mine.ttf").touch()
     assert escpos_drawing.font_file(tmp_path / "mine.ttf") == tmp_path / "mine.ttf"
+
+
+class _Slow:
+    """A printer's endpoint that takes a few octets of a chunk at a time, and now and then nothing."""
+
+    def __init__(self, takes: list[int]) -> None:
+        self.takes = takes
+        self.got = b""
+
+    def write(self, data: bytes, timeout: int) -> int:
+        assert timeout <= 250, "an abandoned job would be waited for"
+        taken = self.takes.pop(0) if self.takes else len(data)
+        if not taken:
+            raise usb.core.USBTimeoutError("timed out", errno=errno.ETIMEDOUT)
+        self.got += data[:taken]
+        return min(taken, len(data))
+
+
+def over_usb(out: _Slow, abort: escpos_ways.Abort) -> escpos_ways._UsbWay:
+    way = object.__new__(escpos_ways._UsbWay)
+    way._out, way._abort = out, abort
+    return way
+
+
+def test_a_usb_printer_that_takes_a_job_piece_by_piece_gets_all_of_it() -> None:
+    out = _Slow([100, 0, 0, 512, 1])
+    over_usb(out, escpos_ways.Abort()).write(memoryview(bytes(range(256)) * 8))
+    assert out.got == bytes(range(256)) * 8
+
+
+def test_a_usb_printer_that_takes_nothing_is_stuck_and_can_be_abandoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    abort = escpos_ways.Abort()
+    monkeypatch.setattr(escpos_ways, "STUCK_S", 0.0)
+    with pytest.raises(TimeoutError):
+        over_usb(_Slow([0]), abort).write(memoryview(b"job"))
+    abort.set()
+    with pytest.raises(escpos_ways.AbandonedError):
+        over_usb(_Slow([0]), abort).write(memoryview(b"job"))
 
 
 def test_what_a_printer_said_to_somebody_else_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

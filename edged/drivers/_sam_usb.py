@@ -114,10 +114,11 @@ class UsbPort:
         parts = [(rest[0], octets[HEADER:])] if rest else []
         parts.insert(0, (first, octets[:HEADER] if rest else octets))
         try:
-            for endpoint, part in parts:
-                self._device.write(endpoint, part, WRITE_MS)
+            whole = all(self._device.write(endpoint, part, WRITE_MS) == len(part) for endpoint, part in parts)
         except usb.core.USBError:
-            raise DeviceGoneError(DEVICE, "idcard.gone") from None
+            whole = False
+        if not whole:
+            raise DeviceGoneError(DEVICE, "idcard.gone")
 
     def read_into(self, buffer: memoryview, wait_s: float) -> int:
         """See `SamPort.read_into`: of header and rest, only the one that is due is waited for."""

@@ -254,16 +254,22 @@ class _UsbWay:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     def write(self, data: memoryview) -> None:
-        """See `Way.write`. What libusb has taken of a chunk when its time is up is not known: the job ends there."""
+        """See `Way.write`. A printer that takes a part of a chunk in the time of one wait gets the rest in the next."""
         import usb.core
 
         assert self._out is not None
-        for at in range(0, len(data), _USB_CHUNK):
+        stuck = time.monotonic() + STUCK_S
+        while data:
             self._abort.check()
             try:
-                self._out.write(bytes(data[at : at + _USB_CHUNK]), int(STUCK_S * 1000))
-            except usb.core.USBTimeoutError as error:
-                raise TimeoutError from error
+                taken = self._out.write(bytes(data[:_USB_CHUNK]), _USB_WAIT_MS)
+            except usb.core.USBTimeoutError:  # nothing was taken: pyusb returns what was
+                taken = 0
+            data = data[taken:]
+            if taken:
+                stuck = time.monotonic() + STUCK_S
+            elif time.monotonic() >= stuck:
+                raise TimeoutError
 
     def read(self, seconds: float) -> bytes:
         """See `Way.read`."""
