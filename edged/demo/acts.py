@@ -65,11 +65,11 @@ class Acts:
         """The button's pin goes down, the firmware debounces it and tells the daemon, which scans."""
         async with Hand(self._stage.glass, self._stage.head) as hand:
             await hand.place(self._page.sides)
-            pressed = asyncio.ensure_future(self._event(control, "pressed"))
             began = time.monotonic()
-            await hand.press()
-            await pressed
+            pressing = asyncio.ensure_future(hand.press())  # a finger stays longer than the daemon takes
+            await self._event(control, "pressed")
             self._presenter.note("demo.button_took", ms=f"{(time.monotonic() - began) * 1000:.0f}")
+            await pressing
             answer = await self._event(control, "outcome")
             await hand.remove()
             return answer
