@@ -22,7 +22,7 @@ static uint32_t counted;
 
 /*
  * 8 MHz crystal, PLL 200 MHz, by 16. Without a lock it goes on with the crystal undivided: the line's rate is wrong then,
- * and the host tells people that the head is gone.
+ * so that nobody can have a lamp lit by a clock that is slow, and the host tells people that the head is gone.
  */
 static void start_pll(void) {
     SYSCTL_RCC = (SYSCTL_RCC | RCC_BYPASS) & ~RCC_DIVIDED;
@@ -30,7 +30,8 @@ static void start_pll(void) {
     SYSCTL_RCC |= RCC_BY_16 | RCC_DIVIDED;
     for (int turn = 0; turn < PLL_TURNS && (SYSCTL_RIS & RIS_PLL_LOCKED) == 0; turn++) {
     }
-    SYSCTL_RCC &= ~RCC_BYPASS;
+    const bool locked = (SYSCTL_RIS & RIS_PLL_LOCKED) != 0;
+    SYSCTL_RCC &= locked ? ~RCC_BYPASS : ~RCC_DIVIDED;
 }
 
 void clock_prepare_timer(uint32_t timer, uint32_t mode, uint32_t irq, uint8_t priority) {
