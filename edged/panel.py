@@ -29,6 +29,7 @@ class Panel:
         self._head = head
         self._on_gone = on_gone
         self._log = log.get("station")
+        self._identifying: asyncio.Task[None] | None = None
         self.indication = Indication.READY
 
     async def show(self, indication: Indication) -> None:
@@ -40,11 +41,32 @@ class Panel:
         """Sound the buzzer once."""
         await self._at_head(self._head.beep())
 
-    async def identify(self, seconds: float) -> None:
-        """Blink and beep for so long, so that somebody finds this box among others.
+    @property
+    def identifying(self) -> bool:
+        """Whether it blinks, to be found."""
+        return self._identifying is not None
 
-        `indication` stays what it was: `show` it again afterwards.
+    async def identify(self, seconds: float) -> None:
+        """Blink and beep for so long, so that somebody finds this box among others; then show `indication` again.
+
+        It ends early, and shows nothing, when `stop_identifying` is called.
         """
+        task = self._identifying = asyncio.create_task(self._blink(seconds), name="identify")
+        try:
+            await asyncio.wait((task,))
+        finally:
+            if self._identifying is task:
+                await self.stop_identifying()
+                await self.show(self.indication)
+
+    async def stop_identifying(self) -> None:
+        """Blink no more: something else is to be shown."""
+        task, self._identifying = self._identifying, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _blink(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             await self.beep()

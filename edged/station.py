@@ -14,6 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from edged import log
+from edged.asking import Asking
+from edged.attendance import ESSENTIAL, Attendance
 from edged.breaks import Breaks
 from edged.drivers import Watched
 from edged.errors import ControlError
@@ -74,9 +76,6 @@ T = TypeVar("T")
 Committer = Callable[["ReadDocument", ScanRequest, str], Awaitable[Committed | CommitFailed]]
 """Judges what was read, commits every envelope of the inspection with that id; never raises on a full disk."""
 
-ESSENTIAL = frozenset({"head", "camera"})
-"""Devices without which the counter is closed."""
-
 Admit = Callable[[ScanRequest], str | None]
 """The code of why a request can't become an inspection on this box, or None."""
 
@@ -119,18 +118,14 @@ class Station:
         self._inbox = Inbox()
         self._turns = 0
         self._present = False
-        self._gone: set[str] = set()
-        self._trouble: dict[str, str] = {}
+        self._attendance = Attendance(notify)
         self._online = True
-        self._tasks: set[asyncio.Future[Event]] = set()
         self._inspection: Inspection | None = None
         self._id = ""
         self._telling = Telling("", notify)
-        self._asked_last = 0
+        self._asking = Asking(self._inbox)
         self._answer: Answer | None = None
         self._stopping = False
-        self._identifying: asyncio.Task[None] | None = None
-        self._capturing: asyncio.Future[Event] | None = None
         self._breaks = Breaks(self._inbox.wake)
         self._log = log.get("station")
 
@@ -152,14 +147,13 @@ class Station:
     @property
     def devices_gone(self) -> frozenset[str]:
         """Names of the devices that don't answer."""
-        return frozenset(
-            self._gone | ({"chip"} if self._antenna is not None and self._antenna.gone else set())
-        )
+        chip = {"chip"} if self._antenna is not None and self._antenna.gone else set()
+        return frozenset(self._attendance.gone | chip)
 
     @property
     def troubles(self) -> frozenset[str]:
         """Codes of why a device that answers can't be used."""
-        return frozenset(self._trouble)
+        return self._attendance.troubles
 
     def set_online(self, online: bool) -> None:
         """Whether the centre is in reach: an idle head says so when it isn't. Scanning goes on either way."""
@@ -198,21 +192,9 @@ class Station:
 
         Raises `ControlError` (`inspection.busy`) while a document is inspected, or another call blinks.
         """
-        if self._inspection is not None or self._stopping or self._identifying is not None:
+        if self._inspection is not None or self._stopping or self._panel.identifying:
             raise ControlError("inspection.busy")
-        task = self._identifying = asyncio.create_task(self._panel.identify(seconds), name="identify")
-        try:
-            await asyncio.wait((task,))
-        finally:
-            if self._identifying is task:
-                await self._stop_identifying()
-                await self._panel.show(self._panel.indication)
-
-    async def _stop_identifying(self) -> None:
-        task, self._identifying = self._identifying, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
+        await self._panel.identify(seconds)
 
     async def alive(self) -> bool:
         """Whether the loop still turns and no page has hung the reading thread: for the watchdog."""
@@ -252,7 +234,7 @@ class Station:
     async def stop(self) -> None:
         """Take no further press, abort what can be aborted, and wait for what is being committed."""
         self._stopping = True
-        await self._stop_identifying()
+        await self._panel.stop_identifying()
         await self._ask(CancelRequested("inspection.shutting_down"))
         if self._answer is not None and not self._answer.done():
             await asyncio.wait([self._answer], timeout=self._limits.reading_s)
@@ -286,7 +268,7 @@ class Station:
                     await self._asked(event, answer)
                 case Fact(answers, event):
                     # An answer to any command but the last is too late: the inspection went on, or is over.
-                    if answers is None or answers == self._asked_last:
+                    if self._asking.awaits(answers):
                         await self._take(event)
                 case Wake():
                     pass
@@ -318,10 +300,8 @@ class Station:
             return refusal("inspection.shutting_down")
         if self._inspection is not None:
             return refusal("inspection.remove_first" if self._inspection.finished else "inspection.busy")
-        if missing := self._gone & ESSENTIAL:
-            return refusal("inspection.device_missing", device=min(missing))
-        if self._trouble:
-            return refusal(min(self._trouble))
+        if (closed := self._attendance.closed) is not None:
+            return closed
         code = self._admit(request)
         return refusal(code, scene=f"scene.{request.scene}") if code else None
 
@@ -339,9 +319,9 @@ class Station:
 
     async def _begin(self, request: ScanRequest, answer: Answer, swiped: DocumentSwiped | None) -> None:
         self._inspection = Inspection(request, self._limits)
-        await self._stop_identifying()
+        await self._panel.stop_identifying()
         self._id = secrets.token_hex(8)
-        self._asked_last += 1
+        self._asking.none()
         self._answer = answer
         self._telling = Telling(self._id, self._notify)
         self._telling.pressed(request.scene)
@@ -362,15 +342,14 @@ class Station:
             case DocumentRemoved():
                 self._present = False
             case DeviceGone(device) | DeviceBack(device):
-                await self._attached(device, answers=isinstance(event, DeviceBack))
+                self._attendance.take(event)
                 if device not in ESSENTIAL:
                     return  # whatever was being read there says so itself
-            case TroubleBegan(device, code):
-                self._trouble[code] = device
-                self._notify({"event": "trouble", "device": device, "reason": code})
-            case TroubleOver(device, code):
-                self._trouble.pop(code, None)
-                self._notify({"event": "trouble_over", "device": device, "reason": code})
+                self._optics.doubt()  # it may be another, or another's pictures
+                if isinstance(event, DeviceBack):
+                    await self._catch_up()
+            case TroubleBegan() | TroubleOver():
+                self._attendance.take(event)
             case ButtonPressed():
                 await self._pressed(ScanRequest(self._default_scene), None)
                 return
@@ -381,9 +360,7 @@ class Station:
                 pass
         if self._inspection is not None:
             commands = self._inspection.handle(event, time.monotonic())
-            self._leave_devices(
-                self._inspection.state
-            )  # first of all: the head may take its time to show why
+            self._leave_devices(self._inspection.state)  # first: the head may take its time to show why
             await self._execute(commands)
             if self._inspection.state is State.CLOSED:
                 self._inspection = None
@@ -391,16 +368,6 @@ class Station:
     @property
     def _expects_document(self) -> bool:
         return self._inspection is not None and self._inspection.state is State.WAITING
-
-    async def _attached(self, device: str, *, answers: bool) -> None:
-        (self._gone.discard if answers else self._gone.add)(device)
-        self._notify({"event": "device", "device": device, "answers": answers})
-        if not answers:  # back, it tells anew what it still has
-            self._trouble = {code: whose for code, whose in self._trouble.items() if whose != device}
-        if device in ESSENTIAL:
-            self._optics.doubt()  # it may be another, or another's pictures
-            if answers:
-                await self._catch_up()
 
     async def _catch_up(self) -> None:
         """A head that is back shows what it should, and says what it missed."""
@@ -413,7 +380,7 @@ class Station:
         """Between inspections the head says whether the counter can be used, and whether the centre is in reach."""
         if self._inspection is not None:
             return
-        closed = self._gone & ESSENTIAL or self._trouble
+        closed = self._attendance.closed is not None
         idle = Indication.FAULT if closed else Indication.READY if self._online else Indication.OFFLINE
         if idle is not self._panel.indication:
             await self._indicate(idle)
@@ -423,32 +390,30 @@ class Station:
         await self._panel.show(indication)
 
     def _head_gone(self, device: str) -> None:
-        if device not in self._gone:
+        if device not in self._attendance.gone:
             self._inbox.tell(DeviceGone(device))
 
     async def _execute(self, commands: Sequence[Command]) -> None:
         for command in commands:
             match command:
                 case Capture():
-                    self._leave_camera()
                     assert self._inspection is not None
                     self._inspection.wait_longer(self._optics.proof_s())
-                    wanted = self._still_last(self._asked_last + 1)
-                    self._capturing = self._spawn(self._optics.capture(command, wanted))
+                    self._asking.picture(partial(self._optics.capture, command))
                 case ReadFrame(frame, again):
-                    self._spawn(self._optics.read(frame, again=again))
+                    self._asking.ask(self._optics.read(frame, again=again))
                 case ReadChip(page):
                     assert self._antenna is not None
-                    self._spawn(self._antenna.read(page, self._telling.chip_phase))
+                    self._asking.ask(self._antenna.read(page, self._telling.chip_phase))
                 case ReadLines(swiped):
-                    self._spawn(self._optics.read_lines(swiped))
+                    self._asking.ask(self._optics.read_lines(swiped))
                 case ReadIdCard():
                     assert self._module is not None
-                    self._spawn(self._module.read())
+                    self._asking.ask(self._module.read())
                 case Commit(readings, chip, card):
                     assert self._inspection is not None
                     read = ReadDocument(self._optics.read_sides(readings), chip, card)
-                    self._spawn(self._commit_read(self._id, read, self._inspection.request))
+                    self._asking.ask(self._commit_read(self._id, read, self._inspection.request))
                 case Indicate(indication):
                     await self._indicate(indication)
                 case Beep():
@@ -462,38 +427,14 @@ class Station:
                 case _:
                     assert_never(command)
 
-    def _spawn(self, work: Awaitable[Event]) -> asyncio.Future[Event]:
-        """Do `work` beside the loop; what it returns is the answer to the command that asked for it."""
-        self._asked_last += 1
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._answered, self._asked_last))
-        return task
-
-    def _still_last(self, number: int) -> Callable[[], bool]:
-        return lambda: self._asked_last == number
-
-    def _answered(self, number: int, task: asyncio.Future[Event]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            return
-        event = task.result()
-        # A lost device concerns whatever inspection runs by now.
-        self._inbox.tell(event, answers=None if isinstance(event, DeviceGone) else number)
-
     def _leave_devices(self, state: State) -> None:
-        """Nothing goes on that nobody waits for: it would be in the way of the next document, and lit by its lamps."""
+        """Nothing goes on that nobody waits for: it would be in the way of the next document."""
         if state is not State.CAPTURING:
-            self._leave_camera()
+            self._asking.leave_picture()
         if self._antenna is not None and state is not State.CHIP:
             self._antenna.stop()
         if self._module is not None and state is not State.ID_CARD:
             self._module.stop()
-
-    def _leave_camera(self) -> None:
-        if self._capturing is not None:
-            self._capturing.cancel()
-            self._capturing = None
 
     async def _commit_read(self, about: str, read: ReadDocument, request: ScanRequest) -> Event:
         try:
@@ -504,20 +445,11 @@ class Station:
 
     def _finish(self, outcome: Outcome) -> None:
         """Tell whoever pressed first of all: nothing after it may keep the outcome from them."""
-        self._asked_last += 1  # nothing is waited for any more
+        self._asking.none()
         self._optics.forget()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(self._telling.described(outcome))
         self._telling.outcome(outcome)
-        self._log.info(
-            "inspection ended",
-            inspection=self._id,
-            outcome=outcome.ending.value,
-            result=outcome.verdict.result.value if outcome.verdict else None,
-            reason=outcome.reason.code if outcome.reason else None,
-            envelopes=outcome.envelopes,
-            chip_ms=self._telling.chip_ms,
-        )
 
 
 def _refuse(answer: Answer | None, refused: Outcome) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edged import log
 from edged.orders import Ending, Outcome
 
 if TYPE_CHECKING:
@@ -51,8 +52,17 @@ class Telling:
         self._notify({"event": "advice", "inspection": self._inspection, **told})
 
     def outcome(self, outcome: Outcome) -> None:
-        """The press ended."""
+        """The press ended; the log says so, too."""
         self._notify({"event": "outcome", **self.described(outcome)})
+        log.get("station").info(
+            "inspection ended",
+            inspection=self._inspection,
+            outcome=outcome.ending.value,
+            result=outcome.verdict.result.value if outcome.verdict else None,
+            reason=outcome.reason.code if outcome.reason else None,
+            envelopes=outcome.envelopes,
+            chip_ms=self.chip_ms,
+        )
 
     def described(self, outcome: Outcome) -> dict[str, Any]:
         """The outcome for whoever waits for it."""

@@ -146,3 +146,20 @@ def test_presence_is_cheap_enough_for_four_looks_a_second() -> None:
     for _ in range(50):
         presence.see(sight(window.frame(None)))
     assert len(vars(presence)) == 4
+
+
+async def test_a_picture_that_breaks_looking_ends_no_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = asyncio.Event()
+    fake = FakeCamera()
+    async with UvcCamera(settings(), fake.opener) as camera:
+        watch, broken = camera.watch, [RuntimeError("a bug")]
+
+        async def watched(seconds: float) -> object:
+            if broken:
+                raise broken.pop()
+            looked.set()
+            return await watch(seconds)
+
+        monkeypatch.setattr(camera, "watch", watched)
+        async with BareHead(camera, look_every_s=0.01):
+            await asyncio.wait_for(looked.wait(), 5)

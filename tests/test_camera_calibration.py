@@ -27,6 +27,7 @@ from edged.events import Light
 from edged.verdict import Reason
 from tests import logging_state
 from tests.camera_fake import FakeCamera, settings
+from tests.waiting import until
 
 WIDTH, HEIGHT = 160, 120
 Image = NDArray[np.uint8]
@@ -235,6 +236,14 @@ async def test_a_calibration_that_is_not_this_cameras_stops_it(
         assert camera.trouble == Reason(code)
         with pytest.raises(DeviceError, match=code):
             await camera.capture(Light.WHITE)
+
+
+async def test_a_camera_that_is_calibrated_anew_needs_no_new_daemon(tmp_path: Path) -> None:
+    path = stored(tmp_path / "calibration", camera="046d:0825:CD34")
+    async with UvcCamera(settings(calibration=path), filming(Sensor()).opener) as camera:
+        assert camera.trouble == Reason("camera.calibration_of_other")
+        stored(tmp_path / "anew").replace(path)
+        await until(lambda: camera.trouble is None)
 
 
 async def test_a_damaged_or_missing_calibration_stops_the_camera_until_it_is_there(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from edged.drivers import Camera, Chip, Head, IdCard, Printer, Swipe, registry
 from edged.drivers.simulated import SimulatedHead
 from edged.errors import ConfigError
 from edged.events import Indication, Light
+from edged.uplink.envelope import Provenance
 from tests.box import Box
 from tests.example_package import EXAMPLE, dist_info, installed
 
@@ -283,3 +286,30 @@ def test_settings_of_a_section_from_outside() -> None:
     assert caught.value.where == "id_card.driver"
     with pytest.raises(ConfigError):
         registry.open_camera(CameraSettings(driver="nobody"))
+
+
+def test_what_was_simulated_stays_that_until_the_verdict() -> None:
+    """An emulated reader swiped, and was changed for a real one before the commit."""
+    emulated, real = (
+        Provenance("swipe", name, simulated=name == "emulated") for name in ("emulated", "real")
+    )
+    head = SimpleNamespace(provenance=real)
+    now: Any = devices.Devices(head, head, swipe=SimpleNamespace(provenance=real))  # type: ignore[arg-type]
+    assert now.witnesses({"swipe": emulated}) == {
+        "head": real,
+        "camera": real,
+        "swipe": Provenance("swipe", "real", simulated=True),
+    }
+    assert now.witnesses({"swipe": real}) == now.provenance()
+
+
+def test_an_id_card_is_judged_by_the_boxs_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("edged.drivers.sam.open", lambda *given: told.extend(given))
+
+    def today() -> date:
+        return date(2026, 6, 15)
+
+    settings = IdCardSettings(port="/dev/none")
+    registry.open_id_card(settings, today)
+    assert told == [settings, today]

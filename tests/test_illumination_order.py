@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from edged.core.illumination_order import (
     judge,
     sight,
 )
-from edged.drivers import Glimpse, StrobeStep, liveness
+from edged.drivers import Exposed, Glimpse, StrobeStep, liveness
 from edged.drivers.bare import BareHead
 from edged.drivers.head_events import Lamp
 from edged.drivers.head_exposing import MeasuredWindow
@@ -188,7 +189,11 @@ async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
         with pytest.raises(DeviceError) as caught:
             await require_live(head, camera)  # type: ignore[arg-type]
         assert caught.value.code == "camera.replay_unclear"
-    assert len(head.asked) == 2
+        assert liveness.longest_s(head, camera) >= sum(  # type: ignore[arg-type]
+            step.window_us / 1e6 for steps in head.asked for step in steps
+        )
+    first, second = (steps[0].window_us for steps in head.asked)
+    assert second == first + 1000 * (liveness.PATIENCE - 1), "a busy machine closes no counter"
 
 
 @pytest.mark.usefixtures("hasty")
@@ -199,6 +204,25 @@ async def test_a_burst_that_was_cut_short_says_nothing() -> None:
     async with UvcCamera(settings(), fake.opener) as camera:
         with pytest.raises(DeviceError, match="replay_unclear"):
             await require_live(head, camera)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_an_infrared_lamp_that_must_rest_closes_no_counter() -> None:
+    lamps = Lamps()
+    fake, head = FakeCamera(lamps), FlashHead(lamps, lights=BOTH)
+    flash, refused = head.flash, []
+
+    async def rests(steps: Sequence[StrobeStep]) -> tuple[Exposed, ...]:
+        if any(step.light is Light.IR for step in steps):
+            refused.append(steps)
+            raise DeviceError("head", "reader_head.lamp_rests")
+        return await flash(steps)
+
+    head.flash = rests  # type: ignore[method-assign]
+    exposures = {"white": 2000, "ir": 2000}
+    async with UvcCamera(settings(lights=("white", "ir"), exposure_us=exposures), fake.opener) as eye:
+        assert await require_live(head, eye, random.Random(1))  # type: ignore[arg-type]
+    assert len(refused) == len(head.asked) == 1
 
 
 async def test_who_cant_show_it_isnt_asked() -> None:

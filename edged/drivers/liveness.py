@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SLACK_MS: Final = 40
 """From asking the head to its first light, and from its last to our hearing of it, together: a serial line needs 5 to
 15 ms, with one retransmission on the way the burst is made again."""
-_PATIENCE: Final = 3
+PATIENCE: Final = 3
 """Times more slack for the second burst: a busy machine or a poor line must not close the counter."""
-BURSTS: Final = ((STEPS, 1), (MOST_STEPS, _PATIENCE))
+BURSTS: Final = ((STEPS, 1), (MOST_STEPS, PATIENCE))
 """Frames of the first burst, and of a second one when the first doesn't follow; how many times the slack each has.
 
 A document that slips spoils one burst of a hundred; telling a clerk of a recording takes two, and the second is harder.

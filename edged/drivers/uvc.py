@@ -67,6 +67,7 @@ class UvcCamera:
         self._trouble: Reason | None = None
         self._told: bool | None = None
         self._calibration: Calibration | None = None
+        self._calibration_file: tuple[int, ...] | None = None
         self._happened: asyncio.Queue[Attached] = asyncio.Queue()
         self._looked = asyncio.Event()
         self._bad_frames = 0
@@ -230,8 +231,8 @@ class UvcCamera:
     def _open_eye(self) -> Eye:
         """In the camera's thread."""
         path = self._settings.calibration
-        if path is not None and self._calibration is None:
-            self._calibration = load_calibration(path)
+        if path is not None and ((file := _which(path)) is None or file != self._calibration_file):
+            self._calibration, self._calibration_file = load_calibration(path), file
         return Eye(self._settings, self._opener, self._calibration)
 
     def _saw(self, seen: Standing | Reason) -> None:
@@ -284,6 +285,15 @@ def open_device(settings: CameraSettings) -> Opened:
         v4l2.identity_of(node, sysfs, capability),
         v4l2.is_software(node, sysfs, capability),
     )
+
+
+def _which(path: Path) -> tuple[int, ...] | None:
+    """Other numbers when there is another file by this name: a camera is calibrated anew while the daemon runs."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def load_calibration(path: Path) -> Calibration:

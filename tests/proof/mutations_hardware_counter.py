@@ -35,7 +35,7 @@ MUTATIONS = (
     ),
     _m(
         "trouble with the head closes the counter",
-        "station.py",
+        "attendance.py",
         "if self._trouble:\n            return refusal(min(self._trouble))",
         "pass",
         TEST + "test_station_sources.py -k closes_the_counter",
@@ -46,5 +46,33 @@ MUTATIONS = (
         "self._optics.doubt()  # it may be another, or another's pictures",
         "pass",
         TEST + "test_station_sources.py -k proves_again",
+    ),
+    _m(
+        "what is swiped is inspected, and not what lies in the window",
+        "station.py",
+        "self._pressed(ScanRequest(self._default_scene), None, event)",
+        "self._pressed(ScanRequest(self._default_scene), None)",
+        TEST + "test_station_sources.py -k whatever_else",
+    ),
+    _m(
+        "a picture that nobody waits for is given up",
+        "asking.py",
+        "            self._picture.cancel()\n",
+        "",
+        TEST + "test_station_sources.py -k nobody_waits_for",
+    ),
+    _m(
+        "no infrared picture is taken after its lamp",
+        "optics.py",
+        "and _too_late(frame, lit_at + hold_ms / 1000)",
+        "and False",
+        TEST + "test_station_sources.py -k lamp_was_out",
+    ),
+    _m(
+        "what was simulated stays that until the verdict",
+        "devices.py",
+        "if name in before and before[name].simulated",
+        "if False",
+        TEST + "test_drivers_registry.py -k was_simulated",
     ),
 )
