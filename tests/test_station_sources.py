@@ -178,7 +178,7 @@ async def test_readers_beside_the_window_close_no_counter_when_they_are_gone(des
     await counter.until(lambda: counter.station.devices_gone == {"swipe", "id_card"})
     counter.head.place()
     assert code(await counter.scan()) == ("committed", None)
-    assert counter.station.indication is Indication.SUCCESSFUL
+    assert Indication.SUCCESSFUL in counter.head.shown
     swipe.happened.put_nowait(DeviceBack("swipe"))
     module.happened.put_nowait(DeviceBack("id_card"))
     await counter.until(lambda: not counter.station.devices_gone)
