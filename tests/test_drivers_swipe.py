@@ -163,7 +163,9 @@ async def test_nothing_of_a_document_is_logged(tmp_path: Path) -> None:
     assert "L898902C3" not in repr(logs)
 
 
-async def test_documents_that_nobody_takes_are_bounded_and_keep_none_from_coming_later(tmp_path: Path) -> None:
+async def test_documents_that_nobody_takes_are_bounded_and_keep_none_from_coming_later(
+    tmp_path: Path,
+) -> None:
     async with (
         SwipeReaderEmulator(tmp_path / "port", "lines") as device,
         reader(tmp_path / "port", "lines") as driver,
