@@ -112,8 +112,10 @@ def _hung_up() -> OSError:
 
 
 def _plain(error: serial.SerialException, path: str) -> OSError:
-    """pyserial's error with the number it lost: its text is the only place where some of them stand."""
-    number = error.errno
+    """pyserial's error with the number it lost: what it choked on has it, or nothing but its text."""
+    number, choked = error.errno, error.__context__
+    if number is None and isinstance(choked, termios.error):
+        number = choked.args[0]
     if number is None:
         number = (
             errno.EBUSY if "lock" in str(error) else errno.ENOENT if not Path(path).exists() else errno.EIO

@@ -7,7 +7,6 @@ import os
 import select
 import termios
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edged.drivers.head_threads import ThreadedLine, opened
@@ -56,10 +55,12 @@ class SerialPort:
     """`BlockingPort` on a tty. Opening it raises `DeviceError`."""
 
     def __init__(self, path: str) -> None:
+        from edged.drivers._serial_port import opened_name
+
         self._serial = _open(path)
         try:
             self._descriptor: int = self._serial.fileno()
-            self.simulated = is_simulated(str(Path(f"/proc/self/fd/{self._descriptor}").readlink()))
+            self.simulated = is_simulated(opened_name(self._descriptor))
             self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:  # it went away, or this process has no descriptor left
             self._serial.close()
@@ -99,9 +100,8 @@ class SerialPort:
 
     def close(self) -> None:
         """See `BlockingPort.close`."""
-        with suppress(
-            OSError, termios.error
-        ):  # what a dead adapter doesn't take would hold the port for 30 s
+        # What a dead adapter doesn't take would hold the port for 30 s.
+        with suppress(OSError, termios.error):
             termios.tcflush(self._descriptor, termios.TCOFLUSH)
         with suppress(OSError):
             self._serial.close()
@@ -119,14 +119,7 @@ def _open(path: str) -> Serial:
         raise _failure(error) from error
 
 
-def _failure(error: BaseException) -> DeviceError:
-    number = _number(error) or (error.__context__ and _number(error.__context__))  # pyserial loses some
-    if number in _GONE:
+def _failure(error: OSError) -> DeviceError:
+    if error.errno in _GONE:
         return DeviceGoneError(DEVICE, "reader_head.no_port")
-    return DeviceError(DEVICE, _CODES.get(number or 0, "reader_head.port_failed"))
-
-
-def _number(error: BaseException) -> int | None:
-    """errno; `termios.error` has it as its first argument."""
-    number = error.args[0] if isinstance(error, termios.error) else getattr(error, "errno", None)
-    return number if isinstance(number, int) else None
+    return DeviceError(DEVICE, _CODES.get(error.errno or 0, "reader_head.port_failed"))
