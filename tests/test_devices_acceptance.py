@@ -26,9 +26,9 @@ from edged.config import BoxSettings, ChipReaderSettings, load_box
 from edged.devices import Devices
 from edged.drivers.print_job import PrinterStatus, PrintJob
 from edged.errors import ConfigError, DeviceError, DeviceGoneError, SignatureRefusedError
-from edged.events import DocumentSwiped, IdCardPlaced
+from edged.events import DocumentSwiped, IdCardPlaced, Light
 from edged.specimens import shipped
-from edged.technician import camera_steps, card, head_steps, walk
+from edged.technician import camera_steps, card, head_steps, lamps, walk
 from edged.technician.person import Answers, Nobody, Technician, read_answers
 from edged.technician.session import PROGRESS, TYP_PROGRESS, accept, tasks
 from edged.technician.walk import MOST_HEARD, Ears
@@ -59,7 +59,7 @@ SECRETS = ("ERIKSSON", "ANNA", "L898902C3", "740812", "ZE184226B")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_steps, "LIT_MS", 1)
+    monkeypatch.setattr(lamps, "LIT_MS", dict.fromkeys(Light, 1))
     monkeypatch.setattr(head_steps, "SHOWN_S", 0.0)
     monkeypatch.setattr(head_steps, "STRAY_S", 0.01)
     monkeypatch.setattr(camera_steps, "PAUSE_S", 0.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.events import Light
 from edged.technician import card
+from edged.technician.lamps import light_up
 from edged.technician.walk import Came, Task, Walk, failed, passed, skipped
 from edged.whole_file import whole_file
 
@@ -29,8 +30,6 @@ LOOK_FOR_S: Final = 60.0
 """For the card to be laid there."""
 
 PAUSE_S: Final = 0.3
-
-LIT_MS: Final = 1000
 
 _UNSEEING: Final = ("acceptance.too_dark", "acceptance.too_bright")
 """What keeps anybody from telling whether something lies on the card."""
@@ -89,7 +88,7 @@ class _Under:
 
 
 async def _picture(walk: Walk, light: Light) -> NDArray[np.uint8]:
-    await walk.devices.head.illuminate(light, LIT_MS)
+    await light_up(walk.devices.head, light)
     return (await walk.devices.camera.look(light)).image()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edged.errors import DecodeError, DeviceError
 from edged.events import ButtonPressed, DocumentPlaced, DocumentRemoved, Indication, Light
+from edged.technician.lamps import light_up
 from edged.technician.walk import Came, Task, Walk, failed, passed, skipped
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ PRESSES: Final = 3
 
 STRAY_S: Final = 0.5
 """After the last press: one that comes unasked is a bounce."""
-
-LIT_MS: Final = 1500
-"""Long enough for a person to see, and for a picture in the middle."""
 
 BLINKS: Final = 2
 """Times each lamp is lit for whoever looks."""
@@ -88,8 +86,7 @@ class _Lamp:
         if walk.person.hands:
             await walk.person.tell("acceptance.watch_lamp", light=f"light.{light}")
             for _ in range(BLINKS):
-                await walk.devices.head.illuminate(light, LIT_MS)
-                await asyncio.sleep(LIT_MS / 1000)
+                await asyncio.sleep(await light_up(walk.devices.head, light))
         answer = await walk.person.ask(
             f"head/lamp_{light}", "acceptance.did_it_light", light=f"light.{light}"
         )
@@ -106,7 +103,7 @@ async def _seen_by_camera(walk: Walk, light: Light) -> dict[str, float | int | b
         return {}
     try:
         dark = await walk.devices.camera.look(None)
-        await walk.devices.head.illuminate(light, LIT_MS)
+        await light_up(walk.devices.head, light)
         lit = await walk.devices.camera.look(light)
     except (DeviceError, DecodeError):
         return {}

@@ -36,8 +36,8 @@ MUTATIONS = (
     _m(
         "what a step raises says nothing of what lay there",
         "technician/walk.py",
-        "error=type(error).__name__",
-        "error=repr(error)",
+        "step=task.name, error=type(error).__name__",
+        "step=task.name, error=repr(error)",
         TEST + "test_devices_acceptance.py -k step_that_breaks",
     ),
     _m(
