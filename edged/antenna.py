@@ -9,6 +9,7 @@ from edged import log
 from edged.core.emrtd.access_keys import key_of_mrz
 from edged.core.emrtd.reader import ReadPlan, read_chip
 from edged.core.emrtd.steps import FileProgress, Phase, PhaseBegan, Step
+from edged.drivers import told
 from edged.errors import ChipError, DeviceError
 from edged.events import ChipPlaced, ChipRead, ChipRemoved, DeviceBack, DeviceGone
 from edged.verdict import Reason
@@ -57,9 +58,9 @@ class Antenna:
 
     async def run(self) -> None:
         """Follow what happens at the reader until cancelled."""
-        if self._chip.card_present:
+        if told.is_true(self._chip, "card_present"):
             self._placed.set()
-        async for event in self._chip.events():
+        async for event in told.events_of(self._chip.events, "chip"):
             match event:
                 case ChipPlaced():
                     self._placed.set()
@@ -99,7 +100,7 @@ class Antenna:
             async with asyncio.timeout(self._settings.find_s):
                 await self._placed.wait()
         except TimeoutError:
-            trouble = self._chip.trouble
+            trouble = told.trouble_of(self._chip)
             return ChipRead(None, trouble or Reason("chip.not_found"), found=trouble is not None)
         plan = ReadPlan(
             key,

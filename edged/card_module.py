@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edged import log
+from edged.drivers import told
 from edged.errors import DecodeError, DeviceError
 from edged.events import DeviceBack, DeviceGone, IdCardRead
 from edged.verdict import Reason
@@ -29,11 +30,11 @@ class CardModule:
     @property
     def card_present(self) -> bool:
         """Whether a card lies there that was not read yet: after a reading that failed, it still does."""
-        return not self.gone and self._module.card_present
+        return not self.gone and told.is_true(self._module, "card_present")
 
     async def run(self, tell: Callable[[IdCardEvent], None]) -> None:
         """Follow what happens at the module until cancelled, and pass it on."""
-        async for event in self._module.events():
+        async for event in told.events_of(self._module.events, "id_card"):
             if isinstance(event, DeviceGone | DeviceBack):
                 self.gone = isinstance(event, DeviceGone)
             tell(event)

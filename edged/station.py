@@ -17,7 +17,7 @@ from edged import log
 from edged.asking import Asking
 from edged.attendance import ESSENTIAL, Attendance
 from edged.breaks import Breaks
-from edged.drivers import Watched
+from edged.drivers import Watched, told
 from edged.errors import ControlError
 from edged.events import (
     ButtonPressed,
@@ -217,9 +217,9 @@ class Station:
                 group.create_task(self._pump_head(), name="head events")
                 group.create_task(self._serve(), name="inspection")
                 if isinstance(self._camera, Watched):
-                    group.create_task(self._pump(self._camera.events()), name="camera events")
+                    group.create_task(self._pump(self._camera.events, "camera"), name="camera events")
                 if self._swipe is not None:
-                    group.create_task(self._pump(self._swipe.events()), name="swipe events")
+                    group.create_task(self._pump(self._swipe.events, "swipe"), name="swipe events")
                 if self._module is not None:
                     group.create_task(self._module.run(self._inbox.tell), name="id card events")
                 if self._antenna is not None:
@@ -246,12 +246,16 @@ class Station:
         return bool(done) and answer.result()
 
     async def _pump_head(self) -> None:
-        self._present = self._head.document_present
-        await self._pump(self._head.events())
+        self._present = self._head_sees
+        await self._pump(self._head.events, "head")
 
-    async def _pump(self, events: AsyncIterator[Event]) -> None:
-        async for event in events:
+    async def _pump(self, events: Callable[[], AsyncIterator[Event]], name: str) -> None:
+        async for event in told.events_of(events, name):
             self._inbox.tell(event)
+
+    @property
+    def _head_sees(self) -> bool:
+        return told.is_true(self._head, "document_present")
 
     async def _serve(self) -> None:
         while True:
@@ -372,8 +376,8 @@ class Station:
     async def _catch_up(self) -> None:
         """A head that is back shows what it should, and says what it missed."""
         await self._indicate(self._panel.indication)
-        if self._head.document_present != self._present:
-            missed = DocumentPlaced() if self._head.document_present else DocumentRemoved()
+        if (there := self._head_sees) != self._present:
+            missed = DocumentPlaced() if there else DocumentRemoved()
             self._inbox.tell(missed)
 
     async def _show_idle(self) -> None:

@@ -159,7 +159,10 @@ class FakeSwipe:
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
-            yield await self.happened.get()
+            happened = await self.happened.get()
+            if isinstance(happened, Exception):
+                raise happened
+            yield happened
 
 
 class FakeModule(FakeSwipe):

@@ -13,6 +13,7 @@ import pytest
 
 from edged import optics
 from edged.card_module import CardModule
+from edged.drivers import told
 from edged.errors import DeviceError, DeviceGoneError
 from edged.events import (
     ButtonPressed,
@@ -237,6 +238,19 @@ async def test_a_camera_that_was_plugged_in_proves_again_what_it_sees(
     counter.head.place()
     assert code(await counter.scan()) == ("aborted", "camera.replayed_feed")
     assert proofs == []
+
+
+async def test_a_driver_that_raises_is_gone_for_a_while_and_ends_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, swipe, _ = desk
+    monkeypatch.setattr(told, "PAUSES_S", (0.05,))
+    swipe.happened.put_nowait(RuntimeError("P<UTOERIKSSON"))
+    swipe.happened.put_nowait(DocumentSwiped(LINES))
+    await counter.until(lambda: counter.committed)
+    devices = [(e["device"], e["answers"]) for e in counter.events if e["event"] == "device"]
+    assert devices == [("swipe", False), ("swipe", True)]
+    assert "ERIKSSON" not in str(counter.events)
 
 
 async def test_swiped_lines_that_are_none_abort_nothing_but_themselves(desk: Desk) -> None:

@@ -6,18 +6,31 @@ verdict that it took part in passes for a real one.
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from edged import log
 from edged.drivers import codes
 from edged.drivers.facts import Described, DeviceFacts
+from edged.events import DeviceBack, DeviceGone
 from edged.uplink.envelope import Provenance
 from edged.verdict import Reason
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from edged.events import Attached
+
 UNKNOWN: Final = Provenance(driver="unknown", identity=None, simulated=True)
 """Of a device that doesn't say, or in no form that can be signed."""
+
+PAUSES_S: Final = (1.0, 5.0, 30.0)
+"""Before a driver whose events broke off is asked for them again."""
+
+E = TypeVar("E")
 
 _FAILED: Final = Reason(codes.FAILED)
 
@@ -50,6 +63,33 @@ def facts_of(device: object) -> DeviceFacts | None:
     except Exception as error:  # noqa: BLE001 - as above
         _complain(device, "facts", error)
         return DeviceFacts(trouble=_FAILED)
+
+
+def is_true(device: object, what: str) -> bool:
+    """Whether a property that is a bool is true; False when it raises."""
+    try:
+        return bool(getattr(device, what))
+    except Exception as error:  # noqa: BLE001 - as above
+        _complain(device, what, error)
+        return False
+
+
+async def events_of(events: Callable[[], AsyncIterator[E]], name: str) -> AsyncIterator[E | Attached]:
+    """What a device tells, and goes on telling: where its driver raises, it is gone for a while and then asked anew.
+
+    `name` is what the device is called; `events` is its method.
+    """
+    for pause_s in itertools.chain(PAUSES_S, itertools.repeat(PAUSES_S[-1])):
+        try:
+            async for event in events():
+                yield event
+        except Exception as error:  # noqa: BLE001 - as above
+            _complain(getattr(events, "__self__", events), "events", error)
+        else:
+            return
+        yield DeviceGone(name)
+        await asyncio.sleep(pause_s)
+        yield DeviceBack(name)
 
 
 def _complain(device: object, what: str, error: Exception) -> None:
