@@ -98,10 +98,10 @@ class Told:
 
 
 class Clock:
-    """The box's clocks, moved by hand."""
+    """The box's clocks, moved by hand; they stand at `now`."""
 
-    def __init__(self) -> None:
-        self.now = NOW
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
         self.trusted = True
         self.steady_s = 0.0
 

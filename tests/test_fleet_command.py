@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,7 +88,7 @@ async def test_a_box_is_told_and_answers(
     """Each command through a real broker, as an admin gives it."""
     out = str(tmp_path / "said.json")
     async with (
-        agent(place, tmp_path, told, Clock()) as made,
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
         box(place, tmp_path / "box", riders=[made]) as one,
     ):
         await one.events.first(Connected)
@@ -116,7 +117,7 @@ async def test_a_refusal_is_told_in_words(
 ) -> None:
     told.error = ControlError("inspection.busy")
     async with (
-        agent(place, tmp_path, told, Clock()) as made,
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
         box(place, tmp_path / "box", riders=[made]) as one,
     ):
         await one.events.first(Connected)
@@ -129,14 +130,17 @@ async def test_a_restart_is_waited_for(
 ) -> None:
     asked = None
     async with (
-        agent(place, tmp_path, told, Clock()) as made,
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
         box(place, tmp_path / "box", riders=[made]) as one,
     ):
         await one.events.first(Connected)
         asked = asyncio.create_task(edged(state, DEVICE, "restart"))
         await until(lambda: told.done)
     assert not asked.done(), "the box is down: nobody knows yet"
-    async with agent(place, tmp_path, told, Clock()) as made, box(place, tmp_path / "box", riders=[made]):
+    async with (
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
+        box(place, tmp_path / "box", riders=[made]),
+    ):
         assert await asked == os.EX_OK
     assert told.done == ["restart"]
     assert capsys.readouterr().out == f"{DEVICE}: done\n  restarted: True\n"
@@ -146,7 +150,7 @@ async def test_several_boxes_one_of_them_away(
     place: Town, tmp_path: Path, told: Told, state: FleetState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with (
-        agent(place, tmp_path, told, Clock()) as made,
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
         box(place, tmp_path / "box", riders=[made]) as one,
     ):
         await one.events.first(Connected)
@@ -214,7 +218,7 @@ async def test_a_response_topic_is_not_looked_at(place: Town, tmp_path: Path, to
     """MQTT 5 lets a sender name where it wants the answer; a box answers where it always does."""
     elsewhere = topics.reply(FLEET, DEVICE, "elsewhere")
     async with (
-        agent(place, tmp_path, told, Clock()) as made,
+        agent(place, tmp_path, told, Clock(datetime.now(UTC))) as made,
         box(place, tmp_path / "box", riders=[made]) as one,
         connect(place.endpoint(Role.ADMIN, "ops"), session("admin.ops")) as admin,
     ):

@@ -495,9 +495,13 @@ async def test_every_connection_hears_the_report_signed_and_retained(box: Pushed
     line = Line(refuse=True)
     task = asyncio.create_task(box.agent.serve(line))  # type: ignore[arg-type]
     await box.push(version="second")
-    await until(lambda: open_reported(line.published[-1][1], anchor=anchor, at=NOW, device=DEVICE).push == 2)
+    await until(
+        lambda: (
+            open_reported(line.published[-1][1], anchor=anchor, at=NOW, device=DEVICE).outcome == "applied"
+        )
+    )
     said = open_reported(line.published[-1][1], anchor=anchor, at=NOW, device=DEVICE)
-    assert (said.outcome, said.running, said.running_push) == ("applied", "second", 2)
+    assert (said.push, said.running, said.running_push) == (2, "second", 2)
     assert not task.done(), "a refused report ends no connection"
     task.cancel()
 

@@ -271,9 +271,9 @@ class Counter:
 
 
 @contextlib.asynccontextmanager
-async def serving(counter: Counter) -> AsyncIterator[None]:
+async def serving(counter: Counter) -> AsyncIterator[Counter]:
     running = asyncio.create_task(counter.station.run())
-    yield
+    yield counter
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -433,17 +433,17 @@ async def test_unplugged_in_mid_scan_refused_until_it_is_back(counter: Counter) 
     assert code(await counter.scan()) == ("committed", None)
 
 
-async def test_a_page_that_breaks_the_reader_takes_nothing_down(
-    counter: Counter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    counter.reading = RuntimeError("P<UTOERIKSSON")
-    counter.head.place()
-    assert code(await counter.scan()) == ("aborted", "inspection.internal_error")
-    counter.head.remove()
-    await counter.until(lambda: counter.station.state == "ready")
-    counter.reading = page()
-    counter.head.place()
-    assert code(await counter.scan()) == ("committed", None)
+async def test_a_page_that_breaks_the_reader_takes_nothing_down() -> None:
+    patient = dataclasses.replace(LIMITS, capture_s=10, reading_s=10)  # the first traceback is slow to write
+    async with serving(Counter(patient)) as counter:
+        counter.reading = RuntimeError("P<UTOERIKSSON")
+        counter.head.place()
+        assert code(await counter.scan()) == ("aborted", "inspection.internal_error")
+        counter.head.remove()
+        await counter.until(lambda: counter.station.state == "ready")
+        counter.reading = page()
+        counter.head.place()
+        assert code(await counter.scan()) == ("committed", None)
 
 
 @pytest.mark.parametrize(
