@@ -225,11 +225,15 @@ class Machine:
         envelopes = stream(Sealer(signer, "8c1f0b5a7d2e9463", datetime.now(UTC)), "bank", 3)
         deadline = time.monotonic() + 30
         asyncio.run(self.box_publishes(envelopes))
-        while self.stored() < 3:
+        while self.stored() < 3 or not self.both_are_ready():
             # What was published before a collector had subscribed comes again, as from any box.
             assert time.monotonic() < deadline, self.logs()
             time.sleep(0.1)
             asyncio.run(self.box_publishes(envelopes))
+
+    def both_are_ready(self) -> bool:
+        """Whether both collectors have a session: one that never had any can't take its leave."""
+        return all('"event":"ready"' in path.read_text() for path in self.run.glob("edged-collector@*.log"))
 
     async def box_publishes(self, envelopes: Sequence[Envelope]) -> None:
         """box-1 connects with its certificate and publishes. Raises `UplinkError`."""

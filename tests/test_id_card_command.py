@@ -30,6 +30,8 @@ class Emulation:
 
     def __init__(self, link: Path, *more: str) -> None:
         command = [
+            "env",
+            "--default-signal=INT",  # a shell's background jobs ignore it
             sys.executable,
             "-m",
             "edged",
