@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+
+# In a new checkout the first text that is drawn has hypothesis make its tables of Unicode, which takes seconds.
+settings.register_profile("edged", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edged")
 
 
 @pytest.hookimpl(wrapper=True)
