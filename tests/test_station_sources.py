@@ -255,6 +255,8 @@ async def test_a_driver_that_raises_is_gone_for_a_while_and_ends_nothing(
 
 async def test_swiped_lines_that_are_none_abort_nothing_but_themselves(desk: Desk) -> None:
     counter, swipe, _ = desk
+    patient = replace(LIMITS, capture_s=2, reading_s=2, show_s=0.1)  # the first traceback is slow to write
+    counter.station.configure(default_scene="hotel", limits=patient)
     counter.reading = page("reading.illegible", mrz=False, sure=False)
     swipe.happened.put_nowait(DocumentSwiped(LINES))
     await counter.until(lambda: counter.committed)
