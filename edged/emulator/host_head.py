@@ -10,20 +10,19 @@ import asyncio
 import contextlib
 import shutil
 import subprocess
-import tempfile
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import edged
 from edged.config import environment
 from edged.drivers.ports import SOCKET
+from edged.emulator.powered import Powered
 from edged.errors import StateError
 from edged.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
 SOURCE: Final = Path(edged.__file__).parents[1] / "firmware"
 _PROGRAM: Final = Path("host", "edged-head")
@@ -62,7 +61,7 @@ def build(directory: Path | None = None) -> Path:
     return directory / _PROGRAM
 
 
-class HostHead:
+class HostHead(Powered):
     """One such process; implements `edged.emulator.head_board.HeadBoard`.
 
     Each method of a pin returns when the firmware has sampled the new level for long enough to believe it.
@@ -75,7 +74,6 @@ class HostHead:
         self._given_store = store
         self._given_port = port
         self._program = program
-        self._home: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._hands: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -93,25 +91,6 @@ class HostHead:
     def outputs(self) -> dict[str, str]:
         """What the outputs are now: `{"lamp": "white 80", "strobe": "0", "indication": "reading"}`; `beep` the last."""
         return dict(self._outputs)
-
-    async def __aenter__(self) -> Self:
-        self._home = Path(tempfile.mkdtemp(prefix="edged-head-"))
-        try:
-            await self.plug()
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.unplug()
-        finally:
-            if self._home is not None:
-                shutil.rmtree(self._home, ignore_errors=True)
-                self._home = None
 
     async def plug(self) -> None:
         """Start the process (power comes). Raises `StateError` when it can't be started."""

@@ -12,20 +12,19 @@ import contextlib
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import edged
 from edged.drivers.ports import SOCKET
 from edged.emulator.head_outputs import Outputs
+from edged.emulator.powered import Powered
 from edged.emulator.qemu_monitor import Monitor, Pins
 from edged.errors import StateError
 from edged.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
 PROGRAM: Final = "qemu-system-arm"
 SOURCE: Final = Path(edged.__file__).parents[1] / "firmware"
@@ -90,7 +89,7 @@ def build(directory: Path | None = None) -> Path:
     return directory / _IMAGE
 
 
-class QemuHead:
+class QemuHead(Powered):
     """One such machine; implements `edged.emulator.head_board.HeadBoard`.
 
     Each method of a pin returns when the pin has its level; the firmware believes it some milliseconds later.
@@ -123,7 +122,6 @@ class QemuHead:
         self._power = contextlib.AsyncExitStack()
         self._shown = Outputs()
         self._devices: dict[str, str] = {}
-        self._home: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._monitor: Monitor | None = None
         self._pins: Pins | None = None
@@ -144,27 +142,6 @@ class QemuHead:
         if self._process is None:
             raise StateError("qemu_head.gone")
         return self._process.pid
-
-    async def __aenter__(self) -> Self:
-        """Raises `StateError` when it can't be started."""
-        # A socket's path has a hundred characters, and a test's directory may be longer.
-        self._home = Path(tempfile.mkdtemp(prefix="edged-head-"))
-        try:
-            await self.plug()
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.unplug()
-        finally:
-            if self._home is not None:
-                shutil.rmtree(self._home, ignore_errors=True)
-                self._home = None
 
     async def plug(self) -> None:
         """Start the machine (power comes). Raises `StateError` when it can't be started."""
