@@ -193,6 +193,10 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference: bool = True
     """Whether the transaction reference, purpose and operator given with a scan are returned to it."""
     policy: Policy = Policy(claims={})
+    label: str | None = None
+    """What the notice and the slip call it; None: its name."""
+    encryption_keys: tuple[str, ...] = ()
+    """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
     pseudonym_key: Path | None = None
     """Key file (mode 0600) for `pseudonym_scope = "organisation"`; the `box` scope makes its own key."""
 
@@ -212,6 +216,32 @@ class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fleet's TUF root metadata, as enrolment wrote it: whom the box believes from the first push on."""
     enrolment: str | None = None
     """`host:port` of the fleet's enrolment service, where certificates are renewed; None: by hand."""
+
+
+class SlipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The feedback slip (反馈单). Without this section none is made."""
+
+    site: str
+    """What the slip calls this place; at most 24 bytes of UTF-8, because the QR code carries it."""
+    url: str
+    """Where the page that verifies slips lies, `https://…`; the signed data is its fragment."""
+    print_after: bool = False
+    """Whether it is printed by itself after every inspection, where there is a printer."""
+    valid_days: int = 90
+    """For how long a slip can be relied upon; status lists tell of it for as long."""
+    reprint_h: float = 24.0
+    """For how long the box keeps what it needs to print one again; then only its number is left."""
+
+
+class HandoverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where authenticated applications on the counter get the fields that policy allows (`docs/integration.md`)."""
+
+    socket: Path | None = None
+    """A local socket: who connects is known by the user id of its process."""
+    users: dict[str, str] = {}
+    """Audience to the system user its application runs as."""
+    listen: str | None = None
+    """`ADDRESS:PORT` on the counter's own network, mutual TLS: who connects is known by its certificate."""
 
 
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,6 +266,8 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id_card: IdCardSettings | None = None
     swipe: SwipeSettings | None = None
     printer: PrinterSettings | None = None
+    slip: SlipSettings | None = None
+    handover: HandoverSettings | None = None
     outbox: OutboxSettings = OutboxSettings()
     metrics: MetricsSettings = MetricsSettings()
     clock: ClockSettings = ClockSettings()

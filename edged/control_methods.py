@@ -47,7 +47,7 @@ def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     """What `scan` asks for. Raises `ControlError` (`control.bad_parameter`)."""
     known = {"scene", "reference", "purpose", "operator", "training"}
     scene, training = params.get("scene", default_scene), params.get("training", False)
-    opaque = {name: params.get(name) for name in ("reference", "purpose", "operator")}
+    opaque: dict[str, Any] = {name: params.get(name) for name in ("reference", "purpose", "operator")}
     good = (
         set(params) <= known
         and scene in SCENES

@@ -89,6 +89,10 @@ class ScanRequest:
     purpose: str | None = None
     operator: str | None = None
     training: bool = False
+    consent: bool = False
+    """That the holder was shown the notice and consents, for policies that need it."""
+    application: str | None = None
+    """The audience of the authenticated application that asked (`edged.handover`); None: nobody gets a handover."""
 
 
 # --- from the head and the people at the counter ------------------------------------------------------------

@@ -96,6 +96,8 @@ def access_list(access: Access) -> str:
         f"pattern write {root}/%u/status",
         f"pattern write {root}/%u/reported",
         f"pattern write {root}/%u/reply/+",
+        f"pattern write {root}/%u/slips",
+        f"pattern read {root}/%u/record/+",
         f"pattern read {root}/%u/receipt",
         f"pattern read {root}/%u/desired",
         f"pattern read {root}/%u/command/+",
@@ -111,6 +113,9 @@ def access_list(access: Access) -> str:
             f"topic read {root}/+/gap/+",
             f"topic read {root}/replay/+",
             f"topic read {root}/+/status",
+            f"topic read {root}/+/slips",
+            f"topic read {root}/keys",
+            f"topic read {root}/keys/+",
             f"topic write {root}/+/receipt",
             f"topic write {root}/replay/+/+",
         ]
@@ -122,6 +127,7 @@ def access_list(access: Access) -> str:
             f"topic read {root}/+/gap/{name}",
             f"topic write {root}/replay/{name}",
             f"topic read {root}/replay/{name}/+",
+            f"topic write {root}/+/record/{name}",
         ]
     for name in access.admins:
         lines += [

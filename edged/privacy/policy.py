@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -42,13 +42,7 @@ class Action(StrEnum):
     MASK = "mask"
     GENERALISE = "generalise"
     PSEUDONYMISE = "pseudonymise"
-    SEAL = "seal"
-    """Encrypted to the audience. Reserved: refused by this release."""
-    HANDOVER = "handover"
-    """Handed once to an application at the counter. Reserved: refused by this release."""
 
-
-NOT_YET: Final = frozenset({Action.SEAL, Action.HANDOVER})
 
 CEILING: Final[Mapping[str, Action | None]] = MappingProxyType(
     {
@@ -74,6 +68,36 @@ Optional data is where many states print a personal number (ICAO Doc 9303-4 §4.
 """
 
 
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of one claim, where an action alone doesn't say it."""
+
+    action: Action
+    to: str | None = None
+    """Generalise: to what."""
+    patterns: dict[str, str] = {}
+    """Mask: pattern by document class; `default` for every other."""
+
+
+class RecordPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A full record, sealed to a recipient with a statutory duty."""
+
+    kind: Literal["lodging"]
+    """Which form it has (`edged.lodging`)."""
+    completion_s: float = 300.0
+    """How long the clerk may take to add what the document doesn't say; then everything is forgotten."""
+    deadline_h: float = 24.0
+    """How soon after the arrival the recipient must have it."""
+
+
+class HandoverPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Raw fields for an authenticated application on the counter: once, and soon."""
+
+    fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    """Of `edged.privacy.held.FIELDS`."""
+    within_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 60.0
+    """How long after the commit they may be taken; then they are overwritten."""
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An audience's disclosure policy: claim to action, and how far its pseudonyms reach.
 
@@ -81,17 +105,32 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     organisation's key.
     """
 
-    claims: dict[str, Action]
+    claims: dict[str, Action | Rule] = {}
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$(?!\n)", max_length=63)] = "custom"
+    version: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "1"
     pseudonym_scope: Literal["box", "organisation"] = "box"
+    pseudonym_period: Literal["none", "month", "quarter", "year"] = "none"
+    """After such a period another key is used: who is told of two periods can't join them."""
+    pseudonym_overlap_days: Annotated[int, msgspec.Meta(ge=0, le=92)] = 0
+    """For so long after a period's end the pseudonyms of the one before are told as well."""
+    encrypt: bool = False
+    """Whether the claims are sealed to the audience, so that broker and archive can't read them."""
+    record: RecordPolicy | None = None
+    handover: HandoverPolicy | None = None
+    consent: Literal["not_needed", "required"] = "not_needed"
+    """Required: without the holder's consent, given with the scan, the audience learns no claim."""
+    legal_basis: dict[str, str] = {}
+    """By language (en, zh-CN)."""
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
+    """How long the audience keeps what it gets; None: nobody has said."""
 
 
 def check_policy(policy: Policy) -> None:
     """Raise `ConfigError`, starting with the claim's path, when a policy goes above the ceiling."""
-    for claim, action in policy.claims.items():
+    for claim, rule in policy.claims.items():
+        action = _action(rule)
         if claim not in CEILING:
             raise ConfigError(f"claims.{claim}", "config.unknown_name", known=", ".join(CEILING))
-        if action in NOT_YET:
-            raise ConfigError(f"claims.{claim}", "config.not_supported_yet", value=action.value)
         allowed = CEILING[claim]
         if action not in (Action.DROP, allowed):
             allow = ", ".join(["drop", *([allowed.value] if allowed else [])])
@@ -116,8 +155,8 @@ def disclose(
     check_policy(policy)
     claims: dict[str, ClaimValue] = {}
     withheld: dict[str, str] = {}
-    for claim, action in policy.claims.items():
-        if action is Action.DROP:
+    for claim, rule in policy.claims.items():
+        if _action(rule) is Action.DROP:
             continue
         try:
             if document is None:
@@ -129,6 +168,10 @@ def disclose(
     if withheld:
         claims[WITHHELD] = withheld
     return claims
+
+
+def _action(rule: Action | Rule) -> Action:
+    return rule.action if isinstance(rule, Rule) else rule
 
 
 class _WithheldError(Exception):

@@ -15,6 +15,7 @@ import msgspec
 
 from edged import __version__
 from edged.errors import SignatureRefusedError
+from edged.sealing import Sealed
 from edged.uplink import sign
 from edged.uplink.fields import Name, Opaque, Seconds, Seq, Sha256, Token, Word, encode, parse
 from edged.uplink.roles import Principal, Role, TrustAnchor
@@ -45,6 +46,23 @@ class DocumentSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Word | None
 
 
+class PolicyMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which policy was applied, byte for byte."""
+
+    name: Name
+    version: Word
+    sha256: Sha256
+    """Of the policy's canonical form (`edged.privacy.policy.policy_hash`)."""
+
+
+class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That the holder was asked, and what for."""
+
+    given: bool
+    notice: Sha256
+    """Of the notice that was shown (`edged.privacy.notice`)."""
+
+
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which device a reading came from; `identity` is the device's own serial number or the like."""
 
@@ -70,6 +88,12 @@ class EnvelopeDraft(msgspec.Struct, frozen=True, kw_only=True):
     reference: Opaque | None = None
     purpose: Opaque | None = None
     operator: Opaque | None = None
+    policy: PolicyMark | None = None
+    consent: Consent | None = None
+    encrypted: Sealed | None = None
+    record_id: Token | None = None
+    record: Sealed | None = None
+    slip: Token | None = None
 
 
 class EnvelopePayload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +122,18 @@ class EnvelopePayload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     provenance: dict[Word, Provenance]
     config_version: Word
     software_version: Word
+    policy: PolicyMark | None = None
+    """Which policy made the claims; None in envelopes of releases that didn't say."""
+    consent: Consent | None = None
+    """Where the policy needs it."""
+    encrypted: Sealed | None = None
+    """The claims, sealed to the audience (`edged.sealing`, what `claims`); then `claims` is empty."""
+    record_id: Token | None = None
+    """What the recipient's acceptance or correction of `record` names."""
+    record: Sealed | None = None
+    """A full record, sealed to a recipient with a statutory duty (what `record`)."""
+    slip: Token | None = None
+    """Number of the feedback slip that was offered with it."""
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -49,6 +49,12 @@ _VERDICT_FIELDS: Final = {
     "provenance": "device role (head, camera, chip) to the device that took the part",
     "config_version": "the operator's name of the configuration in force",
     "software_version": "the version of edged",
+    "policy": "which policy made the claims, and the hash of its canonical form",
+    "consent": "whether the holder consented, and to which notice; null where the policy needs none",
+    "encrypted": "the claims, sealed to the audience; then claims is empty",
+    "record_id": "what the recipient's acceptance or correction of the record names",
+    "record": "a full record, sealed to a recipient with a statutory duty",
+    "slip": "number of the feedback slip offered with it; null for none",
 }
 
 _RECEIPT_FIELDS: Final = {

@@ -8,6 +8,8 @@
     edged/1/{fleet}/{device}/reported              device      retained, signed: what it has made of it
     edged/1/{fleet}/{device}/command/{name}        admin       signed command
     edged/1/{fleet}/{device}/reply/{id}            device      signed answer to one command
+    edged/1/{fleet}/{device}/slips                 device      retained, signed: which of its slips hold no more
+    edged/1/{fleet}/{device}/record/{audience}     audience    signed acceptance or correction of a sealed record
     edged/1/{fleet}/artefact/{sha256}/{part}       admin       retained: `index`, then chunk 0, 1, … of one file
     edged/1/{fleet}/replay/{audience}              audience    signed request for a replay
     edged/1/{fleet}/replay/{audience}/{request}    collector   stored envelopes and gap records, verbatim; then its end
@@ -34,7 +36,7 @@ PREFIX: Final = "edged/1"
 RESERVED: Final = frozenset(
     {
         *("verdict", "gap", "receipt", "status", "desired", "reported", "command", "reply"),
-        *("replay", "keys", "artefact"),
+        *("replay", "keys", "artefact", "slips", "record"),
     }
 )
 """Words of the contract. Nobody may be called so: a device `replay` would answer for the collector, and
@@ -155,6 +157,26 @@ def every_status(fleet: str) -> str:
     return f"{PREFIX}/{_checked(fleet)}/+/status"
 
 
+def slips(fleet: str, device: str) -> str:
+    """Retained topic of `device`'s own list of slips that are withdrawn or superseded. Raises `ValueError`."""
+    return _device(fleet, device, "slips")
+
+
+def every_slips(fleet: str) -> str:
+    """Subscription filter: every device's list of slips. Raises `ValueError`."""
+    return f"{PREFIX}/{_checked(fleet)}/+/slips"
+
+
+def record(fleet: str, device: str, audience: str) -> str:
+    """Topic on which `audience` answers `device`'s sealed records. Raises `ValueError`."""
+    return _device(fleet, device, "record", _checked(audience))
+
+
+def every_record(fleet: str, device: str) -> str:
+    """Subscription filter: every recipient's answers to `device`'s records. Raises `ValueError`."""
+    return _device(fleet, device, "record", "+")
+
+
 def artefact(fleet: str, sha256: str, part: int | Literal["index"]) -> str:
     """Topic of one chunk of the file with that hash (64 hexadecimal digits), or of its index. Raises `ValueError`."""
     if _SHA256.fullmatch(sha256) is None:
@@ -217,8 +239,20 @@ def parse_stream(topic: str, fleet: str) -> StreamTopic:
             raise DecodeError("topic", "topic.not_ours")
 
 
-def parse_of_device(topic: str, fleet: str, kind: Literal["reported", "status"]) -> str:
-    """The device whose report or status a message on `topic` is. Raises `DecodeError` (`topic.not_ours`)."""
+def parse_record(topic: str, fleet: str, device: str) -> str:
+    """The audience that answers a record of `device` on `topic`. Raises `DecodeError` (`topic.not_ours`)."""
+    match _levels(topic, fleet):
+        case [found, "record", audience] if found == device and usable(audience):
+            return audience
+        case _:
+            raise DecodeError("topic", "topic.not_ours")
+
+
+def parse_of_device(topic: str, fleet: str, kind: Literal["reported", "status", "slips"]) -> str:
+    """The device whose report, status or list of slips a message on `topic` is.
+
+    Raises `DecodeError` (`topic.not_ours`).
+    """
     match _levels(topic, fleet):
         case [device, found] if found == kind and usable(device):
             return device
