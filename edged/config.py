@@ -195,6 +195,8 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy = Policy(claims={})
     label: str | None = None
     """What the notice and the slip call it; None: its name."""
+    slip: bool = False
+    """Whether it is told the number of the holder's slip: whoever is can join what others were told of it."""
     encryption_keys: tuple[str, ...] = ()
     """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
     pseudonym_key: Path | None = None
