@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edged.evidence import gather
 from edged.identity import withheld
-from edged.privacy.policy import Action, disclose
+from edged.privacy.disclosing import disclose
 from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
 from edged.verdict import (
     CHECKS,
@@ -328,7 +328,7 @@ def _draft(
 
 
 def _may_know_state(audience: AudienceSettings) -> bool:
-    return audience.policy.claims.get("issuing_state") is Action.KEEP
+    return audience.policy.keeps("issuing_state")
 
 
 def _without_state(checks: Iterable[JudgedCheck]) -> tuple[JudgedCheck, ...]:
