@@ -64,6 +64,7 @@ COMMANDS = {
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "update": Command("edged.commands.update", "help.update"),
     "head": Command("edged.commands.head", "help.head"),
+    "privacy": Command("edged.commands.privacy", "help.privacy"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

@@ -26,6 +26,7 @@ from edged.device_settings import (
 )
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.privacy.ready_made import resolve_audiences
 from edged.uplink.keys import KeySource
 from edged.verdict import CheckClass, Kind
 
@@ -193,6 +194,7 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference: bool = True
     """Whether the transaction reference, purpose and operator given with a scan are returned to it."""
     policy: Policy = Policy(claims={})
+    """In the file also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     label: str | None = None
     """What the notice and the slip call it; None: its name."""
     slip: bool = False
@@ -311,6 +313,8 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
         raise ConfigError(FILE, "config.not_utf8", byte=str(error.start)) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(FILE, "config.not_toml", error=str(error)) from error
+    if model is BoxSettings:
+        document = resolve_audiences(document)
 
     def decode(kind: type, value: Any) -> Any:
         if kind is Path:

@@ -31,6 +31,7 @@ from edged.config import (
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.privacy.ready_made import resolve_audience
 from edged.uplink.fields import Name, Word
 from edged.verdict import Kind
 
@@ -111,6 +112,7 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     receives: tuple[Kind, ...] = (Kind.LIVE,)
     reference: bool = True
     policy: Policy = Policy(claims={})
+    """In the document also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
     """The recipient's public keys (P-256, PEM), newest first. Nothing is encrypted to them by this release."""
 
@@ -209,6 +211,8 @@ def _parse(data: bytes, model: type[T]) -> T:
         raise ConfigError(FILE, "config.not_json") from None
     if not isinstance(document, dict):
         raise ConfigError(FILE, "config.not_json")
+    if model is AudienceDocument:
+        document = resolve_audience(document)
 
     def convert(found: dict[str, Any]) -> T:
         return msgspec.convert(found, model)
