@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from edged.config_checks import MAX_FRAMES, SCENES, check_box, unknown_scene
+from edged.config_checks import MAX_FRAMES, SCENES, check_box, check_encryption_keys, unknown_scene
 from edged.config_errors import of_validation, with_keys
 from edged.device_settings import (
     CameraSettings,
@@ -41,6 +41,7 @@ __all__ = [
     "PrinterSettings",
     "SwipeSettings",
     "check_box",
+    "check_encryption_keys",
     "environment",
     "load_box",
     "load_toml",

@@ -13,9 +13,6 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from edged.config import (
     AudienceSettings,
@@ -27,6 +24,7 @@ from edged.config import (
     SceneSettings,
     TimeoutSettings,
     check_box,
+    check_encryption_keys,
 )
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
@@ -112,7 +110,7 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     reference: bool = True
     policy: Policy = Policy(claims={})
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
-    """The recipient's public keys (P-256, PEM), newest first. Nothing is encrypted to them by this release."""
+    """The recipient's public keys (P-256, PEM), newest first: claims (`encrypt`) and records are sealed to the first."""
 
 
 class ScenePack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,9 +134,7 @@ def parse_config(data: bytes) -> ConfigDocument:
 def parse_audience(data: bytes) -> AudienceDocument:
     """The privacy officer's document. Raises `ConfigError` with the path of the bad key."""
     document = _parse(data, AudienceDocument)
-    for number, pem in enumerate(document.encryption_keys):
-        if not _is_p256(pem):
-            raise ConfigError(f"encryption_keys.{number}", "config.not_a_public_key")
+    check_encryption_keys(document.encryption_keys)
     return document
 
 
@@ -190,6 +186,7 @@ def _audience(boot: BoxSettings, document: AudienceDocument) -> AudienceSettings
         receives=document.receives,
         reference=document.reference,
         policy=document.policy,
+        encryption_keys=document.encryption_keys,
         pseudonym_key=None if local is None else local.pseudonym_key,
     )
 
@@ -230,11 +227,3 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         raise _TwiceError(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
     return found
-
-
-def _is_p256(pem: str) -> bool:
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
