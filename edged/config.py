@@ -27,6 +27,7 @@ from edged.device_settings import (
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
 from edged.uplink.keys import KeySource
+from edged.uplink.sealed_keys import OrganisationKey
 from edged.verdict import CheckClass, Kind
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
     pseudonym_key: Path | None = None
     """Key file (mode 0600) for `pseudonym_scope = "organisation"`; the `box` scope makes its own key."""
+    organisation_key: OrganisationKey | None = None
+    """The same key as the fleet delivers it: sealed to this box by the privacy officer. It goes before the file."""
 
 
 OPTICAL_SCENE = SceneSettings(

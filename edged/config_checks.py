@@ -199,7 +199,8 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
     except ConfigError as error:
         raise error.within(f"audiences.{name}.policy", ".") from error
     _check_sealing(f"audiences.{name}", audience)
-    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
+    has_key = audience.pseudonym_key is not None or audience.organisation_key is not None
+    if audience.policy.pseudonym_scope == "organisation" and not has_key:
         raise ConfigError(
             f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
         )

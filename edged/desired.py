@@ -10,6 +10,7 @@ a push is described by the push. Does no I/O.
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -34,6 +35,8 @@ from edged.verdict import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from edged.uplink.sealed_keys import OrganisationKey
 
 MAX_DOCUMENT: Final = 32 * 1024
 """Bytes of one document: a bundle holds a configuration and the documents of its audiences."""
@@ -110,7 +113,7 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     reference: bool = True
     policy: Policy = Policy(claims={})
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
-    """The recipient's public keys (P-256, PEM), newest first: claims (`encrypt`) and records are sealed to the first."""
+    """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
 
 
 class ScenePack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,8 +151,11 @@ def compose(
     document: ConfigDocument,
     audiences: Mapping[str, AudienceDocument],
     pack: ScenePack | None = None,
+    organisation_keys: Mapping[str, OrganisationKey] = MappingProxyType({}),
 ) -> BoxSettings:
     """The settings of a box that was pushed `document`; `audiences` has one of each name it lists.
+
+    `organisation_keys` are those that were delivered with it, sealed to this box, by audience.
 
     Raises `ConfigError` with the path of the bad key, as it stands in the documents.
     """
@@ -162,7 +168,9 @@ def compose(
     settings = msgspec.structs.replace(
         boot,
         version=document.version,
-        audiences={name: _audience(boot, audiences[name]) for name in document.audiences},
+        audiences={
+            name: _audience(boot, audiences[name], organisation_keys.get(name)) for name in document.audiences
+        },
         scenes=(pack.scenes if pack is not None else {}) | document.scenes,
         default_scene=document.default_scene,
         broker=document.broker or boot.broker,
@@ -178,8 +186,10 @@ def compose(
     return settings
 
 
-def _audience(boot: BoxSettings, document: AudienceDocument) -> AudienceSettings:
-    """A key for an organisation's pseudonyms is the box's own file, named in the boot file."""
+def _audience(
+    boot: BoxSettings, document: AudienceDocument, delivered: OrganisationKey | None
+) -> AudienceSettings:
+    """A key for an organisation's pseudonyms was delivered, or is the box's own file, named in the boot file."""
     local = boot.audiences.get(document.name)
     return AudienceSettings(
         scenes=document.scenes,
@@ -188,6 +198,7 @@ def _audience(boot: BoxSettings, document: AudienceDocument) -> AudienceSettings
         policy=document.policy,
         encryption_keys=document.encryption_keys,
         pseudonym_key=None if local is None else local.pseudonym_key,
+        organisation_key=delivered,
     )
 
 

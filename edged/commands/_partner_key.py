@@ -1,4 +1,4 @@
-"""`edged partner key new`: a key that claims and records can be sealed to; its public half is for the privacy officer."""
+"""`edged partner key new`: a key to seal claims and records to; its public half is for the privacy officer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """EX_OK. Raises `OutputError`: `partner_key.exists` (what was sealed to it could never be opened), `export.unwritable`."""
+    """EX_OK. Raises `OutputError`: `partner_key.exists` (what was sealed to it would be lost), `export.unwritable`."""
     if args.out.exists():
         raise OutputError("partner_key.exists", str(args.out))
     key = generate_key()

@@ -5,7 +5,8 @@ What comes out is personal data: it is returned to whoever asked, has no `repr`,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -25,7 +26,8 @@ _CLAIMS: Final = msgspec.json.Decoder(dict[Word, Claim])
 _RECORD: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-class Contents(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Contents:
     """What one envelope held for its recipient; None for what wasn't sealed in it."""
 
     claims: dict[str, Any] | None
@@ -34,8 +36,6 @@ class Contents(NamedTuple):
     def __repr__(self) -> str:
         """Never the values: tracebacks and debuggers print this."""
         return "<Contents: personal data withheld>"
-
-    __str__ = __repr__
 
 
 def open_contents(payload: EnvelopePayload, keys: Sequence[ec.EllipticCurvePrivateKey]) -> Contents:
