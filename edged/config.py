@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from edged.config_checks import MAX_FRAMES, SCENES, check_box, unknown_scene
+from edged.config_checks import MAX_FRAMES, SCENES, check_box, check_encryption_keys, unknown_scene
 from edged.config_errors import of_validation, with_keys
 from edged.device_settings import (
     CameraSettings,
@@ -28,6 +28,7 @@ from edged.errors import ConfigError
 from edged.privacy.policy import Policy
 from edged.privacy.ready_made import resolve_audiences
 from edged.uplink.keys import KeySource
+from edged.uplink.sealed_keys import OrganisationKey
 from edged.verdict import CheckClass, Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
     "PrinterSettings",
     "SwipeSettings",
     "check_box",
+    "check_encryption_keys",
     "environment",
     "load_box",
     "load_toml",
@@ -203,6 +205,8 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
     pseudonym_key: Path | None = None
     """Key file (mode 0600) for `pseudonym_scope = "organisation"`; the `box` scope makes its own key."""
+    organisation_key: OrganisationKey | None = None
+    """The same key as the fleet delivers it: sealed to this box by the privacy officer. It goes before the file."""
 
 
 OPTICAL_SCENE = SceneSettings(
