@@ -1,4 +1,4 @@
-"""What the types of the handover's settings can't say. Every function raises `ConfigError` with the path of the bad key."""
+"""What the types of the handover's settings can't say. Functions raise `ConfigError` with the path of the bad key."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _check_users(settings: HandoverSettings, audiences: Mapping[str, AudienceSet
 def listen_address(text: str) -> tuple[str, int]:
     """The address and port of `ADDRESS:PORT` or `[ADDRESS]:PORT`: of this machine on the counter's own network.
 
-    Port 0, which is any, is for tests. Raises `ConfigError`: `handover.bad_address`, `handover.everywhere`, `handover.public_address`.
+    Port 0, which is any, is for tests. Raises `ConfigError`: `handover.bad_address`, `handover.everywhere`,
+    `handover.public_address`.
     """
     host, _, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):

@@ -1,4 +1,4 @@
-"""One connection of one application: lines in, lines out, in order and bounded; what was secret in a line is overwritten."""
+"""One connection of one application: lines in and out, bounded; what was secret in a line is overwritten."""
 
 from __future__ import annotations
 
@@ -60,8 +60,10 @@ class Connection:
         self._open: set[asyncio.Task[None]] = set()
         self._refusals = 0
         self._log = log.get("handover")
-        # Nothing waits in the transport's own buffer unseen: `drain` returns when it is empty, and the line can go.
-        writer.transport.set_write_buffer_limits(high=0)
+        # `drain` returns once nothing waits in the transport's own buffer, so that the line can be overwritten. With
+        # TLS the mark is 1: at 0 asyncio takes an empty buffer for a full one.
+        tls = writer.get_extra_info("ssl_object") is not None
+        writer.transport.set_write_buffer_limits(high=1 if tls else 0, low=0)
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Send an event, if it is to hear of them."""
@@ -87,13 +89,11 @@ class Connection:
         writing = asyncio.create_task(self._write())
         try:
             await asyncio.wait([listening, writing], return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
-                # It may have closed its sending side alone, to wait for its answers.
-                if self._open:
-                    await asyncio.wait([writing, *self._open], return_when=asyncio.ALL_COMPLETED)
-                else:
-                    self._send(None)
-                    await asyncio.wait([writing])
+            if (
+                not writing.done()
+            ):  # it has left, or been told to: what it has been told already is still written
+                self._send(None)
+                await asyncio.wait([writing])
         finally:
             for task in (listening, writing, *self._open):
                 task.cancel()

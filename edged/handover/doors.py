@@ -1,11 +1,13 @@
-"""The two doors of the handover service: a local socket, and TLS on the counter's network. Bounded before anybody is known."""
+"""The doors of the handover service: a local socket, TLS on the counter's network. Bounded before anybody is known."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
@@ -13,8 +15,7 @@ from edged.errors import CodedError, StateError
 from edged.handover.protocol import MAX_LINE_BYTES, refusal
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from edged.handover.peers import Peer
@@ -34,8 +35,11 @@ LAST_WORDS_S: Final = 2.0
 ACCEPT_AGAIN_S: Final = 1.0
 """After an accept that failed: descriptors come back when connections end."""
 
-Serve = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] if TYPE_CHECKING else Any
-Known = Callable[[socket.socket, "ssl.SSLObject | None"], "Peer"] if TYPE_CHECKING else Any
+Serve = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves a connection until it ends."""
+
+Known = Callable[[socket.socket, ssl.SSLObject | None], "Peer"]
+"""Who connected; raises `CodedError` for somebody who may not."""
 
 
 class Door:
@@ -96,8 +100,12 @@ class Door:
         protocol = asyncio.StreamReaderProtocol(reader)
         transport: asyncio.Transport | None = None
         try:
-            tls = {} if self.context is None else {"ssl": self.context, "ssl_handshake_timeout": HANDSHAKE_S}
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, **tls)
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=self.context,
+                ssl_handshake_timeout=None if self.context is None else HANDSHAKE_S,
+            )
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
                 peer = self._known(connection, writer.get_extra_info("ssl_object"))
@@ -106,6 +114,8 @@ class Door:
                 await say_and_leave(writer, refusal(None, error.code))
                 return
             await self._serve(peer, reader, writer)
+        except ssl.SSLError:
+            self._log.warning("a handshake failed: no certificate of this fleet")
         except (TimeoutError, OSError):
             self._log.debug("a connection ended early")
         finally:
@@ -127,7 +137,7 @@ async def say_and_leave(writer: asyncio.StreamWriter, line: bytes) -> None:
 
 
 def local(path: Path) -> socket.socket:
-    """A listening Unix socket at `path`, for every user of the machine: the kernel says who connects, not the file's mode.
+    """A listening Unix socket at `path`, for every user: the kernel says who connects, not the file's mode.
 
     Blocking. Raises `StateError` (`handover.unusable`).
     """

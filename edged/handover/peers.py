@@ -64,7 +64,7 @@ def by_user(connection: socket.socket, users: Mapping[int, str]) -> Peer:
 def by_certificate(session: ssl.SSLObject, anchor: TrustAnchor, now: datetime) -> Peer:
     """Whose certificate the handshake has shown.
 
-    Raises `CertificateError`: what `TrustAnchor.verify` raises, `cert.wrong_role`.
+    Raises `CertificateError`: what `TrustAnchor.verify` raises, `handover.not_an_application`.
     """
     chain = _chain(session)
     return Peer(application_of(chain, anchor, now), "tls", chain)
@@ -74,7 +74,7 @@ def application_of(chain: tuple[x509.Certificate, ...], anchor: TrustAnchor, now
     """The audience that a chain names, if it holds now. Raises as `by_certificate`."""
     principal = anchor.verify(chain, usage=Usage.TLS, at=now)
     if principal.role is not Role.AUDIENCE:
-        raise CertificateError("cert.wrong_role")
+        raise CertificateError("handover.not_an_application")
     return principal.name
 
 
@@ -108,7 +108,9 @@ def server_context(key: Path, certificate: Path, ca: Path) -> ssl.SSLContext:
         try:
             load(context, file, key)
         except ssl.SSLError as error:
-            raise CertificateError("cert.malformed" if file is ca else "cert.key_mismatch", str(file)) from error
+            raise CertificateError(
+                "cert.malformed" if file is ca else "cert.key_mismatch", str(file)
+            ) from error
         except OSError as error:
             raise CertificateError("cert.unreadable", f"{file}: {error.strerror}") from error
     return context

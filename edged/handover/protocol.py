@@ -1,4 +1,4 @@
-"""What applications on the counter and the box say to each other: one JSON object a line. Sans-IO (`docs/integration.md`).
+"""What applications and the box say to each other: one JSON object a line. Sans-IO (`docs/integration.md`).
 
 A request is `{"v": 1, "id": 1, "method": "take", "params": {…}}`, answered by `{"v": 1, "id": 1, "result": …}` or
 `{"v": 1, "id": 1, "error": {"code": …}}`; after `subscribe` come `{"v": 1, "event": …}` lines as well. The one answer

@@ -332,7 +332,7 @@ class HandoverService:
         except ControlError as error:
             await self._note_refusal(connection.peer, inspection, error.code)
             raise
-        end = End.STOPPED
+        end = End.LEFT
         try:
             note = self._note("taken", connection.peer, inspection, fields=offer.names)
             if not await self._noted(note):
@@ -417,9 +417,7 @@ class HandoverService:
 
 
 def _expiry(application: str, inspection: str, fields: tuple[str, ...], end: End) -> Note:
-    return Note(
-        kind="expired", inspection=inspection, audience=application, fields=fields, code=end.value
-    )
+    return Note(kind="expired", inspection=inspection, audience=application, fields=fields, code=end.value)
 
 
 def _expired(ended: Ended) -> Note:

@@ -1,7 +1,8 @@
-"""What the journal says of handovers: which fields, by name, whom to, and how it ended. There is no place for a value."""
+"""What the journal says of handovers: which fields, by name, whom to, how it ended. There is no place for a value."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from edged.privacy.handover import HANDOVER_CEILING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from edged.journal.database import Journal
@@ -18,6 +19,7 @@ PREFIX: Final = "handover."
 
 UNKNOWN: Final = "-"
 """The subject of what was asked about no inspection of ours: what was asked instead is not written down."""
+
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """One entry to be. Everything in it is a name, a code or a pseudonym."""
