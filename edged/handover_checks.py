@@ -33,29 +33,36 @@ def check_audience_handover(name: str, audience: AudienceSettings) -> None:
 
 def check_handover(settings: HandoverSettings, audiences: Mapping[str, AudienceSettings]) -> None:
     """Who may connect, and where."""
-    _check_users(settings, audiences)
+    try:
+        _check_users(settings, audiences)
+        _check_doors(settings)
+    except ConfigError as error:
+        raise error.within("handover", ".") from error
+
+
+def _check_doors(settings: HandoverSettings) -> None:
     if settings.listen is None:
         if settings.socket is None:
-            raise ConfigError("handover", "handover.no_door")
+            raise ConfigError("socket", "handover.no_door")
         for key in ("key", "certificate"):
             if getattr(settings, key) is not None:
-                raise ConfigError(f"handover.{key}", "config.only_with", other="handover.listen")
+                raise ConfigError(key, "config.only_with", other="[handover] listen")
         return
     if listen_address(settings.listen)[1] == 0:
-        raise ConfigError("handover.listen", "handover.bad_address")
+        raise ConfigError("listen", "handover.bad_address")
     for key in ("key", "certificate"):
         if getattr(settings, key) is None:
-            raise ConfigError(f"handover.{key}", "config.required_by", other="handover.listen")
+            raise ConfigError(key, "config.required_by", other="[handover] listen")
 
 
 def _check_users(settings: HandoverSettings, audiences: Mapping[str, AudienceSettings]) -> None:
     if settings.users and settings.socket is None:
-        raise ConfigError("handover.users", "config.only_with", other="handover.socket")
+        raise ConfigError("users", "config.only_with", other="[handover] socket")
     if settings.socket is not None and not settings.users:
-        raise ConfigError("handover.users", "config.required_by", other="handover.socket")
+        raise ConfigError("users", "config.required_by", other="[handover] socket")
     seen: dict[str, str] = {}
     for name, user in settings.users.items():
-        where = f"handover.users.{name}"
+        where = f"users.{name}"
         if name not in audiences:
             raise ConfigError(where, "handover.no_such_audience")
         if audiences[name].policy.handover is None:
@@ -75,17 +82,17 @@ def listen_address(text: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ConfigError("handover.listen", "handover.bad_address")
+        raise ConfigError("listen", "handover.bad_address")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        raise ConfigError("handover.listen", "handover.bad_address") from None
+        raise ConfigError("listen", "handover.bad_address") from None
     if not (port.isascii() and port.isdecimal() and len(port) <= 5) or int(port) not in _PORTS:
-        raise ConfigError("handover.listen", "handover.bad_address")
+        raise ConfigError("listen", "handover.bad_address")
     if address.is_unspecified:
-        raise ConfigError("handover.listen", "handover.everywhere")
+        raise ConfigError("listen", "handover.everywhere")
     if address.is_multicast or "%" in host:
-        raise ConfigError("handover.listen", "handover.bad_address")
+        raise ConfigError("listen", "handover.bad_address")
     if address.is_global:
-        raise ConfigError("handover.listen", "handover.public_address")
+        raise ConfigError("listen", "handover.public_address")
     return host, int(port)
