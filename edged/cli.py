@@ -62,6 +62,7 @@ COMMANDS = {
     "central": Command("edged.commands.central", "help.central"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
+    "handover": Command("edged.commands.handover", "help.handover"),
     "update": Command("edged.commands.update", "help.update"),
     "head": Command("edged.commands.head", "help.head"),
     "privacy": Command("edged.commands.privacy", "help.privacy"),

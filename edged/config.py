@@ -250,6 +250,10 @@ class HandoverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Audience to the system user its application runs as."""
     listen: str | None = None
     """`ADDRESS:PORT` on the counter's own network, mutual TLS: who connects is known by its certificate."""
+    key: Path | None = None
+    """With `listen`: the server key that `edged fleet certify server ADDRESS` made (mode 0600)."""
+    certificate: Path | None = None
+    """Its certificate; applications check the address in it."""
 
 
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from edged.device_checks import (
     same_path,
 )
 from edged.errors import ConfigError, DecodeError
+from edged.handover_checks import check_audience_handover, check_handover
 from edged.privacy.policy import check_policy
 from edged.sealing import load_recipient
 from edged.uplink import pkcs11_uri
@@ -71,6 +72,8 @@ def check_box(settings: BoxSettings) -> None:
     _check_devices(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
+    if settings.handover is not None:
+        check_handover(settings.handover, settings.audiences)
     if settings.fleet is not None:
         _check_fleet(settings.fleet)
 
@@ -150,7 +153,7 @@ def _by_hand(settings: BoxSettings) -> bool:
 
 def _check_sockets(settings: BoxSettings) -> None:
     taken = {"[control] socket": settings.control.socket}
-    for section in ("head", "camera", "chip_reader"):
+    for section in ("head", "camera", "chip_reader", "handover"):
         socket = getattr(getattr(settings, section), "socket", None)
         if socket is None:
             continue
@@ -201,6 +204,8 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
     _check_sealing(f"audiences.{name}", audience)
     has_key = audience.pseudonym_key is not None or audience.organisation_key is not None
     if audience.policy.pseudonym_scope == "organisation" and not has_key:
+    check_audience_handover(name, audience)
+    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
         raise ConfigError(
             f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
         )
