@@ -17,6 +17,7 @@ from edged.errors import ConfigError, DecodeError
 from edged.handover_checks import check_audience_handover, check_handover
 from edged.privacy.policy import check_policy
 from edged.sealing import load_recipient
+from edged.slip_checks import check_slip
 from edged.uplink import pkcs11_uri
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
@@ -69,6 +70,7 @@ def check_box(settings: BoxSettings) -> None:
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     _check_default_scene(settings)
+    check_slip(settings)
     _check_devices(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
@@ -202,10 +204,9 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
     except ConfigError as error:
         raise error.within(f"audiences.{name}.policy", ".") from error
     _check_sealing(f"audiences.{name}", audience)
+    check_audience_handover(name, audience)
     has_key = audience.pseudonym_key is not None or audience.organisation_key is not None
     if audience.policy.pseudonym_scope == "organisation" and not has_key:
-    check_audience_handover(name, audience)
-    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
         raise ConfigError(
             f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
         )
