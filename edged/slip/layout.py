@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.slip.content import SlipLine, Style
+    from edged.slip.content import SlipLine
     from edged.slip.faces import Faces
 
 DOTS_PER_MM: Final = 8
@@ -184,8 +184,7 @@ class _Setter:
             self._rule()
         if line.style in {"title", "banner", "result"}:
             self.y += _SEVERAL / 2
-            for words in _apart(line.caption) + _apart(line.value):
-                self._centred(line.key, words, line.style)
+            self._centred(line)
             self.y += _SEVERAL / 2
         elif line.style == "row":
             self._row(line)
@@ -232,12 +231,17 @@ class _Setter:
             self._place(key, self._media.margin + indent, part, size, False, size)
             self.y += size * _LEADING
 
-    def _centred(self, key: str, text: str, style: Style) -> None:
-        size = self._media.sizes[style]
-        for part in wrapped(text, self._width, lambda one: self._faces.width(one) * size):
-            x = (self._media.width - self._faces.width(part) * size) / 2
-            self._place(key, x, part, size, True, size)
-            self.y += size * _LEADING
+    def _centred(self, line: SlipLine) -> None:
+        """Each language by itself, caption and value together; both on one line where there is room."""
+        size = self._media.sizes[line.style]
+        both = [" ".join(filter(None, words)) for words in zip(line.caption, line.value, strict=True)]
+        apart = _apart((both[0], both[1]))
+        together = "  ".join(apart)
+        for words in [together] if self._faces.width(together) * size <= self._width else apart:
+            for part in wrapped(words, self._width, lambda one: self._faces.width(one) * size):
+                x = (self._media.width - self._faces.width(part) * size) / 2
+                self._place(line.key, x, part, size, True, size)
+                self.y += size * _LEADING
 
     def _place(self, key: str, x: float, text: str, size: float, bold: bool, tallest: float) -> None:
         starts = True
