@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from edged.uplink.fields import Name, Seconds, Word
+from edged.uplink.slip_status import SlipNumber
 from edged.verdict import Kind, Result
 
 NUMBER_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -26,7 +27,21 @@ MAX_SITE: Final = 24
 MAX_RECIPIENTS: Final = 4
 """Recipients that a notice lists by name; of more it says how many."""
 
-Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{12}$(?!\n)")]
+MAX_NAME: Final = 12
+"""Bytes of UTF-8 of a masked name: an initial and stars."""
+
+MAX_NUMBER: Final = 24
+"""Bytes of UTF-8 of a masked number: the longest of a document, stars in true length."""
+
+MAX_LABEL: Final = 24
+"""Bytes of UTF-8 of what a recipient is called, and 16 characters."""
+
+MAX_DEVICE: Final = 32
+"""Bytes of a terminal's name that fit beside everything else."""
+
+_ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
+
+Number = SlipNumber
 Masked = Annotated[str, msgspec.Meta(min_length=1, max_length=24)]
 
 
@@ -84,3 +99,12 @@ class SlipFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What was read of the document: `picture`, `mrz`, `chip`, `id_card`, `text` (swiped)."""
     recipients: Annotated[tuple[RecipientFact, ...], msgspec.Meta(max_length=MAX_RECIPIENTS)] = ()
     more_recipients: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+
+def fitted(text: str, most: int) -> str:
+    """As much of `text` as `most` bytes of UTF-8 take, what can't be printed left out; cut, it ends in an ellipsis."""
+    printable = "".join(character for character in text if character.isprintable())
+    if len(printable.encode()) <= most:
+        return printable
+    room = most - len(_ELLIPSIS.encode())
+    return printable.encode()[:room].decode(errors="ignore") + _ELLIPSIS

@@ -17,7 +17,9 @@ from typing import Annotated, Final
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -52,6 +54,9 @@ MAX_HEADER: Final = 12 * 1024
 _ORDER: Final = (
     0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (FIPS 186-4 D.1.2.3)
 )
+HALF_ORDER: Final = _ORDER // 2
+"""The highest `s` of a signature in its one spelling."""
+
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})")
 
 
@@ -96,6 +101,7 @@ class Signer:
         self.not_after: datetime = chain[0].not_valid_after_utc
         # joserfc describes a key by its numbers: those of the public half, because a token doesn't give the others.
         self._key = ECKey(key, ECKey.import_key(key.public_key()).as_dict())
+        self._private = key
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
 
     @classmethod
@@ -118,6 +124,14 @@ class Signer:
         if len(compact) > MAX_COMPACT:
             raise ValueError(f"a signed message may have {MAX_COMPACT} bytes at most")
         return compact
+
+    def sign_cose(self, to_be_signed: bytes) -> bytes:
+        """An ES256 signature in COSE's form (RFC 9053 §2.1): `r` and `s`, 32 bytes each, `s` in the lower half.
+
+        Raises `CertificateError` when the key is in a token that fails.
+        """
+        r, s = decode_dss_signature(self._private.sign(to_be_signed, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32) + min(s, _ORDER - s).to_bytes(32)
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -171,7 +185,7 @@ def verify(
     if principal.role is not role:
         raise SignatureRefusedError("cert.wrong_role", f"{principal.role} instead of {role}")
     _decode(payload_segment)  # joserfc's own decoder forgives slack bits
-    if int.from_bytes(_decode(signature_segment)[32:]) > _ORDER // 2:
+    if int.from_bytes(_decode(signature_segment)[32:]) > HALF_ORDER:
         raise SignatureRefusedError("jws.signature_wrong", "s in the upper half")
     if key is None:
         raise SignatureRefusedError("jws.wrong_algorithm", "the key is not on P-256")
@@ -318,7 +332,7 @@ def _low_s(compact: str) -> str:
     signed, _, segment = compact.rpartition(".")
     raw = base64.urlsafe_b64decode(segment + "==")
     s = int.from_bytes(raw[32:])
-    if s <= _ORDER // 2:
+    if s <= HALF_ORDER:
         return compact
     raw = raw[:32] + (_ORDER - s).to_bytes(32)
     return f"{signed}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
