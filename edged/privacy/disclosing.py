@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from edged.core.document import DocumentData
     from edged.core.mrz_dates import MrzDate
     from edged.identity import Sensitive
-    from edged.privacy.policy import Policy, Rule
+    from edged.privacy.policy import ClaimValue, Policy, Rule
     from edged.privacy.pseudonym import Pseudonymiser
-
-ClaimValue = str | bool | None | dict[str, str]
 
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"

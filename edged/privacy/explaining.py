@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edged.privacy.ceiling import CEILING, Action
-from edged.privacy.disclosing import ClaimValue, disclose
+from edged.privacy.disclosing import disclose
 from edged.privacy.masks import pattern_of
 from edged.privacy.notice import told
-from edged.privacy.policy import WITHHELD, Policy, policy_hash
+from edged.privacy.policy import WITHHELD, ClaimValue, Policy, policy_hash
 
 if TYPE_CHECKING:
     from datetime import date
