@@ -150,6 +150,12 @@ def _recipient_lines(recipient: Recipient, lang: str) -> Iterable[str]:
         yield say("notice.recipient_purpose", purpose=_in(policy.purpose, lang))
     if policy.legal_basis:
         yield say("notice.recipient_basis", basis=_in(policy.legal_basis, lang))
+    if policy.encrypt:
+        yield say("notice.recipient_sealed")
+    if policy.record is not None:
+        yield say("notice.recipient_record", minutes=f"{policy.record.completion_s / 60:g}")
+    if policy.handover is not None:
+        yield say("notice.recipient_handover", seconds=f"{policy.handover.within_s:g}")
     if policy.consent == "required":
         yield say("notice.recipient_consent")
     if policy.retention_days is None:

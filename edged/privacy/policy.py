@@ -20,10 +20,13 @@ from edged.privacy.masks import DEFAULT, parse_pattern, within_ceiling
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CEILING", "WITHHELD", "Action", "Policy", "Rule", "check_policy", "policy_hash"]
+__all__ = ["CEILING", "WITHHELD", "Action", "ClaimValue", "Policy", "Rule", "check_policy", "policy_hash"]
 
 WITHHELD: Final = "withheld"
 """Key beside the claims: claim name to the reason why its value is null."""
+
+ClaimValue = str | bool | None | dict[str, str]
+"""A claim in an envelope; an object is a pseudonym with that of the period before, or `WITHHELD` itself."""
 
 CLASSES: Final = ("passport", "identity_card", "visa", "permit", "unknown")
 """Document classes that a mask may have patterns for: of `edged.core.layouts.DocumentClass` (a test compares)."""

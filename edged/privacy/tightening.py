@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edged.errors import ConfigError
-from edged.privacy.ceiling import NAMES, Action
-from edged.privacy.masks import DEFAULT, NAME, NUMBER, Pattern, parse_pattern
+from edged.privacy.ceiling import Action
+from edged.privacy.masks import pattern_of
 from edged.privacy.policy import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.privacy.masks import Pattern
     from edged.privacy.policy import HandoverPolicy, Policy, RecordPolicy, Rule
 
 _LOOSER: Final = "policy.looser_than_base"
@@ -97,14 +98,8 @@ def _follows(claim: str, rule: Rule, most: Rule) -> bool:
         follows = _FOLLOWS_FROM[most.to] | ({"year"} if most.to in ("month", "quarter") else set())
         return rule.to in follows
     if rule.action is Action.MASK:
-        return all(_no_more(_pattern(claim, rule, kind), _pattern(claim, most, kind)) for kind in CLASSES)
+        return all(_no_more(pattern_of(claim, rule, kind), pattern_of(claim, most, kind)) for kind in CLASSES)
     return True
-
-
-def _pattern(claim: str, rule: Rule, kind: str) -> Pattern:
-    text = rule.patterns.get(kind) or rule.patterns.get(DEFAULT)
-    otherwise = NAME if claim in NAMES else NUMBER
-    return otherwise if text is None else parse_pattern(text) or otherwise
 
 
 def _no_more(pattern: Pattern, most: Pattern) -> bool:
