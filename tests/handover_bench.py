@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import pwd
 import os
+import pwd
 import ssl
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,7 +43,7 @@ VALUES = {
 WITHHELD = {"expiry_date": "claim.check_digit_wrong"}
 FIELDS = (*VALUES, *WITHHELD)
 
-SCANNER = LeakScanner([*VALUES.items()], [("birth_date", datetime(1974, 8, 12).date())])
+SCANNER = LeakScanner([*VALUES.items()], [("birth_date", date(1974, 8, 12))])
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOBODY = "nobody"
@@ -201,10 +202,8 @@ class Client:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
     def send(self, method: str, **params: Any) -> int:
         self._number += 1

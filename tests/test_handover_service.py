@@ -1,4 +1,4 @@
-"""The handover service on real sockets: exactly the allowed fields, once, within the time, to whoever asked; else nothing."""
+"""The handover service on real sockets: exactly the allowed fields, once, in time, to whoever asked; else nothing."""
 
 from __future__ import annotations
 
@@ -431,7 +431,7 @@ async def test_a_crowd_at_the_door_is_bounded(bench: Bench) -> None:
         assert (await client.call("hello"))["audience"] == "bank"
 
 
-async def test_who_does_not_read_is_left_and_his_answer_overwritten(
+async def test_an_answer_is_overwritten_once_it_is_written(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[bytearray] = []
@@ -448,6 +448,21 @@ async def test_who_does_not_read_is_left_and_his_answer_overwritten(
     await until(lambda: lines)
     assert not any(lines[0])
     assert len(lines[0]) > 100
+
+
+async def test_who_does_not_read_is_left(bench: Bench) -> None:
+    bench.gate.clear()
+    async with bench.local() as client:
+        await client.call("subscribe")
+        client.send("inspect")
+        await until(lambda: bench.requests)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(100_000):
+            bench.service.publish({"event": "stage", "stage": "captured", "ms": 1.0})
+            if not bench.service._connections:
+                break
+            await asyncio.sleep(0)
+        assert not bench.service._connections
 
 
 async def test_cancel_is_for_its_own_inspection(bench: Bench) -> None:
