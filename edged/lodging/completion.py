@@ -125,8 +125,9 @@ class Completions:
         """Add a record; with `MAX_OPEN` there already, the oldest that isn't being sealed is forgotten."""
         self._tidy(steady)
         if len(self._open) >= self._most:
-            waiting = [one for one in self._open.values() if not one.sealing]
-            self._drop(waiting[0].record_id if waiting else next(iter(self._open)))
+            waiting = [one.record_id for one in self._open.values() if not one.sealing]
+            if waiting:
+                self._drop(waiting[0])
         self._open[record.record_id] = record
 
     def records(self, steady: float) -> tuple[Open, ...]:
@@ -174,7 +175,9 @@ class Completions:
         if not found.complete:
             return record, found, None
         assert found.arrival is not None
-        sealed = found.sealed(record.record_id, record.key, (*context, record.record_id), corrects=record.corrects)
+        sealed = found.sealed(
+            record.record_id, record.key, (*context, record.record_id), corrects=record.corrects
+        )
         record.sealing = True
         return record, found, SealedRecord(record.record_id, sealed, found.arrival)
 
@@ -212,7 +215,11 @@ class Completions:
 
     def _tidy(self, steady: float) -> None:
         for record in tuple(self._open.values()):
-            if steady >= record.until and not record.sealing:
+            if steady < record.until:
+                continue
+            if record.sealing:
+                record.forget()  # what is sealed goes on; what it was made of doesn't
+            else:
                 self._drop(record.record_id)
 
     def _drop(self, record_id: str) -> None:

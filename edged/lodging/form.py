@@ -11,7 +11,9 @@ from typing import Final, Literal, NamedTuple
 
 from edged.uplink.record_reply import RECORD_FIELDS
 
-Kind = Literal["name", "chinese_name", "sex", "date", "birth_date", "country", "document_kind", "number", "text"]
+Kind = Literal[
+    "name", "chinese_name", "sex", "date", "birth_date", "country", "document_kind", "number", "text"
+]
 Group = Literal["person", "document", "visa", "stay"]
 Need = Literal["always", "with_visa", "with_entry", "never"]
 """When a field must be filled in: `with_visa` for documents that need a visa, `with_entry` for those of people who
@@ -99,7 +101,7 @@ them to its own codes, of which none is public."""
 
 
 def needed(kind: str | None) -> tuple[str, ...]:
-    """Fields that must be filled in for a document of this kind; for none, or one that isn't known, as for a passport."""
+    """Fields that must be filled in for a document of this kind; while nobody knows it, as for a passport."""
     document = DOCUMENT_KINDS.get(kind or "", DOCUMENT_KINDS["foreign_passport"])
     wanted = {"always": True, "with_visa": document.visa, "with_entry": document.entry, "never": False}
     return tuple(

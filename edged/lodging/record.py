@@ -6,22 +6,24 @@ Raw identity goes in, and comes out sealed to one recipient or not at all. Value
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edged.identity import Identity
-from edged.lodging.form import BY_NAME, DOCUMENT_KINDS, FIELDS, NAME_WIDTH, needed
+from edged.lodging.form import BY_NAME, FIELDS, needed
 from edged.lodging.rules import EntryError, entered, fitted_names
-from edged.privacy.held import HeldFields
 from edged.sealing import Sealed, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from edged.privacy.held import HeldFields
 
 FORM: Final = "lodging/1"
 """Which form the plaintext has (`docs/schemas/lodging-record.schema.json`)."""
@@ -55,7 +57,7 @@ class Fault:
 
     field: str
     code: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Entry(Identity):
@@ -72,7 +74,11 @@ class Entry(Identity):
     __slots__ = ("_values", "arrival", "faults", "missing", "review", "typed")
 
     def __init__(
-        self, values: dict[str, str], faults: tuple[Fault, ...], typed: tuple[str, ...], review: tuple[str, ...]
+        self,
+        values: dict[str, str],
+        faults: tuple[Fault, ...],
+        typed: tuple[str, ...],
+        review: tuple[str, ...],
     ) -> None:
         self._values = values
         self.faults = faults
@@ -91,7 +97,12 @@ class Entry(Identity):
         return not self.faults and not self.missing
 
     def sealed(
-        self, record_id: str, key: EllipticCurvePublicKey, context: tuple[str, ...], *, corrects: str | None = None
+        self,
+        record_id: str,
+        key: EllipticCurvePublicKey,
+        context: tuple[str, ...],
+        *,
+        corrects: str | None = None,
     ) -> Sealed:
         """The record, sealed to the holder of `key`. Raises `ValueError` for one that isn't complete.
 
@@ -217,10 +228,10 @@ def _fit_names(values: dict[str, str]) -> None:
 
 
 def _perhaps_cut(held: HeldFields) -> bool:
-    """Whether the name fills the field of a machine-readable line: then the visual zone, which governs, may say more."""
+    """Whether the name fills a machine-readable line: then the visual zone, which governs, may say more."""
     surname, given = held.reveal("surname") or "", held.reveal("given_names") or ""
     letters = len(surname) + len(given) + (2 if surname and given else 0)
-    return letters in NAME_FIELDS_OF_MRZS and letters <= 2 * NAME_WIDTH
+    return letters in NAME_FIELDS_OF_MRZS
 
 
 def _contradictions(values: Mapping[str, str], today: date | None) -> list[Fault]:
@@ -261,5 +272,3 @@ def _contradictions(values: Mapping[str, str], today: date | None) -> list[Fault
         elif departure > arrival + LONGEST_STAY:
             wrong("departure_date", "lodging.stay_too_long")
     return found
-
-

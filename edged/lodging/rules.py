@@ -27,14 +27,31 @@ CUT: Final = "?"
 
 FILLER: Final = "<"
 
-_BRACKETS: Final = {ord(one): None for one in "()[]{}〈〉《》「」『』【】〔〕（）［］｛｝"}  # noqa: RUF001
-_LIKE_APOSTROPHE: Final = {ord(one): "'" for one in "\u2018\u2019\u02bc\u02bb`\u00b4"}
-_LIKE_HYPHEN: Final = {ord(one): "-" for one in "\u2010\u2011\u2012\u2013\u2014\u2212"}
+_BRACKETS: Final[dict[int, str | None]] = {
+    ord(one): None for one in "()[]{}〈〉《》「」『』【】〔〕（）［］｛｝"
+}
+_LIKE_APOSTROPHE: Final[dict[int, str | None]] = {ord(one): "'" for one in "\u2018\u2019\u02bc\u02bb`\u00b4"}
+_LIKE_HYPHEN: Final[dict[int, str | None]] = {ord(one): "-" for one in "\u2010\u2011\u2012\u2013\u2014\u2212"}
 _TRANSLITERATED: Final = {
     ord(letter): text
     for letter, text in {
-        **{"Ä": "AE", "Ö": "OE", "Ü": "UE", "Å": "AA", "Ñ": "N", "Ø": "OE", "Æ": "AE", "Œ": "OE"},
-        **{"Þ": "TH", "Ð": "D", "Đ": "D", "ẞ": "SS", "Ł": "L", "Ħ": "H", "Ŧ": "T", "Ŋ": "N", "Ĳ": "IJ"},
+        "Ä": "AE",
+        "Ö": "OE",
+        "Ü": "UE",
+        "Å": "AA",
+        "Ñ": "N",
+        "Ø": "OE",
+        "Æ": "AE",
+        "Œ": "OE",
+        "Þ": "TH",
+        "Ð": "D",
+        "Đ": "D",
+        "ẞ": "SS",
+        "Ł": "L",
+        "Ħ": "H",
+        "Ŧ": "T",
+        "Ŋ": "N",
+        "Ĳ": "IJ",
     }.items()
 }
 """ICAO Doc 9303-3 §6, the first of several allowed results; other diacritics are left out."""
@@ -44,9 +61,15 @@ _NUMBER: Final = re.compile(r"[A-Z0-9][A-Z0-9/-]*")
 _COUNTRY: Final = {"D": "DEU"}
 """MRZs print Germany as one letter; the form has three."""
 _SEXES: Final = {
-    **{"M": "M", "MALE": "M", "男": "M"},
-    **{"F": "F", "FEMALE": "F", "女": "F"},
-    **{"X": "X", "UNSPECIFIED": "X", "未说明": "X"},
+    "M": "M",
+    "MALE": "M",
+    "男": "M",
+    "F": "F",
+    "FEMALE": "F",
+    "女": "F",
+    "X": "X",
+    "UNSPECIFIED": "X",
+    "未说明": "X",
 }
 _DAY: Final = re.compile(r"([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})")
 _PART: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
@@ -54,7 +77,7 @@ _HAN: Final = re.compile(
     r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
     r"[\u00b7\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]*"
 )
-_DOTS: Final = {ord(one): "\u00b7" for one in "\u2022\u30fb\u2027\uff0e.\u22c5"}
+_DOTS: Final[dict[int, str | None]] = {ord(one): "\u00b7" for one in "\u2022\u30fb\u2027\uff0e.\u22c5"}
 
 
 class EntryError(Exception):
