@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _ACTIONS: Final[dict[str, str]] = {
     "follow": "edged.commands._partner_follow",
     "check": "edged.commands._partner_check",
+    "open": "edged.commands._partner_open",
+    "key": "edged.commands._partner_key",
 }
 
 

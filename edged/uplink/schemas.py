@@ -125,6 +125,7 @@ _REPORTED_FIELDS: Final = {
     "probe": "rolled back: the probe that failed",
     "fetched": "staged: per cent of the artefacts' bytes that have come",
     "software": "the version of edged that runs",
+    "sealing_key": "the box's own public key (P-256, PEM): what is for it alone is sealed to it; left out without one",
 }
 
 _COMMAND_FIELDS: Final = {
