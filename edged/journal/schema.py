@@ -35,7 +35,46 @@ SLIPS: Final = (
     ) STRICT""",
 )
 
-STATEMENTS: Final = (*ENTRIES, *SLIPS)
+LODGING: Final = (
+    # state: open, sealing (on its way: after a power cut nobody knows whether it left), sealed, abandoned, accepted,
+    # correction_wanted, corrected (another record took its place). arrival and days are dates (2026-08-01), other times
+    # milliseconds. fields: names of fields that the recipient wants corrected. ever_corrected: whether any answer did.
+    """CREATE TABLE IF NOT EXISTS lodging_records (
+        record_id TEXT PRIMARY KEY,
+        audience TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        reference TEXT,
+        scanned INTEGER NOT NULL,
+        scanned_day TEXT NOT NULL,
+        clock_trusted INTEGER NOT NULL,
+        deadline INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        changed INTEGER NOT NULL,
+        arrival TEXT,
+        sealed INTEGER,
+        corrects TEXT,
+        replied INTEGER,
+        received INTEGER,
+        fields TEXT NOT NULL DEFAULT '[]',
+        ever_corrected INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS lodging_by_day ON lodging_records (coalesce(arrival, scanned_day))",
+    "CREATE INDEX IF NOT EXISTS lodging_by_time ON lodging_records (scanned)",
+    "CREATE INDEX IF NOT EXISTS lodging_by_reference ON lodging_records (reference)",
+    """CREATE TABLE IF NOT EXISTS lodging_checkins (
+        day TEXT PRIMARY KEY,
+        count INTEGER NOT NULL,
+        changed INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE IF NOT EXISTS lodging_references (
+        reference TEXT PRIMARY KEY,
+        day TEXT NOT NULL,
+        entered INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS lodging_references_by_day ON lodging_references (day)",
+)
+
+STATEMENTS: Final = (*ENTRIES, *SLIPS, *LODGING)
 
 
 def create(connection: sqlite3.Connection) -> None:
