@@ -33,6 +33,11 @@ class Compared(msgspec.Struct, frozen=True):
     printed: str = ""
     """What it says instead, without white space; for `differs` and `not_signed`."""
 
+    @property
+    def code(self) -> str:
+        """The outcome, as a code of the catalogue."""
+        return f"slip.line_{self.outcome}"
+
 
 class _Found(NamedTuple):
     line: int
@@ -93,8 +98,7 @@ def _occurrences(paper: str, number: int, line: SlipLine) -> list[_Found]:
 
 
 def _chain(occurrences: Sequence[Sequence[_Found]]) -> list[_Found]:
-    """One occurrence of as many lines as can be, in the order of the lines, explaining as much of the paper as can be."""
-    best: list[tuple[int, tuple[_Found, ...]]] = [(0, ())]
+    """At most one occurrence of each line, in the order of the lines, so that most of the paper is explained."""
     ends: list[tuple[int, int, tuple[_Found, ...]]] = [
         (0, 0, ())
     ]  # where it ends, how much it explains, the chain
@@ -104,8 +108,7 @@ def _chain(occurrences: Sequence[Sequence[_Found]]) -> list[_Found]:
             before = max((one for one in ends if one[0] <= found.start), key=lambda one: one[1])
             longer.append((found.end, before[1] + found.end - found.start, (*before[2], found)))
         ends = _undominated([*ends, *longer])
-    best = [(one[1], one[2]) for one in ends]
-    return list(max(best, key=lambda one: one[0])[1])
+    return list(max(ends, key=lambda one: one[1])[2])
 
 
 def _undominated(

@@ -7,7 +7,7 @@ what can't be known is `undetermined`, and says why.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edged.uplink.slip_status import SlipStatus
 
 Word = Literal["genuine", "altered", "unknown", "withdrawn", "superseded", "expired", "undetermined"]
-"""`altered`: the signature isn't of this content · `unknown`: no slip of this fleet · `undetermined`: nobody can tell."""
+"""`altered`: the signature isn't of this content · `unknown`: no slip of this fleet · `undetermined`: who can tell."""
 
 Withdrawal = Literal["checked", "not_checked", "undetermined"]
 """Whether the slip was looked up in a list of withdrawn ones."""
@@ -59,6 +59,18 @@ class Verification(msgspec.Struct, frozen=True):
     signed: bool = False
     """Whether the signature is of this content, by a key that the fleet lists or listed."""
     withdrawal: Withdrawal = "not_checked"
+
+    @property
+    def code(self) -> str:
+        """The verdict's word, as a code of the catalogue."""
+        return f"slip.verdict_{self.verdict}"
+
+
+_GENUINE: Final = {
+    Kind.LIVE: "slip.genuine",
+    Kind.TEST: "slip.genuine_test",
+    Kind.TRAINING: "slip.genuine_training",
+}
 
 
 class _Candidate(NamedTuple):
@@ -224,7 +236,7 @@ def _status_trouble(
 
 def _notes(facts: SlipFacts, status: SlipStatus | None) -> Iterator[Reason]:
     """What to know of a genuine slip."""
-    yield Reason("slip.genuine" if facts.kind is Kind.LIVE else f"slip.genuine_{facts.kind}")
+    yield Reason(_GENUINE[facts.kind])
     if status is None:
         yield Reason("slip.not_checked")
     elif facts.device not in status.devices:
