@@ -63,6 +63,11 @@ def sign(payload: bytes, signer: Signer) -> bytes:
     return cbor2.dumps([protected, {}, payload, signature], canonical=True)
 
 
+def unsigned(payload: bytes, kid: bytes) -> bytes:
+    """What a signed slip looks like, with zeros where its signature goes: to see how large it gets."""
+    return cbor2.dumps([_protected(kid), {}, payload, bytes(2 * _COMPONENT)], canonical=True)
+
+
 def parse(data: bytes) -> Sign1:
     """Take a signed slip apart. Raises `DecodeError` (`slip.malformed`) and nothing else, whatever the bytes."""
     match strict_cbor.decode(data, MAX_COSE):

@@ -72,7 +72,7 @@ class _Registry(jws.JWSRegistry):
     """joserfc's limits, widened to ours: its 512-byte header has no room for a certificate."""
 
     max_header_length = MAX_HEADER
-    max_payload_length = MAX_COMPACT
+    max_payload_length = 16 << 20  # the most that any type of message may have; each has its own bound
 
 
 _REGISTRY = _Registry(algorithms=[ALGORITHM])
@@ -117,12 +117,15 @@ class Signer:
         chain = load_chain(certificate)
         return cls(_private(key_path, chain), chain)
 
-    def sign(self, typ: str, payload: bytes) -> str:
-        """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify."""
+    def sign(self, typ: str, payload: bytes, *, most: int = MAX_COMPACT) -> str:
+        """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify.
+
+        `most`: bytes that verifiers of this type take.
+        """
         header = {"alg": ALGORITHM, "typ": typ, "x5c": self._x5c}
         compact = _low_s(jws.serialize_compact(header, payload, self._key, registry=_REGISTRY))
-        if len(compact) > MAX_COMPACT:
-            raise ValueError(f"a signed message may have {MAX_COMPACT} bytes at most")
+        if len(compact) > most:
+            raise ValueError(f"a signed message may have {most} bytes at most")
         return compact
 
     def sign_cose(self, to_be_signed: bytes) -> bytes:
@@ -160,10 +163,12 @@ def verify(
     at: datetime,
     late: timedelta = timedelta(0),
     arrived: datetime | None = None,
+    most: int = MAX_COMPACT,
 ) -> Verified:
     """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
 
-    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now.
+    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now. `most`:
+    bytes that are looked at.
 
     With `late`, a signer's own certificate may have ended so long before `at`; the chain is then checked at the
     last moment of that certificate, and the caller must see that the message was signed before
@@ -174,7 +179,7 @@ def verify(
     `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role`, `cert.authority_expired` or a code of
     `TrustAnchor.verify`.
     """
-    data = _ascii(compact)
+    data = _ascii(compact, most)
     header_segment, payload_segment, signature_segment = _segments(data)
     header = _header(header_segment, typ)
     chain, key = _presented(header.x5c)
@@ -249,8 +254,8 @@ def _holder(
         raise
 
 
-def _ascii(compact: str | bytes) -> bytes:
-    if len(compact) > MAX_COMPACT:
+def _ascii(compact: str | bytes, most: int = MAX_COMPACT) -> bytes:
+    if len(compact) > most:
         raise SignatureRefusedError("jws.too_large")
     if isinstance(compact, bytes):
         return compact
