@@ -15,6 +15,7 @@ from edged.device_checks import (
 )
 from edged.errors import ConfigError, DecodeError
 from edged.privacy.policy import check_policy
+from edged.slip_checks import check_slip
 from edged.uplink import pkcs11_uri
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
@@ -65,6 +66,7 @@ def check_box(settings: BoxSettings) -> None:
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     _check_default_scene(settings)
+    check_slip(settings)
     _check_devices(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
