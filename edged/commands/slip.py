@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 _ACTIONS: Final[dict[str, str]] = {
     "list": "edged.commands._slip_list",
+    "show": "edged.commands._slip_show",
+    "save": "edged.commands._slip_save",
+    "print": "edged.commands._slip_print",
     "withdraw": "edged.commands._slip_withdraw",
 }
 
