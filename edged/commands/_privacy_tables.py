@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edged import messages
 from edged.commands._saying import say, show_line
 from edged.commands._table import show_table
+from edged.privacy.notice import listed
 
 if TYPE_CHECKING:
     import argparse
@@ -71,9 +72,7 @@ def _facts(args: argparse.Namespace, one: Explained) -> Iterator[str]:
         else say(args, "explain.retention", days=policy.retention_days)
     )
     yield say(args, f"explain.consent_{policy.consent}")
-    groups = messages.text("notice.separator", args.lang).join(
-        say(args, f"notice.group_{group}") for group in one.told
-    )
+    groups = listed([say(args, f"notice.group_{group}") for group in one.told], args.lang)
     yield say(args, "explain.told", what=groups)
     if policy.encrypt:
         yield say(args, "explain.encrypted")
@@ -85,9 +84,7 @@ def _facts(args: argparse.Namespace, one: Explained) -> Iterator[str]:
             hours=f"{policy.record.deadline_h:g}",
         )
     if policy.handover is not None:
-        fields = messages.text("notice.separator", args.lang).join(
-            messages.word(field, args.lang) for field in policy.handover.fields
-        )
+        fields = listed([messages.word(field, args.lang) for field in policy.handover.fields], args.lang)
         yield say(args, "explain.handover", fields=fields, seconds=f"{policy.handover.within_s:g}")
     if policy.pseudonym_period != "none":
         yield say(args, f"explain.period_{policy.pseudonym_period}")

@@ -7,6 +7,7 @@ same. `Notice.sha256` names the exact words: an envelope's `consent.notice` is t
 from __future__ import annotations
 
 import hashlib
+from functools import reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -108,6 +109,13 @@ def make_notice(
     return Notice(scene, consent, lines, notice_hash(lines))
 
 
+def listed(words: Sequence[str], lang: str) -> str:
+    """Words of people as one list of them."""
+    return reduce(
+        lambda first, second: messages.text("notice.listed", lang, first=first, second=second), words
+    )
+
+
 def notice_hash(lines: Mapping[str, Sequence[str]]) -> str:
     """Hex SHA-256 of a notice's sentences, languages in order."""
     return hashlib.sha256(msgspec.json.encode(dict(lines), order="deterministic")).hexdigest()
@@ -127,7 +135,7 @@ def _lines(
     yield say("notice.title")
     yield say("notice.purpose", scene=f"scene.{scene}")
     yield say("notice.controller", site=site) if site else say("notice.controller_unnamed")
-    yield say("notice.read", what=_listed([say(f"notice.read_{way}") for way in READS if way in reads], lang))
+    yield say("notice.read", what=listed([say(f"notice.read_{way}") for way in READS if way in reads], lang))
     if not recipients:
         yield say("notice.nobody")
     for recipient in recipients:
@@ -145,7 +153,7 @@ def _recipient_lines(recipient: Recipient, lang: str) -> Iterable[str]:
         return messages.text(code, lang, to=recipient.label, **params)
 
     groups = [messages.text(f"notice.group_{group}", lang) for group in told(policy)]
-    yield say("notice.recipient", what=_listed(groups, lang))
+    yield say("notice.recipient", what=listed(groups, lang))
     if policy.purpose:
         yield say("notice.recipient_purpose", purpose=_in(policy.purpose, lang))
     if policy.legal_basis:
@@ -162,10 +170,6 @@ def _recipient_lines(recipient: Recipient, lang: str) -> Iterable[str]:
         yield say("notice.recipient_keeps_unknown")
     else:
         yield say("notice.recipient_keeps", days=policy.retention_days)
-
-
-def _listed(words: Sequence[str], lang: str) -> str:
-    return messages.text("notice.separator", lang).join(words)
 
 
 def _in(sentences: Mapping[str, str], lang: str) -> str:
