@@ -24,7 +24,8 @@ def add(
     added = parser.add_subparsers(dest=dest, required=True, metavar="|".join(actions))
     parsers = []
     for name, module in actions.items():
-        said = ".".join(("help", area, *((inner,) if inner else ()), name)).replace("-", "_")
+        said = f"help.{area}.{name}" if inner is None else f"help.{area}.{inner}.{name}"
+        said = said.replace("-", "_")
         parsers.append(added.add_parser(name, help=said, description=said))
         importlib.import_module(module).add_arguments(parsers[-1])
     return tuple(parsers)
