@@ -72,7 +72,9 @@ def png(page: Page, faces: FontFiles) -> bytes:
     return file.getvalue()
 
 
-def _drawn(page: Page, texts: tuple[Text, ...] | tuple[Mark, ...], faces: FontFiles, scale: int) -> NDArray[np.uint8]:
+def _drawn(
+    page: Page, texts: tuple[Text, ...] | tuple[Mark, ...], faces: FontFiles, scale: int
+) -> NDArray[np.uint8]:
     image, draw, _ = _pillow()
     canvas = image.new("L", (round(page.width * scale), round(page.height * scale)), 0)
     pen = draw.Draw(canvas)
