@@ -57,6 +57,16 @@ def text_ink(page: Page, faces: FontFiles, scale: int) -> NDArray[np.bool_]:
     return np.asarray(ink, np.bool_)
 
 
+def expected(page: Page, faces: FontFiles) -> NDArray[np.float32]:
+    """As `dots` has places, how dark each is: what a photograph of the slip is compared with."""
+    if not page.media.margin:
+        return dots(page, faces).astype(np.float32)
+    marks = _drawn(page, page.marks, faces, DOTS_PER_MM).astype(np.float32) / 255 * (255 - _GREY) / 255
+    ink = np.maximum(marks, text_ink(page, faces, DOTS_PER_MM))
+    _put_code(ink, page.code, DOTS_PER_MM, 0, 1)
+    return ink
+
+
 def png(page: Page, faces: FontFiles) -> bytes:
     """A PNG of 406 dpi in grey, without metadata but its resolution. Raises `OutputError`."""
     image = _pillow()[0]
