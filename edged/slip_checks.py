@@ -14,7 +14,7 @@ MAX_SITE: Final = 24
 """Bytes of UTF-8: `edged.slip.facts.MAX_SITE`, a test compares."""
 
 MAX_URL: Final = 44
-"""Characters of the page's address, without `#`: with it and the longest of everything else a slip is still a QR code of
+"""Characters of the page's address, without `#`: with it and the longest of everything else a slip's QR code is of
 version 13 at level M (a test makes them)."""
 
 MAX_LABEL: Final = 24
