@@ -61,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
     spool.put(reply, signer)
     published = _publish(settings, spool, signer)
     if args.json:
-        show_json({"record_id": args.record, "device": device, "verdict": reply.verdict, "published": published})
+        show_json(
+            {"record_id": args.record, "device": device, "verdict": reply.verdict, "published": published}
+        )
     else:
         done = "partner.reply_published" if published else "partner.reply_spooled"
         show_line(f"{args.record}: {say(args, done)} {minute(received)}")

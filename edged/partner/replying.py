@@ -81,7 +81,9 @@ class Spool:
     def waiting(self) -> list[Spooled]:
         """What is to be published, the oldest first; what can't be read is left where it is."""
         try:
-            found = sorted(self._directory.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path))
+            found = sorted(
+                self._directory.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path)
+            )
         except OSError:
             return []
         read = (self._read(path) for path in found[:MAX_SPOOLED])
