@@ -61,6 +61,7 @@ COMMANDS = {
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
     "slip": Command("edged.commands.slip", "help.slip"),
+    "lodging": Command("edged.commands.lodging", "help.lodging"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "handover": Command("edged.commands.handover", "help.handover"),

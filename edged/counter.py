@@ -19,9 +19,11 @@ from edged.lodging.desk import LodgingDesk
 from edged.noticing import notice_of
 from edged.sealing import load_recipient
 from edged.slips import Slips
+from edged.uplink.record_rider import RecordReplyRider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from edged.box import Box, Inspected
@@ -50,6 +52,13 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
+        )
+        self._replies = RecordReplyRider(
+            fleet=principal.fleet,
+            device=principal.name,
+            anchor=lambda: box.held.anchor,
+            time_and_trust=self._time_and_trust,
+            on_reply=self._lodging.reply,
         )
         self._handover: HandoverService | None = None
         self._log = log.get("counter")
@@ -160,6 +169,10 @@ class Counter:
                 await self._handover.configure(settings.audiences)
             except EdgedError as error:  # its certificate can't be read anew: the one before serves on
                 self._log.error("the handover's certificate was not renewed", exc_info=error)
+
+    async def _time_and_trust(self) -> tuple[datetime, bool]:
+        reading = await self._box.read_clock()
+        return reading.now, reading.trusted
 
     async def _notice(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`{scene?}` → the notice of a scene, by language; `consent`: whether somebody gets nothing without it."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from edged import log
 from edged.drafting import Sender
-from edged.errors import ControlError, EdgedError, SlipError
-from edged.slip import claims, content, cose, url
+from edged.errors import ControlError, EdgedError
+from edged.slip import content, url
 from edged.slip.book import Output, SlipBook
 from edged.slip.making import facts_of
 from edged.slip.publishing import SlipPublisher

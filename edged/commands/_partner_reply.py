@@ -82,24 +82,26 @@ def _found(args: argparse.Namespace, inbox: Path) -> tuple[str, datetime | None]
 
 
 def _publish(settings: PartnerSettings, spool: Spool, signer: Signer) -> bool:
-    """Whether everything that waits was published here; False when a follower runs, whose line it is."""
+    """Whether everything that waits was taken for its box; False when a follower runs, whose line it is.
+
+    Raises `UplinkError`: the answer is kept, and goes out with the next.
+    """
     from edged.partner import replying
     from edged.uplink.mqtt import Session, connect
     from edged.uplink.state_lock import StateLock
     from edged.uplink.subscription import SESSION_EXPIRY_S
 
-    async def go() -> None:
+    async def go() -> bool:
         # As the follower has it: what the broker keeps for it stays there.
         session = Session(signer.principal.username, expiry_s=SESSION_EXPIRY_S)
         async with connect(settings.broker, session) as connection:
-            await replying.publish(connection, spool)
+            return not (await replying.publish(connection, spool)).left
 
     path = settings.inbox.absolute()
     try:
         with StateLock(path.parent, file=f"{path.name}.lock", in_use="partner.inbox_in_use"):
-            asyncio.run(go())
+            return asyncio.run(go())
     except StateError as error:
         if error.code != "partner.inbox_in_use":
             raise
         return False
-    return True

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "verify": "edged.commands._slip_verify",
     "list": "edged.commands._slip_list",
     "show": "edged.commands._slip_show",
     "save": "edged.commands._slip_save",

@@ -203,7 +203,8 @@ def replied(journal: Journal, reply: RecordReply, now: datetime) -> bool:
                 *(not accepted, reply.record_id),
             ),
         )
-    journal.append(f"lodging.{state}", reply.record_id, {"fields": sorted(reply.fields)}, now)
+    kind = "lodging.accepted" if accepted else "lodging.correction_wanted"
+    journal.append(kind, reply.record_id, {"fields": sorted(reply.fields)}, now)
     return True
 
 
@@ -248,7 +249,7 @@ def check_in(journal: Journal, reference: str, day: date, now: datetime) -> bool
             (reference, day.isoformat(), to_ms(now)),
         ).rowcount
     if added:
-        journal.append("lodging.checkin", day.isoformat(), {"reference": reference}, now)
+        journal.append("lodging.checkins", day.isoformat(), {"reference": reference}, now)
     return bool(added)
 
 

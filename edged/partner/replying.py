@@ -1,12 +1,13 @@
 """Answers to sealed records on their way to the boxes: signed, kept in a directory, published when there is a line.
 
-One certificate is one connection (`edged.central.mosquitto`), and a running `edged partner follow` has it. So an answer is
-a file beside the inbox: the follower publishes it, or, when none runs, whoever made it. It is deleted when a broker has
-taken it; published twice, it says the same.
+One certificate is one connection (`edged.central.mosquitto`), and a running `edged partner follow` has it. So an answer
+is a file beside the inbox: the follower publishes it, or, when none runs, whoever made it. It is deleted when a broker
+has taken it; published twice, it says the same.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from edged.uplink import topics
 from edged.uplink.database import connect_reader, from_ms, translated
 from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.mqtt import PublishRefusedError
+from edged.uplink.reason_codes import NO_SUBSCRIBERS
 from edged.uplink.record_reply import MAX_RECORD_REPLY, RecordReply, seal_record_reply
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".record-reply"
 LOOK_S: Final = 1.0
 """Between a follower's looks for answers to publish."""
+
+LATER_S: Final = 60.0
+"""Before those are tried again that the broker refused, or had nobody for."""
 
 MAX_SPOOLED: Final = 10_000
 """Answers that wait: a broker that takes none for days is noticed before."""
@@ -50,6 +55,13 @@ class Spooled(NamedTuple):
     path: Path
     topic: str
     compact: str
+
+
+class Sent(NamedTuple):
+    """How many answers a broker has taken, and how many it didn't."""
+
+    taken: int
+    left: int
 
 
 class Spool:
@@ -98,24 +110,25 @@ class Spool:
             return None
 
 
-async def publish(connection: Connection, spool: Spool) -> int:
-    """Publish what waits, in order; how many the broker took. Raises `UplinkError`.
+async def publish(connection: Connection, spool: Spool) -> Sent:
+    """Publish what waits, in order, each deleted once a broker has taken it for the box. Raises `UplinkError`.
 
-    One that the broker refuses is left, and the others go on; the refusal is raised in the end.
+    What the broker refuses, or has nobody for, is left; the others go on.
     """
-    taken, refused = 0, None
-    for one in spool.waiting():
+    taken = left = 0
+    for one in await asyncio.to_thread(spool.waiting):
         try:
-            await connection.publish(one.topic, one.compact.encode())
+            reason = await connection.publish(one.topic, one.compact.encode())
         except PublishRefusedError as error:
             log.get("replying").error("an answer was refused", file=one.path.name, code=error.code)
-            refused = error
+            left += 1
+            continue
+        if reason == NO_SUBSCRIBERS:  # the box has never been here, or the broker has forgotten it
+            left += 1
             continue
         one.path.unlink(missing_ok=True)
         taken += 1
-    if refused is not None:
-        raise refused
-    return taken
+    return Sent(taken, left)
 
 
 def find_record(inbox: Path, record_id: str) -> Kept | None:

@@ -26,6 +26,9 @@ _REACH: Final = 14
 """Dots by which a band may lie elsewhere than those before it say."""
 _FAR: Final = 72
 """Dots up or down by which a band may lie elsewhere that isn't there: where a line was put in or taken out."""
+_FINE: Final = 32
+_FINE_REACH: Final = 8
+"""The same of the second pass."""
 _BELIEVED: Final = 0.35
 """Correlation from which a band counts as found: chance gives 0.2."""
 _SOFT: Final = 1.2
@@ -56,10 +59,10 @@ def align(
     square += np.array((code.x, code.y), np.float32) * scale
     view = cv2.getPerspectiveTransform(square, corners)
     dark = darkness(grey, _pixels_a_dot(corners, code, scale))
-    steps = _steps(expected, dark, view, round((code.y + code.side) * scale))
-    shifts = _spread(steps, expected.shape[0])
+    places, bands = _steps(expected, dark, view, round((code.y + code.side) * scale))
+    shifts = _spread(places, expected.shape[0])
     flat, inside = _drawn(dark, view, shifts, 0, expected.shape[0], expected.shape[1], 0)
-    sought = [step for step in steps if step.sought]
+    sought = [step for step in bands if step.sought]
     found = sum(step.found for step in sought) / len(sought) if sought else 0.0
     return Aligned(flat, inside, found)
 
@@ -94,28 +97,43 @@ class _Step(NamedTuple):
     found: float
 
 
-def _steps(expected: Plane, dark: Plane, view: NDArray[np.float64], bottom: int) -> list[_Step]:
+def _steps(
+    expected: Plane, dark: Plane, view: NDArray[np.float64], bottom: int
+) -> tuple[list[_Step], list[_Step]]:
+    """Band after band from the code's lower edge upwards, and then all of them once more, in finer ones."""
     soft = cv2.GaussianBlur(expected, (0, 0), _SOFT)
     steps = [_Step(bottom, np.zeros((2, 2), np.float32), False, 1.0)]
     for end in range(bottom, 0, -BAND):
         start = max(0, end - BAND)
-        here = _predicted(steps, (start + end) / 2)
-        step = _sought(soft[start:end], dark, view, here, start, _REACH)
+        here = _predicted(steps, start, end)
+        step = _sought(soft, dark, view, here, start, _REACH)
         if step.sought and not step.found:
-            step = _sought(soft[start:end], dark, view, here, start, _FAR)
+            far = _sought(soft, dark, view, here, start, _FAR)
+            step = far if far.found else step
         steps.append(step)
-    return steps
+    known = _spread(steps, len(expected))
+    finer = [
+        _sought(soft, dark, view, known[start : start + _FINE], start, _FINE_REACH)
+        for start in range(0, len(expected) - _FINE, _FINE)
+    ]
+    # The finer bands say where; the first ones, how much was found at all.
+    return [step for step in finer if step.found] or steps, steps
 
 
 def _sought(
-    wanted: Plane, dark: Plane, view: NDArray[np.float64], here: NDArray[np.float32], start: int, reach: int
+    soft: Plane, dark: Plane, view: NDArray[np.float64], here: NDArray[np.float32], start: int, reach: int
 ) -> _Step:
-    """One band of the page, up to `reach` dots above and below where it should be."""
-    (height, width), end = wanted.shape, start + len(wanted)
-    shifts = np.broadcast_to(here, (height + 2 * reach, 2, 2))
-    flat, _ = _drawn(dark, view, shifts, start - reach, end + reach, width, _REACH)
+    """One band of the page, up to `reach` dots above and below where `here` (a shift a row) has it."""
+    height, width = len(here), soft.shape[1]
+    wanted = soft[start : start + height]
+    rows = np.clip(np.arange(-reach, height + reach), 0, height - 1)
+    beyond = np.arange(-reach, height + reach) - rows
+    slope = (here[-1] - here[0]) / max(1, height - 1)
+    shifts = here[rows] + beyond[:, None, None] * slope
+    flat, _ = _drawn(dark, view, shifts, start - reach, start + height + reach, width, _REACH)
     flat = cv2.GaussianBlur(flat, (0, 0), _SOFT)
-    moved, found, sought = here.copy(), [], 0
+    middle = here[height // 2]
+    moved, found, sought = middle.copy(), [], 0
     halves = ((0, width // 2), (width - width // 2, width))
     for half, (left, right) in enumerate(halves):
         part = wanted[:, left:right]
@@ -128,20 +146,21 @@ def _sought(
             moved[half] += (x - _REACH, y - reach)
             found.append(half)
     if len(found) == 1:  # the other half goes along
-        moved[1 - found[0]] += moved[found[0]] - here[found[0]]
-    return _Step((start + end) / 2, moved, sought > 0, len(found) / sought if sought else 0.0)
+        moved[1 - found[0]] += moved[found[0]] - middle[found[0]]
+    return _Step(start + height / 2, moved, sought > 0, len(found) / sought if sought else 0.0)
 
 
-def _predicted(steps: Sequence[_Step], row: float) -> NDArray[np.float32]:
-    """Where the next band lies: as the trend of those before it has it."""
+def _predicted(steps: Sequence[_Step], start: int, end: int) -> NDArray[np.float32]:
+    """A shift for each row of the next band, as the trend of those before it has it."""
+    rows = np.arange(start, end, dtype=np.float32)
     last = steps[-4:]
     if len(last) < 3:
-        return last[-1].shifts.copy()
-    rows = np.array([step.row for step in last], np.float32)
+        return np.broadcast_to(last[-1].shifts, (end - start, 2, 2)).copy()
+    at = np.array([step.row for step in last], np.float32)
     flat = np.stack([step.shifts.reshape(-1) for step in last])
-    slope, base = np.polyfit(rows - row, flat, 1)
-    trend = base.reshape(2, 2).astype(np.float32)
-    return np.asarray((trend + last[-1].shifts + slope.reshape(2, 2) * (row - last[-1].row)) / 2, np.float32)
+    slope, base = np.polyfit(at - last[-1].row, flat, 1)
+    base = (base + flat[-1]) / 2
+    return (base + slope * (rows - last[-1].row)[:, None]).reshape(-1, 2, 2).astype(np.float32)
 
 
 def _spread(steps: Sequence[_Step], rows: int) -> NDArray[np.float32]:

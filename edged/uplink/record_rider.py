@@ -1,7 +1,7 @@
 """The box's ear for what recipients answer to its sealed records: a rider of the uplink (`edged.uplink.riding`).
 
-Who signed is verified here; whose record it is, and what was heard before, is for whoever takes the answer. Answers that
-come while the clock can't be believed wait for it: they are told once.
+Who signed is verified here; whose record it is, and what was heard before, is for whoever takes the answer. Answers
+that come while the clock can't be believed wait for it: they are told once.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ gives way: its recipient can say it again."""
 AGAIN_S: Final = 30.0
 """Between two looks whether those can be taken."""
 
-_MATTER_OF_TIME: Final = frozenset({"cert.not_yet_valid", "record_reply.wrong_time"})
+_MATTER_OF_TIME: Final = frozenset({"cert.not_yet_valid", "cert.expired", "record_reply.wrong_time"})
 """What an answer is refused for when this box's clock is wrong."""
 
 
 class RecordReplyRider:
-    """Verifies answers to this box's records and gives each to `on_reply`, which raises `SignatureRefusedError` for one
-    that is about no record of ours, and `StateError`: then it is offered again.
+    """Verifies answers to this box's records and gives each to `on_reply`.
+
+    `on_reply` raises `SignatureRefusedError` for an answer that is about no record of ours, and `StateError`: then it
+    is offered again.
 
     Attributes:
         refused: answers that were refused, by code, since the start.
@@ -78,7 +80,7 @@ class RecordReplyRider:
             assert audience is not None, "somebody else's message"
             await self._take(audience, message.payload)
 
-    async def serve(self, connection: Connection) -> None:
+    async def serve(self, connection: Connection) -> None:  # noqa: ARG002  # the protocol's
         """Nothing to say; look again at what had to wait."""
         while True:
             await asyncio.sleep(self._again_s)
