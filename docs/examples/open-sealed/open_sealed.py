@@ -1,8 +1,8 @@
 """Open what an edged envelope has sealed for you: `python open_sealed.py KEY.pem < payload.json`.
 
 Needs `cryptography` with HPKE (50 is known to have it) and nothing of edged. The input is the payload of an envelope
-that you have VERIFIED ("Verifying an envelope" on the partners' page): who doesn't look at the signature opens what anybody has sealed, because
-your public key is no secret. Prints what was sealed as JSON: personal data, for standard output alone.
+that you have VERIFIED ("Verifying an envelope" on the partners' page): without the signature you open what anybody has
+sealed, because your public key is no secret. Prints what was sealed as JSON: personal data, for standard output alone.
 """
 
 import base64
@@ -53,9 +53,7 @@ def open_part(payload, name, what, keys):
 
 
 def main(paths):
-    keys = []
-    for path in paths:
-        keys.append(load_pem_private_key(Path(path).read_bytes(), password=None))
+    keys = [load_pem_private_key(Path(path).read_bytes(), password=None) for path in paths]
     payload = json.load(sys.stdin)
     opened = {
         "claims": open_part(payload, "encrypted", "claims", keys) or payload["claims"],
