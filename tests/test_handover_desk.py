@@ -5,18 +5,24 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import ControlError, IdentityLeakError
+from edged.events import Light
 from edged.handover import protocol
 from edged.handover.answer import taken, wipe
 from edged.handover.desk import MAX_REMEMBERED, Desk, End, Offer
 from edged.journal.handovers import Note
+from edged.orders import Ending, Outcome
+from edged.orders import refusal as refusal_of
 from edged.privacy.handover import HANDOVER_CEILING, MAX_WITHIN_S
 from edged.privacy.held import FIELDS, HeldFields
+from edged.telling import Telling, describe, describe_refusal
+from edged.verdict import Check, CheckClass, Kind, Reason, Result, judge
 from tests.handover_bench import SCANNER, VALUES
 
 APPS = ("bank", "hotel")
@@ -228,6 +234,39 @@ def test_references_are_opaque(reference: str) -> None:
     request = protocol.Request(1, 1, "inspect", {"reference": reference})
     with pytest.raises(ControlError, match="bad_parameter"):
         protocol.params_of(request, protocol.Inspect)
+
+
+def test_what_the_station_says_is_understood() -> None:
+    reason = Reason("expiry.expired", {"state": "UTO"})
+    checks = (Check("expiry", Result.FAILED, (reason,)),)
+    verdict = judge("bank", Kind.TEST, {"expiry": CheckClass.MANDATORY}, checks)
+    said = protocol.inspected(describe(Outcome(Ending.COMMITTED, verdict), "a", {}, {}), None)
+    assert said == {
+        "inspection": "a",
+        "outcome": "committed",
+        "reason": None,
+        "result": "failed",
+        "checks": [
+            {"name": "expiry", "class": "mandatory", "result": "failed", "reasons": ["expiry.expired"]}
+        ],
+        "handover": None,
+    }
+    refused = protocol.inspected(describe_refusal(refusal_of("inspection.busy", by="UTO")), None)
+    assert (refused["outcome"], refused["reason"], refused["result"]) == ("refused", "inspection.busy", None)
+
+
+def test_the_station_s_events_are_understood() -> None:
+    told: list[Mapping[str, object]] = []
+    telling = Telling("a", told.append)
+    telling.pressed("bank", "bank")
+    telling.stage("captured")
+    telling.advice(Reason("quality.glare", {"state": "UTO"}), Light.IR)
+    telling.outcome(Outcome(Ending.ABORTED, reason=Reason("inspection.cancelled")))
+    said = [protocol.progress(one) for one in told]
+    assert said[0] == {"event": "pressed", "inspection": "a", "scene": "bank"}
+    assert told[0]["application"] == "bank"
+    assert [one and one["event"] for one in said] == ["pressed", "stage", "advice", "outcome"]
+    assert said[2] == {"event": "advice", "inspection": "a", "reason": "quality.glare"}
 
 
 def test_progress_is_what_is_named_and_nothing_else() -> None:

@@ -267,14 +267,14 @@ async function run(args) {
     process.on("SIGINT", interrupted);
     const told = await client.inspect(asked, Number(args.timeout) * 1000);
     process.off("SIGINT", interrupted);
-    const { inspection, outcome, result, reason, handover } = told;
+    const { inspection, outcome, result, reason, handover: ready } = told;
     const said = { inspection, outcome, result, reason };
-    if (handover === null) return tell(args, { ...said, fields: [], withheld: {} }, 1);
+    if (ready === null) return tell(args, { ...said, fields: [], withheld: {} }, 1);
     const fields = await client.take(inspection);
     if (args.twice) await client.take(inspection);
     const names = Object.keys(fields).sort();
     const came = args.values ? fields : names;
-    return tell(args, { ...said, fields: came, withheld: handover.withheld }, names.length ? 0 : 1);
+    return tell(args, { ...said, fields: came, withheld: ready.withheld }, names.length ? 0 : 1);
   } catch (error) {
     if (error instanceof RefusedError) {
       const status = REFUSALS[error.code] ?? ADMIN;
