@@ -73,8 +73,14 @@ def verdict(**changes: Any) -> EnvelopeDraft:
 def reply(record_id: str, **changes: Any) -> RecordReply:
     at = int(NOW.timestamp()) + 60
     content: dict[str, Any] = {
-        **{"iss": "police", "fleet": FLEET, "device": "box-1", "record_id": record_id},
-        **{"verdict": "accepted", "fields": (), "iat": at, "received_at": at},
+        "iss": "police",
+        "fleet": FLEET,
+        "device": "box-1",
+        "record_id": record_id,
+        "verdict": "accepted",
+        "fields": (),
+        "iat": at,
+        "received_at": at,
     }
     return RecordReply(**(content | changes))
 

@@ -46,15 +46,22 @@ def test_several_tries_then_it_is_sealed_and_what_it_was_made_of_overwritten() -
     buffers = list(fields._values.values())
     step.open(record(fields=fields), 0.0)
     _, found, sealed = complete(step, "r1", 10.0, room="12")
-    assert sealed is None and "entry_port" in found.missing and "room" not in found.missing
+    assert sealed is None
+    assert "entry_port" in found.missing
+    assert "room" not in found.missing
     _, found, sealed = complete(step, None, 20.0, **(TYPED | {"arrival_date": "soon"}))
-    assert sealed is None and [one.field for one in found.faults] == ["arrival_date"]
+    assert sealed is None
+    assert [one.field for one in found.faults] == ["arrival_date"]
     opened, found, sealed = complete(step, "r1", 30.0, arrival_date=TODAY.isoformat())
-    assert sealed is not None and sealed.arrival == TODAY and found.complete
+    assert sealed is not None
+    assert sealed.arrival == TODAY
+    assert found.complete
     assert refused(step, "r1", 31.0) == "lodging.being_sealed"
     assert not fields.forgotten
     step.done("r1")
-    assert fields.forgotten and opened._typed.forgotten and not any(any(one) for one in buffers)
+    assert fields.forgotten
+    assert opened._typed.forgotten
+    assert not any(any(one) for one in buffers)
     assert refused(step, "r1", 32.0) == "lodging.not_open"
     assert step.expired(400.0) == ()
 
@@ -76,9 +83,8 @@ def test_what_could_not_be_stored_may_be_tried_again_until_the_time_is_over() ->
     assert complete(step, "r1", 1.0, **TYPED)[2] is not None
     step.again("r1")
     assert complete(step, "r1", 2.0)[2] is not None
-    assert (
-        step.expired(300.0) == () and fields.forgotten
-    )  # it is on its way: nobody needs the raw one any more
+    assert step.expired(300.0) == ()
+    assert fields.forgotten
     step.again("r1")
     assert step.expired(301.0) == ("r1",)
 
@@ -88,7 +94,8 @@ def test_what_was_typed_is_taken_back_by_an_empty_text() -> None:
     step.open(record(), 0.0)
     complete(step, "r1", 1.0, room="12", going_to="x")
     _, found, _ = complete(step, "r1", 2.0, room="")
-    assert "room" in found.missing and "going_to" not in found.missing
+    assert "room" in found.missing
+    assert "going_to" not in found.missing
 
 
 def test_several_records_are_open_and_the_clerk_says_which() -> None:
@@ -177,7 +184,8 @@ class Steps(RuleBasedStateMachine):
         self.ended += self.step.expired(self.now)
         living = {one.record_id for one in self.step.records(self.now)}
         assert len(self.ended) == len(set(self.ended))
-        assert living | set(self.ended) == set(self.fields) and not living & set(self.ended)
+        assert living | set(self.ended) == set(self.fields)
+        assert not living & set(self.ended)
         assert all(self.fields[name].forgotten for name in self.ended)
         waiting = living - self.sealing
         assert len(waiting) <= 3

@@ -19,28 +19,23 @@ DAY = date(2026, 11, 21)
 
 def line(number: int = 0, **changes: Any) -> RecordLine:
     content: dict[str, Any] = {
-        **{
-            "record_id": f"r{number}",
-            "audience": "police",
-            "kind": "live",
-            "reference": None,
-            "scanned": NOW,
-        },
-        **{
-            "scanned_day": DAY,
-            "clock_trusted": True,
-            "deadline": NOW + timedelta(hours=24),
-            "state": "sealed",
-        },
-        **{
-            "changed": NOW,
-            "arrival": DAY,
-            "sealed": NOW,
-            "corrects": None,
-            "replied": None,
-            "received": None,
-        },
-        **{"fields": (), "ever_corrected": False},
+        "record_id": f"r{number}",
+        "audience": "police",
+        "kind": "live",
+        "reference": None,
+        "scanned": NOW,
+        "scanned_day": DAY,
+        "clock_trusted": True,
+        "deadline": NOW + timedelta(hours=24),
+        "state": "sealed",
+        "changed": NOW,
+        "arrival": DAY,
+        "sealed": NOW,
+        "corrects": None,
+        "replied": None,
+        "received": None,
+        "fields": (),
+        "ever_corrected": False,
     }
     return RecordLine(**(content | changes))
 
@@ -81,7 +76,8 @@ def test_without_check_ins_registration_is_unknown() -> None:
 
 def test_fewer_check_ins_than_records_were_not_all_entered() -> None:
     total = of(answered(1), answered(2), told=1).total
-    assert total.registration.value is None and total.days_without_check_ins == 1
+    assert total.registration.value is None
+    assert total.days_without_check_ins == 1
 
 
 def test_a_day_without_guests_has_to_be_told() -> None:
@@ -171,11 +167,14 @@ def test_bounds_hold_whatever_the_unknown_turns_out_to_be(
         lines.append(made)
     total = of(*lines, told=told).total
     for rate in (total.registration, total.timeliness, total.accuracy):
-        assert rate.numerator >= 0 and rate.unknown >= 0
+        assert rate.numerator >= 0
+        assert rate.unknown >= 0
         if rate.lower is None:
-            assert rate.value is None and rate.met is None
+            assert rate.value is None
+            assert rate.met is None
             continue
-        assert rate.upper is not None and 0.0 <= rate.lower <= rate.upper <= 1.0
+        assert rate.upper is not None
+        assert 0.0 <= rate.lower <= rate.upper <= 1.0
         assert (rate.value is None) == bool(rate.unknown)
         assert rate.met is not True or rate.value == 1.0
     # The best and the worst that unanswered records can become lie between the bounds.

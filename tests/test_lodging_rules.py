@@ -211,7 +211,8 @@ def test_whatever_is_typed_is_entered_once_and_for_all_or_refused(field: object,
         assert not text or len(text) < 4 or text not in str(error)
         return
     assert entered(field, value) == value  # type: ignore[arg-type]
-    assert value.isprintable() and not set(value) & set("()[]<>（）")
+    assert value.isprintable()
+    assert not set(value) & set("()[]<>（）")
     assert value == value.strip()
 
 
@@ -221,7 +222,8 @@ def test_whatever_is_typed_is_entered_once_and_for_all_or_refused(field: object,
 )
 def test_names_always_fit_and_say_when_something_was_cut(surname: str, given_names: str) -> None:
     first, second = fitted_names(surname, given_names)
-    assert len(first) <= NAME_WIDTH and len(second) <= NAME_WIDTH
+    assert len(first) <= NAME_WIDTH
+    assert len(second) <= NAME_WIDTH
     assert first or not (surname or given_names)
     letters = (surname + given_names).replace(" ", "")
     kept = (first + second).replace(" ", "")

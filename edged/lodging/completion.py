@@ -165,7 +165,8 @@ class Completions:
     ) -> tuple[Open, Entry, SealedRecord | None]:
         """Take what was typed; the record sealed when it is complete, otherwise how far it has come.
 
-        A sealed record is on its way until `done` or `again`. Raises `ControlError`: a code of `find`, `control.bad_parameter` for a field that the form hasn't.
+        A sealed record is on its way until `done` or `again`. Raises `ControlError`: a code of `find`,
+        `control.bad_parameter` for a field that the form hasn't.
         """
         record = self.find(record_id, steady)
         if not set(fields) <= set(BY_NAME):
