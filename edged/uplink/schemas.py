@@ -21,6 +21,7 @@ from edged.uplink.directory import DirectoryHead, DirectoryPage
 from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
+from edged.uplink.record_reply import RecordReply
 from edged.uplink.replay import ReplayEnd, ReplayRequest
 from edged.uplink.reported import Reported
 from edged.uplink.vouching import Vouch
@@ -210,6 +211,18 @@ _PSEUDONYM: Final[dict[str, Any]] = {
         },
     ],
 }
+_RECORD_REPLY_FIELDS: Final = {
+    "iss": "the audience that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet it belongs to",
+    "device": "the box that sealed the record: iss of the record's envelope",
+    "record_id": "the record's, as its envelope has it",
+    "verdict": "accepted, or some fields are to be corrected",
+    "fields": "for a correction: names of the fields, each once; empty for an acceptance. Never a value",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC; a later answer replaces an earlier one",
+    "received_at": "when the recipient had the record, seconds since 1970-01-01 UTC; iat at the latest",
+}
+
+_CLAIM_VALUES: Final = {"age_over_18": "boolean"}
 
 
 def verdict_schema() -> dict[str, Any]:
@@ -251,6 +264,7 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "directory.schema.json": (DirectoryHead, _DIRECTORY_FIELDS),
     "acceptance.schema.json": (Acceptance, _ACCEPTANCE_FIELDS),
     "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
+    "record-reply.schema.json": (RecordReply, _RECORD_REPLY_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"
