@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which, and why."""
     _daemon.add_arguments(parser)
     add_number(parser)
-    parser.add_argument("--reason", choices=WITHDRAWAL_REASONS, required=True, help="help.slip.withdraw.reason")
+    parser.add_argument(
+        "--reason", choices=WITHDRAWAL_REASONS, required=True, help="help.slip.withdraw.reason"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

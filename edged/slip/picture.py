@@ -82,7 +82,9 @@ def png(page: Page, faces: FontFiles) -> bytes:
     return file.getvalue()
 
 
-def _drawn(page: Page, texts: tuple[Text, ...] | tuple[Mark, ...], faces: FontFiles, scale: int) -> NDArray[np.uint8]:
+def _drawn(
+    page: Page, texts: tuple[Text, ...] | tuple[Mark, ...], faces: FontFiles, scale: int
+) -> NDArray[np.uint8]:
     image, draw, _ = _pillow()
     canvas = image.new("L", (round(page.width * scale), round(page.height * scale)), 0)
     pen = draw.Draw(canvas)
@@ -115,7 +117,7 @@ def _thinning(shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _grown(ink: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
-    import cv2
+    from edged.core.vision import cv2
 
     kernel = np.ones((2 * by + 1, 2 * by + 1), np.uint8)
     return np.asarray(cv2.dilate(ink.astype(np.uint8), kernel) > 0, np.bool_)
