@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import cv2
 import numpy as np
+
+from edged.core.vision import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ class Aligned(NamedTuple):
 def align(
     grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane, code: Code, scale: int
 ) -> Aligned:
-    """`grey` as `expected` (0 paper to 1 ink, `scale` dots a millimetre) has it; `corners` as `finding.Found` has them."""
+    """`grey` as `expected` has it (0 paper to 1 ink, `scale` dots a millimetre); `corners`: see `finding.Found`."""
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32) * code.side * scale
     square += np.array((code.x, code.y), np.float32) * scale
     view = cv2.getPerspectiveTransform(square, corners)
@@ -80,7 +81,7 @@ def darkness(grey: NDArray[np.uint8], pixels_a_dot: float) -> Plane:
     paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR).astype(
         np.float32
     )
-    return np.clip(1 - grey / np.maximum(paper, 1), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(1 - grey / np.maximum(paper, 1), 0, 1), np.float32)
 
 
 def _pixels_a_dot(corners: NDArray[np.float32], code: Code, scale: int) -> float:
@@ -160,7 +161,8 @@ def _predicted(steps: Sequence[_Step], start: int, end: int) -> NDArray[np.float
     flat = np.stack([step.shifts.reshape(-1) for step in last])
     slope, base = np.polyfit(at - last[-1].row, flat, 1)
     base = (base + flat[-1]) / 2
-    return (base + slope * (rows - last[-1].row)[:, None]).reshape(-1, 2, 2).astype(np.float32)
+    trend = base + slope * (rows - last[-1].row)[:, None]
+    return np.asarray(trend.reshape(-1, 2, 2), np.float32)
 
 
 def _spread(steps: Sequence[_Step], rows: int) -> NDArray[np.float32]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import cv2
 import numpy as np
+
+from edged.core.vision import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

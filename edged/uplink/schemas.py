@@ -242,7 +242,6 @@ _RECORD_REPLY_FIELDS: Final = {
 }
 
 
-
 def verdict_schema() -> dict[str, Any]:
     """The schema of a verdict message's payload."""
     schema = _schema(EnvelopePayload, _VERDICT_FILE, _VERDICT_FIELDS)
