@@ -14,12 +14,17 @@ from edged.device_checks import (
     same_path,
 )
 from edged.errors import ConfigError, DecodeError
+from edged.handover_checks import check_audience_handover, check_handover
 from edged.privacy.policy import check_policy
+from edged.sealing import load_recipient
+from edged.slip_checks import check_slip
 from edged.uplink import pkcs11_uri
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.config import (
         AudienceSettings,
         BoxSettings,
@@ -65,9 +70,12 @@ def check_box(settings: BoxSettings) -> None:
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     _check_default_scene(settings)
+    check_slip(settings)
     _check_devices(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
+    if settings.handover is not None:
+        check_handover(settings.handover, settings.audiences, pushed=settings.fleet is not None)
     if settings.fleet is not None:
         _check_fleet(settings.fleet)
 
@@ -147,7 +155,7 @@ def _by_hand(settings: BoxSettings) -> bool:
 
 def _check_sockets(settings: BoxSettings) -> None:
     taken = {"[control] socket": settings.control.socket}
-    for section in ("head", "camera", "chip_reader"):
+    for section in ("head", "camera", "chip_reader", "handover"):
         socket = getattr(getattr(settings, section), "socket", None)
         if socket is None:
             continue
@@ -195,10 +203,34 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
         check_policy(audience.policy)
     except ConfigError as error:
         raise error.within(f"audiences.{name}.policy", ".") from error
-    if audience.policy.pseudonym_scope == "organisation" and audience.pseudonym_key is None:
+    _check_sealing(f"audiences.{name}", audience)
+    check_audience_handover(name, audience)
+    has_key = audience.pseudonym_key is not None or audience.organisation_key is not None
+    if audience.policy.pseudonym_scope == "organisation" and not has_key:
         raise ConfigError(
             f"audiences.{name}.pseudonym_key", "config.required_by", other="pseudonym_scope = organisation"
         )
+
+
+def _check_sealing(where: str, audience: AudienceSettings) -> None:
+    """A policy that seals needs somebody to seal to: in clear instead would be the worst of all answers."""
+    try:
+        check_encryption_keys(audience.encryption_keys)
+    except ConfigError as error:
+        raise error.within(where, ".") from None
+    policy = audience.policy
+    for key, asked in (("encrypt", policy.encrypt), ("record", policy.record is not None)):
+        if asked and not audience.encryption_keys:
+            raise ConfigError(f"{where}.encryption_keys", "config.required_by", other=f"policy.{key}")
+
+
+def check_encryption_keys(keys: Sequence[str]) -> None:
+    """Raise `ConfigError` (`config.not_a_public_key`), its path `encryption_keys.NUMBER`, for what is no P-256 key."""
+    for number, pem in enumerate(keys):
+        try:
+            load_recipient(pem)
+        except ConfigError as error:
+            raise ConfigError(f"encryption_keys.{number}", error.code) from None
 
 
 def unknown_scene(where: str) -> ConfigError:

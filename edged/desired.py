@@ -10,12 +10,10 @@ a push is described by the push. Does no I/O.
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from edged.config import (
     AudienceSettings,
@@ -25,17 +23,22 @@ from edged.config import (
     OutboxSettings,
     ReadingSettings,
     SceneSettings,
+    SlipSettings,
     TimeoutSettings,
     check_box,
+    check_encryption_keys,
 )
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.privacy.ready_made import resolve_audience
 from edged.uplink.fields import Name, Word
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from edged.uplink.sealed_keys import OrganisationKey
 
 MAX_DOCUMENT: Final = 32 * 1024
 """Bytes of one document: a bundle holds a configuration and the documents of its audiences."""
@@ -99,6 +102,8 @@ class ConfigDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     chip: ChipDocument = ChipDocument()
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
+    slip: SlipSettings | None = None
+    """The feedback slip; None: as the boot file has it."""
     artefacts: dict[ArtefactKind, TargetPath] = {}
 
 
@@ -110,9 +115,12 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     scenes: tuple[str, ...]
     receives: tuple[Kind, ...] = (Kind.LIVE,)
     reference: bool = True
+    label: str | None = None
+    slip: bool = False
     policy: Policy = Policy(claims={})
+    """In the document also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
-    """The recipient's public keys (P-256, PEM), newest first. Nothing is encrypted to them by this release."""
+    """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
 
 
 class ScenePack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,9 +144,7 @@ def parse_config(data: bytes) -> ConfigDocument:
 def parse_audience(data: bytes) -> AudienceDocument:
     """The privacy officer's document. Raises `ConfigError` with the path of the bad key."""
     document = _parse(data, AudienceDocument)
-    for number, pem in enumerate(document.encryption_keys):
-        if not _is_p256(pem):
-            raise ConfigError(f"encryption_keys.{number}", "config.not_a_public_key")
+    check_encryption_keys(document.encryption_keys)
     return document
 
 
@@ -152,8 +158,11 @@ def compose(
     document: ConfigDocument,
     audiences: Mapping[str, AudienceDocument],
     pack: ScenePack | None = None,
+    organisation_keys: Mapping[str, OrganisationKey] = MappingProxyType({}),
 ) -> BoxSettings:
     """The settings of a box that was pushed `document`; `audiences` has one of each name it lists.
+
+    `organisation_keys` are those that were delivered with it, sealed to this box, by audience.
 
     Raises `ConfigError` with the path of the bad key, as it stands in the documents.
     """
@@ -166,7 +175,9 @@ def compose(
     settings = msgspec.structs.replace(
         boot,
         version=document.version,
-        audiences={name: _audience(boot, audiences[name]) for name in document.audiences},
+        audiences={
+            name: _audience(boot, audiences[name], organisation_keys.get(name)) for name in document.audiences
+        },
         scenes=(pack.scenes if pack is not None else {}) | document.scenes,
         default_scene=document.default_scene,
         broker=document.broker or boot.broker,
@@ -177,20 +188,27 @@ def compose(
         else msgspec.structs.replace(chip, **msgspec.structs.asdict(document.chip)),
         outbox=document.outbox,
         log=document.log,
+        slip=document.slip or boot.slip,
     )
     check_box(settings)
     return settings
 
 
-def _audience(boot: BoxSettings, document: AudienceDocument) -> AudienceSettings:
-    """A key for an organisation's pseudonyms is the box's own file, named in the boot file."""
+def _audience(
+    boot: BoxSettings, document: AudienceDocument, delivered: OrganisationKey | None
+) -> AudienceSettings:
+    """A key for an organisation's pseudonyms was delivered, or is the box's own file, named in the boot file."""
     local = boot.audiences.get(document.name)
     return AudienceSettings(
         scenes=document.scenes,
         receives=document.receives,
         reference=document.reference,
+        label=document.label,
+        slip=document.slip,
         policy=document.policy,
+        encryption_keys=document.encryption_keys,
         pseudonym_key=None if local is None else local.pseudonym_key,
+        organisation_key=delivered,
     )
 
 
@@ -209,6 +227,8 @@ def _parse(data: bytes, model: type[T]) -> T:
         raise ConfigError(FILE, "config.not_json") from None
     if not isinstance(document, dict):
         raise ConfigError(FILE, "config.not_json")
+    if model is AudienceDocument:
+        document = resolve_audience(document)
 
     def convert(found: dict[str, Any]) -> T:
         return msgspec.convert(found, model)
@@ -230,11 +250,3 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         raise _TwiceError(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
     return found
-
-
-def _is_p256(pem: str) -> bool:
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)

@@ -14,6 +14,7 @@ from edged import start_up
 from edged.errors import ConfigError
 from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
+from edged.sealing_key import opened_key
 from edged.uplink.keys import keep_private, read_private
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.optical_fit import Thresholds
     from edged.trust.loading import Trust
+    from edged.uplink.roles import Principal
 
 PSEUDONYM_FILE = "pseudonym-{audience}.key"
 PSEUDONYM_KEY_BYTES = 32
@@ -82,7 +84,10 @@ def prepare(settings: BoxSettings) -> InForce:
         settings,
         anchor,
         signer,
-        {name: _pseudonymiser(settings, name, audience) for name, audience in settings.audiences.items()},
+        {
+            name: _pseudonymiser(settings, name, audience, signer.principal)
+            for name, audience in settings.audiences.items()
+        },
         start_up.thresholds(settings.head.optical_thresholds),
         start_up.trust(settings.chip_reader),
         _read(identity.tls_certificate),
@@ -113,9 +118,16 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _pseudonymiser(settings: BoxSettings, name: str, audience: AudienceSettings) -> Pseudonymiser:
+def _pseudonymiser(
+    settings: BoxSettings, name: str, audience: AudienceSettings, principal: Principal
+) -> Pseudonymiser:
     """The audience's own key: the organisation's, or one drawn on this box that never leaves it."""
     if audience.policy.pseudonym_scope == "organisation":
+        if audience.organisation_key is not None:
+            return Pseudonymiser(
+                opened_key(settings.state.directory, name, audience.organisation_key, principal),
+                f"organisation:{name}",
+            )
         assert audience.pseudonym_key is not None  # edged.config.check_box
         return Pseudonymiser(read_private(audience.pseudonym_key), f"organisation:{name}")
     path = settings.state.directory / PSEUDONYM_FILE.format(audience=name)

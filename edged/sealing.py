@@ -30,7 +30,8 @@ MAX_SEALED: Final = 16 * 1024
 _SUITE: Final = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _ENCAPSULATED: Final = 65  # bytes of an uncompressed point of P-256
 _TAG: Final = 16
-_MAX_TEXT: Final = (_ENCAPSULATED + MAX_SEALED + _TAG) * 4 // 3 + 3
+_MIN_TEXT: Final = ((_ENCAPSULATED + _TAG) * 4 + 2) // 3  # base64url without padding
+_MAX_TEXT: Final = ((_ENCAPSULATED + MAX_SEALED + _TAG) * 4 + 2) // 3
 
 What = Literal["claims", "record", "pseudonym_key"]
 """What is sealed: one kind is never taken for another, whatever else its context says."""
@@ -43,8 +44,18 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what: What
     kid: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
     """First 8 bytes of the SHA-256 of the recipient's public key (DER), hexadecimal: which of its keys opens it."""
-    data: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$(?!\n)", max_length=_MAX_TEXT)]
-    """The encapsulated key and the ciphertext, base64url."""
+    data: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$(?!\n)", min_length=_MIN_TEXT, max_length=_MAX_TEXT),
+    ]
+    """The encapsulated key (65 bytes, uncompressed) and the ciphertext, base64url without padding."""
+
+
+def envelope_context(
+    *, fleet: str, device: str, audience: str, policy_sha256: str, record_id: str | None = None
+) -> tuple[str, ...]:
+    """Where `claims` and a `record` belong: to one box's envelope for one audience, under one policy."""
+    return fleet, device, audience, policy_sha256, record_id or ""
 
 
 def load_recipient(pem: str) -> ec.EllipticCurvePublicKey:
@@ -74,7 +85,7 @@ def seal(
     if len(plaintext) > MAX_SEALED:
         raise ValueError(f"at most {MAX_SEALED} bytes can be sealed")
     sealed = _SUITE.encrypt(plaintext, key, _info(what, context))
-    return Sealed(ALGORITHM, what, key_id(key), base64.urlsafe_b64encode(sealed).rstrip(b"=").decode())
+    return Sealed(ALGORITHM, what, key_id(key), _text(sealed))
 
 
 def open_sealed(
@@ -90,10 +101,21 @@ def open_sealed(
     if key is None:
         raise DecodeError("sealed", "sealed.other_key")
     try:
-        data = base64.urlsafe_b64decode(sealed.data + "=" * (-len(sealed.data) % 4))
-        return _SUITE.decrypt(data, key, _info(what, context))
+        return _SUITE.decrypt(_decoded(sealed.data), key, _info(what, context))
     except (InvalidTag, ValueError):
         raise DecodeError("sealed", "sealed.broken") from None
+
+
+def _decoded(text: str) -> bytes:
+    """Strictly, as Python's own decoder doesn't: one content has one spelling. Raises `ValueError`."""
+    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _text(data) != text:
+        raise ValueError("not the one spelling")
+    return data
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _info(what: What, context: tuple[str, ...]) -> bytes:

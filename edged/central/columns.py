@@ -193,6 +193,11 @@ def _json(value: object) -> str:
 
 
 def _claim(value: object, kind: str) -> Value:
-    """A claim's value where it has the type its column wants; another one is in `claims` alone."""
+    """A claim's value where it has the type its column wants; another one is in `claims` alone.
+
+    Of a pseudonym that is told with that of the period before, the current one.
+    """
+    if isinstance(value, dict):
+        value = value.get("current")
     wanted = bool if kind == "truth" else str
     return value if isinstance(value, wanted) else None

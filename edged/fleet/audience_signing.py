@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from edged.desired import MAX_DOCUMENT, parse_audience
 from edged.errors import ConfigError
 from edged.fleet.compile import check_audience
-from edged.fleet.layers import audience_files
+from edged.fleet.layers import DELIVERIES, audience_files
 from edged.fleet.recovery import repository_of
 from edged.fleet.state import write_text
 from edged.fleet.tuf_roles import PRIVACY
+from edged.uplink.sealed_keys import index_target
 from edged.uplink.topics import usable
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ def sign(state: FleetState, documents: Sequence[Checked], key: OfflineKey, now: 
     return version
 
 
+def targets_of(name: str) -> tuple[str, str]:
+    """What is signed for one audience: its document, and its organisation's key where it has one."""
+    return f"audience/{name}.json", index_target(name)
+
+
 def remove(state: FleetState, names: Sequence[str], key: OfflineKey, now: datetime) -> int:
     """Take documents back: no further push can name these audiences. The metadata's version.
 
@@ -77,8 +83,9 @@ def remove(state: FleetState, names: Sequence[str], key: OfflineKey, now: dateti
     for name in names:
         if f"audience/{name}.json" not in known:
             raise ConfigError(name, "config.no_such_audience")
-    files = dict.fromkeys((f"audience/{name}.json" for name in names), None)
+    files = dict.fromkeys((path for name in names for path in targets_of(name)), None)
     version = repository_of(state).put_targets(PRIVACY, files, [key.signer], now)
     for name in names:
-        (state.directory / "audiences" / f"{name}.json").unlink(missing_ok=True)
+        for directory in ("audiences", DELIVERIES):
+            (state.directory / directory / f"{name}.json").unlink(missing_ok=True)
     return version

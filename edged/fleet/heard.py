@@ -34,6 +34,8 @@ class Report(msgspec.Struct, frozen=True):
     device: str
     reported: Reported
     retained: bool
+    compact: bytes = b""
+    """As it was signed."""
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ def read(received: Received, *, anchor: TrustAnchor, fleet: str, at: datetime) -
         reported = open_reported(received.payload, anchor=anchor, at=at, device=device)
     except SignatureRefusedError as error:
         return Unusable(device, error.code)
-    return Report(device, reported, received.retained)
+    return Report(device, reported, received.retained, received.payload)
 
 
 def _presence(device: str, received: Received) -> Heard:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
 
 from edged.config import load_toml
 from edged.desired import MAX_DOCUMENT, AudienceDocument, parse_audience
 from edged.errors import ConfigError
 from edged.fleet.compile import FLEET_LAYER, Layer
+from edged.sealing import Sealed
+from edged.uplink.fields import Name, decoder
+from edged.uplink.sealed_keys import KeyNumber, KeyTree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.fleet.state import DeviceRecord, FleetState
+
+
+DELIVERIES: Final = "organisation-keys"
+"""Folder of what was delivered, in the state directory."""
+
+MAX_DELIVERY: Final = 64 << 20
+"""Bytes of one audience's file: a hundred thousand boxes have half as many."""
 
 
 def layers_of(state: FleetState, record: DeviceRecord) -> list[Layer]:
@@ -45,6 +57,34 @@ def audience_files(state: FleetState) -> dict[str, bytes]:
     for path in sorted((state.directory / "audiences").glob("*.json")):
         with path.open("rb") as file:
             found[path.stem] = file.read(MAX_DOCUMENT + 1)
+    return found
+
+
+class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`organisation-keys/{audience}.json`: an audience's pseudonym key, sealed to each box that may have it."""
+
+    format: Literal[1]
+    audience: Name
+    number: KeyNumber
+    sealed: Annotated[dict[Name, Sealed], msgspec.Meta(min_length=1)]
+
+    def tree(self) -> KeyTree:
+        """What the privacy officer signs the root of."""
+        return KeyTree(self.sealed)
+
+
+def deliveries(state: FleetState) -> dict[str, Delivery]:
+    """Every audience's. Raises `ConfigError` (`organisation_key.malformed`)."""
+    found = {}
+    for path in sorted((state.directory / DELIVERIES).glob("*.json")):
+        try:
+            with path.open("rb") as file:
+                one = decoder(Delivery).decode(file.read(MAX_DELIVERY + 1))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ConfigError(f"{DELIVERIES}/{path.name}", "organisation_key.malformed") from None
+        if one.audience != path.stem:
+            raise ConfigError(f"{DELIVERIES}/{path.name}", "organisation_key.malformed")
+        found[one.audience] = one
     return found
 
 

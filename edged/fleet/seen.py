@@ -19,7 +19,7 @@ from edged.uplink.reported import Reported
 from edged.uplink.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
     from edged.fleet.heard import Heard
     from edged.fleet.link import AdminLink
@@ -70,7 +70,7 @@ class Sightings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """One more message."""
         seen = self.boxes.setdefault(heard.device, Seen())
         match heard:
-            case Report(_, reported, _):
+            case Report(reported=reported):
                 seen.reported, seen.refused = reported, None
             case Presence(_, status, _):
                 seen.status, seen.status_at = status, now
@@ -100,10 +100,11 @@ async def look(
     *,
     reports: bool = True,
     quiet_s: float | None = None,
+    on_heard: Callable[[Heard], None] = lambda _: None,
 ) -> Sightings:
     """What these boxes have said last, on top of what was known `before`; without `reports`, who is there alone.
 
-    Raises `UplinkError`.
+    `on_heard` is told everything as well. Raises `UplinkError`.
     """
     found = Sightings(at=link.clock().timestamp(), boxes=dict(before.boxes) if before else {})
     async with watch(link, devices, reports=reports) as heard:
@@ -115,6 +116,7 @@ async def look(
                     and (one := await _next(heard, QUIET_S if quiet_s is None else quiet_s)) is not None
                 ):
                     found.take(one, found.at)
+                    on_heard(one)
                     missing.discard((one.device, type(one)))
     return found
 

@@ -5,6 +5,8 @@
     devices/{name}.toml        one box: groups, site, certificates, what was pushed last (`DeviceRecord`)
     config/fleet.toml, config/group/{group}.toml, config/device/{device}.toml     layers of configuration
     audiences/{name}.json      the privacy officer's documents
+    sealing-keys/{name}.jws    a box's own signed word for the key that what is for it alone is sealed to
+    organisation-keys/{name}.json     an audience's pseudonym key, sealed to each box that may have it
     metadata/                  TUF metadata that all boxes share, every version of it
     pushes/, rollouts/         what was pushed when, and how it went
     artefacts/                 large files (ignored by git)

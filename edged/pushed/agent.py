@@ -13,14 +13,17 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from edged import __version__, log
-from edged.errors import ConfigError, PushRefusedError, StateError
+import msgspec
+
+from edged import __version__, log, sealing_key
+from edged.errors import CertificateError, ConfigError, PushRefusedError, StateError
 from edged.pushed import versions
 from edged.pushed.driving import Driver
 from edged.pushed.steps import Boot, Event, PushAgain, PushArrived, PushRefused
 from edged.pushed.store import FleetStore, root_version
 from edged.pushed.store_opening import open_store
 from edged.pushed.verifying import first_trust, verify_bundle
+from edged.sealing import key_id, load_recipient
 from edged.uplink import topics
 from edged.uplink.bundle import MAX_BUNDLE
 from edged.uplink.database import DatabaseThread
@@ -30,6 +33,7 @@ from edged.uplink.reported import MAX_PATH, Reported, seal_reported
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from edged.pushed.host import Artefacts, Host
     from edged.pushed.steps import Report
@@ -63,8 +67,11 @@ class PushAgent:
         clock: Callable[[], datetime],
         look_s: float,
         refused_pause_s: float,
+        public_key: str = "",
     ) -> None:
+        self._sealing_key = public_key
         principal = signer().principal
+        self._principal = principal
         self._fleet, self._device = principal.fleet, principal.name
         self._store, self._first = store, first
         self._host = host
@@ -121,6 +128,7 @@ class PushAgent:
             # Once a push was taken the store knows better: a box doesn't stop over a file that it no longer needs.
             known = await store.run(lambda store: store.trusted())
             first = known if known is not None else await asyncio.to_thread(root)
+            public_key = await asyncio.to_thread(_public_key, directory)
         except BaseException:
             await store.close()
             raise
@@ -133,6 +141,7 @@ class PushAgent:
             clock=clock,
             look_s=look_s,
             refused_pause_s=refused_pause_s,
+            public_key=public_key,
         )
 
     async def begin(self) -> None:
@@ -178,6 +187,11 @@ class PushAgent:
     def report(self) -> Report:
         """What is said of the last push."""
         return self._driver.report
+
+    @property
+    def sealing_key(self) -> str | None:
+        """Id of the key that is reported, to be compared with what the privacy officer sees; None without one."""
+        return key_id(load_recipient(self._sealing_key)) if self._sealing_key else None
 
     @property
     def waits(self) -> bool:
@@ -229,6 +243,7 @@ class PushAgent:
             probe=report.probe,
             fetched=report.fetched,
             software=__version__,
+            sealing_key=self._sealing_key or msgspec.UNSET,
         )
         return seal_reported(reported, signer).encode()
 
@@ -284,6 +299,8 @@ class PushAgent:
             version = versions.Version.of(accepted, boot_ca)
             try:
                 versions.settings_of(version, boot, {})
+                for name, key in accepted.organisation_keys.items():  # tried here: a trial would only go back
+                    sealing_key.opened_key(boot.state.directory, name, key, self._principal)
             except ConfigError as error:
                 raise PushRefusedError(error.code, error.where, accepted.push) from error
             return accepted, version
@@ -302,6 +319,15 @@ class PushAgent:
         self._driver.taken[accepted.push] = accepted, bundle
         recovery = _begins_anew(trusted, accepted, self._driver.machine.stored.newest)
         return PushArrived(accepted.push, version.content, bundle, recovery)
+
+
+def _public_key(directory: Path) -> str:
+    """The box's own sealing key, for its reports; a box that can't read it any more goes on, and says none."""
+    try:
+        return sealing_key.public_pem(sealing_key.own_key(directory))
+    except CertificateError as error:
+        log.get("fleet").error("the sealing key can't be used", code=error.code)
+        return ""
 
 
 def _begins_anew(trusted: Trusted, accepted: Accepted, newest: int) -> bool:

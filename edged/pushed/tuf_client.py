@@ -160,6 +160,11 @@ class Repository:
         """What is signed of a target that is not in the bundle: its length, hashes, and custom data."""
         return self.target(path).to_dict()
 
+    def offers(self, path: str) -> bool:
+        """Whether a role that may speak of `path` has signed a target of that name."""
+        with self._refusing():
+            return self._updater.get_targetinfo(path) is not None
+
     def lists(self, path: str) -> bool:
         """Whether the offline keys themselves have signed a target `path`."""
         return path in self._signed("targets", Targets).targets

@@ -24,15 +24,18 @@ from edged.desired import (
 )
 from edged.errors import ConfigError, DecodeError, PushRefusedError, StateError
 from edged.privacy.policy import check_policy
-from edged.uplink import fleet_authority
+from edged.uplink import fleet_authority, sealed_keys
 from edged.uplink.artefact import Length, check_target, read_custom
 from edged.uplink.bundle import Bundle, decode_bundle
 from edged.uplink.fields import Sha256, decoder
 from edged.uplink.reported import MAX_PATH, Push
+from edged.uplink.sealed_keys import OrganisationKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
+
+    from edged.pushed.tuf_client import Repository
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ class Accepted(msgspec.Struct, frozen=True):
         audiences: name to the bytes of `audience/{name}.json`, one of each that the configuration names.
         authority: bytes of `fleet/authority.json`; None where the offline keys have signed none.
         artefacts: what the configuration names, by kind; to be fetched before the switch.
+        organisation_keys: of those audiences that have one, sealed to this box and vouched for by the privacy officer.
         document: `config`, parsed.
         audience_documents: `audiences`, parsed, their policies below the ceiling.
     """
@@ -89,6 +93,7 @@ class Accepted(msgspec.Struct, frozen=True):
     audiences: dict[str, bytes]
     authority: bytes | None
     artefacts: dict[ArtefactKind, ArtefactTarget]
+    organisation_keys: dict[str, OrganisationKey]
     document: ConfigDocument
     audience_documents: dict[str, AudienceDocument]
 
@@ -139,7 +144,8 @@ def verify_bundle(data: bytes, *, trusted: Trusted, device: str, now: datetime) 
     missing, or doesn't belong to the others), `push.signature_wrong`, `push.wrong_role`, `push.replayed`,
     `push.expired`, `push.foreign_device`, `push.hash_wrong`, `push.equivocation`, `push.trust_unusable` (what the box
     trusts can't be read), the code of the `ConfigError` of a document, or of the `DecodeError` of an artefact's
-    description (`edged.uplink.artefact`) or of `fleet/authority.json`. Raises `StateError`
+    description (`edged.uplink.artefact`), of `fleet/authority.json` or of an organisation's key
+    (`edged.uplink.sealed_keys`), `organisation_key.not_for_this_box`. Raises `StateError`
     (`push.no_temporary_files`) for trouble of the box's own, after which the same push may be tried again.
     """
     if now.tzinfo is None:
@@ -182,6 +188,8 @@ def _verified(bundle: Bundle, trusted: Trusted, device: str, now: datetime) -> A
             kind: _artefact(kind, target, repository.described(target))
             for kind, target in document.artefacts.items()
         }
+        documents = {name: _audience(name, text) for name, text in audiences.items()}
+        keys = _organisation_keys(repository, bundle.targets, device, documents)
         return Accepted(
             trusted=Trusted(repository.finish()),
             push=push,
@@ -189,8 +197,9 @@ def _verified(bundle: Bundle, trusted: Trusted, device: str, now: datetime) -> A
             audiences=audiences,
             authority=authority,
             artefacts=artefacts,
+            organisation_keys=keys,
             document=document,
-            audience_documents={name: _audience(name, text) for name, text in audiences.items()},
+            audience_documents=documents,
         )
 
 
@@ -214,6 +223,33 @@ def _audience(name: str, data: bytes) -> AudienceDocument:
         except ConfigError as error:
             raise error.within("policy", ".") from None
     return document
+
+
+def _organisation_keys(
+    repository: Repository, targets: Mapping[str, str], device: str, documents: Mapping[str, AudienceDocument]
+) -> dict[str, OrganisationKey]:
+    """The keys that the privacy officer has delivered to this box, of those audiences that need one.
+
+    Where the officer has delivered one to boxes and none to this, the push is refused
+    (`organisation_key.not_for_this_box`): whoever makes pushes can't leave a key out.
+    """
+    found: dict[str, OrganisationKey] = {}
+    mine: sealed_keys.DeviceKeys | None = None
+    for name, document in documents.items():
+        path = sealed_keys.index_target(name)
+        if document.policy.pseudonym_scope != "organisation" or not repository.offers(path):
+            continue
+        where = f"audiences.{name}.organisation_key"
+        try:
+            index = sealed_keys.parse_index(repository.content(path, targets), name)
+            if mine is None and repository.offers(own := sealed_keys.device_target(device)):
+                mine = sealed_keys.parse_device_keys(repository.content(own, targets), device)
+            if mine is None or name not in mine.keys:
+                raise PushRefusedError("organisation_key.not_for_this_box", where)
+            found[name] = sealed_keys.proved(index, device, mine.keys[name])
+        except DecodeError as error:
+            raise PushRefusedError(error.code, where) from None
+    return found
 
 
 @contextlib.contextmanager

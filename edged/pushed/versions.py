@@ -17,6 +17,7 @@ from edged.desired import (
 )
 from edged.errors import ConfigError
 from edged.pushed.verifying import Accepted, ArtefactTarget
+from edged.uplink.sealed_keys import OrganisationKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     artefacts: dict[ArtefactKind, ArtefactTarget]
     probation_s: float
     """How long it has to prove itself, seconds."""
+    organisation_keys: dict[str, OrganisationKey] = {}
+    """By audience; sealed to this box, and vouched for by the privacy officer."""
     boot_ca: str = ""
     """SHA-256 of the boot file's authorities when it was taken: a box that is enrolled anew gets others."""
 
@@ -48,6 +51,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
             authority=accepted.authority,
             artefacts=accepted.artefacts,
             probation_s=accepted.document.probation_s,
+            organisation_keys=accepted.organisation_keys,
             boot_ca=boot_ca,
         )
 
@@ -83,7 +87,7 @@ def settings_of(version: Version, boot: BoxSettings, files: Files) -> BoxSetting
             pack = parse_scene_pack(_read(path))
         except ConfigError as error:
             raise error.within("artefacts.scenes", ".") from error
-    settings = compose(boot, document, audiences, pack)
+    settings = compose(boot, document, audiences, pack, version.organisation_keys)
     if (trust := files.get("trust")) is not None and settings.chip_reader is not None:
         chip = msgspec.structs.replace(settings.chip_reader, trust=trust)
         settings = msgspec.structs.replace(settings, chip_reader=chip)

@@ -27,6 +27,10 @@ Push = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 """Number of a push: the version of the snapshot metadata; 0: none, or one whose number couldn't be read."""
 
 
+PublicPem = Annotated[str, msgspec.Meta(pattern=r"^-----BEGIN PUBLIC KEY-----\n", max_length=256)]
+"""A public key of P-256 has 178 characters; whether it is one is for who uses it to see."""
+
+
 class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one box has made of the last push (`docs/schemas/reported.schema.json`)."""
 
@@ -50,6 +54,8 @@ class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Staged: per cent of the artefacts' bytes that are here."""
     software: Word
     """Version of the software that runs."""
+    sealing_key: PublicPem | msgspec.UnsetType = msgspec.UNSET
+    """The box's own public key (P-256, PEM), to which what is for it alone is sealed. Left out by boxes without one."""
 
 
 def seal_reported(report: Reported, signer: sign.Signer) -> str:

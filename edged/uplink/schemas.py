@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edged.privacy.policy import CEILING, WITHHELD
+from edged.privacy.policy import CEILING, WITHHELD, Action
 from edged.uplink.acceptance import Acceptance
 from edged.uplink.bundle import Bundle
 from edged.uplink.command import Command, Reply
@@ -125,6 +125,7 @@ _REPORTED_FIELDS: Final = {
     "probe": "rolled back: the probe that failed",
     "fetched": "staged: per cent of the artefacts' bytes that have come",
     "software": "the version of edged that runs",
+    "sealing_key": "the box's own public key (P-256, PEM): what is for it alone is sealed to it; left out without one",
 }
 
 _COMMAND_FIELDS: Final = {
@@ -195,7 +196,20 @@ _PAGE_FIELDS: Final = {
     "revoked": "revoked boxes",
 }
 
-_CLAIM_VALUES: Final = {"age_over_18": "boolean"}
+_CLAIM_VALUES: Final[dict[str, dict[str, Any]]] = {"age_over_18": {"type": ["boolean", "null"]}}
+
+_PSEUDONYM: Final[dict[str, Any]] = {
+    "description": "a pseudonym; for a while after a period's end with that of the period before",
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {
+            "type": "object",
+            "properties": {"current": {"type": "string"}, "previous": {"type": "string"}},
+            "required": ["current", "previous"],
+            "additionalProperties": False,
+        },
+    ],
+}
 
 
 def verdict_schema() -> dict[str, Any]:
@@ -203,7 +217,7 @@ def verdict_schema() -> dict[str, Any]:
     schema = _schema(EnvelopePayload, _VERDICT_FILE, _VERDICT_FIELDS)
     payload = schema["$defs"]["EnvelopePayload"]
     names = [claim for claim, action in CEILING.items() if action is not None]
-    claims = {claim: {"type": [_CLAIM_VALUES.get(claim, "string"), "null"]} for claim in names}
+    claims = {claim: _claim(claim) for claim in names}
     codes = {
         "type": "object",
         "additionalProperties": {"type": "string"},
@@ -216,6 +230,12 @@ def verdict_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     return schema
+
+
+def _claim(claim: str) -> dict[str, Any]:
+    if CEILING[claim] is Action.PSEUDONYMISE:
+        return _PSEUDONYM
+    return _CLAIM_VALUES.get(claim, {"type": ["string", "null"]})
 
 
 _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
