@@ -51,7 +51,9 @@ class Aligned(NamedTuple):
     found: float
 
 
-def align(grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane, code: Code, scale: int) -> Aligned:
+def align(
+    grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane, code: Code, scale: int
+) -> Aligned:
     """`grey` as `expected` (0 paper to 1 ink, `scale` dots a millimetre) has it; `corners` as `finding.Found` has them."""
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32) * code.side * scale
     square += np.array((code.x, code.y), np.float32) * scale
@@ -68,10 +70,16 @@ def align(grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane
 def darkness(grey: NDArray[np.uint8], pixels_a_dot: float) -> Plane:
     """How dark each pixel is beside the paper around it: uneven light and pale print taken out."""
     size = max(3, 2 * round(12 * pixels_a_dot) + 1)
-    small = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if min(grey.shape) > 64 else grey
+    small = (
+        cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        if min(grey.shape) > 64
+        else grey
+    )
     kernel = np.ones((max(3, size // 4), max(3, size // 4)), np.uint8)
     paper = cv2.GaussianBlur(cv2.dilate(small, kernel), (0, 0), max(1.0, size / 8))
-    paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR).astype(
+        np.float32
+    )
     return np.clip(1 - grey / np.maximum(paper, 1), 0, 1).astype(np.float32)
 
 
@@ -166,7 +174,13 @@ def _spread(steps: Sequence[_Step], rows: int) -> NDArray[np.float32]:
 
 
 def _drawn(
-    dark: Plane, view: NDArray[np.float64], shifts: NDArray[np.float32], top: int, end: int, width: int, margin: int
+    dark: Plane,
+    view: NDArray[np.float64],
+    shifts: NDArray[np.float32],
+    top: int,
+    end: int,
+    width: int,
+    margin: int,
 ) -> tuple[Plane, NDArray[np.bool_]]:
     """Rows `top` to `end` of the page with `margin` dots left and right, out of the picture."""
     rows, columns = np.mgrid[top:end, -margin : width + margin].astype(np.float32)
