@@ -55,7 +55,7 @@ def test_the_demo_balances_and_every_specimen_comes_as_expected() -> None:
     rows, acts = last["documents"][: len(specimens)], last["documents"][len(specimens) :]
     assert [row["name"] for row in rows] == [specimen.name for specimen in specimens]
     firmware = host_head.find() is not None
-    assert [row["name"] for row in acts] == ["button"] * firmware + ["swipe", "id-card"]
+    assert [row["name"] for row in acts] == ["button"] * firmware + ["swipe", "id-card", "teller"]
     assert [row["differences"] for row in acts] == [[]] * len(acts)
     for row, specimen in zip(rows, specimens, strict=True):
         assert specimen.expected is not None
