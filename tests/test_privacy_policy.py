@@ -16,10 +16,10 @@ from edged import messages
 from edged.core.layouts import MrzFormat
 from edged.core.mrz import Mrz, format_mrz, parse_mrz
 from edged.errors import ConfigError
-from edged.privacy.leakscan import LeakScanner
-from edged.privacy.masks import mask_name, mask_number
 from edged.privacy.ceiling import allowed
 from edged.privacy.disclosing import disclose
+from edged.privacy.leakscan import LeakScanner
+from edged.privacy.masks import mask_name, mask_number
 from edged.privacy.policy import CEILING, WITHHELD, Action, Policy, check_policy
 from edged.privacy.pseudonym import Pseudonymiser
 from tests.mrz_specimens import SPECIMENS

@@ -310,7 +310,7 @@ def test_a_bad_key_of_the_configuration(repository: TufRepository) -> None:
             "config.above_ceiling",
             "policy.claims.optional_data",
         ),
-        ({"policy": {"claims": {"holder": "seal"}}}, "config.wrong_value", "policy.claims.holder"),
+        ({"policy": {"claims": {"holder": "seal"}}}, "config.invalid_choice", "policy.claims.holder"),
         ({"policy": "bank-account-opening-2"}, "policy.no_such", "policy"),
         (
             {"policy": {"base": "self-service-kiosk", "claims": {"sex": "keep"}}},

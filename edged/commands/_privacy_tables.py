@@ -72,7 +72,7 @@ def _facts(args: argparse.Namespace, one: Explained) -> Iterator[str]:
         else say(args, "explain.retention", days=policy.retention_days)
     )
     yield say(args, f"explain.consent_{policy.consent}")
-    groups = listed([say(args, f"notice.group_{group}") for group in one.told], args.lang)
+    groups = listed([say(args, f"privacy_notice.group_{group}") for group in one.told], args.lang)
     yield say(args, "explain.told", what=groups)
     if policy.encrypt:
         yield say(args, "explain.encrypted")

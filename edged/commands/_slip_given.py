@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged.commands import _read_pdf
 from edged.commands._slip_pdf_text import text_of
@@ -26,8 +26,14 @@ CAMERA_SECONDS: Final = 60.0
 
 
 class Given(NamedTuple):
-    """Attributes: `text`: of the QR code, None where none was read; `code` and `picture`: where it was seen;
-    `printed`: the lines of text of a PDF."""
+    """A slip as far as it could be read.
+
+    Attributes:
+        text: of the QR code; None where none was read.
+        code: where it was seen.
+        picture: where it was seen, grey.
+        printed: the lines of text of a PDF.
+    """
 
     text: str | None
     code: Found | None = None
@@ -68,14 +74,16 @@ def of_bytes(data: bytes) -> Given:
 
 def of_picture(picture: NDArray[np.uint8]) -> Given:
     """(height, width) grey or (height, width, 3) BGR."""
-    grey = _grey(picture)
+    from edged.core.vision import grey_of
+
+    grey = grey_of(picture)
     found = _slip_among(find(grey))
     return Given(None if found is None else found.text, found, grey)
 
 
 def from_camera(number: int, now: Callable[[], float] = time.monotonic) -> Given:
     """Look through a camera until a slip is seen. Raises `ConfigError` ("slip_command.no_camera")."""
-    import cv2
+    from edged.core.vision import cv2
 
     camera = cv2.VideoCapture(number)
     try:
@@ -123,10 +131,3 @@ def _is_text(text: str) -> bool:
     except DecodeError:
         return False
     return True
-
-
-def _grey(picture: Any) -> NDArray[np.uint8]:
-    import cv2
-    import numpy as np
-
-    return np.asarray(picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)

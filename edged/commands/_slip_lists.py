@@ -1,4 +1,4 @@
-"""What slips are verified by: the fleet's signed directory and the list of slips that hold no more, from disk or by HTTPS.
+"""What slips are verified by, from disk or by HTTPS: the fleet's signed directory, the list of slips that hold no more.
 
 Where is a file (as `edged fleet directory show --output` and collectors keep it), a directory of files as
 `edged central slips` writes it, or the URL that a web server gives that directory out under.

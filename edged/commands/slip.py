@@ -1,4 +1,4 @@
-"""`edged slip …`: verifies feedback slips, and has the box show, save, print and withdraw its own. One module an action."""
+"""`edged slip …`: verifies slips; has the box show, save, print and withdraw its own. One module an action."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "save": "edged.commands._slip_save",
     "print": "edged.commands._slip_print",
     "withdraw": "edged.commands._slip_withdraw",
+    "page": "edged.commands._slip_page",
 }
 
 

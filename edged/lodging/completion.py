@@ -35,7 +35,7 @@ class Open(Identity):
     Attributes:
         record_id: its number.
         draft: the envelope it will leave in, without it.
-        key: the recipient's.
+        key: the recipient's; context: the seal's (`edged.sealing.envelope_context`).
         host: 接待单位, from the configuration.
         scanned_at: when the inspection was committed, in local time.
         until: when it is forgotten, steady seconds.
@@ -47,6 +47,7 @@ class Open(Identity):
     __slots__ = (
         "_held",
         "_typed",
+        "context",
         "corrects",
         "deadline_h",
         "draft",
@@ -65,6 +66,7 @@ class Open(Identity):
         draft: EnvelopeDraft,
         key: EllipticCurvePublicKey,
         *,
+        context: tuple[str, ...],
         host: str,
         scanned_at: datetime,
         until: float,
@@ -73,6 +75,7 @@ class Open(Identity):
         self.record_id = record_id
         self.draft = draft
         self.key = key
+        self.context = context
         self.host = host
         self.scanned_at = scanned_at
         self.until = until
@@ -156,15 +159,14 @@ class Completions:
         record_id: str | None,
         fields: Mapping[str, str],
         *,
-        context: tuple[str, ...],
         today: date | None,
         steady: float,
         corrects: str | None = None,
     ) -> tuple[Open, Entry, SealedRecord | None]:
         """Take what was typed; the record sealed when it is complete, otherwise how far it has come.
 
-        A sealed record is on its way until `done` or `again`. `context` is the seal's, without the record's id. Raises
-        `ControlError`: a code of `find`, `control.bad_parameter` for a field that the form hasn't.
+        A sealed record is on its way until `done` or `again`. Raises `ControlError`: a code of `find`,
+        `control.bad_parameter` for a field that the form hasn't.
         """
         record = self.find(record_id, steady)
         if not set(fields) <= set(BY_NAME):
@@ -175,9 +177,7 @@ class Completions:
         if not found.complete:
             return record, found, None
         assert found.arrival is not None
-        sealed = found.sealed(
-            record.record_id, record.key, (*context, record.record_id), corrects=record.corrects
-        )
+        sealed = found.sealed(record.record_id, record.key, record.context, corrects=record.corrects)
         record.sealing = True
         return record, found, SealedRecord(record.record_id, sealed, found.arrival)
 

@@ -21,6 +21,7 @@ from edged.lodging import asked
 from edged.lodging.completion import Completions, Open
 from edged.lodging.deadline import deadline
 from edged.lodging.rates import report
+from edged.sealing import envelope_context
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class LodgingDesk:
         check-in is found, whether the recipient is told it or not. Raises no `StateError`: where the journal can't be
         written the record isn't opened, everything is forgotten, and the console is told.
         """
+        assert draft.policy is not None, "a record is opened under a policy"
         record_id = secrets.token_hex(RECORD_ID_BYTES)
         scanned_at = reading.now.astimezone()
         record = Open(
@@ -103,6 +105,13 @@ class LodgingDesk:
             held,
             draft,
             key,
+            context=envelope_context(
+                fleet=self._fleet,
+                device=self._device,
+                audience=draft.audience,
+                policy_sha256=draft.policy.sha256,
+                record_id=record_id,
+            ),
             host=host,
             scanned_at=scanned_at,
             until=self._steady() + policy.completion_s,
@@ -227,7 +236,6 @@ class LodgingDesk:
         record, found, sealed = self._open.complete(
             record.record_id,
             wanted.fields,
-            context=(self._fleet, self._device, record.draft.audience, _policy_of(record.draft)),
             today=reading.now.astimezone().date() if reading.trusted else None,
             steady=self._steady(),
             corrects=wanted.corrects,
@@ -387,10 +395,6 @@ class LodgingDesk:
             "review": list(found.review),
             "typed": list(found.typed),
         }
-
-
-def _policy_of(draft: EnvelopeDraft) -> str:
-    return "" if draft.policy is None else draft.policy.sha256
 
 
 def _told_line(line: RecordLine, now: datetime) -> dict[str, Any]:

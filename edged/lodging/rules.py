@@ -28,7 +28,7 @@ CUT: Final = "?"
 FILLER: Final = "<"
 
 _BRACKETS: Final[dict[int, str | None]] = {
-    ord(one): None for one in "()[]{}〈〉《》「」『』【】〔〕（）［］｛｝"
+    ord(one): None for one in "()[]{}>〈〉《》「」『』【】〔〕（）［］｛｝"
 }
 _LIKE_APOSTROPHE: Final[dict[int, str | None]] = {ord(one): "'" for one in "\u2018\u2019\u02bc\u02bb`\u00b4"}
 _LIKE_HYPHEN: Final[dict[int, str | None]] = {ord(one): "-" for one in "\u2010\u2011\u2012\u2013\u2014\u2212"}
@@ -188,8 +188,8 @@ def birth_day(text: str) -> str:
 
 
 def free_text(text: str) -> str:
-    """One line in capital letters, brackets removed, with a letter or figure in it."""
-    value = " ".join(_capitals(text).translate(_BRACKETS).split())
+    """One line in capital letters, brackets and fillers removed, with a letter or figure in it."""
+    value = " ".join(_capitals(text).replace(FILLER, " ").translate(_BRACKETS).split())
     if not value.isprintable() or not any(one.isalnum() for one in value):
         raise EntryError("lodging.not_text")
     return value

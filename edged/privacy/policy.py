@@ -139,7 +139,10 @@ def check_policy(policy: Policy) -> None:
         _check_range("record.completion_s", policy.record.completion_s, MAX_COMPLETION_S)
         _check_range("record.deadline_h", policy.record.deadline_h, MAX_DEADLINE_H)
     if policy.handover is not None:
-        _check_handover(policy.handover)
+        try:
+            _check_handover(policy.handover)
+        except ConfigError as error:
+            raise error.within("handover", ".") from None
     for key in ("legal_basis", "purpose", "not_certain"):
         for language in getattr(policy, key):
             if language not in messages.LANGUAGES:
@@ -184,10 +187,10 @@ def _patterns(claim: str) -> list[str]:
 def _check_handover(handover: HandoverPolicy) -> None:
     for number, field in enumerate(handover.fields):
         if field not in FIELDS:
-            raise ConfigError(f"handover.fields.{number}", "config.unknown_name", known=", ".join(FIELDS))
+            raise ConfigError(f"fields.{number}", "config.unknown_name", known=", ".join(FIELDS))
         if field in handover.fields[:number]:
-            raise ConfigError(f"handover.fields.{number}", "policy.named_twice", field=field)
-    _check_range("handover.within_s", handover.within_s, 60.0)
+            raise ConfigError(f"fields.{number}", "policy.named_twice", field=field)
+    _check_range("within_s", handover.within_s, 60.0)
 
 
 def _check_range(where: str, value: float, most: float) -> None:

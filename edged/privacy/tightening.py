@@ -50,7 +50,11 @@ def check_tighter(policy: Policy, base: Policy) -> None:
     ):
         raise ConfigError("retention_days", _LOOSER, base=str(base.retention_days))
     _check_record(policy.record, base.record)
-    _check_handover(policy.handover, base.handover)
+    if policy.handover is not None:
+        try:
+            _check_handover(policy.handover, base.handover)
+        except ConfigError as error:
+            raise error.within("handover", ".") from None
 
 
 def _check_pseudonyms(policy: Policy, base: Policy) -> None:
@@ -73,16 +77,14 @@ def _check_record(record: RecordPolicy | None, base: RecordPolicy | None) -> Non
             raise ConfigError(f"record.{key}", _LOOSER, base=f"{getattr(base, key):g}")
 
 
-def _check_handover(handover: HandoverPolicy | None, base: HandoverPolicy | None) -> None:
-    if handover is None:
-        return
+def _check_handover(handover: HandoverPolicy, base: HandoverPolicy | None) -> None:
     if base is None:
-        raise ConfigError("handover", _LOOSER, base="none")
+        raise ConfigError("fields", _LOOSER, base="none")
     for number, field in enumerate(handover.fields):
         if field not in base.fields:
-            raise ConfigError(f"handover.fields.{number}", _LOOSER, base=", ".join(base.fields))
+            raise ConfigError(f"fields.{number}", _LOOSER, base=", ".join(base.fields))
     if handover.within_s > base.within_s:
-        raise ConfigError("handover.within_s", _LOOSER, base=f"{base.within_s:g}")
+        raise ConfigError("within_s", _LOOSER, base=f"{base.within_s:g}")
 
 
 def _follows(claim: str, rule: Rule, most: Rule) -> bool:

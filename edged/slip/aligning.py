@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import cv2
 import numpy as np
+
+from edged.core.vision import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +52,10 @@ class Aligned(NamedTuple):
     found: float
 
 
-def align(grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane, code: Code, scale: int) -> Aligned:
-    """`grey` as `expected` (0 paper to 1 ink, `scale` dots a millimetre) has it; `corners` as `finding.Found` has them."""
+def align(
+    grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane, code: Code, scale: int
+) -> Aligned:
+    """`grey` as `expected` has it (0 paper to 1 ink, `scale` dots a millimetre); `corners`: see `finding.Found`."""
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32) * code.side * scale
     square += np.array((code.x, code.y), np.float32) * scale
     view = cv2.getPerspectiveTransform(square, corners)
@@ -68,11 +71,17 @@ def align(grey: NDArray[np.uint8], corners: NDArray[np.float32], expected: Plane
 def darkness(grey: NDArray[np.uint8], pixels_a_dot: float) -> Plane:
     """How dark each pixel is beside the paper around it: uneven light and pale print taken out."""
     size = max(3, 2 * round(12 * pixels_a_dot) + 1)
-    small = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if min(grey.shape) > 64 else grey
+    small = (
+        cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        if min(grey.shape) > 64
+        else grey
+    )
     kernel = np.ones((max(3, size // 4), max(3, size // 4)), np.uint8)
     paper = cv2.GaussianBlur(cv2.dilate(small, kernel), (0, 0), max(1.0, size / 8))
-    paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    return np.clip(1 - grey / np.maximum(paper, 1), 0, 1).astype(np.float32)
+    paper = cv2.resize(paper, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR).astype(
+        np.float32
+    )
+    return np.asarray(np.clip(1 - grey / np.maximum(paper, 1), 0, 1), np.float32)
 
 
 def _pixels_a_dot(corners: NDArray[np.float32], code: Code, scale: int) -> float:
@@ -152,7 +161,8 @@ def _predicted(steps: Sequence[_Step], start: int, end: int) -> NDArray[np.float
     flat = np.stack([step.shifts.reshape(-1) for step in last])
     slope, base = np.polyfit(at - last[-1].row, flat, 1)
     base = (base + flat[-1]) / 2
-    return (base + slope * (rows - last[-1].row)[:, None]).reshape(-1, 2, 2).astype(np.float32)
+    trend = base + slope * (rows - last[-1].row)[:, None]
+    return np.asarray(trend.reshape(-1, 2, 2), np.float32)
 
 
 def _spread(steps: Sequence[_Step], rows: int) -> NDArray[np.float32]:
@@ -166,7 +176,13 @@ def _spread(steps: Sequence[_Step], rows: int) -> NDArray[np.float32]:
 
 
 def _drawn(
-    dark: Plane, view: NDArray[np.float64], shifts: NDArray[np.float32], top: int, end: int, width: int, margin: int
+    dark: Plane,
+    view: NDArray[np.float64],
+    shifts: NDArray[np.float32],
+    top: int,
+    end: int,
+    width: int,
+    margin: int,
 ) -> tuple[Plane, NDArray[np.bool_]]:
     """Rows `top` to `end` of the page with `margin` dots left and right, out of the picture."""
     rows, columns = np.mgrid[top:end, -margin : width + margin].astype(np.float32)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import cv2
 import numpy as np
+
+from edged.core.vision import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,10 @@ def _prepared(grey: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.uint8], floa
         large = cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
         yield np.asarray(large, np.uint8), 2.0
         wide = cv2.GaussianBlur(large, (0, 0), 5.0)
-        yield np.asarray(cv2.addWeighted(cv2.GaussianBlur(large, (0, 0), 1.5), 2.5, wide, -1.5, 0), np.uint8), 2.0
+        yield (
+            np.asarray(cv2.addWeighted(cv2.GaussianBlur(large, (0, 0), 1.5), 2.5, wide, -1.5, 0), np.uint8),
+            2.0,
+        )
 
 
 def _read(picture: NDArray[np.uint8], scale: float) -> list[Found]:

@@ -1,4 +1,4 @@
-"""Whether a photographed slip shows the lines that were signed, place by place. Three answers: same, differs, can't tell.
+"""Whether a photographed slip shows the lines that were signed, place by place: same, differs, or can't tell.
 
 The slip is drawn anew from its signed facts, the photograph laid over it, and windows as wide as a character compared.
 How much a window may differ is measured on the same photograph, on the QR code, whose every module is known, and on
@@ -12,9 +12,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import cv2
 import numpy as np
 
+from edged.core.vision import cv2
 from edged.slip import picture
 from edged.slip.aligning import align
 from edged.slip.layout import DOTS_PER_MM, MEDIA, lay_out
@@ -35,14 +35,16 @@ _SOFT_PICTURE: Final = 0.8
 """Blur in dots: together they make a drawn page and a photographed one about equally soft."""
 _WANDER: Final = 3
 """Dots by which a window may lie beside its place: paper bends within a band."""
-_SURE: Final = 1.2
+_SURE: Final = 1.5
 _SURE_OF_USUAL: Final = 12.0
 """A window differs when its error is above both: in itself (a share of what all its ink would make), and times the
-usual error of the picture. Of four hundred drawn photographs no genuine window reached either by half."""
+usual error of the picture. `benchmarks/slip.py` counts false alarms."""
 _SAME: Final = 0.22
 _SAME_OF_USUAL: Final = 5.0
-_POOR: Final = 0.16
-"""Usual error above which a picture is too poor to call anything different."""
+_SAME_AT_MOST: Final = 0.45
+"""A window is the same when its error is below the first, or, in a worse picture, below so many times what is usual."""
+_POOR: Final = 0.1
+"""Error on the code, whose print is known to be right, above which a picture is too poor to call anything different."""
 _LEAST_FOUND: Final = 0.5
 """Share of the bands that must have been found; else this isn't our drawing, or isn't seen, and nothing is said."""
 _OUTSIDE: Final = 0.02
@@ -80,11 +82,13 @@ class Measured(NamedTuple):
 
     Attributes:
         found: see `aligning.Aligned.found`.
+        on_code: error that is usual on the QR code.
         usual: error that is usual in this picture.
         worst: by line, the error of its worst window; None for one that isn't in the picture.
     """
 
     found: float
+    on_code: float
     usual: float
     worst: dict[str, float | None]
 
@@ -92,7 +96,7 @@ class Measured(NamedTuple):
 def look(
     grey: NDArray[np.uint8], code: Found, lines: Sequence[SlipLine], watermark: str, faces: FontFiles
 ) -> Looked:
-    """Compare a picture (height, width) with the slip that `code.text` is signed for. Raises `OutputError` (no font)."""
+    """Compare a picture, (height, width), with the slip that `code.text` holds. Raises `OutputError` (no font)."""
     best: tuple[Measured, str] | None = None
     for name, media in MEDIA.items():
         page = lay_out(lines, code.text, watermark, media, faces)
@@ -103,21 +107,19 @@ def look(
     measured, name = best
     if measured.found < _LEAST_FOUND:
         return Looked(None, dict.fromkeys((line.key for line in lines), Look.UNSURE))
-    return Looked(name, {key: _judged(worst, measured.usual) for key, worst in measured.worst.items()})
+    return Looked(name, {key: _judged(worst, measured) for key, worst in measured.worst.items()})
 
 
 def _rank(measured: Measured) -> tuple[float, float]:
     return (round(measured.found, 1), -measured.usual)
 
 
-def _judged(worst: float | None, usual: float) -> Look:
-    if worst is None:
+def _judged(worst: float | None, measured: Measured) -> Look:
+    if worst is None or measured.on_code > _POOR:
         return Look.UNSURE
-    if worst <= _SAME and usual <= _POOR:
+    if worst <= max(_SAME, min(_SAME_OF_USUAL * measured.usual, _SAME_AT_MOST)):
         return Look.SAME
-    if worst <= min(_SAME_OF_USUAL * usual, _SURE) and usual <= _POOR:
-        return Look.SAME
-    if usual <= _POOR and worst > max(_SURE, _SURE_OF_USUAL * usual):
+    if worst > max(_SURE, _SURE_OF_USUAL * measured.usual):
         return Look.DIFFERS
     return Look.UNSURE
 
@@ -141,9 +143,10 @@ def measure(grey: NDArray[np.uint8], code: Found, page: Page, faces: FontFiles) 
         every.append(errors)
         before = worst.get(key, 0.0)
         worst[key] = None if before is None else max(before, float(errors.max()))
+    on_code = float(np.percentile(every[0], 90))
     # The code's errors alone would overlook what paper does elsewhere, all others alone what was exchanged there.
-    usual = max(float(np.percentile(every[0], 90)), float(np.percentile(np.concatenate(every), 60)))
-    return Measured(aligned.found, usual, worst)
+    usual = max(on_code, float(np.percentile(np.concatenate(every), 60)))
+    return Measured(aligned.found, on_code, usual, worst)
 
 
 def _boxes(page: Page, height: int) -> list[tuple[str, int, int, int]]:

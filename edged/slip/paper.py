@@ -48,7 +48,13 @@ class PaperLine(msgspec.Struct, frozen=True):
 
 
 class Judged(NamedTuple):
-    """Attributes: `verification` with what the paper adds; `lines` side by side; `media`: the paper it was drawn for."""
+    """What is to be told.
+
+    Attributes:
+        verification: with what the paper adds to it.
+        lines: signed and printed side by side.
+        media: the paper that the slip seems to be drawn for (`layout.MEDIA`), where it was looked at.
+    """
 
     verification: Verification
     lines: tuple[PaperLine, ...]

@@ -1,7 +1,7 @@
 """The web page that verifies slips, as files: the package's own, and what of the fleet is baked into them.
 
-One source of truth: the page's sentences are the catalogue's, its words and their numbers the registry's. Pure but for the
-package's data.
+One source of truth: the page's sentences are the catalogue's, its words and their numbers the registry's. Pure but for
+the package's data.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _WORD: Final = "word."
 _SHORT: Final = 3
 """Characters of an issuer, the one text of a slip's facts that becomes part of a sentence."""
 
+_NOT_SERVED: Final = "README.txt"
 _FILLED: Final = ("index.html", "sw.js")
 _PLACEHOLDER: Final = re.compile(r"\{(version|slip_page\.[a-z_]+)\}")
 _ADDRESS: Final = re.compile(r"https://[^\s#?\"<>]{1,400}", re.IGNORECASE)
@@ -75,14 +76,18 @@ def files(fleet: PageFleet) -> dict[str, bytes]:
     """The whole page, name to content; the same input gives the same bytes."""
     found = {
         entry.name: entry.read_bytes()
-        for entry in sorted(resources.files("edged.slip").joinpath("page").iterdir(), key=lambda one: one.name)
-        if entry.is_file()
+        for entry in sorted(
+            resources.files("edged.slip").joinpath("page").iterdir(), key=lambda one: one.name
+        )
+        if entry.is_file() and entry.name != _NOT_SERVED
     }
     found[FLEET_FILE] = msgspec.json.encode(fleet)
     found[TEXTS_FILE] = msgspec.json.encode(texts())
     version = _version(found)
     for name in _FILLED:
-        found[name] = _PLACEHOLDER.sub(lambda match: _filling(match[1], version), found[name].decode()).encode()
+        found[name] = _PLACEHOLDER.sub(
+            lambda match: _filling(match[1], version), found[name].decode()
+        ).encode()
     return found
 
 
@@ -92,7 +97,8 @@ def texts() -> dict[str, object]:
     chosen = {code: dict(entry) for code, entry in catalogue.items() if _needed(code)}
     numbers = ("RESULTS", "KINDS", "SCENES", "CLASSES", "CHECKS", "READ", "TOLD")
     words: dict[str, object] = {
-        name.lower(): {str(word): number for word, number in getattr(registry, name).items()} for name in numbers
+        name.lower(): {str(word): number for word, number in getattr(registry, name).items()}
+        for name in numbers
     }
     return {
         "texts": chosen,

@@ -18,7 +18,8 @@ const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})$/;
  */
 
 /**
- * One signed message, of a type and a role, whose chain holds at `at`.
+ * One signed message, of a type and a role. Its chain holds at `at`, or held when its signer's certificate ended: what a
+ * message says of how long it counts is for whoever reads it.
  * @param {string} compact
  * @param {{typ: string, role: string, anchor: any, at: number, most: number}} expected
  * @returns {Promise<Verified>}
@@ -29,6 +30,7 @@ export async function verify(compact, { typ, role, anchor, at, most }) {
   need(segments !== null && segments[1].length <= MAX_HEADER, "jws");
   const chain = chainOf(json(base64url(segments[1])), typ);
   const { holder, leaf, sha256s } = await verifyChain(anchor, chain, at);
+  need(!sha256s.some((one) => anchor.revoked.has(one)), "revoked");
   need(holder.role === role && leaf.curve === "P-256", "jws");
   const payload = base64url(segments[2]);
   const signed = ascii(`${segments[1]}.${segments[2]}`);

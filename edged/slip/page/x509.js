@@ -64,17 +64,18 @@ const URI_NAME = 0x86; // [6] uniformResourceIdentifier (RFC 5280 §4.2.1.6)
 /**
  * The fleet's root certificates, that every chain must end at.
  * @param {string[]} encoded DER in base64
+ * @param {string[]} [revoked] SHA-256 of certificates that the fleet's offline keys have revoked
  */
-export async function anchorOf(encoded) {
+export async function anchorOf(encoded, revoked = []) {
   need(encoded.length >= 1, "anchor");
   const roots = await Promise.all(encoded.map((one) => certificate(base64(one))));
   const [fleet, demo] = marks(roots[0]);
   need(roots.every((root) => marks(root).join() === [fleet, demo].join()), "anchor");
-  return { roots, fleet, demo };
+  return { roots, fleet, demo, revoked: new Set(revoked) };
 }
 
 /**
- * Whose certificate `chain[0]` is, once the whole chain up to a root holds at `at`.
+ * Whose certificate `chain[0]` is, once the whole chain up to a root holds at `at`, or held when `chain[0]` ended.
  * @param {Awaited<ReturnType<typeof anchorOf>>} anchor
  * @param {Uint8Array[]} chain leaf first, without the root
  * @param {number} at seconds since 1970
@@ -85,9 +86,10 @@ export async function verifyChain(anchor, chain, at) {
   const given = await Promise.all(chain.map(certificate));
   const path = [...given, await rootOf(anchor, given.at(-1))];
   path.slice(1).forEach((issuer, depth) => checkAuthority(issuer, depth, anchor));
-  for (let at = 1; at < given.length; at += 1) need(await issued(given[at - 1], given[at]), "chain");
+  for (let link = 1; link < given.length; link += 1) need(await issued(given[link - 1], given[link]), "chain");
   const holder = holderOf(given[0], anchor);
-  for (const one of path) need(one.notBefore <= at && at <= one.notAfter, "expired");
+  const moment = Math.min(at, given[0].notAfter);
+  for (const one of path) need(one.notBefore <= moment && moment <= one.notAfter, "expired");
   return { holder, leaf: given[0], sha256s: path.map((one) => one.sha256) };
 }
 
