@@ -238,7 +238,7 @@ def test_references_are_opaque(reference: str) -> None:
 
 def test_what_the_station_says_is_understood() -> None:
     reason = Reason("expiry.expired", {"state": "UTO"})
-    checks = (Check("expiry", Result.FAILED, (reason,)),)
+    checks = (Check("expiry", Result.FAILED, (reason,)), Check("mrz_read", Result.SUCCESSFUL))
     verdict = judge("bank", Kind.TEST, {"expiry": CheckClass.MANDATORY}, checks)
     said = protocol.inspected(describe(Outcome(Ending.COMMITTED, verdict), "a", {}, {}), None)
     assert said == {
@@ -247,7 +247,8 @@ def test_what_the_station_says_is_understood() -> None:
         "reason": None,
         "result": "failed",
         "checks": [
-            {"name": "expiry", "class": "mandatory", "result": "failed", "reasons": ["expiry.expired"]}
+            {"name": "mrz_read", "class": "evaluatory", "result": "successful", "reasons": []},
+            {"name": "expiry", "class": "mandatory", "result": "failed", "reasons": ["expiry.expired"]},
         ],
         "handover": None,
     }
