@@ -7,8 +7,9 @@ at the counter notices. Everything that can fail is prepared before anything in 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,30 +17,64 @@ import msgspec
 
 from edged import RELEASED, clock, devices, in_force, log, start_up
 from edged.card_module import CardModule
-from edged.committing import commit, judged
+from edged.committing import commit, judged, sealer
 from edged.errors import StateError
 from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import kind_of, recipients
 from edged.line import Line
 from edged.side import ReadDocument, Side
+from edged.slip.making import new_number
 from edged.station import Station
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.status import Connected, Disconnected
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from edged.antenna import Antenna
     from edged.config import BoxSettings
     from edged.core.reading import PageReading
     from edged.devices import Devices
     from edged.in_force import InForce
+    from edged.judging import Judgement
     from edged.uplink.database import DatabaseThread
-    from edged.uplink.envelope import Provenance
+    from edged.uplink.envelope import EnvelopeDraft, Provenance
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.riding import Rider
     from edged.uplink.status import UplinkEvent
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A judged document, and by what and whose asking it was judged.
+
+    Attributes:
+        held: what was in force.
+        inspection: its id, as the control socket knows it.
+        slip: number of the holder's feedback slip; None where none is made.
+    """
+
+    judgement: Judgement
+    held: InForce
+    request: ScanRequest
+    inspection: str
+    clock: clock.ClockReading
+    slip: str | None
+
+    @property
+    def drafts(self) -> tuple[EnvelopeDraft, ...]:
+        """Drafts as they are stored: those audiences that may know of the slip are told its number."""
+        audiences = self.held.settings.audiences
+        return tuple(
+            msgspec.structs.replace(draft, slip=self.slip) if audiences[draft.audience].slip else draft
+            for draft in self.judgement.drafts
+        )
+
+
+Afterwards = Callable[[Inspected], Awaitable[None]]
+"""What a counter has beside verdicts (the holder's slip, a handover, a record to be completed), when every envelope is
+on the disk and the outcome isn't told yet. Raises nothing; it forgets what `Outgoing` holds."""
 
 
 class Box:
@@ -52,6 +87,8 @@ class Box:
         attached: the devices, while they are open.
         online: set while the line is connected, by what is in force.
         on_event: hears what the uplink tells, beside the control socket.
+        afterwards: takes it on from a commit; None: nobody.
+        on_switch: told of settings that are in force now, before the next inspection begins; raises nothing.
     """
 
     station: Station
@@ -71,6 +108,8 @@ class Box:
         self.riders: tuple[Rider, ...] = ()
         self.online = asyncio.Event()
         self.on_event: Callable[[UplinkEvent], None] = lambda _: None
+        self.afterwards: Afterwards | None = None
+        self.on_switch: Callable[[BoxSettings], Awaitable[None]] | None = None
         self._publish = publish
         self._antenna: Antenna | None = None
         self._open = False
@@ -141,6 +180,8 @@ class Box:
             self.station.configure(default_scene=settings.default_scene, limits=held.limits)
             if self._antenna is not None and settings.chip_reader is not None:
                 self._antenna.configure(settings.chip_reader)
+            if self.on_switch is not None:
+                await self.on_switch(settings)
 
         if not self._open:
             await exchange()
@@ -243,13 +284,46 @@ class Box:
             return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
         finally:
             document.forget()
-        done = await commit(
-            judgement,
-            inspection,
-            state=self.state,
-            signer=held.signer,
-            config_version=held.settings.version,
-            clock=reading,
+        slip = None if held.settings.slip is None else new_number()
+        return await self._store(Inspected(judgement, held, request, inspection, reading, slip))
+
+    async def _store(self, inspected: Inspected) -> Committed | CommitFailed:
+        """Its envelopes to the disk; then what follows."""
+        held, taken_over = inspected.held, False
+        try:
+            done = await commit(
+                inspected.judgement.verdict,
+                inspected.drafts,
+                inspected.inspection,
+                state=self.state,
+                signer=held.signer,
+                config_version=held.settings.version,
+                clock=inspected.clock,
+            )
+            self.line.uplink.wake()
+            if self.afterwards is not None and isinstance(done, Committed):
+                taken_over = True
+                await self.afterwards(inspected)
+            return done
+        finally:
+            if not taken_over:
+                inspected.judgement.outgoing.forget()
+
+    async def add(self, inspection: str, draft: EnvelopeDraft) -> None:
+        """One more envelope of an inspection whose others are on the disk. Raises `StateError`."""
+        reading, held = await self.read_clock(), self.held
+        await self.state.write(
+            lambda database: database.commit_inspection(
+                inspection,
+                (draft,),
+                sealer(
+                    held.signer,
+                    log_id=database.log_id,
+                    now=reading.now,
+                    config_version=held.settings.version,
+                ),
+                reading.now,
+                clock_trusted=reading.trusted,
+            )
         )
         self.line.uplink.wake()
-        return done

@@ -60,10 +60,14 @@ COMMANDS = {
     "printer": Command("edged.commands.printer", "help.printer"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
+    "slip": Command("edged.commands.slip", "help.slip"),
+    "lodging": Command("edged.commands.lodging", "help.lodging"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
+    "handover": Command("edged.commands.handover", "help.handover"),
     "update": Command("edged.commands.update", "help.update"),
     "head": Command("edged.commands.head", "help.head"),
+    "privacy": Command("edged.commands.privacy", "help.privacy"),
 }
 
 _EXIT_CODES: tuple[tuple[type[EdgedError], int], ...] = (

@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from edged import log
+from edged.drafting import Sender
 from edged.errors import StateError
 from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import judge_inspection
@@ -14,7 +15,7 @@ from edged.uplink.envelope import Envelope, EnvelopeDraft, StreamPosition, seal
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from edged.clock import ClockReading
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edged.uplink.envelope import Provenance
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.sign import Signer
+    from edged.verdict import Verdict
 
 
 async def judged(
@@ -44,13 +46,15 @@ async def judged(
         clock=clock,
         provenance=provenance,
         pseudonyms=held.pseudonyms,
+        sender=Sender(held.signer.principal.fleet, held.signer.principal.name),
         thresholds=held.thresholds,
         anchors=await held.trust.anchors() if held.trust is not None else None,
     )
 
 
 async def commit(
-    judgement: Judgement,
+    verdict: Verdict,
+    drafts: Sequence[EnvelopeDraft],
     inspection: str,
     *,
     state: DatabaseThread[StateDatabase],
@@ -63,7 +67,7 @@ async def commit(
         envelopes = await state.write(
             lambda database: database.commit_inspection(
                 inspection,
-                judgement.drafts,
+                drafts,
                 sealer(signer, log_id=database.log_id, now=clock.now, config_version=config_version),
                 clock.now,
                 clock_trusted=clock.trusted,
@@ -72,7 +76,7 @@ async def commit(
     except StateError as error:
         log.get("daemon").error("nothing was stored", exc_info=error)
         return CommitFailed(Reason("inspection.not_stored", {"reason": error.code}))
-    return Committed(judgement.verdict, len(envelopes), sum(len(envelope.jws) for envelope in envelopes))
+    return Committed(verdict, len(envelopes), sum(len(envelope.jws) for envelope in envelopes))
 
 
 def sealer(

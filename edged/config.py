@@ -26,6 +26,7 @@ from edged.device_settings import (
 )
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.privacy.ready_made import resolve_audiences
 from edged.uplink.keys import KeySource
 from edged.uplink.sealed_keys import OrganisationKey
 from edged.verdict import CheckClass, Kind
@@ -195,8 +196,11 @@ class AudienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference: bool = True
     """Whether the transaction reference, purpose and operator given with a scan are returned to it."""
     policy: Policy = Policy(claims={})
+    """In the file also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     label: str | None = None
     """What the notice and the slip call it; None: its name."""
+    slip: bool = False
+    """Whether it is told the number of the holder's slip: whoever is can join what others were told of it."""
     encryption_keys: tuple[str, ...] = ()
     """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
     pseudonym_key: Path | None = None
@@ -246,6 +250,10 @@ class HandoverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Audience to the system user its application runs as."""
     listen: str | None = None
     """`ADDRESS:PORT` on the counter's own network, mutual TLS: who connects is known by its certificate."""
+    key: Path | None = None
+    """With `listen`: the server key that `edged fleet certify server ADDRESS` made (mode 0600)."""
+    certificate: Path | None = None
+    """Its certificate; applications check the address in it."""
 
 
 class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -313,6 +321,8 @@ def parse_toml(raw: bytes, model: type[T], *, base: Path) -> T:
         raise ConfigError(FILE, "config.not_utf8", byte=str(error.start)) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(FILE, "config.not_toml", error=str(error)) from error
+    if model is BoxSettings:
+        document = resolve_audiences(document)
 
     def decode(kind: type, value: Any) -> Any:
         if kind is Path:

@@ -14,8 +14,10 @@ from edged.device_checks import (
     same_path,
 )
 from edged.errors import ConfigError, DecodeError
+from edged.handover_checks import check_audience_handover, check_handover
 from edged.privacy.policy import check_policy
 from edged.sealing import load_recipient
+from edged.slip_checks import check_slip
 from edged.uplink import pkcs11_uri
 from edged.uplink.topics import usable
 from edged.verdict import CHECKS, CONDITIONAL, NEVER_MANDATORY, Kind
@@ -68,9 +70,12 @@ def check_box(settings: BoxSettings) -> None:
     for name, audience in settings.audiences.items():
         _check_audience(name, audience)
     _check_default_scene(settings)
+    check_slip(settings)
     _check_devices(settings)
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
+    if settings.handover is not None:
+        check_handover(settings.handover, settings.audiences, pushed=settings.fleet is not None)
     if settings.fleet is not None:
         _check_fleet(settings.fleet)
 
@@ -150,7 +155,7 @@ def _by_hand(settings: BoxSettings) -> bool:
 
 def _check_sockets(settings: BoxSettings) -> None:
     taken = {"[control] socket": settings.control.socket}
-    for section in ("head", "camera", "chip_reader"):
+    for section in ("head", "camera", "chip_reader", "handover"):
         socket = getattr(getattr(settings, section), "socket", None)
         if socket is None:
             continue
@@ -199,6 +204,7 @@ def _check_audience(name: str, audience: AudienceSettings) -> None:
     except ConfigError as error:
         raise error.within(f"audiences.{name}.policy", ".") from error
     _check_sealing(f"audiences.{name}", audience)
+    check_audience_handover(name, audience)
     has_key = audience.pseudonym_key is not None or audience.organisation_key is not None
     if audience.policy.pseudonym_scope == "organisation" and not has_key:
         raise ConfigError(

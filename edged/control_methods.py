@@ -45,13 +45,14 @@ def device_list(devices: Mapping[str, Device], gone: Collection[str]) -> dict[st
 
 def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     """What `scan` asks for. Raises `ControlError` (`control.bad_parameter`)."""
-    known = {"scene", "reference", "purpose", "operator", "training"}
-    scene, training = params.get("scene", default_scene), params.get("training", False)
+    known = {"scene", "reference", "purpose", "operator", "training", "consent"}
+    scene = params.get("scene", default_scene)
+    said = {name: params.get(name, False) for name in ("training", "consent")}
     opaque: dict[str, Any] = {name: params.get(name) for name in ("reference", "purpose", "operator")}
     good = (
         set(params) <= known
         and scene in SCENES
-        and isinstance(training, bool)
+        and all(isinstance(value, bool) for value in said.values())
         and all(
             value is None or (isinstance(value, str) and _OPAQUE.fullmatch(value))
             for value in opaque.values()
@@ -59,4 +60,4 @@ def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     )
     if not good:
         raise ControlError("control.bad_parameter")
-    return ScanRequest(scene, training=training, **opaque)
+    return ScanRequest(scene, **said, **opaque)

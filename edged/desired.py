@@ -23,6 +23,7 @@ from edged.config import (
     OutboxSettings,
     ReadingSettings,
     SceneSettings,
+    SlipSettings,
     TimeoutSettings,
     check_box,
     check_encryption_keys,
@@ -30,6 +31,7 @@ from edged.config import (
 from edged.config_errors import of_validation, with_keys
 from edged.errors import ConfigError
 from edged.privacy.policy import Policy
+from edged.privacy.ready_made import resolve_audience
 from edged.uplink.fields import Name, Word
 from edged.verdict import Kind
 
@@ -100,6 +102,8 @@ class ConfigDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     chip: ChipDocument = ChipDocument()
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
+    slip: SlipSettings | None = None
+    """The feedback slip; None: as the boot file has it."""
     artefacts: dict[ArtefactKind, TargetPath] = {}
 
 
@@ -111,7 +115,10 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     scenes: tuple[str, ...]
     receives: tuple[Kind, ...] = (Kind.LIVE,)
     reference: bool = True
+    label: str | None = None
+    slip: bool = False
     policy: Policy = Policy(claims={})
+    """In the document also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
     """The recipient's public keys (P-256, PEM), newest first: what is sealed to it is sealed to the first."""
 
@@ -181,6 +188,7 @@ def compose(
         else msgspec.structs.replace(chip, **msgspec.structs.asdict(document.chip)),
         outbox=document.outbox,
         log=document.log,
+        slip=document.slip or boot.slip,
     )
     check_box(settings)
     return settings
@@ -195,6 +203,8 @@ def _audience(
         scenes=document.scenes,
         receives=document.receives,
         reference=document.reference,
+        label=document.label,
+        slip=document.slip,
         policy=document.policy,
         encryption_keys=document.encryption_keys,
         pseudonym_key=None if local is None else local.pseudonym_key,
@@ -217,6 +227,8 @@ def _parse(data: bytes, model: type[T]) -> T:
         raise ConfigError(FILE, "config.not_json") from None
     if not isinstance(document, dict):
         raise ConfigError(FILE, "config.not_json")
+    if model is AudienceDocument:
+        document = resolve_audience(document)
 
     def convert(found: dict[str, Any]) -> T:
         return msgspec.convert(found, model)

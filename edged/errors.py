@@ -146,6 +146,10 @@ class PushRefusedError(CodedError):
         self.push = push
 
 
+class SlipError(CodedError):
+    """A slip can't be made, found or changed as it was asked for."""
+
+
 class StateError(CodedError):
     """The state directory or its database can't be used (in use by another daemon, disk full, corrupt)."""
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from edged.drafting import Drafting, Found
 from edged.evidence import gather
 from edged.identity import withheld
-from edged.privacy.policy import Action, disclose
-from edged.uplink.envelope import DocumentSummary, EnvelopeDraft, Provenance
+from edged.uplink.envelope import DocumentSummary
 from edged.verdict import (
     CHECKS,
     CONDITIONAL,
     ON_ID_CARD,
     Check,
     CheckClass,
-    JudgedCheck,
     Kind,
     Reason,
     Result,
@@ -29,17 +28,19 @@ from edged.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from edged.clock import ClockReading
-    from edged.config import AudienceSettings, BoxSettings
+    from edged.config import BoxSettings
     from edged.core.document import DocumentData
     from edged.core.emrtd.trust_anchors import TrustAnchors
     from edged.core.optical_fit import Thresholds
     from edged.core.reading import PageReading
+    from edged.drafting import Outgoing, Sender
     from edged.events import ChipRead, IdCardRead, ScanRequest
     from edged.privacy.pseudonym import Pseudonymiser
     from edged.side import ReadDocument
+    from edged.uplink.envelope import EnvelopeDraft, Provenance
 
 NOON = time(12)
 
@@ -50,10 +51,18 @@ there are pictures under other lights."""
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and one draft for every audience that gets it."""
+    """A verdict, and what has to be said of it."""
 
     verdict: Verdict
-    drafts: tuple[EnvelopeDraft, ...]
+    outgoing: Outgoing
+    document: DocumentSummary
+    read: tuple[str, ...]
+    """What was read of the document, by the words of `edged.slip.facts.SlipFacts.read`."""
+
+    @property
+    def drafts(self) -> tuple[EnvelopeDraft, ...]:
+        """One for every audience that gets an envelope."""
+        return self.outgoing.drafts
 
 
 def kind_of(request: ScanRequest, provenance: Mapping[str, Provenance]) -> Kind:
@@ -82,14 +91,15 @@ def judge_inspection(
     clock: ClockReading,
     provenance: Mapping[str, Provenance],
     pseudonyms: Mapping[str, Pseudonymiser],
+    sender: Sender,
     thresholds: Thresholds | None = None,
     anchors: TrustAnchors | None = None,
 ) -> Judgement:
     """Judge one document and draft its envelopes, one for every audience of the scene and kind.
 
-    `pseudonyms` has a pseudonymiser for every audience; `thresholds` are those of the reader's model; `anchors` are the
-    states that are trusted to sign chips, None for no state. What the pictures of the sides say beyond the MRZ comes
-    from `edged.evidence`.
+    `pseudonyms` has a pseudonymiser for every audience; `sender` is this box; `thresholds` are those of
+    the reader's model; `anchors` are the states that are trusted to sign chips, None for no state. What the pictures of
+    the sides say beyond the MRZ comes from `edged.evidence`.
     """
     kind = kind_of(request, provenance)
     if document.card is not None:
@@ -106,11 +116,23 @@ def judge_inspection(
         if name not in made
     )
     verdict = judge(request.scene, kind, classes, (*found.checks, *missing))
-    drafts = tuple(
-        _draft(name, settings.audiences[name], verdict, found, request, clock, provenance, pseudonyms[name])
-        for name in recipients(request, settings, kind)
+    drafting = Drafting(
+        verdict, request, settings, clock, provenance, recipients(request, settings, kind), pseudonyms, sender
     )
-    return Judgement(verdict, drafts)
+    outgoing = drafting.outgoing(Found(found.data, found.certain, found.summary))
+    return Judgement(verdict, outgoing, found.summary, _read_of(document))
+
+
+def _read_of(document: ReadDocument) -> tuple[str, ...]:
+    sides = document.sides
+    looked = {
+        "picture": any(side.reading.frames for side in sides),
+        "text": any(not side.reading.frames for side in sides),
+        "mrz": any(side.reading.mrz is not None for side in sides),
+        "chip": document.chip is not None and document.chip.reading is not None,
+        "id_card": document.card is not None and document.card.reading is not None,
+    }
+    return tuple(name for name, found in looked.items() if found)
 
 
 @withheld
@@ -292,59 +314,5 @@ def _holds(document: DocumentData, field: str) -> bool:
         if check.name == field
     )
 
-
-def _draft(
-    name: str,
-    audience: AudienceSettings,
-    verdict: Verdict,
-    found: _Found,
-    request: ScanRequest,
-    clock: ClockReading,
-    provenance: Mapping[str, Provenance],
-    pseudonyms: Pseudonymiser,
-) -> EnvelopeDraft:
-    named = audience.reference
-    trusted: Literal["trusted", "not_trusted"] = "trusted" if clock.trusted else "not_trusted"
-    return EnvelopeDraft(
-        audience=name,
-        kind=verdict.kind,
-        scene=verdict.scene,
-        reference=request.reference if named else None,
-        purpose=request.purpose if named else None,
-        operator=request.operator if named else None,
-        result=verdict.result,
-        checks=verdict.checks if _may_know_state(audience) else _without_state(verdict.checks),
-        document=found.summary,
-        claims=disclose(
-            found.data,
-            audience.policy,
-            pseudonyms=pseudonyms,
-            today=clock.today if clock.trusted else None,
-            certain=found.certain,
-        ),
-        provenance=dict(provenance),
-        clock=trusted,
-    )
-
-
-def _may_know_state(audience: AudienceSettings) -> bool:
-    return audience.policy.claims.get("issuing_state") is Action.KEEP
-
-
-def _without_state(checks: Iterable[JudgedCheck]) -> tuple[JudgedCheck, ...]:
-    """The checks for an audience that may not know which state issued the document: their reasons name it."""
-    return tuple(
-        JudgedCheck(check.name, check.check_class, check.result, tuple(map(_unnamed, check.reasons)))
-        for check in checks
-    )
-
-
-def _unnamed(reason: Reason) -> Reason:
-    kept = {name: value for name, value in reason.params.items() if name not in _STATE_PARAMS}
-    return reason if len(kept) == len(reason.params) else Reason(reason.code, kept)
-
-
-_STATE_PARAMS = frozenset({"state", "country", "signer"})
-"""Parameters of reasons that name a state."""
 
 assert set(NOT_ON_THIS_BOX) < set(CHECKS)

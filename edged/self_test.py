@@ -17,7 +17,6 @@ import msgspec
 from edged.committing import commit, judged, sealer
 from edged.errors import SignatureRefusedError
 from edged.events import CommitFailed, Frame, Light, ScanRequest
-from edged.judging import Judgement
 from edged.side import ReadDocument, ReadSide
 from edged.uplink.envelope import Provenance, StreamPosition, open_envelope
 from edged.verdict import Kind, Result
@@ -25,6 +24,7 @@ from edged.verdict import Kind, Result
 if TYPE_CHECKING:
     from edged.clock import ClockReading
     from edged.in_force import InForce
+    from edged.judging import Judgement
     from edged.uplink.database import DatabaseThread
     from edged.uplink.outbox import StateDatabase
     from edged.uplink.roles import TrustAnchor
@@ -73,6 +73,7 @@ async def inspect_specimen(
     tried = replace(held, settings=msgspec.structs.replace(held.settings, audiences=everybody))
     request = ScanRequest(scene)
     judgement = await judged(ReadDocument([side]), request, held=tried, clock=clock, provenance=PROVENANCE)
+    judgement.outgoing.forget()
     assert judgement.verdict.kind is Kind.TEST
     version = held.settings.version
     if (code := _problem(judgement, signer, anchor, clock, version)) is not None:
@@ -83,7 +84,8 @@ async def inspect_specimen(
     if not wanted:
         return Tested(judgement.verdict, 0, None)
     done = await commit(
-        Judgement(judgement.verdict, wanted),
+        judgement.verdict,
+        wanted,
         f"test-{secrets.token_hex(8)}",
         state=state,
         signer=signer,

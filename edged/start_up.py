@@ -12,6 +12,7 @@ from edged import log, service
 from edged.errors import ConfigError, DecodeError, StateError
 from edged.events import Frame, Light
 from edged.evidence import gather
+from edged.journal.database import JOURNAL_FILE, Journal
 from edged.side import ReadSide
 from edged.uplink import outbox_recovery
 from edged.uplink.database import DatabaseThread
@@ -80,6 +81,30 @@ async def state(settings: BoxSettings, device: str) -> DatabaseThread[StateDatab
             f"EXTEND_TIMEOUT_USEC={round(3 * PATIENCE_S * service.MICROSECONDS)}", "STATUS=repairing"
         )
     return opening.result()
+
+
+async def journal(settings: BoxSettings) -> DatabaseThread[Journal]:
+    """Open the counter's journal in its own thread; a broken one is set aside, and said so. Raises `StateError`.
+
+    What was in it is lost to the box and not to whoever reads the file that was set aside: it is evidence, and nothing
+    that a counter needs to go on.
+    """
+    path = settings.state.directory / JOURNAL_FILE
+
+    def opened() -> Journal:
+        try:
+            return Journal(path)
+        except StateError as error:
+            if error.code != "state.corrupt":
+                raise
+        aside = path.with_name(f"{JOURNAL_FILE}.broken-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        log.get("journal").error("the journal was broken and has been set aside", aside=aside.name)
+        return Journal(path)
+
+    return await DatabaseThread.open("journal", opened)
 
 
 def warm_up(*, chip: bool) -> None:

@@ -328,7 +328,7 @@ class Station:
         self._asking.none()
         self._answer = answer
         self._telling = Telling(self._id, self._notify)
-        self._telling.pressed(request.scene)
+        self._telling.pressed(request.scene, request.application)
         if self._limits.prove_each:
             self._optics.doubt()
         commands = self._inspection.start(

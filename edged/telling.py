@@ -29,9 +29,10 @@ class Telling:
         self._stages: dict[str, float] = {}
         self._chip = PhaseTimes()
 
-    def pressed(self, scene: str) -> None:
-        """An inspection began."""
-        self._notify({"event": "pressed", "inspection": self._inspection, "scene": scene})
+    def pressed(self, scene: str, application: str | None = None) -> None:
+        """An inspection began; `application` asked for it."""
+        asked = {} if application is None else {"application": application}
+        self._notify({"event": "pressed", "inspection": self._inspection, "scene": scene, **asked})
 
     def stage(self, name: str) -> None:
         """A stage was reached; of one that is reached twice the last time counts."""

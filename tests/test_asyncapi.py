@@ -18,9 +18,11 @@ from edged.uplink import (
     envelope,
     gaps,
     receipts,
+    record_reply,
     replay,
     reported,
     schemas,
+    slip_status,
     status,
     topics,
     vouching,
@@ -78,7 +80,7 @@ def test_reference_leads_somewhere(reference: str) -> None:
 
 
 def test_every_published_schema_has_its_place() -> None:
-    handed_over = {"acceptance.schema.json"}  # a file: it is on no topic
+    handed_over = {"acceptance.schema.json", "slip-status.schema.json"}  # files: they are on no topic
     assert {f"schemas/{name}" for name in set(schemas.FILES) - handed_over} <= set(references(DOCUMENT))
 
 
@@ -91,6 +93,7 @@ def test_addresses_are_those_of_the_code() -> None:
         "gap": topics.gap(fleet, device, audience),
         "receipt": topics.receipt(fleet, device),
         "status": topics.status(fleet, device),
+        "recordReply": topics.record(fleet, device, audience),
         "replayRequest": topics.replay_request(fleet, audience),
         "replayAnswer": topics.replay_answer(fleet, audience, request),
         "desired": topics.desired(fleet, device),
@@ -100,6 +103,7 @@ def test_addresses_are_those_of_the_code() -> None:
         "artefact": topics.artefact(fleet, "0" * 64, 7),
         "directory": topics.keys(fleet),
         "directoryPage": topics.keys(fleet, 3),
+        "slips": topics.slips(fleet, device),
     }
     assert {
         name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
@@ -115,12 +119,14 @@ SIGNED = {
     "Verdict": (envelope.TYP_VERDICT, "device", "verdict.schema.json"),
     "Gap": (gaps.TYP_GAP, "device", "gap.schema.json"),
     "Receipt": (receipts.TYP_RECEIPT, "collector", "receipt.schema.json"),
+    "RecordReply": (record_reply.TYP_RECORD_REPLY, "audience", "record-reply.schema.json"),
     "ReplayRequest": (replay.TYP_REQUEST, "audience", "replay-request.schema.json"),
     "ReplayVouch": (vouching.TYP_VOUCH, "collector", "replay-vouch.schema.json"),
     "Directory": (directory.TYP_DIRECTORY, "admin", "directory.schema.json"),
     "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
     "Reported": (reported.TYP_REPORTED, "device", "reported.schema.json"),
     "Command": (command.TYP_COMMAND, "admin", "command.schema.json"),
+    "Slips": (slip_status.TYP_SLIPS, "device", "slips.schema.json"),
     "Reply": (command.TYP_REPLY, "device", "reply.schema.json"),
 }
 

@@ -19,7 +19,8 @@ from edged.core.id_card_text import LAYOUTS, TEXT_OCTETS
 from edged.core.layouts import DocumentClass
 from edged.emulator.id_cards import card_text, id_cards, noise
 from edged.errors import DecodeError, IdentityLeakError
-from edged.privacy.policy import CEILING, Policy, disclose
+from edged.privacy.disclosing import disclose
+from edged.privacy.policy import CEILING, Policy
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.verdict import Reason, Result
 

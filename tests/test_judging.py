@@ -14,6 +14,7 @@ from edged.clock import ClockReading
 from edged.commands.config import EXAMPLE
 from edged.config import BoxSettings, SceneSettings, parse_toml
 from edged.core.mrz import parse_mrz
+from edged.drafting import Sender
 from edged.events import ChipRead, ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
 from edged.privacy.pseudonym import Pseudonymiser
@@ -63,6 +64,7 @@ def judged(
         settings=box,
         clock=clock,
         provenance=provenance,
+        sender=Sender("acme", "counter-1"),
         pseudonyms={name: Pseudonymiser(bytes(range(32)), f"box:{name}") for name in box.audiences},
     )
 

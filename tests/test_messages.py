@@ -38,6 +38,7 @@ CODE_ARGUMENT = {
     "ChipGoneError": 0,
     "SignatureRefusedError": 0,
     "StateError": 0,
+    "SlipError": 0,
     "ControlError": 0,
     "OutputError": 0,
     "UplinkError": 0,

@@ -84,6 +84,14 @@ missing_packages() {
     fi
 }
 
+# What slips are checked with in the tests: a browser for the page, another hand's decoder of QR codes. Without them those
+# tests are skipped, so no failure here stops anything.
+missing_slip_tools() {
+    command -v chromium >/dev/null || echo chromium
+    ldconfig -p | grep -q libzbar.so.0 || echo libzbar0
+    command -v node >/dev/null || echo nodejs
+}
+
 # For the emulated passport: a PC/SC service, a virtual reader, what pyscard is built with; for the tests also somebody
 # else's card side of PACE, a database server for the archive, of which they start one of their own, nftables for bad
 # networks in namespaces of their own, SoftHSM for keys in tokens, and OpenSSL's command as another client of enrolment.
@@ -164,22 +172,30 @@ install_packages() {
     esac
 }
 
-# Free fonts for the tests that draw pages (tools/render_pages). Without them those tests are skipped, so no failure here
-# stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
+# Free fonts: one for slips, others for the tests that draw pages (tools/render_pages). Without them slips aren't drawn and
+# those tests are skipped, so no failure here stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
 missing_fonts() {
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
-    for font in fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
-        fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei; do
+    [ "$purpose" = tests ] || set -- fonts-droid-fallback # what slips are drawn with
+    [ "$purpose" != tests ] || set -- fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
+        fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei fonts-droid-fallback
+    for font in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$font" 2>/dev/null)" = installed ] || echo "$font"
     done
 }
 
-if [ "$purpose" = tests ]; then
+if [ "$purpose" != check ]; then
     fonts=$(missing_fonts | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of package names
     if [ -n "$fonts" ] && ! (install_packages $fonts); then
-        say "going on without fonts: the tests that draw pages with them will be skipped"
+        say "going on without fonts: slips can't be drawn, and the tests that draw with them will be skipped"
     fi
+fi
+if [ "$purpose" = tests ]; then
+    # One by one, so that one which this release of Debian lacks costs no other.
+    for package in $(missing_slip_tools); do
+        (install_packages "$package") || say "going on without $package: the tests of slips that need it will be skipped"
+    done
 fi
 
 # The virtual machine of the tests that are marked qemu. Without it those are skipped, so no failure here stops anything.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _ACTIONS: Final[dict[str, str]] = {
     "follow": "edged.commands._partner_follow",
     "check": "edged.commands._partner_check",
+    "reply": "edged.commands._partner_reply",
     "open": "edged.commands._partner_open",
     "key": "edged.commands._partner_key",
 }

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", help="help.scan.reference")
     parser.add_argument("--purpose", help="help.scan.purpose")
     parser.add_argument("--operator", help="help.scan.operator")
+    parser.add_argument("--consent", action="store_true", help="help.scan.consent")
     parser.add_argument("--training", action="store_true", help="help.scan.training")
     parser.epilog = "help.scan.exit_codes"
 
@@ -66,7 +67,9 @@ async def _scan(args: argparse.Namespace) -> dict[str, Any]:
             if getattr(args, name) is not None
         }
         try:
-            answer: dict[str, Any] = await client.call("scan", training=args.training, **asked)
+            answer: dict[str, Any] = await client.call(
+                "scan", training=args.training, consent=args.consent, **asked
+            )
         finally:
             if progress:
                 progress.cancel()

@@ -1,1 +1,1 @@
-"""The lodging record of a hotel stay: completed by the clerk, validated, sealed to the authority, and accounted for."""
+"""The hotel's lodging record: its form and entry rules, the clerk's completion, deadlines and the three rates."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from edged.messages.overlay import parse_overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edged.verdict import Reason
 
@@ -45,13 +45,28 @@ def text(code: str, lang: str, /, **params: object) -> str:
     language is answered in English, an unknown code with a fixed sentence that names it. Raises
     `IdentityLeakError` when a parameter is raw identity.
     """
-    entry = _entry(code)
+    return _filled(_entry, code, lang, params)
+
+
+def shipped(code: str, lang: str, /, **params: object) -> str:
+    """As `text`, whatever is laid over the catalogue: for what has to read the same to everybody who verifies it."""
+    return _filled(catalogue().get, code, lang, params)
+
+
+def _filled(
+    find: Callable[[str], Mapping[str, str] | None], code: str, lang: str, params: Mapping[str, object]
+) -> str:
+    entry = find(code)
     if entry is None:
         return _language_of(_UNKNOWN, lang).replace("{code}", code)
 
     def fill(placeholder: re.Match[str]) -> str:
         name = placeholder.group(1)
-        return word(str(params[name]), lang) if name in params else _MISSING_PARAMETER
+        if name not in params:
+            return _MISSING_PARAMETER
+        value = str(params[name])
+        found = find(f"word.{value}") or find(value)
+        return value if found is None else _language_of(found, lang)
 
     return _PLACEHOLDER.sub(fill, _language_of(entry, lang))
 

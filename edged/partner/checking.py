@@ -20,6 +20,7 @@ from edged.uplink.envelope import TYP_VERDICT, open_envelope
 from edged.uplink.gaps import TYP_GAP, open_gap
 from edged.uplink.names import Principal, Role
 from edged.uplink.receipts import TYP_RECEIPT, open_receipt
+from edged.uplink.record_reply import TYP_RECORD_REPLY, open_record_reply
 from edged.uplink.replay import TYP_END, TYP_REQUEST, open_end, open_request
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ _STEP_OF: Final[dict[str, Step]] = {
     "gap.malformed": "content",
     "receipt.malformed": "content",
     "replay.malformed": "content",
+    "record_reply.malformed": "content",
+    "record_reply.too_large": "form",
 }
 """Which step a refusal belongs to; of other codes those of certificates are the certificate's, the rest the names'."""
 
@@ -67,6 +70,7 @@ KIND_OF: Final = {
     TYP_VERDICT: "verdict",
     TYP_GAP: "gap",
     TYP_RECEIPT: "receipt",
+    TYP_RECORD_REPLY: "record_reply",
     TYP_REQUEST: "replay_request",
     TYP_END: "replay_end",
 }
@@ -153,6 +157,9 @@ def _parties(
             return _same(audience, place.audience), place.device
         if kind == "receipt":
             device = topic.split("/")[3]
+        elif kind == "record_reply":
+            device = topic.split("/")[3]
+            audience = _same(audience, topics.parse_record(topic, anchor.fleet, device))
         elif kind == "replay_request":
             audience = _same(audience, topics.parse_replay_request(topic, anchor.fleet))
         else:
@@ -160,6 +167,9 @@ def _parties(
     claimed = _claimed(message)
     if kind == "receipt":
         device = device or claimed("device")
+    elif kind == "record_reply":
+        device = device or claimed("device")
+        audience = audience or claimed("iss")
     elif kind == "replay_request":
         audience = audience or claimed("iss")
     elif kind == "replay_end":
@@ -228,6 +238,9 @@ def _open(
         case "receipt":
             receipt = open_receipt(message, anchor=anchor, at=at, device=device or "")
             return _uri(receipt.fleet, Role.COLLECTOR, receipt.iss), sha256, receipt.device
+        case "record_reply":
+            reply = open_record_reply(message, anchor=anchor, at=at, device=device or "", audience=audience)
+            return _uri(reply.fleet, Role.AUDIENCE, reply.iss), sha256, f"{reply.device} {reply.record_id}"
         case "replay_request":
             request = open_request(message, anchor=anchor, at=at, audience=audience or "").request
             return _uri(request.fleet, Role.AUDIENCE, request.iss), sha256, request.request

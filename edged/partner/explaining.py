@@ -41,6 +41,7 @@ _ROLE_OF: Final = {
     "verdict": Role.DEVICE,
     "gap": Role.DEVICE,
     "receipt": Role.COLLECTOR,
+    "record_reply": Role.AUDIENCE,
     "replay_request": Role.AUDIENCE,
     "replay_end": Role.COLLECTOR,
 }
@@ -62,6 +63,9 @@ def expected_kinds(topic: str | None, fleet: str) -> tuple[str, ...]:
         case ["replay", audience, _]:
             topics.parse_replay_answer(topic, fleet, audience)
             return ("verdict", "gap", "replay_end")
+        case [device, "record", _]:
+            topics.parse_record(topic, fleet, device)
+            return ("record_reply",)
         case [device, "receipt"] if topics.usable(device) and topic == topics.receipt(fleet, device):
             return ("receipt",)
         case _:

@@ -12,6 +12,7 @@ from edged.uplink.envelope import EnvelopePayload
 from edged.uplink.fields import encode
 from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
+from edged.uplink.record_reply import RecordReply
 from edged.uplink.replay import ReplayEnd, ReplayRequest
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ MODELS: Final[dict[str, type[msgspec.Struct]]] = {
     "verdict": EnvelopePayload,
     "gap": GapPayload,
     "receipt": Receipt,
+    "record_reply": RecordReply,
     "replay_request": ReplayRequest,
     "replay_end": ReplayEnd,
 }

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 
 from edged import RELEASED, log
-from edged.errors import CertificateError, ConfigError, StateError
+from edged.errors import CertificateError, ConfigError, StateError, UplinkError
 from edged.partner.asking import Asker
 from edged.partner.catching_up import CatchingUpEvent, Patience
 from edged.partner.handing import RETRY_S, GapEvent, Handing, HandingEvent, NotTaken, VerdictEvent
+from edged.partner.replying import LATER_S, LOOK_S, Spool, publish
 from edged.partner.store import Inbox
 from edged.uplink import topics
 from edged.uplink.database import DatabaseThread
@@ -103,6 +104,7 @@ class Follower:
         if self._signer is None and (catch_up or history):
             raise ConfigError("signing_key", "partner.no_signing_key")
         self._asker: Asker | None = None
+        self._connection: Connection | None = None
         self._handing: Handing | None = None
         self._directory = DirectoryKeeper(
             self._anchor, settings.directory or Path(f"{settings.inbox}.directory")
@@ -165,6 +167,7 @@ class Follower:
                     self._ask(),
                     self._forget(),
                     self._watch_directory(),
+                    self._say_replies(),
                 )
             finally:
                 handing_on.stop()
@@ -215,12 +218,33 @@ class Follower:
             self._subscription.alarm(await asyncio.to_thread(self._directory.due, self._clock()))
             await asyncio.sleep(WATCH_S)
 
+    async def _say_replies(self) -> None:
+        """Publish what `edged partner reply` has left beside the inbox: ours is the organisation's one connection."""
+        spool = Spool(self._settings.inbox)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._connection is None:
+                continue
+            try:
+                sent = await publish(self._connection, spool)
+            except (
+                UplinkError
+            ) as error:  # the subscription hears of a lost connection as well, and makes another
+                self._log.warning("answers not sent", code=error.code)
+                await asyncio.sleep(LATER_S)
+            else:
+                if sent.left:
+                    await asyncio.sleep(LATER_S)
+
     def _heard(self, event: SubscriptionEvent) -> None:
-        if isinstance(event, Down) and self._asker is not None:
-            self._asker.use(None)
+        if isinstance(event, Down):
+            self._connection = None
+            if self._asker is not None:
+                self._asker.use(None)
         self._on_event(event)
 
     def _connected(self, connection: Connection) -> None:
+        self._connection = connection
         if self._asker is not None:
             self._asker.use(connection)
 
@@ -270,6 +294,15 @@ def _principal(certificate: Path, anchor: TrustAnchor) -> Principal:
     if principal.fleet != anchor.fleet:
         raise ConfigError("broker.certificate", "cert.wrong_fleet")
     return principal
+
+
+def signer_of(settings: PartnerSettings) -> Signer:
+    """Who signs for this partner. Raises `CertificateError`, `ConfigError` (`partner.no_signing_key`)."""
+    anchor = TrustAnchor.from_file(settings.fleet_ca)
+    signer = _signer(settings, _principal(settings.broker.certificate, anchor))
+    if signer is None:
+        raise ConfigError("signing_key", "partner.no_signing_key")
+    return signer
 
 
 def _signer(settings: PartnerSettings, principal: Principal) -> Signer | None:

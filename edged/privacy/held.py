@@ -6,13 +6,14 @@ buffer, what a library keeps) can't be overwritten: `docs/privacy.md` says what 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from edged.identity import Identity
 from edged.verdict import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from edged.core.document import DocumentData
     from edged.core.mrz_dates import MrzDate
@@ -54,6 +55,19 @@ class HeldFields(Identity):
         """One raw value, None where there is none. Never store or log what this returns."""
         held = self._values.get(name)
         return None if held is None else held.decode()
+
+    @contextmanager
+    def buffer(self, name: str) -> Iterator[memoryview]:
+        """The octets (UTF-8) of one raw value where they lie, for whoever can do without a text of it.
+
+        As guarded as `reveal`. Raises `KeyError` where there is none.
+        """
+        with memoryview(self._values[name]) as view:
+            yield view
+
+    def size(self, name: str) -> int:
+        """How many octets `buffer` has. Raises `KeyError`."""
+        return len(self._values[name])
 
     def forget(self) -> None:
         """Overwrite everything."""

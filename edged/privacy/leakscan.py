@@ -13,7 +13,10 @@ How sure a match must be depends on what chance makes of the value:
 - Everything else: anywhere, in any case, with any punctuation, spaces or fillers within.
 
 Non-ASCII values (Chinese names) of two characters and more are searched for as they are, in UTF-8, UTF-16 and
-GB 18030; where that makes only 4 bytes, decoded bytes need printable ones around them.
+GB 18030; where that makes only 4 bytes, decoded bytes need printable ones around them. From three characters on they
+are found in UTF-8 with punctuation and spaces within, too.
+
+Whatever has 8 letters or digits, or isn't ASCII, is found backwards as well.
 
 A year, a month, a masked or pseudonymised value is not raw and is not found.
 """
@@ -27,6 +30,7 @@ import msgspec
 
 from edged.core.mrz_dates import MrzDate
 from edged.identity import Identity
+from edged.privacy.leaksieve import Sieve
 from edged.privacy.leakviews import View, views
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ MAX_FINDINGS: Final = 1000
 
 _SHORTEST: Final = 4
 _LONG: Final = 8
+_MANY: Final = 400
+"""Values from which on it pays to ask first which of them can be there at all."""
 _PRINTABLE: Final = frozenset(b"\0\t\n\r" + bytes(range(0x20, 0x7F)))
 _ALNUM: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 _IGNORED: Final = bytes(byte for byte in range(1, 0x80) if byte not in _ALNUM and not 0x41 <= byte <= 0x5A)
@@ -75,10 +81,16 @@ class _Needle(NamedTuple):
     pattern: re.Pattern[bytes] | None
 
 
+class _Sieves(NamedTuple):
+    needles: Sieve[_Needle]
+    exact: Sieve[tuple[str, bytes]]
+    squeezed: Sieve[tuple[str, bytes]]
+
+
 class LeakScanner(Identity):
     """Searches bytes for raw values. Holds them, so it refuses `repr` and the rest."""
 
-    __slots__ = ("_exact", "_needles")
+    __slots__ = ("_exact", "_needles", "_sieves", "_squeezed")
 
     def __init__(
         self,
@@ -86,23 +98,36 @@ class LeakScanner(Identity):
         dates: Iterable[tuple[str, date]] = (),
         *,
         ignore: Collection[str] = (),
+        shortest: int = _SHORTEST,
     ) -> None:
         """Take (kind, value) pairs: names and numbers as printed or with fillers, and dates.
 
-        `ignore` are values that the searched bytes hold anyway: a specimen's holder may be called `TEST`.
+        `ignore` are values that the searched bytes hold anyway: a specimen's holder may be called `TEST`. ASCII values
+        with fewer letters and digits than `shortest` are left out: where very many documents are searched for at once,
+        six digits are somebody's birth date.
         """
         needles: dict[tuple[str, bytes], _Needle] = {}
         exact: set[tuple[str, bytes]] = set()
+        squeezed: set[tuple[str, bytes]] = set()
         spelt = [(kind, form) for kind, day in dates for form in _date_forms(day)]
         for kind, value in (*texts, *spelt):
             if value in ignore:
                 continue
             if not value.isascii():
                 exact |= {(kind, form) for form in _exact_forms(value)}
-            elif needle := _needle(kind, value):
-                needles[kind, needle.text] = needle
+                squeezed |= {(kind, form) for form in _squeezed_forms(value)}
+            elif (needle := _needle(kind, value)) and len(needle.text) >= shortest:
+                needles |= {(kind, one.text): one for one in (needle, *_backwards(needle))}
         self._needles = tuple(needles.values())
         self._exact = tuple(exact)
+        self._squeezed = tuple(squeezed)
+        self._sieves = None
+        if len(self._needles) + len(exact) > _MANY:
+            self._sieves = _Sieves(
+                Sieve((needle.text, needle) for needle in self._needles),
+                Sieve((form, (kind, form)) for kind, form in exact),
+                Sieve((form, (kind, form)) for kind, form in squeezed),
+            )
 
     @classmethod
     def for_documents(
@@ -143,7 +168,12 @@ class LeakScanner(Identity):
     def _positions(self, view: View) -> Iterator[tuple[str, int]]:
         lowered = view.data.lower()
         bare = lowered.translate(None, _IGNORED)
-        for needle in self._needles:
+        needles, exact, squeezed = self._needles, self._exact, self._squeezed
+        if self._sieves is not None:
+            needles = tuple(self._sieves.needles.may_hold(bare))
+            exact = tuple(self._sieves.exact.may_hold(view.data))
+            squeezed = tuple(self._sieves.squeezed.may_hold(bare))
+        for needle in needles:
             if needle.text not in bare:
                 continue
             if needle.pattern is None:
@@ -152,7 +182,10 @@ class LeakScanner(Identity):
                 for match in needle.pattern.finditer(lowered):
                     if _is_credible(view, match.start(), match.end()):
                         yield needle.kind, match.start()
-        for kind, form in self._exact:
+        for kind, form in squeezed:
+            if form in bare:
+                yield from ((kind, at) for at in _bare_positions(form, lowered, bare))
+        for kind, form in exact:
             at = view.data.find(form)
             while at >= 0:
                 if len(form) > _SHORTEST or _is_surrounded(view, at, at + len(form)):
@@ -242,8 +275,25 @@ def _date_forms(day: date) -> Iterator[str]:
 def _exact_forms(value: str) -> Iterator[bytes]:
     if len(value) < 2:
         return
-    for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
-        yield from (form.encode(encoding) for form in {value, value.upper(), value.lower(), value.title()})
+    for way in {value, value[::-1]}:
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
+            yield from (form.encode(encoding) for form in {way, way.upper(), way.lower(), way.title()})
+
+
+def _squeezed_forms(value: str) -> Iterator[bytes]:
+    """What is left of the value in UTF-8 where ASCII's punctuation is taken out; enough of it not to be chance."""
+    for form in {value, value.upper(), value.lower(), value.title()}:
+        for way in {form, form[::-1]}:
+            left = way.encode().lower().translate(None, _IGNORED)
+            if len(left) > _LONG:
+                yield left
+
+
+def _backwards(needle: _Needle) -> Iterator[_Needle]:
+    """The needle written from its end, where it is long enough to be nothing else."""
+    text = needle.text[::-1]
+    if len(text) >= _LONG and text != needle.text:
+        yield _Needle(needle.kind, text, _eight_digits(text) if needle.pattern else None)
 
 
 def _needle(kind: str, value: str) -> _Needle | None:
@@ -254,13 +304,18 @@ def _needle(kind: str, value: str) -> _Needle | None:
     if len(text) > _LONG or (len(text) == _LONG and not text.isdigit()):
         return _Needle(kind, text, None)
     if len(text) == _LONG:
-        gaps = b"[^a-z0-9]{0,2}".join(bytes([byte]) for byte in text)
-        return _Needle(kind, text, re.compile(rb"(?<![0-9])" + gaps + rb"(?![0-9])"))
+        return _Needle(kind, text, _eight_digits(text))
     # A filler may stand where the value has one, and anywhere in a number; a short date needs its slashes.
     gap = rb"[^a-z0-9]" if "/" in value else rb"[^a-z0-9]{0,2}"
     inner = rb"[^a-z0-9]?" if any(character.isdigit() for character in value) and "/" not in value else b""
     words = [inner.join(bytes([byte]) for byte in word) for word in re.findall(rb"[a-z0-9]+", raw)]
     return _Needle(kind, text, re.compile(rb"(?<![a-z0-9])" + gap.join(words) + rb"(?![a-z0-9])"))
+
+
+def _eight_digits(text: bytes) -> re.Pattern[bytes]:
+    """With up to four octets between them: `", "`, as in a list of single characters, and no more."""
+    gaps = b"[^a-z0-9]{0,4}".join(bytes([byte]) for byte in text)
+    return re.compile(rb"(?<![0-9])" + gaps + rb"(?![0-9])")
 
 
 def _bare_positions(text: bytes, lowered: bytes, bare: bytes) -> Iterator[int]:

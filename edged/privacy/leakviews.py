@@ -3,14 +3,16 @@
 Nothing here trusts a format: an encoded run is taken wherever its alphabet stands, at every alignment, nested
 up to `MAX_DEPTH` deep. JSON Web Signatures need no case of their own: a dot ends a run of base64url.
 
-Decoded: base64 and base64url (wrapped lines too), hex (with or without separators), percent and backslash
-escapes, ASCII in UTF-16, gzip, zlib and ZIP members. Not decoded: encryption, other compressors,
+Decoded: base64 and base64url (wrapped lines too), base45, hex (with or without separators), percent and backslash
+escapes and HTML's numbers, ASCII in UTF-16, gzip, zlib and ZIP members; spaces and signs of Unicode between letters,
+seen or unseen, become spaces. Not decoded: encryption, other compressors,
 pictures.
 """
 
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 import zlib
 from bisect import bisect_right
@@ -40,7 +42,13 @@ _LINE_END = re.compile(rb"\r?\n|\\r\\n|\\n")
 _HEX = re.compile(rb"[0-9A-Fa-f]{8,}")
 _HEX_SEPARATED = re.compile(rb"[0-9A-Fa-f]{2}(?:[ :,-][0-9A-Fa-f]{2}){3,}")
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})|\\+x([0-9A-Fa-f]{2})|\\+u([0-9A-Fa-f]{4})")
+_ESCAPE = re.compile(
+    rb"%([0-9A-Fa-f]{2})|\\+x([0-9A-Fa-f]{2})|\\+u([0-9A-Fa-f]{4})|&#x([0-9A-Fa-f]{1,4});|&#([0-9]{1,5});"
+    # U+00A0, U+00AD, U+00B7; U+2000–U+206F; U+3000–U+3002, U+30FB; U+FEFF
+    rb"|\xc2[\xa0\xad\xb7]|\xe2(?:\x80[\x80-\xbf]|\x81[\x80-\xaf])|\xe3(?:\x80[\x80-\x82]|\x83\xbb)|\xef\xbb\xbf"
+)
+_BASE45_ALPHABET: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # RFC 9285 §4.2
+_BASE45 = re.compile(rb"[0-9A-Z $%*+./:-]{9,}")  # six octets
 _UTF16 = re.compile(rb"(?:[\t\n\r -~]\0){4,}|(?:\0[\t\n\r -~]){4,}")
 _GZIP = re.compile(rb"\x1f\x8b\x08")
 _ZLIB = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78](?=[\x00-\xff])", re.DOTALL)
@@ -93,6 +101,7 @@ def _decoded(view: View) -> Iterator[View]:
         ("compressed", _inflated(data)),
         ("hex", _hex(data)),
         *(("base64", _base64(data, phase)) for phase in range(4)),
+        *(("base45", _base45(data, phase)) for phase in range(3)),
     ):
         yield from _joined(encoding, pieces, view)
 
@@ -133,10 +142,7 @@ def _unescaped(view: View) -> Iterator[View]:
     positions, places, out, last, length = [0], [0], [], 0, 0
     for match in _ESCAPE.finditer(view.data):
         plain = view.data[last : match.start()]
-        if match[3]:
-            character = chr(int(match[3], 16)).encode("utf-8", "surrogatepass")
-        else:
-            character = bytes.fromhex((match[1] or match[2]).decode())
+        character = _meant(match)
         out += [plain, character]
         positions += [length + len(plain), length + len(plain) + len(character)]
         places += [match.start(), match.end()]
@@ -150,6 +156,45 @@ def _unescaped(view: View) -> Iterator[View]:
         return view.offset(places[index] + position - positions[index])
 
     yield View(b"".join(out) + view.data[last:], _name("escaped", view), offset)
+
+
+def _meant(match: re.Match[bytes]) -> bytes:
+    """What an escape stands for."""
+    octet, code, decimal = match[1] or match[2], match[3] or match[4], match[5]
+    if octet:
+        return bytes.fromhex(octet.decode())
+    if code or decimal:
+        number = int(code, 16) if code else int(decimal)
+        return chr(number).encode("utf-8", "surrogatepass")
+    return b" "
+
+
+def _base45(data: bytes, phase: int) -> Iterator[_Piece]:
+    """Every run, decoded as if its first `phase` characters weren't part of it; what can't be base45 parts it."""
+    table = _base45_table()
+    for match in _BASE45.finditer(data):
+        run = match[0]
+        end = len(run) - (len(run) - phase) % 3
+        out = [table.get(run[at : at + 3], b"\xff") for at in range(phase, end, 3)]
+        if len(run) - end == 2:
+            out.append(table.get(run[end:], b""))
+        yield _Piece(match.start(), b"".join(out))
+
+
+@functools.cache
+def _base45_table() -> dict[bytes, bytes]:
+    """What three characters mean, and what two do (RFC 9285 §4)."""
+    digits = [bytes([character]) for character in _BASE45_ALPHABET]
+    table = {}
+    for low, c in enumerate(digits):
+        for middle, d in enumerate(digits):
+            if low + 45 * middle < 1 << 8:
+                table[c + d] = bytes([low + 45 * middle])
+            for high, e in enumerate(digits):
+                number = low + 45 * middle + 45 * 45 * high
+                if number < 1 << 16:
+                    table[c + d + e] = number.to_bytes(2, "big")
+    return table
 
 
 def _base64(data: bytes, phase: int) -> Iterator[_Piece]:

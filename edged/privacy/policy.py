@@ -1,71 +1,47 @@
-"""What an audience may learn: policies, the ceiling over them, and the one function that applies them.
+"""What an audience may learn: a policy, and whether it stays under the ceiling.
 
-A policy names claims and an action for each; a claim it doesn't name is dropped. `CEILING` is compiled in
-and bounds every policy, whoever signed it: direct identifiers never leave the box in clear.
+A policy names claims and an action for each; a claim it doesn't name is dropped. `edged.privacy.ceiling` is compiled in
+and bounds every policy, whoever signed it. `edged.privacy.disclosing` applies them.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from types import MappingProxyType
+import hashlib
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
+from edged import messages
 from edged.errors import ConfigError
-from edged.privacy.masks import mask_name, mask_number
-from edged.verdict import Result
+from edged.privacy.ceiling import CEILING, FORMS, NAMES, Action, Kept, allowed
+from edged.privacy.held import FIELDS
+from edged.privacy.masks import DEFAULT, parse_pattern, within_ceiling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
+    from collections.abc import Iterable
 
-    from edged.core.document import DocumentData
-    from edged.core.mrz_dates import MrzDate
-    from edged.identity import Sensitive
-    from edged.privacy.pseudonym import Pseudonymiser
-
-ADULT: Final = 18
-"""Years of age from which `age_over_18` is true."""
+__all__ = ["CEILING", "WITHHELD", "Action", "ClaimValue", "Policy", "Rule", "check_policy", "policy_hash"]
 
 WITHHELD: Final = "withheld"
 """Key beside the claims: claim name to the reason why its value is null."""
 
 ClaimValue = str | bool | None | dict[str, str]
+"""A claim in an envelope; an object is a pseudonym with that of the period before, or `WITHHELD` itself."""
 
+CLASSES: Final = ("passport", "identity_card", "visa", "permit", "unknown")
+"""Document classes that a mask may have patterns for: of `edged.core.layouts.DocumentClass` (a test compares)."""
 
-class Action(StrEnum):
-    """What becomes of a claim on its way to an audience."""
+MAX_OVERLAP: Final = {"none": 0, "month": 14, "quarter": 45, "year": 92}
+"""Days of `pseudonym_overlap_days`, at most half a period: else who is told can follow a person through all."""
 
-    DROP = "drop"
-    KEEP = "keep"
-    MASK = "mask"
-    GENERALISE = "generalise"
-    PSEUDONYMISE = "pseudonymise"
+MAX_COMPLETION_S: Final = 1800.0
+"""Raw identity waits in memory for so long at most: no clerk needs half an hour for a form."""
 
+MAX_DEADLINE_H: Final = 72.0
+"""No duty to report gives a hotel longer."""
 
-CEILING: Final[Mapping[str, Action | None]] = MappingProxyType(
-    {
-        "issuing_state": Action.KEEP,
-        "document_code": Action.KEEP,
-        "nationality": Action.KEEP,
-        "sex": Action.KEEP,
-        "age_over_18": Action.KEEP,
-        "birth_date": Action.GENERALISE,
-        "expiry_date": Action.GENERALISE,
-        "surname": Action.MASK,
-        "given_names": Action.MASK,
-        "chinese_name": Action.MASK,
-        "document_number": Action.MASK,
-        "optional_data": None,
-        "document": Action.PSEUDONYMISE,
-        "holder": Action.PSEUDONYMISE,
-    }
-)
-"""Every claim, and the one action beside `drop` that it may have; None: dropped always.
-
-Optional data is where many states print a personal number (ICAO Doc 9303-4 §4.2.2), in forms no mask fits.
-"""
+Sentences = dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=400)]]
+"""A sentence by language (`edged.messages.LANGUAGES`)."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,9 +49,9 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     action: Action
     to: str | None = None
-    """Generalise: to what."""
+    """Generalise: to what, one of the claim's `FORMS`; None: the first."""
     patterns: dict[str, str] = {}
-    """Mask: pattern by document class; `default` for every other."""
+    """Mask: pattern by document class (`2+2`: two characters stay at each end); `default` for every other."""
 
 
 class RecordPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,183 +88,115 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pseudonym_period: Literal["none", "month", "quarter", "year"] = "none"
     """After such a period another key is used: who is told of two periods can't join them."""
     pseudonym_overlap_days: Annotated[int, msgspec.Meta(ge=0, le=92)] = 0
-    """For so long after a period's end the pseudonyms of the one before are told as well."""
+    """For so long after a period's end the pseudonyms of the one before are told as well (`MAX_OVERLAP`)."""
     encrypt: bool = False
     """Whether the claims are sealed to the audience, so that broker and archive can't read them."""
     record: RecordPolicy | None = None
     handover: HandoverPolicy | None = None
     consent: Literal["not_needed", "required"] = "not_needed"
     """Required: without the holder's consent, given with the scan, the audience learns no claim."""
-    legal_basis: dict[str, str] = {}
+    legal_basis: Sentences = {}
     """By language (en, zh-CN)."""
     retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
     """How long the audience keeps what it gets; None: nobody has said."""
+    purpose: Sentences = {}
+    """What the audience needs it for, by language."""
+    not_certain: Sentences = {}
+    """What about the basis or the period a lawyer still has to say, by language."""
+
+    def rule(self, claim: str) -> Rule:
+        """What becomes of a claim, its form filled in: `Rule(drop)` for one that isn't named."""
+        found = self.claims.get(claim, Action.DROP)
+        rule = found if isinstance(found, Rule) else Rule(found)
+        if rule.action is Action.GENERALISE and rule.to is None:
+            return Rule(rule.action, FORMS[claim][0])
+        return rule
+
+    def keeps(self, claim: str) -> bool:
+        """Whether the audience learns the claim as it stands on the document."""
+        return self.rule(claim).action is Action.KEEP
+
+
+def policy_hash(policy: Policy) -> str:
+    """Hex SHA-256 of the policy's canonical form: JSON with sorted keys, every default spelt out."""
+    return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()
 
 
 def check_policy(policy: Policy) -> None:
-    """Raise `ConfigError`, starting with the claim's path, when a policy goes above the ceiling."""
-    for claim, rule in policy.claims.items():
-        action = _action(rule)
+    """Raise `ConfigError`, starting with the key's path, when a policy goes above the ceiling or can't be meant."""
+    for claim, found in policy.claims.items():
         if claim not in CEILING:
             raise ConfigError(f"claims.{claim}", "config.unknown_name", known=", ".join(CEILING))
-        allowed = CEILING[claim]
-        if action not in (Action.DROP, allowed):
-            allow = ", ".join(["drop", *([allowed.value] if allowed else [])])
-            raise ConfigError(f"claims.{claim}", "config.above_ceiling", value=action.value, allowed=allow)
-
-
-def disclose(
-    document: DocumentData | None,
-    policy: Policy,
-    *,
-    pseudonyms: Pseudonymiser,
-    today: date | None,
-    certain: bool = True,
-) -> dict[str, ClaimValue]:
-    """The de-identified claims of `policy`, ready for an envelope.
-
-    A claim whose value was not read, is contradicted by its own check digit or can't exist is null, and its
-    reason code stands under `WITHHELD`. `today` is None while the clock can't be believed; `certain` is False
-    when characters were read without confidence: then only what a check digit vouches for is disclosed.
-    Raises `ConfigError` for a policy above the ceiling, so that no caller can forget to check.
-    """
-    check_policy(policy)
-    claims: dict[str, ClaimValue] = {}
-    withheld: dict[str, str] = {}
-    for claim, rule in policy.claims.items():
-        if _action(rule) is Action.DROP:
-            continue
+        rule = found if isinstance(found, Rule) else Rule(found)
+        if rule.action not in allowed(claim):
+            raise _above(f"claims.{claim}", rule.action.value, (one.value for one in allowed(claim)))
+        _check_form(claim, rule)
+        _check_patterns(claim, rule)
+    most = MAX_OVERLAP[policy.pseudonym_period]
+    if policy.pseudonym_overlap_days > most:
+        raise ConfigError("pseudonym_overlap_days", "config.out_of_range", least="0", most=str(most))
+    if policy.record is not None:
+        _check_range("record.completion_s", policy.record.completion_s, MAX_COMPLETION_S)
+        _check_range("record.deadline_h", policy.record.deadline_h, MAX_DEADLINE_H)
+    if policy.handover is not None:
         try:
-            if document is None:
-                raise _WithheldError("claim.not_read")
-            claims[claim] = _Disclosure(document, pseudonyms, today, certain).value(claim)
-        except _WithheldError as reason:
-            claims[claim] = None
-            withheld[claim] = reason.code
-    if withheld:
-        claims[WITHHELD] = withheld
-    return claims
+            _check_handover(policy.handover)
+        except ConfigError as error:
+            raise error.within("handover", ".") from None
+    for key in ("legal_basis", "purpose", "not_certain"):
+        for language in getattr(policy, key):
+            if language not in messages.LANGUAGES:
+                known = ", ".join(messages.LANGUAGES)
+                raise ConfigError(f"{key}.{language}", "config.unknown_name", known=known)
 
 
-def _action(rule: Action | Rule) -> Action:
-    return rule.action if isinstance(rule, Rule) else rule
+def _check_form(claim: str, rule: Rule) -> None:
+    if rule.to is None:
+        return
+    if rule.action is not Action.GENERALISE:
+        raise ConfigError(f"claims.{claim}.to", "config.only_with", other="action = generalise")
+    if rule.to not in FORMS[claim]:
+        raise _above(f"claims.{claim}.to", rule.to, FORMS[claim])
 
 
-class _WithheldError(Exception):
-    """Why one claim has no value; never leaves this module."""
+def _check_patterns(claim: str, rule: Rule) -> None:
+    if not rule.patterns:
+        return
+    where = f"claims.{claim}.patterns"
+    if rule.action is not Action.MASK:
+        raise ConfigError(where, "config.only_with", other="action = mask")
+    for kind, text in rule.patterns.items():
+        if kind not in (*CLASSES, DEFAULT):
+            raise ConfigError(f"{where}.{kind}", "config.unknown_name", known=", ".join((*CLASSES, DEFAULT)))
+        pattern = parse_pattern(text)
+        if pattern is None:
+            raise ConfigError(f"{where}.{kind}", "policy.bad_pattern")
+        if not within_ceiling(pattern, name=claim in NAMES):
+            raise _above(f"{where}.{kind}", text, _patterns(claim))
+    if DEFAULT not in rule.patterns:
+        raise ConfigError(f"{where}.{DEFAULT}", "config.missing_key")
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+
+def _patterns(claim: str) -> list[str]:
+    """The strongest patterns that a claim may have, for people."""
+    if claim in NAMES:
+        return [f"{Kept.NAME}+0"]
+    return [f"{start}+{Kept.BOTH - start}" for start in range(Kept.START + 1)]
 
 
-_PRINTED_IN: Final = {"surname": "name", "given_names": "name"}
-"""Fields that most layouts print, and judge, as part of another."""
+def _check_handover(handover: HandoverPolicy) -> None:
+    for number, field in enumerate(handover.fields):
+        if field not in FIELDS:
+            raise ConfigError(f"fields.{number}", "config.unknown_name", known=", ".join(FIELDS))
+        if field in handover.fields[:number]:
+            raise ConfigError(f"fields.{number}", "policy.named_twice", field=field)
+    _check_range("within_s", handover.within_s, 60.0)
 
 
-class _Disclosure:
-    """One document's values on their way out; a claim has one action (see `CEILING`), so one method does."""
+def _check_range(where: str, value: float, most: float) -> None:
+    if not 0 < value <= most:  # in this form NaN, which TOML knows, is out of every range
+        raise ConfigError(where, "config.out_of_range", least="0", most=f"{most:g}")
 
-    def __init__(
-        self, document: DocumentData, pseudonyms: Pseudonymiser, today: date | None, certain: bool
-    ) -> None:
-        self._document = document
-        self._pseudonyms = pseudonyms
-        self._today = today
-        self._certain = certain
-        self._checked = {check.name for check in document.check_digits}
 
-    def value(self, claim: str) -> str | bool:
-        """The claim's value as the ceiling allows it."""
-        match claim:
-            case "issuing_state" | "document_code":
-                return self._present(self._sound(claim, getattr(self._document, claim)))
-            case "nationality" | "sex":
-                return self._text(claim)
-            case "surname" | "given_names" | "chinese_name":
-                return mask_name(self._text(claim))
-            case "document_number":
-                return mask_number(self._text(claim))
-            case "birth_date":
-                return f"{self._part(self._dated(claim).year):04d}"
-            case "expiry_date":
-                expiry = self._dated(claim)
-                return f"{self._part(expiry.year):04d}-{self._part(expiry.month):02d}"
-            case "age_over_18":
-                return self._is_adult(self._date("birth_date"))
-            case "document":
-                # The state and the code have no check digit: misread, they would make another document of it.
-                number = self._text("document_number")
-                state = self._present(self._sound("issuing_state", self._document.issuing_state))
-                self._sound("document_code", self._document.document_code)
-                return self._pseudonyms.pseudonym(claim, state, self._document.document_class.value, number)
-            case "holder":
-                return self._pseudonyms.pseudonym(claim, *self._holder())
-            case _:
-                raise AssertionError(f"{claim} has no way out")
-
-    def _holder(self) -> tuple[str, ...]:
-        """Who the holder is across documents: nationality, names and birth date, not the document's number.
-
-        The birth date goes in as printed, because the century is a guess that changes with the years.
-        """
-        birth = self._date("birth_date")
-        surname, given_names = (self._optional(name) for name in ("surname", "given_names"))
-        self._present(surname + given_names)
-        return self._text("nationality"), surname, given_names, birth.raw
-
-    def _text(self, field: str) -> str:
-        return self._present(self._optional(field))
-
-    def _optional(self, field: str) -> str:
-        held: Sensitive[str] | None = getattr(self._document, field)
-        return self._sound(field, held.reveal() if held is not None else "")
-
-    def _dated(self, field: str) -> MrzDate:
-        """A date whose century the clock's own date has decided: as good as the clock."""
-        if self._today is None:
-            raise _WithheldError("claim.clock_not_trusted")
-        return self._date(field)
-
-    def _date(self, field: str) -> MrzDate:
-        held: MrzDate | None = getattr(self._document, field)
-        if held is None:
-            raise _WithheldError("claim.not_on_document")
-        self._sound(field, held.raw)
-        return held
-
-    def _sound(self, field: str, value: str) -> str:
-        """The value, unless something contradicts it."""
-        for check in self._document.check_digits:
-            if check.name == field and check.result is not Result.SUCCESSFUL:
-                raise _WithheldError("claim.check_digit_wrong")
-        for check in self._document.field_checks:
-            if check.name in (field, _PRINTED_IN.get(field)) and check.result is Result.FAILED:
-                raise _WithheldError("claim.not_plausible")
-        if not self._certain and field not in self._checked:
-            raise _WithheldError("claim.not_certain")
-        return value
-
-    @staticmethod
-    def _present(value: str) -> str:
-        if not value:
-            raise _WithheldError("claim.not_on_document")
-        return value
-
-    @staticmethod
-    def _part(number: int | None) -> int:
-        if number is None:
-            raise _WithheldError("claim.date_incomplete")
-        return number
-
-    def _is_adult(self, birth: MrzDate) -> bool:
-        """Whether the holder is of age on any birthday that the known parts of the date allow."""
-        if self._today is None:
-            raise _WithheldError("claim.clock_not_trusted")
-        limit = (self._today.year - ADULT, self._today.month, self._today.day)
-        year = self._part(birth.year)
-        if (year, birth.month or 12, birth.day or 31) <= limit:
-            return True
-        if (year, birth.month or 1, birth.day or 1) > limit:
-            return False
-        raise _WithheldError("claim.date_incomplete")
+def _above(where: str, value: str, strongest: Iterable[str]) -> ConfigError:
+    return ConfigError(where, "config.above_ceiling", value=value, allowed=", ".join(strongest))

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from edged.uplink.fields import Name, Seconds, Word
+from edged.uplink.slip_status import SlipNumber
 from edged.verdict import Kind, Result
 
 NUMBER_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -26,7 +27,23 @@ MAX_SITE: Final = 24
 MAX_RECIPIENTS: Final = 4
 """Recipients that a notice lists by name; of more it says how many."""
 
-Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{12}$(?!\n)")]
+MAX_NAME: Final = 12
+"""Bytes of UTF-8 of a masked name: an initial and stars."""
+
+MAX_NUMBER: Final = 24
+"""Bytes of UTF-8 of a masked number: the longest of a document, stars in true length."""
+
+MAX_LABEL: Final = 24
+"""Bytes of UTF-8 of what a recipient is called."""
+
+MAX_LABEL_CHARACTERS: Final = 16
+
+MAX_DEVICE: Final = 32
+"""Bytes of a terminal's name that fit beside everything else."""
+
+_ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
+
+Number = SlipNumber
 Masked = Annotated[str, msgspec.Meta(min_length=1, max_length=24)]
 
 
@@ -40,7 +57,7 @@ class CheckFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RecipientFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whom something of the holder was told to."""
 
-    label: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL_CHARACTERS)]
     """As the configuration calls it."""
     told: tuple[Word, ...]
     """Groups of `edged.privacy.notice.GROUPS`: never values."""
@@ -84,3 +101,21 @@ class SlipFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What was read of the document: `picture`, `mrz`, `chip`, `id_card`, `text` (swiped)."""
     recipients: Annotated[tuple[RecipientFact, ...], msgspec.Meta(max_length=MAX_RECIPIENTS)] = ()
     more_recipients: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+
+def fitted(text: str, most: int, characters: int | None = None) -> str:
+    """As much of `text` as `most` bytes of UTF-8 (and `characters`) take; cut, it ends in an ellipsis.
+
+    What can't be printed is left out. For masked values and labels, before they become facts.
+    """
+    printable = "".join(character for character in text if character.isprintable())
+    if len(printable.encode()) <= most and (characters is None or len(printable) <= characters):
+        return printable
+    kept = printable[: None if characters is None else characters - 1]
+    room = most - len(_ELLIPSIS.encode())
+    return kept.encode()[:room].decode(errors="ignore") + _ELLIPSIS
+
+
+def label_of(text: str) -> str:
+    """What a recipient is called, as a slip has room for."""
+    return fitted(text, MAX_LABEL, MAX_LABEL_CHARACTERS)

@@ -17,7 +17,9 @@ from typing import Annotated, Final
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -52,6 +54,9 @@ MAX_HEADER: Final = 12 * 1024
 _ORDER: Final = (
     0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (FIPS 186-4 D.1.2.3)
 )
+HALF_ORDER: Final = _ORDER // 2
+"""The highest `s` of a signature in its one spelling."""
+
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})")
 
 
@@ -67,7 +72,7 @@ class _Registry(jws.JWSRegistry):
     """joserfc's limits, widened to ours: its 512-byte header has no room for a certificate."""
 
     max_header_length = MAX_HEADER
-    max_payload_length = MAX_COMPACT
+    max_payload_length = 16 << 20  # the most that any type of message may have; each has its own bound
 
 
 _REGISTRY = _Registry(algorithms=[ALGORITHM])
@@ -96,6 +101,7 @@ class Signer:
         self.not_after: datetime = chain[0].not_valid_after_utc
         # joserfc describes a key by its numbers: those of the public half, because a token doesn't give the others.
         self._key = ECKey(key, ECKey.import_key(key.public_key()).as_dict())
+        self._private = key
         self._x5c = [base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in chain]
 
     @classmethod
@@ -111,13 +117,24 @@ class Signer:
         chain = load_chain(certificate)
         return cls(_private(key_path, chain), chain)
 
-    def sign(self, typ: str, payload: bytes) -> str:
-        """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify."""
+    def sign(self, typ: str, payload: bytes, *, most: int = MAX_COMPACT) -> str:
+        """`payload` as a compact JWS of type `typ`. Raises `ValueError` when it gets too large to verify.
+
+        `most`: bytes that verifiers of this type take.
+        """
         header = {"alg": ALGORITHM, "typ": typ, "x5c": self._x5c}
         compact = _low_s(jws.serialize_compact(header, payload, self._key, registry=_REGISTRY))
-        if len(compact) > MAX_COMPACT:
-            raise ValueError(f"a signed message may have {MAX_COMPACT} bytes at most")
+        if len(compact) > most:
+            raise ValueError(f"a signed message may have {most} bytes at most")
         return compact
+
+    def sign_cose(self, to_be_signed: bytes) -> bytes:
+        """An ES256 signature in COSE's form (RFC 9053 §2.1): `r` and `s`, 32 bytes each, `s` in the lower half.
+
+        Raises `CertificateError` when the key is in a token that fails.
+        """
+        r, s = decode_dss_signature(self._private.sign(to_be_signed, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32) + min(s, _ORDER - s).to_bytes(32)
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -146,10 +163,12 @@ def verify(
     at: datetime,
     late: timedelta = timedelta(0),
     arrived: datetime | None = None,
+    most: int = MAX_COMPACT,
 ) -> Verified:
     """Check one signed message, cheapest checks first; `at` is the moment at which the chain must be valid.
 
-    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now.
+    `arrived`: when it came, by the record of who kept it (`Revocations.check`); None for one that comes now. `most`:
+    bytes that are looked at.
 
     With `late`, a signer's own certificate may have ended so long before `at`; the chain is then checked at the
     last moment of that certificate, and the caller must see that the message was signed before
@@ -160,7 +179,7 @@ def verify(
     `jws.too_many_certificates`, `jws.signature_wrong`, `cert.wrong_role`, `cert.authority_expired` or a code of
     `TrustAnchor.verify`.
     """
-    data = _ascii(compact)
+    data = _ascii(compact, most)
     header_segment, payload_segment, signature_segment = _segments(data)
     header = _header(header_segment, typ)
     chain, key = _presented(header.x5c)
@@ -171,7 +190,7 @@ def verify(
     if principal.role is not role:
         raise SignatureRefusedError("cert.wrong_role", f"{principal.role} instead of {role}")
     _decode(payload_segment)  # joserfc's own decoder forgives slack bits
-    if int.from_bytes(_decode(signature_segment)[32:]) > _ORDER // 2:
+    if int.from_bytes(_decode(signature_segment)[32:]) > HALF_ORDER:
         raise SignatureRefusedError("jws.signature_wrong", "s in the upper half")
     if key is None:
         raise SignatureRefusedError("jws.wrong_algorithm", "the key is not on P-256")
@@ -235,8 +254,8 @@ def _holder(
         raise
 
 
-def _ascii(compact: str | bytes) -> bytes:
-    if len(compact) > MAX_COMPACT:
+def _ascii(compact: str | bytes, most: int = MAX_COMPACT) -> bytes:
+    if len(compact) > most:
         raise SignatureRefusedError("jws.too_large")
     if isinstance(compact, bytes):
         return compact
@@ -318,7 +337,7 @@ def _low_s(compact: str) -> str:
     signed, _, segment = compact.rpartition(".")
     raw = base64.urlsafe_b64decode(segment + "==")
     s = int.from_bytes(raw[32:])
-    if s <= _ORDER // 2:
+    if s <= HALF_ORDER:
         return compact
     raw = raw[:32] + (_ORDER - s).to_bytes(32)
     return f"{signed}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"

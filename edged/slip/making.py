@@ -1,0 +1,95 @@
+"""A slip's facts, of a judged inspection that is on the disk."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from edged.privacy.notice import told
+from edged.slip.facts import (
+    MAX_RECIPIENTS,
+    NUMBER_ALPHABET,
+    NUMBER_CHARACTERS,
+    CheckFact,
+    RecipientFact,
+    SlipFacts,
+)
+from edged.verdict import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from edged.config import AudienceSettings, BoxSettings, SlipSettings
+    from edged.drafting import Sender
+    from edged.judging import Judgement
+    from edged.privacy.policy import ClaimValue
+
+_MAX_LABEL: Final = 16
+"""Characters of a recipient's name, as `RecipientFact` has it."""
+
+
+def new_number() -> str:
+    """A number that no slip has and nobody guesses."""
+    return "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(NUMBER_CHARACTERS))
+
+
+def facts_of(
+    judgement: Judgement,
+    *,
+    number: str,
+    settings: BoxSettings,
+    slip: SlipSettings,
+    sender: Sender,
+    now: datetime,
+    clock_trusted: bool,
+) -> SlipFacts:
+    """What the slip of this inspection says; `now` is timezone-aware, as the terminal's clock shows it."""
+    verdict, claims = judgement.verdict, judgement.outgoing.slip
+    local = now.astimezone().utcoffset() or timedelta()
+    told_to = [_recipient(draft.audience, settings.audiences[draft.audience]) for draft in judgement.drafts]
+    return SlipFacts(
+        number=number,
+        copy=1,
+        site=slip.site,
+        device=sender.device,
+        at=int(now.timestamp()),
+        utc_offset_min=round(local / timedelta(minutes=1)),
+        clock_trusted=clock_trusted,
+        expires=int((now + timedelta(days=slip.valid_days)).timestamp()),
+        kind=verdict.kind,
+        scene=verdict.scene,
+        result=verdict.result,
+        document_class=judgement.document.document_class,
+        issuer=_text(claims, "issuing_state"),
+        name=_name(claims),
+        document_number=_text(claims, "document_number"),
+        document_expires=_text(claims, "expiry_date"),
+        checks=tuple(CheckFact(check.name, check.result) for check in verdict.checks),
+        person=next(
+            (check.result for check in verdict.checks if check.name == "face_match"), Result.NOT_SUPPORTED
+        ),
+        read=judgement.read,
+        recipients=tuple(told_to[:MAX_RECIPIENTS]),
+        more_recipients=len(told_to[MAX_RECIPIENTS:]),
+    )
+
+
+def _recipient(name: str, audience: AudienceSettings) -> RecipientFact:
+    return RecipientFact(
+        (audience.label or name)[:_MAX_LABEL], told(audience.policy), audience.policy.retention_days
+    )
+
+
+def _text(claims: Mapping[str, ClaimValue], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _name(claims: Mapping[str, ClaimValue]) -> str | None:
+    """The Chinese name where there is one, as on the document that a clerk compares it with; both masked."""
+    if (chinese := _text(claims, "chinese_name")) is not None:
+        return chinese
+    parts = [part for name in ("surname", "given_names") if (part := _text(claims, name)) is not None]
+    return " ".join(parts) or None

@@ -1,0 +1,60 @@
+"""Nothing raw ever comes out of a box, whatever is done to it; and whatever is planted in any way out is found."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.taint.canaries import Canary, canary, scanner
+from tests.taint.paths import PATHS, Path
+from tests.taint.planting import ENCODINGS, HAZARDS, LEAKS
+from tests.taint.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path as File
+
+ENCODING = tuple(ENCODINGS)
+
+
+def test_every_path_has_its_plant() -> None:
+    """A way out that nobody planted a leak in isn't proved to be searched."""
+    assert {path.name for path in PATHS} == LEAKS
+    assert {path.name for path in PATHS if path.hazard} == HAZARDS
+
+
+async def drive(world: World, path: Path, person: Canary, order: tuple[str, ...]) -> dict[str, bytes]:
+    with world.planted(*order):
+        return await path.drive(world, person)
+
+
+async def test_nothing_comes_out_of_a_daemon(tmp_path: File) -> None:
+    """Every path with a person of its own, and every failure with the value in its text; then all that was written."""
+    people = []
+    async with World(tmp_path / "box") as world:
+        for number, path in enumerate(PATHS):
+            person = canary(number)
+            people.append(person)
+            out = await drive(world, path, person, ("hazard", path.name) if path.hazard else ())
+            assert out, path.name
+            found = {name: scanner([person]).scan(data) for name, data in out.items()}
+            assert not any(found.values()), f"{path.name}: {found}"
+        everything = world.everything()
+        assert world.struck >= HAZARDS, "every failure did happen"
+    everybody = scanner(people)
+    found = {name: everybody.scan(data) for name, data in everything.items()}
+    assert {name: one for name, one in found.items() if one} == {}
+    assert len(everything) > 30
+
+
+async def test_what_is_planted_in_each_path_is_found_there(tmp_path: File) -> None:
+    """Each leak in another encoding. A path is searched for its own person alone: no other path's leak helps it."""
+    missed = {}
+    async with World(tmp_path / "box") as world:
+        for number, (path, encoding) in enumerate(zip(PATHS, itertools.cycle(ENCODING), strict=False)):
+            person = canary(1000 + number)
+            out = await drive(world, path, person, ("leak", path.name, encoding))
+            if not any(scanner([person]).scan(data) for data in out.values()):
+                missed[path.name] = encoding
+    assert missed == {}
