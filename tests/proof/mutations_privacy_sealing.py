@@ -64,9 +64,9 @@ MUTATIONS = (
     ),
     _m(
         "a record opens under its own number alone",
-        "partner/opening.py",
-        'record_id=payload.record_id if what == "record" else None,',
-        "record_id=None,",
+        "sealing.py",
+        'return fleet, device, audience, policy_sha256, record_id or ""',
+        'return fleet, device, audience, policy_sha256, ""',
         TEST + "test_partner_opening.py -k belongs_elsewhere",
     ),
 )
