@@ -88,6 +88,7 @@ class Box:
         online: set while the line is connected, by what is in force.
         on_event: hears what the uplink tells, beside the control socket.
         afterwards: takes it on from a commit; None: nobody.
+        on_switch: told of settings that are in force now, before the next inspection begins; raises nothing.
     """
 
     station: Station
@@ -108,6 +109,7 @@ class Box:
         self.online = asyncio.Event()
         self.on_event: Callable[[UplinkEvent], None] = lambda _: None
         self.afterwards: Afterwards | None = None
+        self.on_switch: Callable[[BoxSettings], Awaitable[None]] | None = None
         self._publish = publish
         self._antenna: Antenna | None = None
         self._open = False
@@ -178,6 +180,8 @@ class Box:
             self.station.configure(default_scene=settings.default_scene, limits=held.limits)
             if self._antenna is not None and settings.chip_reader is not None:
                 self._antenna.configure(settings.chip_reader)
+            if self.on_switch is not None:
+                await self.on_switch(settings)
 
         if not self._open:
             await exchange()

@@ -75,7 +75,7 @@ def check_box(settings: BoxSettings) -> None:
     if settings.chip_reader is not None:
         _check_chip(settings.chip_reader)
     if settings.handover is not None:
-        check_handover(settings.handover, settings.audiences)
+        check_handover(settings.handover, settings.audiences, pushed=settings.fleet is not None)
     if settings.fleet is not None:
         _check_fleet(settings.fleet)
 

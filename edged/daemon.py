@@ -17,6 +17,7 @@ from edged import __version__, in_force, log, service, start_up
 from edged.box import Box
 from edged.control import ControlServer
 from edged.control_methods import device_list, no_parameters, scan_request
+from edged.counter import Counter
 from edged.errors import StateError
 from edged.membership import Membership
 from edged.uplink import outbox_retry, outbox_upkeep
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edged.config import BoxSettings
+    from edged.journal.database import Journal
+    from edged.uplink.database import DatabaseThread
 
 
 class Daemon:
@@ -36,6 +39,8 @@ class Daemon:
         self._log = log.get("daemon")
         self._stop = asyncio.Event()
         self._control: ControlServer
+        self._counter: Counter
+        self._journal: DatabaseThread[Journal]
         self._box: Box
         self._membership: Membership
 
@@ -51,8 +56,12 @@ class Daemon:
             held = await asyncio.to_thread(in_force.prepare, boot)
             state = await start_up.state(boot, held.signer.principal.name)
             try:
-                self._box = Box(boot, held, state, self._publish)
-                await self._in_fleet()
+                self._journal = await start_up.journal(boot)
+                try:
+                    self._box = Box(boot, held, state, self._publish)
+                    await self._in_fleet()
+                finally:
+                    await self._journal.close()
             finally:
                 await state.close()
 
@@ -80,8 +89,10 @@ class Daemon:
         }
         async with (
             self._box.opened(),
-            ControlServer(self._boot.control.socket, methods) as self._control,
+            Counter(self._box, self._journal, self._publish) as self._counter,
+            ControlServer(self._boot.control.socket, methods | self._counter.methods) as self._control,
         ):
+            self._box.riders += self._counter.riders
             self._membership.managed.share()
             await self._until_stopped()
 
@@ -107,6 +118,7 @@ class Daemon:
             "upkeep": outbox_upkeep.keep(box.state, start_up.state_path(self._boot), self._time_and_trust),
             "watchdog": self._watchdog(),
             **self._membership.parts,
+            **self._counter.parts,
         }
         tasks = [group.create_task(part, name=name) for name, part in parts.items()]
         self._log.info("ready", version=__version__, device=box.held.signer.principal.name)
@@ -140,6 +152,7 @@ class Daemon:
 
     def _publish(self, event: Mapping[str, Any]) -> None:
         self._control.publish(event)
+        self._counter.publish(event)
 
     async def _on_scan(self, params: Mapping[str, Any]) -> Any:
         return await self._box.station.scan(scan_request(params, self._box.held.settings.default_scene))

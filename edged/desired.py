@@ -23,6 +23,7 @@ from edged.config import (
     OutboxSettings,
     ReadingSettings,
     SceneSettings,
+    SlipSettings,
     TimeoutSettings,
     check_box,
     check_encryption_keys,
@@ -101,6 +102,8 @@ class ConfigDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     chip: ChipDocument = ChipDocument()
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
+    slip: SlipSettings | None = None
+    """The feedback slip; None: as the boot file has it."""
     artefacts: dict[ArtefactKind, TargetPath] = {}
 
 
@@ -112,6 +115,8 @@ class AudienceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     scenes: tuple[str, ...]
     receives: tuple[Kind, ...] = (Kind.LIVE,)
     reference: bool = True
+    label: str | None = None
+    slip: bool = False
     policy: Policy = Policy(claims={})
     """In the document also a name, or a table with a `base`, of `edged.privacy.ready_made`."""
     encryption_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=4)] = ()
@@ -183,6 +188,7 @@ def compose(
         else msgspec.structs.replace(chip, **msgspec.structs.asdict(document.chip)),
         outbox=document.outbox,
         log=document.log,
+        slip=document.slip or boot.slip,
     )
     check_box(settings)
     return settings
@@ -197,6 +203,8 @@ def _audience(
         scenes=document.scenes,
         receives=document.receives,
         reference=document.reference,
+        label=document.label,
+        slip=document.slip,
         policy=document.policy,
         encryption_keys=document.encryption_keys,
         pseudonym_key=None if local is None else local.pseudonym_key,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edged.config import AudienceSettings, BoxSettings
     from edged.core.document import DocumentData
     from edged.events import ScanRequest
-    from edged.privacy.disclosing import ClaimValue
+    from edged.privacy.policy import ClaimValue
     from edged.privacy.pseudonym import Pseudonymiser
 
 SLIP_POLICY: Final = Policy(

@@ -31,10 +31,16 @@ def check_audience_handover(name: str, audience: AudienceSettings) -> None:
         raise ConfigError(f"{where}.within_s", "config.out_of_range", least="0", most=str(MAX_WITHIN_S))
 
 
-def check_handover(settings: HandoverSettings, audiences: Mapping[str, AudienceSettings]) -> None:
-    """Who may connect, and where."""
+def check_handover(
+    settings: HandoverSettings, audiences: Mapping[str, AudienceSettings], *, pushed: bool
+) -> None:
+    """Who may connect, and where.
+
+    `pushed`: whether a fleet pushes this box's policies. Then an application may be named here before a policy has
+    anything for it, and after: a fleet must be able to take a handover back.
+    """
     try:
-        _check_users(settings, audiences)
+        _check_users(settings, None if pushed else audiences)
         _check_doors(settings)
     except ConfigError as error:
         raise error.within("handover", ".") from error
@@ -55,7 +61,7 @@ def _check_doors(settings: HandoverSettings) -> None:
             raise ConfigError(key, "config.required_by", other="[handover] listen")
 
 
-def _check_users(settings: HandoverSettings, audiences: Mapping[str, AudienceSettings]) -> None:
+def _check_users(settings: HandoverSettings, audiences: Mapping[str, AudienceSettings] | None) -> None:
     if settings.users and settings.socket is None:
         raise ConfigError("users", "config.only_with", other="[handover] socket")
     if settings.socket is not None and not settings.users:
@@ -63,9 +69,9 @@ def _check_users(settings: HandoverSettings, audiences: Mapping[str, AudienceSet
     seen: dict[str, str] = {}
     for name, user in settings.users.items():
         where = f"users.{name}"
-        if name not in audiences:
+        if audiences is not None and name not in audiences:
             raise ConfigError(where, "handover.no_such_audience")
-        if audiences[name].policy.handover is None:
+        if audiences is not None and audiences[name].policy.handover is None:
             raise ConfigError(where, "handover.not_in_policy")
         if user in seen:
             raise ConfigError(where, "handover.same_user", other=seen[user])

@@ -141,7 +141,11 @@ class Membership:
         """What was made of the last push; empty for a box that takes none."""
         if self._agent is None:
             return {}
-        return {"running": self._agent.running_push, **msgspec.to_builtins(self._agent.report)}
+        return {
+            "running": self._agent.running_push,
+            "sealing_key": self._agent.sealing_key,
+            **msgspec.to_builtins(self._agent.report),
+        }
 
     async def close(self) -> None:
         """Close what was opened, when the tasks have ended."""

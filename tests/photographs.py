@@ -1,4 +1,4 @@
-"""What becomes of a slip between the print head and a phone's picture, made up: paper, fading, creases, lens, light, JPEG."""
+"""What becomes of a slip between the print head and a phone's picture, made up: paper, creases, lens, light, JPEG."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def photograph(dots: NDArray[np.bool_], shot: Shot, rng: np.random.Generator) ->
     bright = bright * inside + table * (1 - inside)
 
     out_size, matrix = _view(width, height, shot, rng)
-    columns, rows = np.meshgrid(np.arange(out_size[0], dtype=np.float32), np.arange(out_size[1], dtype=np.float32))
+    columns, rows = np.meshgrid(
+        np.arange(out_size[0], dtype=np.float32), np.arange(out_size[1], dtype=np.float32)
+    )
     inverse = np.linalg.inv(matrix)
     weight = inverse[2, 0] * columns + inverse[2, 1] * rows + inverse[2, 2]
     x = (inverse[0, 0] * columns + inverse[0, 1] * rows + inverse[0, 2]) / weight
@@ -109,12 +111,16 @@ def photograph(dots: NDArray[np.bool_], shot: Shot, rng: np.random.Generator) ->
     shown = cv2.GaussianBlur(shown * light, (0, 0), max(0.05, shot.blur))
     shown = _shaken(shown, shot.shake, rng)
     shown += rng.normal(0, shot.noise, shown.shape)
-    done, data = cv2.imencode(".jpg", np.clip(shown, 0, 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, shot.quality))
+    done, data = cv2.imencode(
+        ".jpg", np.clip(shown, 0, 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, shot.quality)
+    )
     assert done
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def _view(width: int, height: int, shot: Shot, rng: np.random.Generator) -> tuple[tuple[int, int], NDArray[np.float64]]:
+def _view(
+    width: int, height: int, shot: Shot, rng: np.random.Generator
+) -> tuple[tuple[int, int], NDArray[np.float64]]:
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     moved = corners * shot.scale
     moved += rng.uniform(-1, 1, (4, 2)) * shot.tilt * min(width, height) * shot.scale
@@ -131,7 +137,9 @@ def _field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> N
     """A smooth random field between -1 and 1 that changes over `length` pixels."""
     small = (max(3, int(shape[1] / length) + 3), max(3, int(shape[0] / length) + 3))
     field = cv2.resize(
-        rng.uniform(-1, 1, (small[1], small[0])).astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC
+        rng.uniform(-1, 1, (small[1], small[0])).astype(np.float32),
+        (shape[1], shape[0]),
+        interpolation=cv2.INTER_CUBIC,
     )
     return np.clip(field, -1, 1)
 

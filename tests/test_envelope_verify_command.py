@@ -131,6 +131,15 @@ def test_a_device_cannot_talk_to_the_terminal(
     assert not {"\x1b", "\r", "\x07"} & set(out)
 
 
+def test_a_pseudonym_of_two_periods_is_two_words(
+    tmp_path: Path, ca: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two"
+    path.write_text(sealed(claims={"holder": {"current": "newer", "previous": "older"}}).jws)
+    assert verify(path, "--ca", ca, *AT) == os.EX_OK
+    assert "newer / older" in capsys.readouterr().out
+
+
 def test_the_clock_is_asked_when_no_date_is_given(
     ca: Path, envelope: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -172,22 +172,26 @@ install_packages() {
     esac
 }
 
-# Free fonts for the tests that draw pages (tools/render_pages). Without them those tests are skipped, so no failure here
-# stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
+# Free fonts: one for slips, others for the tests that draw pages (tools/render_pages). Without them slips aren't drawn and
+# those tests are skipped, so no failure here stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
 missing_fonts() {
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
-    for font in fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
-        fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei fonts-droid-fallback; do
+    [ "$purpose" = tests ] || set -- fonts-droid-fallback # what slips are drawn with
+    [ "$purpose" != tests ] || set -- fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
+        fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei fonts-droid-fallback
+    for font in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$font" 2>/dev/null)" = installed ] || echo "$font"
     done
 }
 
-if [ "$purpose" = tests ]; then
+if [ "$purpose" != check ]; then
     fonts=$(missing_fonts | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of package names
     if [ -n "$fonts" ] && ! (install_packages $fonts); then
-        say "going on without fonts: the tests that draw pages with them will be skipped"
+        say "going on without fonts: slips can't be drawn, and the tests that draw with them will be skipped"
     fi
+fi
+if [ "$purpose" = tests ]; then
     # One by one, so that one which this release of Debian lacks costs no other.
     for package in $(missing_slip_tools); do
         (install_packages "$package") || say "going on without $package: the tests of slips that need it will be skipped"

@@ -82,6 +82,14 @@ _LAST: Final = (
     Column("checks", "json", "every check with its class and reasons, as in the envelope"),
     Column("claims", "json", "every claim, with the reasons of those that were withheld, as in the envelope"),
     Column("provenance", "json", "which device took which part"),
+    Column("policy", "json", "which policy made the claims: its name, version and hash"),
+    Column(
+        "consent", "json", "whether the holder consented, and to which notice; empty where none was needed"
+    ),
+    Column("encrypted", "json", "the claims, sealed to the audience: the archive can't read them"),
+    Column("record_id", "text", "what the recipient's answer to the record names"),
+    Column("record", "json", "a full record, sealed to the recipient: the archive can't read it"),
+    Column("slip", "text", "number of the feedback slip offered with it"),
     Column("config_version", "word", "the box's configuration in force"),
     Column("software_version", "word", "the box's version of edged"),
 )
@@ -145,6 +153,12 @@ def values(row: Row, payload: EnvelopePayload | None, fleet: str) -> dict[str, V
         "checks": _json(payload.checks),
         "claims": _json(payload.claims),
         "provenance": _json(payload.provenance),
+        "policy": _json_or_none(payload.policy),
+        "consent": _json_or_none(payload.consent),
+        "encrypted": _json_or_none(payload.encrypted),
+        "record_id": payload.record_id,
+        "record": _json_or_none(payload.record),
+        "slip": payload.slip,
         "config_version": payload.config_version,
         "software_version": payload.software_version,
         "reference": payload.reference,
@@ -192,7 +206,16 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
+def _json_or_none(value: object) -> str | None:
+    return None if value is None else _json(value)
+
+
 def _claim(value: object, kind: str) -> Value:
-    """A claim's value where it has the type its column wants; another one is in `claims` alone."""
+    """A claim's value where it has the type its column wants; another one is in `claims` alone.
+
+    Of a pseudonym that is told with that of the period before, the current one.
+    """
+    if isinstance(value, dict):
+        value = value.get("current")
     wanted = bool if kind == "truth" else str
     return value if isinstance(value, wanted) else None

@@ -25,6 +25,7 @@ def add(
     parsers = []
     for name, module in actions.items():
         said = f"help.{area}.{name}" if inner is None else f"help.{area}.{inner}.{name}"
+        said = said.replace("-", "_")
         parsers.append(added.add_parser(name, help=said, description=said))
         importlib.import_module(module).add_arguments(parsers[-1])
     return tuple(parsers)

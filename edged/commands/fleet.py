@@ -13,6 +13,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "init": "edged.commands._fleet_init",
     "keys": "edged.commands._fleet_keys",
     "privacy": "edged.commands._fleet_privacy",
+    "organisation-key": "edged.commands._fleet_organisation_key",
     "authority": "edged.commands._fleet_authority",
     "refresh": "edged.commands._fleet_refresh",
     "certify": "edged.commands._fleet_certify",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "explain": "edged.commands._privacy_explain",
     "notice": "edged.commands._privacy_notice",
 }
 

@@ -94,6 +94,8 @@ def _push(status: dict[str, Any], say: Callable[..., str]) -> list[str]:
         return []
     by = "cli.status_pushed" if push["running"] else "cli.status_boot"
     said = [say(by, version=status["config_version"], push=push["running"])]
+    if push.get("sealing_key"):
+        said.append(say("cli.status_sealing_key", key=push["sealing_key"]))
     if push["outcome"] in ("none", "applied"):
         return said
     said.append(say("cli.status_push", push=push["push"], outcome=say(f"outcome.{push['outcome']}")))

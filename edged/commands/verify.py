@@ -17,7 +17,7 @@ from edged.commands import _message_file
 from edged.commands._saying import printable
 from edged.errors import SignatureRefusedError
 from edged.privacy.policy import WITHHELD
-from edged.uplink.envelope import OpenedEnvelope, open_envelope
+from edged.uplink.envelope import Claim, OpenedEnvelope, open_envelope
 from edged.uplink.revoked import fingerprint
 from edged.uplink.sign import MAX_COMPACT, certificates
 
@@ -136,4 +136,9 @@ def _lines(opened: OpenedEnvelope, anchor: TrustAnchor, lang: str) -> Iterator[s
         if claim == WITHHELD:
             continue
         why = withheld.get(claim) if isinstance(withheld, dict) else None
-        yield f"  {messages.word(claim, lang)}: " + (say(why) if why else str(value))
+        yield f"  {messages.word(claim, lang)}: " + (say(why) if why else _told(value))
+
+
+def _told(value: Claim) -> str:
+    """A claim for people: a pseudonym with that of the period before it is two words."""
+    return " / ".join(value.values()) if isinstance(value, dict) else str(value)

@@ -1,4 +1,4 @@
-"""What else a counter does: press the head's own button, swipe a document, read an ID card on its module."""
+"""What else a counter does: press the head's own button, swipe, read an ID card, hand fields over, give a slip."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import messages
 from edged.demo.hand import Hand
+from edged.demo.holder import Teller, give_slip
 from edged.demo.present import Difference, Shown
 from edged.emulator.id_cards import id_cards
 from edged.specimens import shipped
@@ -37,6 +38,7 @@ class Acts:
         self._presenter = presenter
         self._lang = lang
         self._until_clear = until_clear
+        self._taken: list[Difference] = []
         self._page = next(specimen for specimen in shipped() if specimen.name == _PAGE)
 
     async def perform(self, control: ControlClient) -> list[Shown]:
@@ -44,8 +46,11 @@ class Acts:
         acts: list[tuple[str, Callable[[ControlClient], Awaitable[dict[str, Any]]]]] = []
         if self._stage.head.board is not None:
             acts.append(("button", self._button))
-        acts += [("swipe", self._swipe), ("id_card", self._id_card)]
-        return [await self._shown(name, act, control) for name, act in acts]
+        acts += [("swipe", self._swipe), ("id_card", self._id_card), ("teller", self._teller)]
+        rows = [await self._shown(name, act, control) for name, act in acts]
+        rows[-1].differences.extend(self._taken)
+        rows[-1].differences.extend(await give_slip(self._stage, self._presenter, control))
+        return rows
 
     async def _shown(
         self, name: str, act: Callable[[ControlClient], Awaitable[dict[str, Any]]], control: ControlClient
@@ -87,6 +92,31 @@ class Acts:
         answer = await self._event(control, "outcome")
         await scanning
         module.lift()
+        return answer
+
+    async def _teller(self, control: ControlClient) -> dict[str, Any]:
+        """The teller's application asks for an inspection and takes the fields its policy allows: once."""
+        async with Hand(self._stage.glass, self._stage.head) as hand, Teller(self._stage.handover) as teller:
+            await hand.place(self._page.sides)
+            asking = asyncio.ensure_future(teller.ask("inspect", scene="bank", operator="teller-7"))
+            answer = await self._event(control, "outcome")
+            inspected = await asking
+            taken = await teller.ask("take", inspection=inspected["result"]["inspection"])
+            again = await teller.ask("take", inspection=inspected["result"]["inspection"])
+            await hand.remove()
+        names = sorted(taken["result"]["fields"])
+        self._presenter.note("demo.teller_took", fields=", ".join(names))
+        refused = again.get("error", {}).get("code", "")
+        self._presenter.note("demo.teller_again", reason=refused)
+        expected = sorted(inspected["result"]["handover"]["fields"])
+        self._taken = [
+            Difference(name, found, wanted)
+            for name, found, wanted in (
+                ("fields", ", ".join(names), ", ".join(expected)),
+                ("again", refused, "handover.taken_already"),
+            )
+            if found != wanted
+        ]
         return answer
 
     async def _event(self, control: ControlClient, wanted: str) -> dict[str, Any]:

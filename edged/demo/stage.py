@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import pwd
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -127,6 +129,23 @@ key = "{tls.key}"
 """
 
 
+COUNTER_CONFIG = """
+[slip]
+site = "Demo 示范柜台"
+url = "https://check.example/"
+
+[handover]
+socket = "handover.sock"
+users = {{ teller = "{user}" }}
+
+[audiences.teller]
+scenes = ["bank"]
+receives = ["training"]
+policy = "bank-teller"
+"""
+"""What a counter has beside verdicts: slips, and a teller's application that may take fields once."""
+
+
 class Stage:
     """All parties, up between entering and leaving.
 
@@ -137,6 +156,9 @@ class Stage:
         head: the reader head, with its button.
         readers: what stands beside the window.
         chip: lays chips on the reader; None without one.
+        fleet: who issued everybody's certificates.
+        certificate: the box's, of the key that signs.
+        device: the box's name.
     """
 
     def __init__(
@@ -168,6 +190,18 @@ class Stage:
     def control(self) -> Path:
         """The box's control socket."""
         return self._directory / "box" / "control.sock"
+
+    device = DEVICE
+
+    @property
+    def handover(self) -> Path:
+        """Where applications on the counter connect."""
+        return self._directory / "box" / "handover.sock"
+
+    @property
+    def slips(self) -> Path:
+        """Where the demo keeps a slip as a PDF."""
+        return self._directory / "slips"
 
     @property
     def glass(self) -> Path:
@@ -290,6 +324,7 @@ class Stage:
 
     def _prepare(self) -> None:
         fleet = DemoFleet(self._directory / "pki", fleet=FLEET, now=datetime.now(UTC))
+        self.fleet = fleet
         self._ca = fleet.ca
         access = Access(fleet=FLEET, collectors=(COLLECTOR,), audiences=tuple(PARTNERS.values()))
         self._broker = DemoBroker(self._directory / "broker", fleet, access, leash=True)
@@ -311,10 +346,12 @@ class Stage:
         home = self._home("box")
         fixed = f"fixed_today = {self._fixed_today.isoformat()}" if self._fixed_today else ""
         config = home / "edged.toml"
+        sign = fleet.issue(Role.DEVICE, DEVICE, Usage.SIGNING)
+        self.certificate = sign.certificate
         config.write_text(
             BOX_CONFIG.format(
                 ca=fleet.ca,
-                sign=fleet.issue(Role.DEVICE, DEVICE, Usage.SIGNING),
+                sign=sign,
                 tls=fleet.issue(Role.DEVICE, DEVICE, Usage.TLS),
                 host=HOST,
                 port=self._broker.port,
@@ -323,6 +360,7 @@ class Stage:
             + self.head.config
             + ("" if self.chip is None else self.chip.config)
             + (self.readers.config if self._with_readers else "")
+            + (COUNTER_CONFIG.format(user=pwd.getpwuid(os.geteuid()).pw_name) if self._with_readers else "")
         )
         return Party(
             "box",

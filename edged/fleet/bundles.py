@@ -15,8 +15,9 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 from edged.errors import ConfigError, StateError
 from edged.fleet.authorities import signed_bytes
 from edged.fleet.compile import Compiled, compile_config
+from edged.fleet.delivered_keys import DeliveredKeys
 from edged.fleet.key_files import read_key
-from edged.fleet.layers import audience_files, layers_of, parsed_audience
+from edged.fleet.layers import audience_files, deliveries, layers_of, parsed_audience
 from edged.fleet.repository import Repository, S, to_bytes, until
 from edged.fleet.tuf_roles import (
     ADMIN_FILES,
@@ -89,6 +90,10 @@ class BundleMaker:
         self._authority = signed_bytes(state)
         self._audiences = audience_files(state)
         self._documents = {name: parsed_audience(name, data) for name, data in self._audiences.items()}
+        self._delivered = DeliveredKeys(
+            deliveries(state),
+            {name for name, one in self._documents.items() if one.policy.pseudonym_scope == "organisation"},
+        )
         self._pinned = {
             path: target.hashes["sha256"]
             for role, signed in self._targets.items()
@@ -102,9 +107,11 @@ class BundleMaker:
         Raises `ConfigError`: file, path and what is wrong.
         """
         found = layers_of(self._state, record) if layers is None else layers
-        compiled = compile_config(record.name, found, self._documents, self._pinned)
+        delivered = self._delivered.pins(record.name)
+        compiled = compile_config(record.name, found, self._documents, self._pinned, delivered)
         for name in compiled.document.audiences:
             self._audience(name)
+        self._delivered.check(record.name, compiled.document.audiences)
         return compiled
 
     def make(
@@ -118,7 +125,14 @@ class BundleMaker:
         compiled = compiled or self.compile(record)
         config = Targets(version=number, expires=until(CONFIG, self._now))
         path = f"config/{record.name}.json"
-        config.targets[path] = TargetFile.from_data(path, compiled.data, ["sha256"])
+        audiences = compiled.document.audiences
+        indexes = {
+            target: self._vouched(target, data, self._targets[PRIVACY])
+            for target, data in self._delivered.indexes(audiences).items()
+        }
+        own = {path: compiled.data} | self._delivered.own(record.name, audiences)
+        for target, data in own.items():
+            config.targets[target] = TargetFile.from_data(target, data, ["sha256"])
         versions = {**self._versions, CONFIG: number}
         snapshot = Snapshot(
             version=number,
@@ -140,9 +154,10 @@ class BundleMaker:
             f"{TIMESTAMP}.json": self._signed(TIMESTAMP, timestamp, self._root),
         }
         targets = {
-            path: compiled.data,
+            **own,
+            **indexes,
             AUTHORITY: self._authority,
-            **{f"audience/{name}.json": self._audience(name) for name in compiled.document.audiences},
+            **{f"audience/{name}.json": self._audience(name) for name in audiences},
         }
         return Made(
             record.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,6 +28,7 @@ from edged.config import (
 from edged.desired import FILE, AudienceDocument, ConfigDocument, compose, parse_config
 from edged.errors import ConfigError
 from edged.uplink.keys import KeySource
+from edged.uplink.sealed_keys import index_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,13 +90,15 @@ def compile_config(
     layers: Sequence[Layer],
     audiences: Mapping[str, AudienceDocument],
     pinned: Mapping[str, str],
+    delivered: Mapping[str, str] = MappingProxyType({}),
 ) -> Compiled:
     """The document of one box.
 
     `audiences` are the privacy officer's documents; `pinned` gives the SHA-256 of signed targets by path, audiences
     and artefacts alike. An artefact that isn't among them is refused; and what the box will do depends on them, so
     the version does: it is the layers' own (if they say one), a dot, and a hash of all that. The same content has the
-    same version, whatever push it is in.
+    same version, whatever push it is in. `delivered` has a hash of each audience's organisation key as it is sealed to
+    this box, on which the version depends as well.
 
     Raises `ConfigError`; where it stands is the layer's file (or the audience's) and the path of the bad key.
     """
@@ -103,13 +107,17 @@ def compile_config(
         if key in merged:
             raise _at(layers, key, ConfigError(key, "config.given_by_tool"))
     try:
-        return _compiled(device, merged, audiences, pinned)
+        return _compiled(device, merged, audiences, pinned, delivered)
     except ConfigError as error:
         raise _placed(layers, audiences, error) from None
 
 
 def _compiled(
-    device: str, merged: dict[str, Any], audiences: Mapping[str, AudienceDocument], pinned: Mapping[str, str]
+    device: str,
+    merged: dict[str, Any],
+    audiences: Mapping[str, AudienceDocument],
+    pinned: Mapping[str, str],
+    delivered: Mapping[str, str],
 ) -> Compiled:
     label = merged.get("version", "")
     if not isinstance(label, str):
@@ -124,6 +132,7 @@ def _compiled(
             raise ConfigError(f"artefacts.{kind}", "fleet.artefact_not_signed", path=path)
     targets = sorted([*(f"audience/{name}.json" for name in draft.audiences), *draft.artefacts.values()])
     pins = {target: pinned[target] for target in targets if target in pinned}
+    pins |= {index_target(name): delivered[name] for name in draft.audiences if name in delivered}
     digest = hashlib.sha256(_encoded([content, pins])).hexdigest()[:_HASH_DIGITS]
     version = f"{label}.{digest}" if label else digest
     data = _encoded({**content, "format": 1, "device": device, "version": version})

@@ -5,17 +5,16 @@ directory/head.jws, directory/{n}.json     what was made last, as it is publishe
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from edged.errors import SignatureRefusedError, StateError
 from edged.fleet import members
+from edged.fleet.former_keys import former_keys, signing_key
 from edged.fleet.state import write_text
 from edged.uplink import sign, topics
 from edged.uplink.directory import (
@@ -26,15 +25,14 @@ from edged.uplink.directory import (
     CertificateRevoked,
     DirectoryHead,
     DirectoryPage,
+    FormerKey,
     Member,
     PrincipalRevoked,
-    SigningKey,
     seal_head,
     seal_page,
 )
 from edged.uplink.fields import encode, parse
 from edged.uplink.names import Role, Usage
-from edged.uplink.revoked import fingerprint
 from edged.uplink.roles import load_chain
 
 if TYPE_CHECKING:
@@ -47,9 +45,7 @@ if TYPE_CHECKING:
 DAYS: Final = 30
 """How long a directory says that it can be relied on: an admin publishes it at every change, and now and then."""
 
-_COORDINATE: Final = 32
-
-E = TypeVar("E", Member, CertificateRevoked, PrincipalRevoked)
+E = TypeVar("E", Member, CertificateRevoked, PrincipalRevoked, FormerKey)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -92,6 +88,7 @@ def make(state: FleetState, *, now: datetime, days: int = DAYS) -> Made:
             devices,
             [one for role, one in certificates if role is Role.DEVICE],
             [one for one in names if one.role is Role.DEVICE],
+            former_keys(state, revoked, now),
         )
     )
     if len(pages) > MAX_PAGES:
@@ -187,7 +184,7 @@ def _ended_by_hand(
 
 def _with_ourselves(state: FleetState, admins: list[Member]) -> list[Member]:
     """Whoever signs is listed with the key that signs, whether or not anybody has noted the certificate."""
-    key = _key(load_chain((state.secrets / "admin-signing.pem").read_bytes())[0])
+    key = signing_key(load_chain((state.secrets / "admin-signing.pem").read_bytes())[0])
     mine = next((one for one in admins if one.name == state.file.admin), Member(state.file.admin, ()))
     keys = (*(one for one in mine.keys if one.sha256 != key.sha256), key)
     ours = Member(mine.name, keys[-MAX_KEYS:])
@@ -196,29 +193,18 @@ def _with_ourselves(state: FleetState, admins: list[Member]) -> list[Member]:
 
 def _member(name: str, issued: Sequence[IssuedCertificate], ended: set[str], now: datetime) -> Member:
     keys = [
-        _key(x509.load_pem_x509_certificate(one.pem.encode()))
+        signing_key(x509.load_pem_x509_certificate(one.pem.encode()))
         for one in issued
         if one.usage is Usage.SIGNING and one.revoked_at is None and one.not_after > now.timestamp()
     ]
     return Member(name, tuple([key for key in keys if key.sha256 not in ended][-MAX_KEYS:]))
 
 
-def _key(certificate: x509.Certificate) -> SigningKey:
-    key = certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)  # our authority certifies no other
-    numbers = key.public_numbers()
-    x, y = (
-        base64.urlsafe_b64encode(number.to_bytes(_COORDINATE)).rstrip(b"=").decode()
-        for number in (numbers.x, numbers.y)
-    )
-    until = certificate.not_valid_after_utc.replace(tzinfo=UTC)
-    return SigningKey(fingerprint(certificate), x, y, int(until.timestamp()))
-
-
 def _pages(
     devices: Sequence[Member],
     certificates: Sequence[CertificateRevoked],
     revoked: Sequence[PrincipalRevoked],
+    former: Sequence[FormerKey],
 ) -> Iterator[DirectoryPage]:
     """Whom it revokes first: that is what is in a hurry."""
     for portion in _portions(revoked):
@@ -227,6 +213,8 @@ def _pages(
         yield DirectoryPage(devices=(), certificates=ended, revoked=())
     for listed in _portions(devices):
         yield DirectoryPage(devices=listed, certificates=(), revoked=())
+    for over in _portions(former):
+        yield DirectoryPage(devices=(), certificates=(), revoked=(), former=over)
 
 
 def _portions(entries: Iterable[E]) -> Iterator[tuple[E, ...]]:

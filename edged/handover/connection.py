@@ -11,6 +11,7 @@ from edged import log
 from edged.errors import CodedError, ControlError
 from edged.handover import protocol
 from edged.handover.answer import wipe
+from edged.handover.doors import leave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,11 +90,13 @@ class Connection:
         writing = asyncio.create_task(self._write())
         try:
             await asyncio.wait([listening, writing], return_when=asyncio.FIRST_COMPLETED)
-            if (
-                not writing.done()
-            ):  # it has left, or been told to: what it has been told already is still written
+            if not writing.done():  # it has left: what it was told already is still written
                 self._send(None)
                 await asyncio.wait([writing])
+            else:  # it was told to leave
+                listening.cancel()
+                await asyncio.wait([listening])
+                await leave(self._reader, self._writer)
         finally:
             for task in (listening, writing, *self._open):
                 task.cancel()
@@ -152,6 +155,3 @@ class Connection:
                 finally:
                     if isinstance(line, bytearray):
                         wipe(line)
-            self._writer.close()
-            async with asyncio.timeout(WRITE_S):
-                await self._writer.wait_closed()

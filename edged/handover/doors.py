@@ -111,7 +111,8 @@ class Door:
                 peer = self._known(connection, writer.get_extra_info("ssl_object"))
             except CodedError as error:
                 self._log.warning("nobody who may be here", code=error.code)
-                await say_and_leave(writer, refusal(None, error.code))
+                writer.write(refusal(None, error.code))
+                await leave(reader, writer)
                 return
             await self._serve(peer, reader, writer)
         except ssl.SSLError:
@@ -126,12 +127,15 @@ class Door:
                 transport.abort()
 
 
-async def say_and_leave(writer: asyncio.StreamWriter, line: bytes) -> None:
-    """One last line, and the end of the connection in order."""
+async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End a connection so that its last line is read: what the other side still says is heard, and thrown away."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(LAST_WORDS_S):
-            writer.write(line)
             await writer.drain()
+            if writer.can_write_eof():  # TLS can't: its own goodbye waits for the other side's
+                writer.write_eof()
+                while await reader.read(MAX_LINE_BYTES):
+                    pass
             writer.close()
             await writer.wait_closed()
 

@@ -145,7 +145,7 @@ def _check(check: Mapping[str, Any]) -> dict[str, Any]:
         "name": check["name"],
         "class": check["check_class"],
         "result": check["result"],
-        "reasons": [reason["code"] for reason in check["reasons"]],
+        "reasons": [reason["code"] for reason in check.get("reasons", ())],
     }
 
 

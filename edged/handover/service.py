@@ -254,7 +254,11 @@ class HandoverService:
 
     async def _answer(self, connection: Connection, request: Request) -> bytes | bytearray:
         """Raises `ControlError` to refuse, another `CodedError` to hang up."""
-        policy = self._policy(connection.peer)
+        try:
+            policy = self._policy(connection.peer)
+        except CodedError:
+            self._write_later(self._desk.leave(connection.peer.application, connection.number))
+            raise
         match request.method:
             case "hello":
                 protocol.params_of(request, protocol.Nothing)

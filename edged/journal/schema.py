@@ -21,7 +21,8 @@ ENTRIES: Final = (
 )
 
 SLIPS: Final = (
-    # cose: the signed slip (CBOR), until keep_until, for reprints; then NULL. status: valid, withdrawn, superseded.
+    # Times are seconds since 1970. cose: the signed slip as it was issued, until keep_until, for copies; then NULL.
+    # copies: how many were made. status: valid, withdrawn, superseded (by superseded_by); changed: since when.
     """CREATE TABLE IF NOT EXISTS slips (
         number TEXT PRIMARY KEY,
         issued INTEGER NOT NULL,
@@ -33,6 +34,10 @@ SLIPS: Final = (
         superseded_by TEXT,
         cose BLOB
     ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS slips_ended ON slips (status, expires) WHERE status <> 'valid'",
+    "CREATE INDEX IF NOT EXISTS slips_kept ON slips (keep_until) WHERE cose IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS slips_expired ON slips (expires)",
+    "CREATE INDEX IF NOT EXISTS slips_issued ON slips (issued)",
 )
 
 LODGING: Final = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from edged.privacy import generalising
 from edged.privacy.ceiling import NAMES, Action
-from edged.privacy.masks import DEFAULT, NAME, NUMBER, Pattern, mask_name, mask_number, parse_pattern
+from edged.privacy.masks import mask_name, mask_number, pattern_of
 from edged.privacy.policy import WITHHELD, check_policy
 from edged.privacy.pseudonym import periods
 from edged.privacy.withholding import WithheldError
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from edged.core.document import DocumentData
     from edged.core.mrz_dates import MrzDate
     from edged.identity import Sensitive
-    from edged.privacy.policy import Policy, Rule
+    from edged.privacy.policy import ClaimValue, Policy, Rule
     from edged.privacy.pseudonym import Pseudonymiser
-
-ClaimValue = str | bool | None | dict[str, str]
 
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
@@ -96,10 +94,9 @@ class _Disclosure:
                 return generalising.is_adult(self._date("birth_date"), self._known_day())
             case Action.KEEP:
                 return self._code(claim)
-            case Action.MASK if claim in NAMES:
-                return mask_name(self._text(claim), self._pattern(rule, NAME))
             case Action.MASK:
-                return mask_number(self._text(claim), self._pattern(rule, NUMBER))
+                mask = mask_name if claim in NAMES else mask_number
+                return mask(self._text(claim), pattern_of(claim, rule, self._document.document_class.value))
             case Action.GENERALISE:
                 assert rule.to is not None  # Policy.rule
                 return self._generalised(claim, rule.to)
@@ -107,10 +104,6 @@ class _Disclosure:
                 return self._pseudonym(claim)
             case _:
                 raise AssertionError(f"{claim} has no way out")
-
-    def _pattern(self, rule: Rule, otherwise: Pattern) -> Pattern:
-        text = rule.patterns.get(self._document.document_class.value) or rule.patterns.get(DEFAULT)
-        return otherwise if text is None else parse_pattern(text) or otherwise
 
     def _code(self, claim: str) -> str:
         """A claim of a few letters, as it stands on the document."""

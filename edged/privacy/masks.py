@@ -7,9 +7,12 @@ number, stars in true length) and never show more than half of a value, whatever
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edged.privacy.ceiling import Kept
+from edged.privacy.ceiling import NAMES, Kept
+
+if TYPE_CHECKING:
+    from edged.privacy.policy import Rule
 
 STAR: Final = "*"
 
@@ -40,6 +43,13 @@ def parse_pattern(text: str) -> Pattern | None:
     """`2+2`: keep two characters at each end; None for what is no pattern."""
     found = _FORM.fullmatch(text)
     return None if found is None else Pattern(int(found[1]), int(found[2]))
+
+
+def pattern_of(claim: str, rule: Rule, document_class: str) -> Pattern:
+    """What the rule leaves of the claim on a document of this class; the claim's own default where it doesn't say."""
+    text = rule.patterns.get(document_class) or rule.patterns.get(DEFAULT)
+    otherwise = NAME if claim in NAMES else NUMBER
+    return otherwise if text is None else parse_pattern(text) or otherwise
 
 
 def within_ceiling(pattern: Pattern, *, name: bool) -> bool:

@@ -39,6 +39,9 @@ GROUPS: Final = (
 READS: Final = ("picture", "mrz", "chip", "id_card", "text")
 """Ways to read a document: what a notice says is looked at (`edged.slip.facts.SlipFacts.read` has the same words)."""
 
+_BETWEEN: Final[Mapping[str, str]] = MappingProxyType({"en": ", ", "zh-CN": "、"})
+"""What stands between the parts of a list."""
+
 _GROUP_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
         "issuing_state": "issuer",
@@ -108,6 +111,11 @@ def make_notice(
     return Notice(scene, consent, lines, notice_hash(lines))
 
 
+def listed(words: Sequence[str], lang: str) -> str:
+    """Words as one list of them."""
+    return _BETWEEN[lang].join(words)
+
+
 def notice_hash(lines: Mapping[str, Sequence[str]]) -> str:
     """Hex SHA-256 of a notice's sentences, languages in order."""
     return hashlib.sha256(msgspec.json.encode(dict(lines), order="deterministic")).hexdigest()
@@ -124,18 +132,21 @@ def _lines(
     def say(code: str, **params: object) -> str:
         return messages.text(code, lang, **params)
 
-    yield say("notice.title")
-    yield say("notice.purpose", scene=f"scene.{scene}")
-    yield say("notice.controller", site=site) if site else say("notice.controller_unnamed")
-    yield say("notice.read", what=_listed([say(f"notice.read_{way}") for way in READS if way in reads], lang))
+    yield say("privacy_notice.title")
+    yield say("privacy_notice.purpose", scene=f"scene.{scene}")
+    yield say("privacy_notice.controller", site=site) if site else say("privacy_notice.controller_unnamed")
+    yield say(
+        "privacy_notice.read",
+        what=listed([say(f"privacy_notice.read_{way}") for way in READS if way in reads], lang),
+    )
     if not recipients:
-        yield say("notice.nobody")
+        yield say("privacy_notice.nobody")
     for recipient in recipients:
         yield from _recipient_lines(recipient, lang)
-    yield say("notice.never")
+    yield say("privacy_notice.never")
     if consent:
-        yield say("notice.consent")
-    yield say("notice.rights")
+        yield say("privacy_notice.consent")
+    yield say("privacy_notice.rights")
 
 
 def _recipient_lines(recipient: Recipient, lang: str) -> Iterable[str]:
@@ -144,22 +155,24 @@ def _recipient_lines(recipient: Recipient, lang: str) -> Iterable[str]:
     def say(code: str, **params: object) -> str:
         return messages.text(code, lang, to=recipient.label, **params)
 
-    groups = [messages.text(f"notice.group_{group}", lang) for group in told(policy)]
-    yield say("notice.recipient", what=_listed(groups, lang))
+    groups = [messages.text(f"privacy_notice.group_{group}", lang) for group in told(policy)]
+    yield say("privacy_notice.recipient", what=listed(groups, lang))
     if policy.purpose:
-        yield say("notice.recipient_purpose", purpose=_in(policy.purpose, lang))
+        yield say("privacy_notice.recipient_purpose", purpose=_in(policy.purpose, lang))
     if policy.legal_basis:
-        yield say("notice.recipient_basis", basis=_in(policy.legal_basis, lang))
+        yield say("privacy_notice.recipient_basis", basis=_in(policy.legal_basis, lang))
+    if policy.encrypt:
+        yield say("privacy_notice.recipient_sealed")
+    if policy.record is not None:
+        yield say("privacy_notice.recipient_record", minutes=f"{policy.record.completion_s / 60:g}")
+    if policy.handover is not None:
+        yield say("privacy_notice.recipient_handover", seconds=f"{policy.handover.within_s:g}")
     if policy.consent == "required":
-        yield say("notice.recipient_consent")
+        yield say("privacy_notice.recipient_consent")
     if policy.retention_days is None:
-        yield say("notice.recipient_keeps_unknown")
+        yield say("privacy_notice.recipient_keeps_unknown")
     else:
-        yield say("notice.recipient_keeps", days=policy.retention_days)
-
-
-def _listed(words: Sequence[str], lang: str) -> str:
-    return messages.text("notice.separator", lang).join(words)
+        yield say("privacy_notice.recipient_keeps", days=policy.retention_days)
 
 
 def _in(sentences: Mapping[str, str], lang: str) -> str:

@@ -20,10 +20,13 @@ from edged.privacy.masks import DEFAULT, parse_pattern, within_ceiling
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CEILING", "WITHHELD", "Action", "Policy", "Rule", "check_policy", "policy_hash"]
+__all__ = ["CEILING", "WITHHELD", "Action", "ClaimValue", "Policy", "Rule", "check_policy", "policy_hash"]
 
 WITHHELD: Final = "withheld"
 """Key beside the claims: claim name to the reason why its value is null."""
+
+ClaimValue = str | bool | None | dict[str, str]
+"""A claim in an envelope; an object is a pseudonym with that of the period before, or `WITHHELD` itself."""
 
 CLASSES: Final = ("passport", "identity_card", "visa", "permit", "unknown")
 """Document classes that a mask may have patterns for: of `edged.core.layouts.DocumentClass` (a test compares)."""
@@ -136,7 +139,10 @@ def check_policy(policy: Policy) -> None:
         _check_range("record.completion_s", policy.record.completion_s, MAX_COMPLETION_S)
         _check_range("record.deadline_h", policy.record.deadline_h, MAX_DEADLINE_H)
     if policy.handover is not None:
-        _check_handover(policy.handover)
+        try:
+            _check_handover(policy.handover)
+        except ConfigError as error:
+            raise error.within("handover", ".") from None
     for key in ("legal_basis", "purpose", "not_certain"):
         for language in getattr(policy, key):
             if language not in messages.LANGUAGES:
@@ -181,10 +187,10 @@ def _patterns(claim: str) -> list[str]:
 def _check_handover(handover: HandoverPolicy) -> None:
     for number, field in enumerate(handover.fields):
         if field not in FIELDS:
-            raise ConfigError(f"handover.fields.{number}", "config.unknown_name", known=", ".join(FIELDS))
+            raise ConfigError(f"fields.{number}", "config.unknown_name", known=", ".join(FIELDS))
         if field in handover.fields[:number]:
-            raise ConfigError(f"handover.fields.{number}", "policy.named_twice", field=field)
-    _check_range("handover.within_s", handover.within_s, 60.0)
+            raise ConfigError(f"fields.{number}", "policy.named_twice", field=field)
+    _check_range("within_s", handover.within_s, 60.0)
 
 
 def _check_range(where: str, value: float, most: float) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,11 +18,28 @@ from edged.errors import ConfigError
 from edged.privacy.policy import Policy, check_policy
 from edged.privacy.tightening import check_tighter
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 BASE: Final = "base"
 """Key of a policy's table: the ready-made one that it stands on."""
 
 _TABLES: Final = ("claims", "record", "handover", "legal_basis", "purpose", "not_certain")
 """Keys whose tables are merged with the base's, key by key."""
+
+
+FOR_SCENE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "bank": ("bank-account-opening", "bank-teller", "central-archive"),
+        "hotel": ("hotel-stay", "hotel-pms", "lodging-authority", "central-archive"),
+        "telecom": ("telecom-real-name", "central-archive"),
+        "hospital": ("hospital-card", "central-archive"),
+        "transport": ("transport", "central-archive"),
+        "government": ("government-window", "central-archive"),
+        "kiosk": ("self-service-kiosk", "central-archive"),
+    }
+)
+"""Scene to the policies that are meant for it, the scene's own recipient first."""
 
 
 @cache

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edged.errors import ConfigError
-from edged.privacy.ceiling import NAMES, Action
-from edged.privacy.masks import DEFAULT, NAME, NUMBER, Pattern, parse_pattern
+from edged.privacy.ceiling import Action
+from edged.privacy.masks import pattern_of
 from edged.privacy.policy import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.privacy.masks import Pattern
     from edged.privacy.policy import HandoverPolicy, Policy, RecordPolicy, Rule
 
 _LOOSER: Final = "policy.looser_than_base"
@@ -49,7 +50,11 @@ def check_tighter(policy: Policy, base: Policy) -> None:
     ):
         raise ConfigError("retention_days", _LOOSER, base=str(base.retention_days))
     _check_record(policy.record, base.record)
-    _check_handover(policy.handover, base.handover)
+    if policy.handover is not None:
+        try:
+            _check_handover(policy.handover, base.handover)
+        except ConfigError as error:
+            raise error.within("handover", ".") from None
 
 
 def _check_pseudonyms(policy: Policy, base: Policy) -> None:
@@ -72,16 +77,14 @@ def _check_record(record: RecordPolicy | None, base: RecordPolicy | None) -> Non
             raise ConfigError(f"record.{key}", _LOOSER, base=f"{getattr(base, key):g}")
 
 
-def _check_handover(handover: HandoverPolicy | None, base: HandoverPolicy | None) -> None:
-    if handover is None:
-        return
+def _check_handover(handover: HandoverPolicy, base: HandoverPolicy | None) -> None:
     if base is None:
-        raise ConfigError("handover", _LOOSER, base="none")
+        raise ConfigError("fields", _LOOSER, base="none")
     for number, field in enumerate(handover.fields):
         if field not in base.fields:
-            raise ConfigError(f"handover.fields.{number}", _LOOSER, base=", ".join(base.fields))
+            raise ConfigError(f"fields.{number}", _LOOSER, base=", ".join(base.fields))
     if handover.within_s > base.within_s:
-        raise ConfigError("handover.within_s", _LOOSER, base=f"{base.within_s:g}")
+        raise ConfigError("within_s", _LOOSER, base=f"{base.within_s:g}")
 
 
 def _follows(claim: str, rule: Rule, most: Rule) -> bool:
@@ -97,14 +100,8 @@ def _follows(claim: str, rule: Rule, most: Rule) -> bool:
         follows = _FOLLOWS_FROM[most.to] | ({"year"} if most.to in ("month", "quarter") else set())
         return rule.to in follows
     if rule.action is Action.MASK:
-        return all(_no_more(_pattern(claim, rule, kind), _pattern(claim, most, kind)) for kind in CLASSES)
+        return all(_no_more(pattern_of(claim, rule, kind), pattern_of(claim, most, kind)) for kind in CLASSES)
     return True
-
-
-def _pattern(claim: str, rule: Rule, kind: str) -> Pattern:
-    text = rule.patterns.get(kind) or rule.patterns.get(DEFAULT)
-    otherwise = NAME if claim in NAMES else NUMBER
-    return otherwise if text is None else parse_pattern(text) or otherwise
 
 
 def _no_more(pattern: Pattern, most: Pattern) -> bool:

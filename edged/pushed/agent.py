@@ -23,6 +23,7 @@ from edged.pushed.steps import Boot, Event, PushAgain, PushArrived, PushRefused
 from edged.pushed.store import FleetStore, root_version
 from edged.pushed.store_opening import open_store
 from edged.pushed.verifying import first_trust, verify_bundle
+from edged.sealing import key_id, load_recipient
 from edged.uplink import topics
 from edged.uplink.bundle import MAX_BUNDLE
 from edged.uplink.database import DatabaseThread
@@ -186,6 +187,11 @@ class PushAgent:
     def report(self) -> Report:
         """What is said of the last push."""
         return self._driver.report
+
+    @property
+    def sealing_key(self) -> str | None:
+        """Id of the key that is reported, to be compared with what the privacy officer sees; None without one."""
+        return key_id(load_recipient(self._sealing_key)) if self._sealing_key else None
 
     @property
     def waits(self) -> bool:

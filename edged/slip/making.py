@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edged.config import AudienceSettings, BoxSettings, SlipSettings
     from edged.drafting import Sender
     from edged.judging import Judgement
-    from edged.privacy.disclosing import ClaimValue
+    from edged.privacy.policy import ClaimValue
 
 _MAX_LABEL: Final = 16
 """Characters of a recipient's name, as `RecipientFact` has it."""

@@ -117,7 +117,7 @@ def _thinning(shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _grown(ink: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
-    import cv2
+    from edged.core.vision import cv2
 
     kernel = np.ones((2 * by + 1, 2 * by + 1), np.uint8)
     return np.asarray(cv2.dilate(ink.astype(np.uint8), kernel) > 0, np.bool_)

@@ -1,7 +1,7 @@
 """A slip signed by its box, so that its QR code is never larger than version 13 at level M.
 
 Two things give way when there is no room: recipients that the notice lists by name (of more it says how many), and the
-signature, which is made again: each one escapes other characters. Blocks for a signature, which a token may take long for.
+signature, which is made again: each one escapes other characters. Blocks for a signature; a token may take long for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a line of two languages is broken: Chinese anywhere, English between words, punctuation stays behind its word."""
+"""Where a line of two languages is broken: Chinese anywhere, English between words, never before punctuation."""
 
 from __future__ import annotations
 

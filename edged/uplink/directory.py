@@ -48,6 +48,12 @@ KEPT: Final = timedelta(days=3650)
 Reason = Literal["compromised", "lost", "stolen", "replaced", "retired", "unspecified"]
 """Why somebody is revoked. A word and no text: everybody reads it."""
 
+Ended = Literal["expired", "compromised", "lost", "stolen", "replaced", "retired", "unspecified"]
+"""Why a key signs no more: its certificate's time was over, or a `Reason`."""
+
+IN_OTHER_HANDS: Final = frozenset({"compromised", "lost", "stolen", "unspecified"})
+"""Reasons after which somebody else may sign with a key, and date it back."""
+
 Coordinate = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}$(?!\n)")]
 """32 bytes in base64url, as in a JWK (RFC 7518 §6.2.1)."""
 
@@ -71,6 +77,16 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     keys: Annotated[tuple[SigningKey, ...], msgspec.Meta(max_length=MAX_KEYS)]
+
+
+class FormerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device's key that signs no more: nothing new of it counts, but slips that it signed are still verified."""
+
+    name: Name
+    key: SigningKey
+    at: Seconds
+    """When it ended."""
+    reason: Ended
 
 
 class CertificateRevoked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +136,9 @@ class DirectoryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """SHA-256 of each page."""
 
 
-class DirectoryPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DirectoryPage(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One page (`docs/schemas/directory-page.schema.json`): not signed, but named by its hash in a signed head."""
 
     devices: Annotated[tuple[Member, ...], msgspec.Meta(max_length=MAX_ENTRIES)]
@@ -128,6 +146,8 @@ class DirectoryPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Revoked certificates of devices."""
     revoked: RevokedPrincipals
     """Revoked devices."""
+    former: Annotated[tuple[FormerKey, ...], msgspec.Meta(max_length=MAX_ENTRIES)] = ()
+    """Keys of devices that ended while slips that they signed still hold; left out when there are none."""
 
 
 class Directory(msgspec.Struct, frozen=True):

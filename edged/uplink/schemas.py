@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edged.privacy.policy import CEILING, WITHHELD
+from edged.privacy.policy import CEILING, WITHHELD, Action
 from edged.uplink.acceptance import Acceptance
 from edged.uplink.bundle import Bundle
 from edged.uplink.command import Command, Reply
@@ -24,6 +24,7 @@ from edged.uplink.receipts import Receipt
 from edged.uplink.record_reply import RecordReply
 from edged.uplink.replay import ReplayEnd, ReplayRequest
 from edged.uplink.reported import Reported
+from edged.uplink.slip_status import SlipList, SlipStatus
 from edged.uplink.vouching import Vouch
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -195,8 +196,40 @@ _PAGE_FIELDS: Final = {
     "devices": "boxes, with their current signing keys",
     "certificates": "revoked certificates of boxes",
     "revoked": "revoked boxes",
+    "former": "keys of boxes that sign no more, for slips that they signed; left out when there are none",
 }
 
+_SLIPS_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "when a new one should have come; what this one says stays true",
+    "withdrawn": "slips of this device that hold no more, and when each would have expired",
+    "superseded": "slips of this device that others replaced",
+}
+
+_SLIP_STATUS_FIELDS: Final = {
+    "iss": "the collector that signed: the name in its certificate",
+    "fleet": "the fleet it is about",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "later than this nobody knows whether a slip that isn't listed still holds",
+    "devices": "by the name of the device that signed a slip: when it was heard, and which of its slips hold no more",
+}
+
+_CLAIM_VALUES: Final[dict[str, dict[str, Any]]] = {"age_over_18": {"type": ["boolean", "null"]}}
+
+_PSEUDONYM: Final[dict[str, Any]] = {
+    "description": "a pseudonym; for a while after a period's end with that of the period before",
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {
+            "type": "object",
+            "properties": {"current": {"type": "string"}, "previous": {"type": "string"}},
+            "required": ["current", "previous"],
+            "additionalProperties": False,
+        },
+    ],
+}
 _RECORD_REPLY_FIELDS: Final = {
     "iss": "the audience that signed: the name in its certificate and in the topic",
     "fleet": "the fleet it belongs to",
@@ -208,15 +241,13 @@ _RECORD_REPLY_FIELDS: Final = {
     "received_at": "when the recipient had the record, seconds since 1970-01-01 UTC; iat at the latest",
 }
 
-_CLAIM_VALUES: Final = {"age_over_18": "boolean"}
-
 
 def verdict_schema() -> dict[str, Any]:
     """The schema of a verdict message's payload."""
     schema = _schema(EnvelopePayload, _VERDICT_FILE, _VERDICT_FIELDS)
     payload = schema["$defs"]["EnvelopePayload"]
     names = [claim for claim, action in CEILING.items() if action is not None]
-    claims = {claim: {"type": [_CLAIM_VALUES.get(claim, "string"), "null"]} for claim in names}
+    claims = {claim: _claim(claim) for claim in names}
     codes = {
         "type": "object",
         "additionalProperties": {"type": "string"},
@@ -229,6 +260,12 @@ def verdict_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     return schema
+
+
+def _claim(claim: str) -> dict[str, Any]:
+    if CEILING[claim] is Action.PSEUDONYMISE:
+        return _PSEUDONYM
+    return _CLAIM_VALUES.get(claim, {"type": ["string", "null"]})
 
 
 _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
@@ -245,6 +282,8 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "acceptance.schema.json": (Acceptance, _ACCEPTANCE_FIELDS),
     "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
     "record-reply.schema.json": (RecordReply, _RECORD_REPLY_FIELDS),
+    "slips.schema.json": (SlipList, _SLIPS_FIELDS),
+    "slip-status.schema.json": (SlipStatus, _SLIP_STATUS_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"

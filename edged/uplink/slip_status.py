@@ -28,8 +28,8 @@ TYP_SLIPS: Final = "slips+jws"
 TYP_STATUS: Final = "slip-status+jws"
 
 MAX_LISTED: Final = 500
-"""Withdrawn slips of one device that haven't expired, and superseded ones as many: with its topic the list travels in one
-MQTT packet."""
+"""Withdrawn slips of one device that haven't expired, and superseded ones as many: the list travels in one MQTT
+packet."""
 
 MAX_DEVICES: Final = 20_000
 """Devices in the centre's list: as many as the directory has room for."""

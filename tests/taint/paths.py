@@ -119,7 +119,7 @@ async def _metrics(world: World, person: Canary) -> dict[str, bytes]:
     await world.swiped(person)
     file = world.box.directory / "metrics" / "edged.prom"
     before = file.stat().st_mtime_ns if file.exists() else 0
-    await world.place_away()
+    await world.interrupted()
     await until(lambda: file.exists() and file.stat().st_mtime_ns != before, 30)
     return {"metrics": file.read_bytes()}
 
@@ -136,8 +136,8 @@ async def _status_topic(world: World, person: Canary) -> dict[str, bytes]:
     topic = topics.status(FLEET, DEVICE)
     await world.swiped(person)
     before = len(world.heard[topic])
-    await world.place_away()
-    await until(lambda: len(world.heard[topic]) > before, 30)
+    await world.interrupted()
+    await until(lambda: any(b"online" in one for one in world.heard[topic][before:]), 30)
     return {topic: b"\n".join(world.heard[topic])}
 
 
@@ -174,7 +174,7 @@ async def _outbox_commands(world: World, person: Canary) -> dict[str, bytes]:
 
 async def _temporary(world: World, person: Canary) -> dict[str, bytes]:
     await world.swiped(person)
-    return world.files("tmp")
+    return {"names": "\n".join(world.files()).encode(), **world.files("tmp")}
 
 
 async def _by_picture(world: World, person: Canary) -> dict[str, bytes]:
@@ -188,7 +188,10 @@ async def _by_swipe(world: World, person: Canary) -> dict[str, bytes]:
 
 
 async def _by_card(world: World, person: Canary) -> dict[str, bytes]:
-    return {"answer": _said(await world.laid(person)), **world.files("log")}
+    """The driver fails in its own thread, and says so when it begins anew."""
+    answer = await world.laid(person)
+    await until(lambda: b"ID-card driver failed" in world.box.log_file.read_bytes(), 20)
+    return {"answer": _said(answer), **world.files("log")}
 
 
 async def _crash(world: World, person: Canary) -> dict[str, bytes]:

@@ -86,6 +86,8 @@ def in_danger(name: str) -> str | None:
     said = _said()
     if not seen or said[0] not in ("hazard", "leak") or said[1] != name:
         return None
+    with Path(os.environ["EDGED_TAINT"] + ".struck").open("a", encoding="utf-8") as file:
+        file.write(name + "\n")
     return seen[-1]
 
 
@@ -343,7 +345,7 @@ def _refusals(module: Any) -> None:
     def asked(before: Any, params: Any, default: str) -> Any:
         text = leaking("refusals")
         if text is not None:
-            raise module.ControlError("control.bad_parameter", text)
+            raise module.ControlError("control.bad_parameter", given=text)
         return before(params, default)
 
     wrap(module, "scan_request", asked)
@@ -400,7 +402,7 @@ def _reported(module: Any) -> None:
         if text := leaking("reported"):
             import msgspec
 
-            payload = msgspec.structs.replace(payload, config_version=text)
+            payload = msgspec.structs.replace(payload, path=text)
         return before(payload, *given, **named)
 
     wrap(module, "seal_reported", seal)

@@ -1,0 +1,188 @@
+"""What a counter has beside verdicts: the holder's slip, a handover to the application that asked, records to complete.
+
+It takes over when every envelope of an inspection is on the disk (`edged.box.Afterwards`). Whatever goes wrong here
+costs the slip or the handover, never the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from edged import log
+from edged.config import SCENES
+from edged.errors import ControlError, EdgedError
+from edged.handover.service import HandoverService
+from edged.journal.operators import pseudonymiser
+from edged.lodging.desk import LodgingDesk
+from edged.noticing import notice_of
+from edged.sealing import load_recipient
+from edged.slips import Slips
+from edged.uplink.record_rider import RecordReplyRider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from edged.box import Box, Inspected
+    from edged.config import BoxSettings
+    from edged.control import Method
+    from edged.journal.database import Journal
+    from edged.uplink.database import DatabaseThread
+    from edged.uplink.envelope import EnvelopeDraft
+    from edged.uplink.riding import Rider
+
+
+class Counter:
+    """`async with Counter(box, journal, notify)`, while the box is open: leaving it overwrites all that is held."""
+
+    def __init__(
+        self, box: Box, journal: DatabaseThread[Journal], notify: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        principal = box.held.signer.principal
+        self._box = box
+        self._journal = journal
+        self._slips = Slips(box, journal)
+        self._lodging = LodgingDesk(
+            journal,
+            self._add_record,
+            fleet=principal.fleet,
+            device=principal.name,
+            clock=box.read_clock,
+            notify=notify,
+        )
+        self._replies = RecordReplyRider(
+            fleet=principal.fleet,
+            device=principal.name,
+            anchor=lambda: box.held.anchor,
+            time_and_trust=self._time_and_trust,
+            on_reply=self._lodging.reply,
+        )
+        self._handover: HandoverService | None = None
+        self._log = log.get("counter")
+
+    async def __aenter__(self) -> Self:
+        """Serve applications, if the boot file says where. Raises `EdgedError` when that can't be."""
+        async with AsyncExitStack() as stack:
+            await self._lodging.start()
+            stack.push_async_callback(self._lodging.forget_all)
+            if (settings := self._box.boot.handover) is not None:
+                held = self._box.held
+                self._handover = HandoverService(
+                    settings,
+                    audiences=held.settings.audiences,
+                    anchor=held.anchor,
+                    ca=held.settings.identity.fleet_ca,
+                    inspect=self._box.station.scan,
+                    cancel=self._box.station.cancel,
+                    journal=self._journal,
+                    pseudonym=await asyncio.to_thread(pseudonymiser, self._box.boot.state.directory),
+                )
+                await stack.enter_async_context(self._handover)
+            self._box.afterwards = self._committed
+            self._box.on_switch = self._switched
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._box.afterwards = None
+        await self._stack.aclose()
+
+    @property
+    def riders(self) -> tuple[Rider, ...]:
+        """What speaks and listens on the line."""
+        return (self._slips.rider, self._replies)
+
+    @property
+    def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Tasks, by name."""
+        return {"lodging": self._lodging.run(), "slips": self._slips.run()}
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """Of the control socket."""
+        return {
+            "notice": self._notice,
+            "lodging_list": self._lodging.list,
+            "lodging_complete": self._lodging.complete,
+            "lodging_checkin": self._lodging.checkin,
+            "lodging_rates": self._lodging.rates,
+            **self._slips.methods,
+        }
+
+    def publish(self, event: Mapping[str, Any]) -> None:
+        """What subscribers of the control socket hear, applications hear of their own inspections."""
+        if self._handover is not None:
+            self._handover.publish(event)
+
+    async def _committed(self, inspected: Inspected) -> None:
+        outgoing, request = inspected.judgement.outgoing, inspected.request
+        try:
+            await self._slips.issue(inspected)
+            if outgoing.handover is not None:
+                await self._offer(inspected)
+            for record in outgoing.unfinished:
+                audience = inspected.held.settings.audiences[record.draft.audience]
+                assert audience.policy.record is not None  # edged.drafting
+                await self._lodging.opened(
+                    record.draft,
+                    record.held,
+                    audience.policy.record,
+                    load_recipient(audience.encryption_keys[0]),
+                    host=_host(inspected.held.settings),
+                    reading=inspected.clock,
+                )
+        except Exception as error:  # noqa: BLE001 - the verdict is on the disk, and must be told whatever happens here
+            outgoing.forget()
+            self._log.error(
+                "something after a verdict failed; please report this", scene=request.scene, exc_info=error
+            )
+
+    async def _offer(self, inspected: Inspected) -> None:
+        request, held = inspected.request, inspected.judgement.outgoing.handover
+        assert held is not None
+        policy = inspected.held.settings.audiences[request.application or ""].policy.handover
+        if self._handover is None or policy is None:
+            held.forget()
+            return
+        await self._handover.offer(
+            request.application or "",
+            inspected.inspection,
+            held,
+            within_s=policy.within_s,
+            operator=request.operator,
+            reference=request.reference,
+        )
+
+    async def _add_record(self, draft: EnvelopeDraft) -> None:
+        assert draft.record_id is not None
+        await self._box.add(f"record-{draft.record_id}", draft)
+
+    async def _switched(self, settings: BoxSettings) -> None:
+        """Between two inspections: what was laid ready under other policies is overwritten."""
+        if self._handover is not None:
+            try:
+                await self._handover.configure(settings.audiences)
+            except EdgedError as error:  # its certificate can't be read anew: the one before serves on
+                self._log.error("the handover's certificate was not renewed", exc_info=error)
+
+    async def _time_and_trust(self) -> tuple[datetime, bool]:
+        reading = await self._box.read_clock()
+        return reading.now, reading.trusted
+
+    async def _notice(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`{scene?}` → the notice of a scene, by language; `consent`: whether somebody gets nothing without it."""
+        settings = self._box.held.settings
+        scene = params.get("scene", settings.default_scene)
+        if set(params) > {"scene"} or scene not in SCENES:
+            raise ControlError("control.bad_parameter")
+        notice = notice_of(settings, scene)
+        return {"scene": scene, "consent": notice.consent, "lines": notice.lines, "sha256": notice.sha256}
+
+
+def _host(settings: BoxSettings) -> str:
+    return "" if settings.slip is None else settings.slip.site

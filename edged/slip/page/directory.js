@@ -1,0 +1,78 @@
+// The fleet's signed directory: which terminals sign, with which keys, and which of them not any more.
+
+import { ascii, hex, sha256 } from "./bytes.js";
+import { json, verify } from "./jws.js";
+import { need } from "./refused.js";
+
+const MAX_HEAD = 64 * 1024;
+const MAX_PAGE = 60 * 1024;
+const MAX_PAGES = 100;
+export const SKEW = 5 * 60;
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/**
+ * @typedef {{sha256: string, x: string, y: string, not_after: number}} Key
+ * @typedef {{name: string, keys: Key[]}} Member
+ * @typedef {{sha256: string, at: number, reason: string}} CertificateRevoked
+ * @typedef {{role: string, name: string, at: number, reason: string}} PrincipalRevoked
+ * @typedef {{name: string, key: Key, at: number, reason: string}} Former
+ * @typedef {{devices: Member[], certificates: CertificateRevoked[], revoked: PrincipalRevoked[], former?: Former[]}} Page
+ * @typedef {{iss: string, fleet: string, iat: number, exp: number, version: number, pages: string[],
+ *            certificates: CertificateRevoked[], revoked: PrincipalRevoked[]}} Head
+ * @typedef {{head: Head, pages: Page[]}} Directory
+ */
+
+/** A head, verified at `at`. @param {string} compact @param {any} anchor @param {number} at @returns {Promise<Head>} */
+export async function openHead(compact, anchor, at) {
+  const expected = { typ: "directory+jws", role: "admin", anchor, at, most: MAX_HEAD };
+  const { holder, payload, certificates } = await verify(compact, expected);
+  need(payload.iss === holder.name && payload.fleet === anchor.fleet, "directory");
+  need([payload.iat, payload.exp, payload.version].every(Number.isSafeInteger), "directory");
+  need(payload.iat <= at + SKEW && payload.exp > payload.iat, "directory");
+  need(Array.isArray(payload.pages) && payload.pages.length <= MAX_PAGES, "directory");
+  need(payload.pages.every((/** @type {unknown} */ one) => typeof one === "string" && SHA256.test(one)), "directory");
+  need(Array.isArray(payload.certificates) && Array.isArray(payload.revoked), "directory");
+  need(!revokes(payload, holder, certificates), "revoked");
+  return payload;
+}
+
+/** A page, if it is the one of this hash. @param {string} text @param {string} named @returns {Promise<Page>} */
+export async function openPage(text, named) {
+  const bytes = ascii(text);
+  need(bytes.length <= MAX_PAGE && hex(await sha256(bytes)) === named, "page");
+  const page = json(bytes);
+  need([page.devices, page.certificates, page.revoked, page.former ?? []].every(Array.isArray), "page");
+  return page;
+}
+
+/** Whether a head revokes the holder of a chain. @param {Head} head @param {{role: string, name: string}} holder @param {string[]} chain */
+export function revokes(head, holder, chain) {
+  return (
+    head.certificates.some((one) => chain.includes(one.sha256)) ||
+    head.revoked.some((one) => one.role === holder.role && one.name === holder.name)
+  );
+}
+
+/**
+ * Every key that is, or was, a terminal's, and since when and why it signs no more.
+ * @param {Directory} directory
+ * @returns {{device: string, key: Key, ended: number | null, why: string | null}[]}
+ */
+export function candidates({ pages }) {
+  const names = new Map(revokedDevices(pages).map((one) => [one.name, one]));
+  const certificates = new Map(pages.flatMap((page) => page.certificates).map((one) => [one.sha256, one]));
+  return pages.flatMap((page) => [
+    ...page.devices.flatMap(({ name, keys }) =>
+      keys.map((key) => {
+        const over = certificates.get(key.sha256) ?? names.get(name);
+        return { device: name, key, ended: over?.at ?? null, why: over?.reason ?? null };
+      }),
+    ),
+    ...(page.former ?? []).map(({ name, key, at, reason }) => ({ device: name, key, ended: at, why: reason })),
+  ]);
+}
+
+/** @param {Page[]} pages */
+export function revokedDevices(pages) {
+  return pages.flatMap((page) => page.revoked).filter((one) => one.role === "device");
+}

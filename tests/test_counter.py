@@ -1,0 +1,249 @@
+"""What a real daemon does beside verdicts: slips, a handover, a sealed record; and that nothing of them leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from edged.core.mrz import parse_mrz
+from edged.emulator.escpos_printer import EscposEmulator, pty
+from edged.errors import ControlError
+from edged.privacy.leakscan import LeakScanner
+from edged.sealing import envelope_context, open_sealed
+from edged.slip import claims, cose, url
+from edged.uplink.envelope import open_envelope
+from edged.uplink.keys import generate_key
+from edged.uplink.roles import TrustAnchor
+from tests.box import SPECIMENS, Box
+from tests.waiting import until
+
+USER = pwd.getpwuid(os.getuid()).pw_name
+KEY = generate_key()
+PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+PARTS = f"""
+[slip]
+site = "Grand Hotel 大酒店"
+url = "https://check.example/"
+
+[handover]
+socket = "handover.sock"
+users = {{ teller = "{USER}" }}
+
+[audiences.teller]
+scenes = ["bank"]
+receives = ["training"]
+[audiences.teller.policy.handover]
+fields = ["surname", "given_names", "document_number", "birth_date"]
+
+[audiences.bureau]
+scenes = ["hotel"]
+receives = ["live", "test"]
+slip = true
+encryption_keys = ['''{PEM}''']
+policy = "lodging-authority"
+
+[audiences.clinic]
+scenes = ["hospital"]
+receives = ["live", "test"]
+encryption_keys = ['''{PEM}''']
+[audiences.clinic.policy]
+encrypt = true
+consent = "required"
+[audiences.clinic.policy.claims]
+nationality = "keep"
+"""
+
+
+def box_with(directory: Path, more: str = "") -> Box:
+    return Box(directory, edit=("[timeouts]", PARTS + more + "\n[timeouts]"))
+
+
+def of_specimen(name: str) -> LeakScanner:
+    expected = SPECIMENS[name].expected
+    assert expected is not None
+    assert expected.lines is not None
+    return LeakScanner.for_documents([parse_mrz(list(expected.lines), today=date(2026, 6, 15))])
+
+
+def everything_in(directory: Path) -> Iterator[tuple[str, bytes]]:
+    for path in directory.rglob("*"):
+        if path.is_file():
+            yield path.name, path.read_bytes()
+
+
+def envelopes(box: Box, audience: str) -> list[Any]:
+    anchor = TrustAnchor.from_file(box.fleet.ca)
+    with sqlite3.connect(box.database) as database:
+        rows = database.execute(
+            "SELECT jws FROM envelope WHERE audience = ? ORDER BY seq", (audience,)
+        ).fetchall()
+    return [open_envelope(row[0], anchor=anchor, at=datetime.now(UTC)).payload for row in rows]
+
+
+class Application:
+    """One line at a time on the handover socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aenter__(self) -> Self:
+        self.reader, self.writer = await asyncio.open_unix_connection(str(self._path))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        request = {"v": 1, "id": 1, "method": method, "params": params}
+        self.writer.write(json.dumps(request).encode() + b"\n")
+        await self.writer.drain()
+        return json.loads(await self.reader.readline())
+
+
+async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_path: Path) -> None:
+    async with box_with(tmp_path) as box:
+        await box.scan("passport", scene="bank")
+        first = await box.control.call("slip_get", output="pdf")
+        second = await box.control.call("slip_get", number=first["number"], output="png")
+        assert (first["copy"], second["copy"]) == (1, 2)
+        assert first["url"] != second["url"]
+        facts = claims.decode(cose.parse(url.parse(second["url"])).payload)
+        assert (facts.number, facts.copy, facts.site) == (first["number"], 2, "Grand Hotel 大酒店")
+        assert (facts.kind, facts.scene, facts.result) == ("test", "bank", "successful")
+        assert (facts.name, facts.document_number) == ("E* A*", "L8*****C3")
+        assert [recipient.label for recipient in facts.recipients] == ["central", "first-bank"]
+        await box.control.call("slip_withdraw", number=first["number"], reason="judged_again")
+        assert [slip["status"] for slip in await box.control.call("slip_list")] == ["withdrawn"]
+        with pytest.raises(ControlError, match="slip.holds_no_more"):
+            await box.control.call("slip_get", number=first["number"])
+    scanner = of_specimen("passport")
+    for name, data in everything_in(tmp_path / "state"):
+        assert not scanner.scan(data), name
+    assert not scanner.scan(box.errors)
+    assert not scanner.scan(json.dumps([first, second]).encode())
+
+
+async def test_a_slip_is_printed_by_itself_and_again_when_the_paper_is_back(tmp_path: Path) -> None:
+    printer = EscposEmulator(384)
+    more = f'\n[printer]\nport = "{tmp_path / "printer"}"\n'
+    async with pty(printer, tmp_path / "printer"):
+        box = box_with(tmp_path, more)
+        box.config.write_text(
+            box.config.read_text().replace('example/"\n', 'example/"\nprint_after = true\n')
+        )
+        async with box:
+            await box.scan("passport", scene="bank")
+            await until(lambda: printer.picture().size > 384 * 400)
+            slip = (await box.control.call("slip_list"))[0]
+            assert slip["copies"] == 1
+            assert (await box.control.call("slip_print"))["copy"] == 2
+
+
+async def test_an_application_takes_the_fields_it_asked_for_once(tmp_path: Path) -> None:
+    async with box_with(tmp_path) as box, Application(tmp_path / "handover.sock") as teller:
+        await box.hand.place(SPECIMENS["passport"].sides)
+        asked = await teller.ask("inspect", scene="bank", reference="T-7", operator="clerk-3")
+        await box.hand.remove()
+        assert "result" in asked, asked
+        answer = asked["result"]
+        assert answer["result"] == "successful"
+        assert sorted(answer["handover"]["fields"]) == [
+            "birth_date",
+            "document_number",
+            "given_names",
+            "surname",
+        ]
+        taken = await teller.ask("take", inspection=answer["inspection"])
+        assert taken["result"]["fields"] == {
+            "surname": "ERIKSSON",
+            "given_names": "ANNA MARIA",
+            "document_number": "L898902C3",
+            "birth_date": "1974-08-12",
+        }
+        again = await teller.ask("take", inspection=answer["inspection"])
+        assert again["error"]["code"] == "handover.taken_already"
+        # A clerk's own press is nobody's handover.
+        assert (await box.scan("passport", scene="bank"))["outcome"] == "committed"
+    scanner = of_specimen("passport")
+    for name, data in everything_in(tmp_path / "state"):
+        assert not scanner.scan(data), name
+    assert not scanner.scan(box.errors)
+
+
+async def test_a_lodging_record_is_completed_after_the_document_has_left_and_sealed(tmp_path: Path) -> None:
+    async with box_with(tmp_path) as box:
+        await box.scan("passport", scene="hotel", reference="G-1")
+        [told] = (await box.control.call("lodging_list"))["open"]
+        today = datetime.now(UTC).astimezone().date().isoformat()
+        fields = {name: _typed(name, today) for name in told["missing"]}
+        done = await box.control.call("lodging_complete", record_id=told["record_id"], fields=fields)
+        assert done["state"] == "sealed", done
+        first, second = envelopes(box, "bureau")
+        assert (first.record, first.record_id) == (None, None)
+        assert first.slip is not None
+        assert second.record_id == told["record_id"]
+        context = envelope_context(
+            fleet="demo-fleet",
+            device="box-1",
+            audience="bureau",
+            policy_sha256=second.policy.sha256,
+            record_id=second.record_id,
+        )
+        record = json.loads(open_sealed(second.record, [KEY], what="record", context=context))
+        assert "ERIKSSON" in json.dumps(record)
+        assert envelopes(box, "grand-hotel")[0].record is None
+    scanner = of_specimen("passport")
+    for name, data in everything_in(tmp_path / "state"):
+        assert not scanner.scan(data), name
+    assert not scanner.scan(box.errors)
+
+
+def _typed(name: str, today: str) -> str:
+    typed = {"room": "1208", "visa_kind": "L", "entry_port": "SHANGHAI", "stay_reason": "TOURISM"}
+    return typed.get(name, today)
+
+
+async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audience(tmp_path: Path) -> None:
+    async with box_with(tmp_path) as box:
+        notice = await box.control.call("notice", scene="hospital")
+        assert notice["consent"] is True
+        await box.scan("passport", scene="hospital")
+        await box.scan("passport", scene="hospital", consent=True)
+        opened = []
+        for envelope in envelopes(box, "clinic"):
+            assert envelope.claims == {}
+            assert envelope.consent.notice == notice["sha256"]
+            context = envelope_context(
+                fleet="demo-fleet",
+                device="box-1",
+                audience="clinic",
+                policy_sha256=envelope.policy.sha256,
+            )
+            opened.append(json.loads(open_sealed(envelope.encrypted, [KEY], what="claims", context=context)))
+        assert opened[0] == {"nationality": None, "withheld": {"nationality": "claim.no_consent"}}
+        assert opened[1] == {"nationality": "UTO"}
+        assert [envelope.consent.given for envelope in envelopes(box, "clinic")] == [False, True]
+
+
+async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: Path) -> None:
+    box = box_with(tmp_path)
+    async with box:
+        await box.scan("passport", scene="bank")
+    (tmp_path / "state" / "journal.sqlite").write_bytes(b"no database" * 1000)
+    async with box:
+        await box.scan("passport", scene="bank")
+        assert len(await box.control.call("slip_list")) == 1
+    assert list((tmp_path / "state").glob("journal.sqlite.broken-*"))
+

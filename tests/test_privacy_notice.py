@@ -1,0 +1,124 @@
+"""The holder is told who learns what, in both languages, and exactly what the policies do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edged import cli, messages
+from edged.commands.config import EXAMPLE
+from edged.config import BoxSettings, parse_toml
+from edged.errors import ConfigError
+from edged.noticing import notice_of, reads_of, recipients_of
+from edged.privacy.ceiling import CEILING
+from edged.privacy.notice import GROUPS, READS, Recipient, make_notice, notice_hash, told
+from edged.privacy.policy import Policy
+from edged.privacy.ready_made import load, names
+from edged.verdict import Kind
+
+
+def policy(**raw: Any) -> Policy:
+    return msgspec.convert(raw, Policy)
+
+
+def test_what_is_dropped_is_not_told() -> None:
+    assert told(Policy()) == ("checks", "document_kind")
+    assert told(policy(claims={"surname": "drop", "sex": "keep"})) == ("checks", "document_kind", "sex")
+
+
+@pytest.mark.parametrize("claim", [claim for claim, most in CEILING.items() if most is not None])
+def test_every_claim_that_may_leave_is_in_what_the_holder_is_told(claim: str) -> None:
+    nothing, something = told(Policy()), told(Policy(claims={claim: CEILING[claim]}))  # type: ignore[dict-item]
+    assert set(something) <= set(GROUPS)
+    assert len(something) == len(nothing) + (claim != "document_code")
+
+
+def test_records_and_handovers_are_told() -> None:
+    assert "sealed_record" in told(load("lodging-authority"))
+    assert "handover_fields" in told(load("bank-teller"))
+
+
+@pytest.mark.parametrize("lang", messages.LANGUAGES)
+def test_every_group_and_way_of_reading_has_words(lang: str) -> None:
+    every = [Recipient(name, load(name)) for name in names()]
+    notice = make_notice("hotel", site="海景酒店", recipients=every, reads=READS)
+    text = "\n".join(notice.lines[lang])
+    for group in GROUPS:
+        assert messages.text(f"privacy_notice.group_{group}", lang) in text, group
+    for way in READS:
+        assert messages.text(f"privacy_notice.read_{way}", lang) in text, way
+    for recipient in every:
+        assert recipient.label in text
+        assert recipient.policy.legal_basis[lang] in text
+        assert recipient.policy.purpose[lang] in text
+    assert "海景酒店" in text
+    assert "…" not in text  # what a sentence lacks
+
+
+def test_for_how_long() -> None:
+    (kept,) = [Recipient("A", policy(retention_days=12))]
+    said = make_notice("bank", site=None, recipients=[kept]).lines["en"]
+    assert "A keeps it for 12 days at most." in said
+    unknown = make_notice("bank", site=None, recipients=[Recipient("A", Policy())]).lines["en"]
+    assert any("has not been said" in line for line in unknown)
+
+
+def test_consent_is_asked_for_where_somebody_needs_it() -> None:
+    asked = make_notice("kiosk", site=None, recipients=[Recipient("A", load("self-service-kiosk"))])
+    free = make_notice("kiosk", site=None, recipients=[Recipient("A", load("transport"))])
+    assert (asked.consent, free.consent) == (True, False)
+    refusal = messages.text("privacy_notice.consent", "zh-CN")
+    assert refusal in asked.lines["zh-CN"]
+    assert refusal not in free.lines["zh-CN"]
+
+
+def test_nobody_is_told_anything() -> None:
+    notice = make_notice("bank", site="X", recipients=[])
+    assert messages.text("privacy_notice.nobody", "en") in notice.lines["en"]
+
+
+def test_the_hash_is_of_the_words() -> None:
+    one = make_notice("bank", site="X", recipients=[Recipient("A", load("transport"))])
+    same = make_notice("bank", site="X", recipients=[Recipient("A", load("transport"))])
+    others = (
+        make_notice("bank", site="Y", recipients=[Recipient("A", load("transport"))]),
+        make_notice("bank", site="X", recipients=[Recipient("B", load("transport"))]),
+        make_notice("bank", site="X", recipients=[Recipient("A", load("central-archive"))]),
+        make_notice("bank", site="X", recipients=[Recipient("A", load("transport"))], reads=("chip",)),
+    )
+    assert one.sha256 == same.sha256 == notice_hash(one.lines)
+    assert len({one.sha256, *(other.sha256 for other in others)}) == 5
+
+
+class TestOfABox:
+    BOX = parse_toml(EXAMPLE.encode(), BoxSettings, base=Path("/base"))
+
+    def test_recipients_are_the_scenes_own(self) -> None:
+        assert [one.label for one in recipients_of(self.BOX, "bank")] == ["central", "first-bank"]
+        assert [one.label for one in recipients_of(self.BOX, "hotel")] == ["central"]
+        assert [one.label for one in recipients_of(self.BOX, "bank", Kind.TEST)] == ["central"]
+        assert "first-bank learns" not in "\n".join(notice_of(self.BOX, "hotel").lines["en"])
+
+    def test_it_reads_with_what_it_has(self) -> None:
+        assert reads_of(self.BOX) == ("picture", "mrz", "chip")
+        assert reads_of(msgspec.structs.replace(self.BOX, chip_reader=None)) == ("picture", "mrz")
+
+    def test_a_scene_that_there_is_not(self) -> None:
+        with pytest.raises(ConfigError, match=r"config\.unknown_name"):
+            notice_of(self.BOX, "casino")
+
+    def test_the_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "edged.toml"
+        file.write_text(EXAMPLE, encoding="utf-8")
+        given = ["privacy", "notice", "--config", str(file), "--scene", "bank"]
+        assert cli.main([*given, "--lang", "zh-CN"]) == 0
+        box = parse_toml(EXAMPLE.encode(), BoxSettings, base=tmp_path)
+        notice = notice_of(box, "bank")
+        assert capsys.readouterr().out.splitlines() == list(notice.lines["zh-CN"])
+        assert cli.main([*given, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["sha256"] == notice.sha256
+        assert cli.main(["privacy", "notice", "--config", str(tmp_path / "none")]) == 78
