@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged import messages
+from edged.core.mrz import parse_mrz
 from edged.errors import IdentityLeakError
 from edged.lodging import record as module
 from edged.lodging.form import FIELDS
 from edged.lodging.record import Entry, Fault, document_kind_of, entry
 from edged.lodging.schema import FILE, record_schema, write
-from edged.privacy.held import HeldFields
+from edged.privacy.held import FIELDS as HELD
+from edged.privacy.held import HeldFields, hold
 from edged.sealing import envelope_context, open_sealed
 from tests.lodging import PASSPORT, RECIPIENT, TODAY, TYPED, held
 
@@ -274,3 +276,29 @@ def test_whatever_was_read_and_typed_is_sealed_whole_or_not_at_all(
         with pytest.raises(ValueError, match="half"):
             found.sealed("r1", RECIPIENT.public_key(), CONTEXT)
     assert not set(found.missing) & {one.field for one in found.faults}
+
+
+PERMITS = {
+    "hk_macau_permit": (
+        "CRH1234567830002212119F8108038",
+        "NGKELMPONBPJLBLOAABA1234567842",
+        "ZHENG<JIAN<<YANG<BEN<<<<<<<<<<",
+    ),
+    "taiwan_permit": (
+        "CT00000000<00262006084F8108038",
+        "NGKELMPONBPJLBLOAABR0000000001",
+        "ZHENG<JIAN<<YANG<BEN<<<<<<3500",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PERMITS)
+def test_permits_as_they_are_read_give_the_form_what_it_needs(kind: str) -> None:
+    mrz = parse_mrz(PERMITS[kind], today=TODAY)
+    fields = hold(mrz, HELD)
+    found = entry(fields, HeldFields(TYPED, {}), host="Grand Hotel", today=TODAY)
+    assert (found.faults, found.missing) == ((), ())
+    plain = opened(found)["fields"]
+    assert (plain["document_kind"], plain["chinese_name"]) == (kind, "证件样本")
+    assert plain["country"] == {"hk_macau_permit": "HKG", "taiwan_permit": "TWN"}[kind]
+    assert (plain["english_surname"], plain["english_given_names"]) == ("ZHENG JIAN", "YANG BEN")
