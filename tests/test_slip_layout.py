@@ -79,7 +79,8 @@ def test_nothing_is_cut_off_and_nothing_lost(
     for text in (*found.texts, *found.marks):
         assert text.x >= media.margin - 0.01
         assert text.x + FACES.width(text.text) * text.size <= media.width - media.margin + 0.01
-        assert text.baseline - text.size * 0.76 >= 0 and text.baseline + 0.25 * text.size <= found.height
+        assert text.baseline - text.size * 0.76 >= 0
+        assert text.baseline + 0.25 * text.size <= found.height
     for line in made:
         said = "".join(text.text for text in found.texts if text.key == line.key)
         assert sorted(said.replace(" ", "")) == sorted(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edged.slip.aligning import Plane
+    from edged.slip.aligning import Aligned, Plane
     from edged.slip.content import SlipLine
     from edged.slip.faces import FontFiles
     from edged.slip.finding import Found
@@ -47,6 +47,8 @@ _POOR: Final = 0.1
 """Error on the code, whose print is known to be right, above which a picture is too poor to call anything different."""
 _LEAST_FOUND: Final = 0.5
 """Share of the bands that must have been found; else this isn't our drawing, or isn't seen, and nothing is said."""
+_CERTAIN: Final = 0.8
+"""Share of the bands, and correlation, from which no other paper is tried."""
 _OUTSIDE: Final = 0.02
 """Share of a line that may lie outside the picture."""
 _MIN_GAIN: Final = 0.6
@@ -97,21 +99,19 @@ def look(
     grey: NDArray[np.uint8], code: Found, lines: Sequence[SlipLine], watermark: str, faces: FontFiles
 ) -> Looked:
     """Compare a picture, (height, width), with the slip that `code.text` holds. Raises `OutputError` (no font)."""
-    best: tuple[Measured, str] | None = None
-    for name, media in MEDIA.items():
-        page = lay_out(lines, code.text, watermark, media, faces)
-        measured = measure(grey, code, page, faces)
-        if best is None or _rank(measured) > _rank(best[0]):
-            best = (measured, name)
+    best: _Fitted | None = None
+    for media in MEDIA.values():
+        fitted = _fitted(grey, code, lay_out(lines, code.text, watermark, media, faces), faces)
+        if best is None or fitted.rank > best.rank:
+            best = fitted
+        if min(fitted.rank) > _CERTAIN:
+            break
     assert best is not None
-    measured, name = best
-    if measured.found < _LEAST_FOUND:
+    if best.aligned.found < _LEAST_FOUND:
         return Looked(None, dict.fromkeys((line.key for line in lines), Look.UNSURE))
-    return Looked(name, {key: _judged(worst, measured) for key, worst in measured.worst.items()})
-
-
-def _rank(measured: Measured) -> tuple[float, float]:
-    return (round(measured.found, 1), -measured.usual)
+    measured = _measured(best)
+    looks = {key: _judged(worst, measured) for key, worst in measured.worst.items()}
+    return Looked(best.page.media.name, looks)
 
 
 def _judged(worst: float | None, measured: Measured) -> Look:
@@ -126,10 +126,32 @@ def _judged(worst: float | None, measured: Measured) -> Look:
 
 def measure(grey: NDArray[np.uint8], code: Found, page: Page, faces: FontFiles) -> Measured:
     """How the picture differs from the page, line by line."""
+    return _measured(_fitted(grey, code, page, faces))
+
+
+class _Fitted(NamedTuple):
+    """A picture laid over one page, both about equally soft."""
+
+    page: Page
+    aligned: Aligned
+    soft: Plane
+    shown: Plane
+    rank: tuple[float, float]
+    """How well they fit."""
+
+
+def _fitted(grey: NDArray[np.uint8], code: Found, page: Page, faces: FontFiles) -> _Fitted:
     wanted = picture.expected(page, faces)
     aligned = align(grey, code.corners, wanted, page.code, DOTS_PER_MM)
     soft = cv2.GaussianBlur(wanted, (0, 0), _SOFT_PAGE)
     shown = cv2.GaussianBlur(aligned.dark, (0, 0), _SOFT_PICTURE)
+    body = slice(0, max(1, round(page.code.y * DOTS_PER_MM)))
+    alike = float(cv2.matchTemplate(shown[body], soft[body], cv2.TM_CCOEFF_NORMED)[0, 0])
+    return _Fitted(page, aligned, soft, shown, (round(aligned.found, 1), alike))
+
+
+def _measured(fitted: _Fitted) -> Measured:
+    page, aligned, soft, shown, _ = fitted
     boxes = _boxes(page, soft.shape[0])
     fits = [_fit(soft[top:end], shown[top:end]) for _, top, end, _ in boxes]
     gain = float(np.median([fit[0] for fit in fits])) if fits else 0.0
