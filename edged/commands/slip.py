@@ -1,4 +1,4 @@
-"""`edged slip …`: verifies feedback slips, and has the box show, save, print and withdraw its own. One module an action."""
+"""`edged slip …`: feedback slips. One module an action."""
 
 from __future__ import annotations
 
