@@ -60,6 +60,7 @@ COMMANDS = {
     "printer": Command("edged.commands.printer", "help.printer"),
     "trust": Command("edged.commands.trust", "help.trust"),
     "central": Command("edged.commands.central", "help.central"),
+    "slip": Command("edged.commands.slip", "help.slip"),
     "partner": Command("edged.commands.partner", "help.partner"),
     "fleet": Command("edged.commands.fleet", "help.fleet"),
     "update": Command("edged.commands.update", "help.update"),

@@ -1,4 +1,4 @@
-"""`edged slip …`: feedback slips. One module an action."""
+"""`edged slip …`: verifies slips; has the box show, save, print and withdraw its own. One module an action."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     import argparse
 
 _ACTIONS: Final[dict[str, str]] = {
+    "verify": "edged.commands._slip_verify",
+    "list": "edged.commands._slip_list",
+    "show": "edged.commands._slip_show",
+    "save": "edged.commands._slip_save",
+    "print": "edged.commands._slip_print",
+    "withdraw": "edged.commands._slip_withdraw",
     "page": "edged.commands._slip_page",
 }
 

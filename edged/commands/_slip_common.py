@@ -1,0 +1,56 @@
+"""What the `edged slip` commands share: numbers of slips as people type and read them, and a box's answers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, Final
+
+from edged.commands import _daemon
+from edged.slip import claims, cose, url
+from edged.slip.content import grouped
+from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
+
+if TYPE_CHECKING:
+    from edged.slip.facts import SlipFacts
+
+__all__ = ["WITHDRAWAL_REASONS", "add_number", "asked_for", "facts_in", "grouped", "number"]
+
+WITHDRAWAL_REASONS: Final = ("error", "misuse", "lost", "request", "other")
+"""Why a slip is withdrawn: a word, because the journal keeps it and no text that could name somebody."""
+
+_TAKEN_FOR: Final = str.maketrans("OIL", "011")
+"""Crockford's base 32: letters that are taken for figures."""
+
+
+def number(text: str) -> str:
+    """A slip's number as somebody typed it, for argparse: spaces, hyphens and small letters forgiven."""
+    plain = text.replace(" ", "").replace("-", "").upper().translate(_TAKEN_FOR)
+    if len(plain) != NUMBER_CHARACTERS or not set(plain) <= set(NUMBER_ALPHABET):
+        raise argparse.ArgumentTypeError("slip_command.bad_number")
+    return plain
+
+
+def add_number(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """The argument NUMBER; without it the newest slip is meant."""
+    parser.add_argument(
+        "number",
+        type=number,
+        nargs="?" if optional else None,
+        metavar="NUMBER",
+        help="help.slip.newest" if optional else "help.slip.number",
+    )
+
+
+def asked_for(args: argparse.Namespace, output: str) -> dict[str, Any]:
+    """A new copy of a slip for `output` (`screen`, `pdf`, `png`), which the box signs, counts and journals.
+
+    Raises `ControlError`: the box isn't there, knows no such slip, or keeps no more of it than its number.
+    """
+    chosen: dict[str, Any] = {} if args.number is None else {"number": args.number}
+    answer: dict[str, Any] = _daemon.call(args, "slip_get", output=output, **chosen)
+    return answer
+
+
+def facts_in(signed_url: str) -> SlipFacts:
+    """What our own box has signed. Raises `DecodeError` (a box of another release)."""
+    return claims.decode(cose.parse(url.parse(signed_url)).payload)

@@ -1,0 +1,44 @@
+"""`edged slip list`: the slips that the box still remembers, newest first."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from edged.commands import _daemon
+from edged.commands._saying import minute, say, show_json, show_line
+from edged.commands._slip_common import grouped
+from edged.commands._table import show_table
+
+if TYPE_CHECKING:
+    import argparse
+
+_LIMIT = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    _daemon.add_arguments(parser)
+    parser.add_argument("--limit", type=int, default=_LIMIT, metavar="COUNT", help="help.slip.list.limit")
+
+
+def run(args: argparse.Namespace) -> int:
+    """EX_OK, also when there is none."""
+    found = _daemon.call(args, "slip_list", limit=args.limit)
+    if args.json:
+        show_json(found)
+        return os.EX_OK
+    names = ("number", "issued", "copies", "state")
+    header = [say(args, f"slip_command.column_{name}") for name in names]
+    if not show_table(header, (_row(args, one) for one in found["slips"])):
+        show_line(say(args, "slip_command.none"))
+    return os.EX_OK
+
+
+def _row(args: argparse.Namespace, one: dict[str, Any]) -> list[str]:
+    state = say(args, f"slip_command.state_{one['state']}")
+    if one.get("superseded_by"):
+        state = f"{state} ({grouped(one['superseded_by'])})"
+    issued = minute(datetime.fromtimestamp(one["at"], UTC))
+    return [grouped(one["number"]), issued, str(one["copies"]), state]
