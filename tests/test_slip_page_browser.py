@@ -199,7 +199,7 @@ def visitor(browser: Browser, fleet: Fleet, request: pytest.FixtureRequest) -> I
     guest = Visitor(context, fleet)
     yield guest
     context.close()
-    offline = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "404")
+    offline = ("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "404", "Worker registration blocked by Playwright")
     assert [one for one in guest.faults if not any(word in one for word in offline)] == []
     origin = fleet.host.address.removesuffix(PAGE_PATH)
     assert [one for one in guest.asked if not one.startswith(origin)] == []
@@ -360,6 +360,11 @@ def test_the_browsers_own_detector_is_used_where_there_is_one(
     assert visitor.page.evaluate("globalThis.jsQR === undefined")
 
 
+def test_an_address_without_its_last_stroke_leads_there_too(visitor: Visitor, fleet: Fleet) -> None:
+    visitor.page.goto(f"{fleet.host.address.removesuffix('/')}#{fleet.slip().partition('#')[2]}")
+    assert visitor.verdict() == "genuine"
+
+
 def test_a_typed_address_and_another_code_in_the_same_window(visitor: Visitor, fleet: Fleet) -> None:
     visitor.open()
     visitor.page.fill("#address", fleet.slip("box-9"))
@@ -405,7 +410,10 @@ def test_the_policy_of_the_page_is_in_force(browser: Browser, fleet: Fleet) -> N
         )
         == "refused"
     )
-    inline = "const s = document.createElement('script'); try { s.textContent = 'globalThis.ran = 1' } catch {} document.head.append(s);"
+    inline = (
+        "const s = document.createElement('script');"
+        "try { s.textContent = 'globalThis.ran = 1' } catch {} document.head.append(s);"
+    )
     page.evaluate(inline)
     assert page.evaluate("globalThis.ran === undefined")
     context.close()
@@ -423,7 +431,10 @@ def test_it_fits_the_narrowest_window_and_is_worked_by_keyboard(visitor: Visitor
             visitor.page.evaluate("document.activeElement.id || document.activeElement.dataset.language")
         )
     assert {"camera-start", "photo", "address"} <= reached
-    nameless = "[...document.querySelectorAll('button, input, textarea')].filter(one => !(one.textContent.trim() || one.labels?.[0]?.textContent.trim()))"
+    nameless = (
+        "[...document.querySelectorAll('button, input, textarea')]"
+        ".filter(one => !(one.textContent.trim() || one.labels?.[0]?.textContent.trim()))"
+    )
     assert visitor.page.evaluate(f"{nameless}.length") == 0
 
 
@@ -439,7 +450,8 @@ def test_colours_can_be_told_from_their_ground(visitor: Visitor, fleet: Fleet, s
         (".verdict", ".verdict"),
     ):
         colours = visitor.page.evaluate(
-            "([a, b]) => [getComputedStyle(document.querySelector(a)).color, getComputedStyle(document.querySelector(b)).backgroundColor]",
+            "([a, b]) => [getComputedStyle(document.querySelector(a)).color,"
+            " getComputedStyle(document.querySelector(b)).backgroundColor]",
             [selector, ground],
         )
         assert contrast(*colours) >= 4.5, (selector, colours)

@@ -33,7 +33,16 @@ def written(out: Path) -> dict[str, bytes]:
 
 def test_it_writes_the_page_once(roots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "S"
-    command = ["slip", "page", "--out", str(out), "--fleet-ca", str(roots), "--address", "https://verify.example.cn/S/"]
+    command = [
+        "slip",
+        "page",
+        "--out",
+        str(out),
+        "--fleet-ca",
+        str(roots),
+        "--address",
+        "https://verify.example.cn/S/",
+    ]
     assert cli.main([*command, "--json"]) == os.EX_OK
     first = json.loads(capsys.readouterr().out)
     assert (first["fleet"], len(first["written"])) == ("harbour", len(written(out)) - 1)

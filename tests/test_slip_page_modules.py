@@ -399,7 +399,14 @@ def modules() -> dict[str, str]:
 
 def test_every_module_is_valid(page: Path) -> None:
     ask(page, [])
-    for name in ("app.js", "camera.js", "knowledge.js", "qr.js", "sw.js", "view.js"):  # the others have just run
+    for name in (
+        "app.js",
+        "camera.js",
+        "knowledge.js",
+        "qr.js",
+        "sw.js",
+        "view.js",
+    ):  # the others have just run
         assert NODE is not None
         done = subprocess.run(
             [NODE, "--check", str(page.with_name("site-modules") / name)], capture_output=True, check=False
@@ -428,7 +435,9 @@ def test_every_sentence_of_the_page_is_used_and_there(page: Path) -> None:
 
 def test_the_service_worker_keeps_every_file_that_is_needed(page: Path) -> None:
     listed = set(
-        json.loads("[" + re.findall(r"FILES = \[(.*?),?\n\]", (PAGE / "sw.js").read_text(), re.DOTALL)[0] + "]")
+        json.loads(
+            "[" + re.findall(r"FILES = \[(.*?),?\n\]", (PAGE / "sw.js").read_text(), re.DOTALL)[0] + "]"
+        )
     )
     served = {one.name for one in page.iterdir()} - {
         "page-files.json",
