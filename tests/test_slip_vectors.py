@@ -12,6 +12,8 @@ import cbor2
 import cwt
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edged.slip import claims, content, cose, url, verifying
 from edged.slip.facts import SlipFacts
@@ -34,15 +36,16 @@ def test_a_slip_is_read_as_it_says(vector: dict[str, Any]) -> None:
     assert len(vector["url"]) <= url.CAPACITY
     facts = claims.decode(cose.parse(data).payload)
     assert facts == msgspec.convert(vector["facts"], SlipFacts)
-    assert [msgspec.to_builtins(line) for line in content.lines(facts)] == vector["lines"]
+    assert json.loads(msgspec.json.encode(content.lines(facts))) == vector["lines"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["slips"], ids=lambda vector: vector["name"])
 def test_an_independent_cose_verifies_it(vector: dict[str, Any]) -> None:
     (listed,) = VECTORS["keys"]
-    jwk = {"kty": "EC", "crv": "P-256", "x": listed["x"], "y": listed["y"], "alg": "ES256"}
-    kid = base64.urlsafe_b64encode(bytes.fromhex(listed["kid"])).rstrip(b"=").decode()
-    theirs = cwt.COSEKey.from_jwk({**jwk, "kid": kid, "key_ops": ["verify"]})
+    x, y = (int.from_bytes(base64.urlsafe_b64decode(listed[one] + "=")) for one in "xy")
+    public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    theirs = cwt.COSEKey.from_pem(pem, alg="ES256", kid=bytes.fromhex(listed["kid"]))
     payload = cbor2.loads(cwt.COSE.new().decode(b"\xd2" + bytes.fromhex(vector["cose"]), theirs))
     facts = vector["facts"]
     assert (payload[1], payload[4], payload[6]) == (facts["device"], facts["expires"], facts["at"])

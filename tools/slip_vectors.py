@@ -1,7 +1,7 @@
 """Write `tests/slip_vectors.json`: slips with fixed keys, what they say, and how they are judged, for every verifier.
 
-`python tools/slip_vectors.py` from the repository's root. Signatures are deterministic (RFC 6979), so a slip changes only
-when its form does: a diff of the file is a change of the format.
+`python tools/slip_vectors.py` from the repository's root. Signatures are deterministic (RFC 6979), so a slip changes
+only when its form does: a diff of the file is a change of the format.
 """
 
 from __future__ import annotations
