@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FLEET_FILE: Final = "fleet.json"
 TEXTS_FILE: Final = "texts.json"
 
-_AREAS: Final = ("slip.", "slip_page.", "result.", "document_class.", "scene.")
+_AREAS: Final = ("slip.", "slip_page.", "slip_status.wrong_fleet", "result.", "document_class.", "scene.")
 """Of the catalogue: what the page and the lines of a slip are made of."""
 
 _WORD: Final = "word."

@@ -92,7 +92,7 @@ function withoutKey(directory, kid, facts, at) {
 
 /** The signature isn't of this content by the terminal that it names, or nobody here can read the content. */
 function refused(signer, fault, facts) {
-  if (signer !== null && fault === "slip.newer") return judged("undetermined", { code: fault });
+  if (signer !== null && fault === "slip.newer") return { ...judged("undetermined", { code: fault }), signed: true };
   if (signer !== null && facts !== null) {
     return judged("altered", { code: "slip.other_terminal", params: { device: signer.device } });
   }
