@@ -75,14 +75,18 @@ def files(fleet: PageFleet) -> dict[str, bytes]:
     """The whole page, name to content; the same input gives the same bytes."""
     found = {
         entry.name: entry.read_bytes()
-        for entry in sorted(resources.files("edged.slip").joinpath("page").iterdir(), key=lambda one: one.name)
+        for entry in sorted(
+            resources.files("edged.slip").joinpath("page").iterdir(), key=lambda one: one.name
+        )
         if entry.is_file()
     }
     found[FLEET_FILE] = msgspec.json.encode(fleet)
     found[TEXTS_FILE] = msgspec.json.encode(texts())
     version = _version(found)
     for name in _FILLED:
-        found[name] = _PLACEHOLDER.sub(lambda match: _filling(match[1], version), found[name].decode()).encode()
+        found[name] = _PLACEHOLDER.sub(
+            lambda match: _filling(match[1], version), found[name].decode()
+        ).encode()
     return found
 
 
@@ -92,7 +96,8 @@ def texts() -> dict[str, object]:
     chosen = {code: dict(entry) for code, entry in catalogue.items() if _needed(code)}
     numbers = ("RESULTS", "KINDS", "SCENES", "CLASSES", "CHECKS", "READ", "TOLD")
     words: dict[str, object] = {
-        name.lower(): {str(word): number for word, number in getattr(registry, name).items()} for name in numbers
+        name.lower(): {str(word): number for word, number in getattr(registry, name).items()}
+        for name in numbers
     }
     return {
         "texts": chosen,

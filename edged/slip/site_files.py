@@ -44,7 +44,9 @@ def write(directory: Path, files: Mapping[str, bytes]) -> list[str]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         ours = _listed(directory)
-        changed = [name for name in sorted(files) if _differs(directory / name, files[name], ours.get(name, ()))]
+        changed = [
+            name for name in sorted(files) if _differs(directory / name, files[name], ours.get(name, ()))
+        ]
         changed.sort(key=lambda name: name == "sw.js")
         after = {name: (hashlib.sha256(data).hexdigest(),) for name, data in files.items()}
         if changed:
