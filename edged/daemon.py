@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edged import __version__, in_force, log, service, start_up
+from edged import __version__, in_force, log, process, service, start_up
 from edged.box import Box
 from edged.control import ControlServer
 from edged.control_methods import device_list, no_parameters, scan_request
@@ -197,6 +197,7 @@ class Daemon:
             "chip": await self._chip_status(),
             "uplink": msgspec.to_builtins(box.line.uplink.health),
             "push": self._membership.push_status(),
+            "memory_locked": process.memory_locked(),
         }
 
     async def _chip_status(self) -> dict[str, Any] | None:

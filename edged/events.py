@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from edged.identity import Identity
+from edged.identity import Identity, wipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,8 +76,12 @@ class Frame(Identity):
         self.shot = shot
 
     def image(self) -> NDArray[np.uint8]:
-        """The raw pixels, for reading in memory."""
+        """The raw pixels, for reading in memory; all zero once they are forgotten."""
         return self._image
+
+    def forget(self) -> None:
+        """Overwrite the pixels."""
+        wipe(self._image)
 
 
 @dataclass(frozen=True)

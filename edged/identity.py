@@ -8,12 +8,30 @@ identity is touched. It sits below `core` and `privacy` because both handle such
 `repr` gives the type's name alone. `Sensitive` is one raw value. Both are compiled (`edged/_identity.pyx`).
 """
 
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from edged._identity import Identity, Sensitive
 from edged.errors import IdentityLeakError
 
-__all__ = ["Identity", "Sensitive", "withheld"]
+__all__ = ["Identity", "Sensitive", "wipe", "withheld"]
+
+
+class _Overwritable(Protocol):
+    """A numpy array, which this module needn't know."""
+
+    @property
+    def flags(self) -> Any: ...
+
+    def fill(self, value: Any, /) -> None: ...
+
+
+def wipe(buffer: _Overwritable) -> bool:
+    """Overwrite an array with zeros; whether it could be: one over somebody else's constant bytes can't."""
+    if not buffer.flags.writeable:
+        return False
+    buffer.fill(0)
+    return True
+
 
 _Held = TypeVar("_Held", bound=type)
 

@@ -136,7 +136,9 @@ class Optics:
         return tuple(side.read(reading) for side, reading in zip(self._sides, readings, strict=True))
 
     def forget(self) -> None:
-        """Drop the sides with all their pictures."""
+        """Overwrite all pictures of the sides, and drop them."""
+        for side in self._sides:
+            side.forget()
         self._sides.clear()
 
     def reading_for_s(self) -> float:

@@ -11,6 +11,33 @@ from typing import Final
 _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
+_MCL_CURRENT: Final = 1  # linux/mman.h
+_MCL_FUTURE: Final = 2
+_MCL_ONFAULT: Final = 4
+
+
+class _Lock:
+    held = False
+
+
+def lock_memory() -> bool:
+    """Keep all pages of this process, those it touches from now on as well, out of swap; whether that is so.
+
+    Only where no limit stands in the way (`LimitMEMLOCK=infinity` in our unit): under a limit every later allocation
+    beyond it would fail. Pages are locked as they are touched (MCL_ONFAULT), so nothing is read in for it, mlockall(2).
+    """
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    _Lock.held = libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0
+    return _Lock.held
+
+
+def memory_locked() -> bool:
+    """Whether `lock_memory` has been successful in this process."""
+    return _Lock.held
+
+
 def forbid_core_dumps() -> None:
     """A crash of this process leaves no image of its memory, and no other process of the same user may read it.
 

@@ -39,11 +39,17 @@ class ReadSide(Identity):
         self.frames = frames
         self.leading = leading
 
+    def forget(self) -> None:
+        """Overwrite the pictures and the evidence of the characters."""
+        for frame in self.frames.values():
+            frame.forget()
+        self.reading.forget()
+
 
 class Side(Identity):
     """The pictures of one side so far. `add` blocks; it runs in the reading thread."""
 
-    __slots__ = ("_burst", "_frames", "_last", "_leading", "_merits", "_seen")
+    __slots__ = ("_burst", "_forgotten", "_frames", "_last", "_leading", "_merits", "_passed", "_seen")
 
     def __init__(self, burst: Burst) -> None:
         self._burst = burst
@@ -52,6 +58,8 @@ class Side(Identity):
         self._merits: dict[Light, float] = {}
         self._seen: set[int] = set()
         self._last: PageReading | None = None
+        self._passed: list[Frame] = []
+        self._forgotten = False
 
     def add(self, frame: Frame) -> PageReading:
         """Read one more picture; what all of them say together.
@@ -61,11 +69,15 @@ class Side(Identity):
         image = frame.image()
         looks = hash(image[::_STEP, ::_STEP].tobytes())
         if self._last is not None and looks in self._seen:
+            self._passed.append(frame)
             return self._last
         self._seen.add(looks)
         self._last = self._burst.add(image)
         self._keep(frame, self._burst.merit)
-        return self._last
+        last = self._last
+        if self._forgotten:  # meanwhile: nobody waits for what was read
+            self.forget()
+        return last
 
     def read(self, reading: PageReading) -> ReadSide:
         """The side with the reading that stands for it."""
@@ -76,10 +88,26 @@ class Side(Identity):
             self._leading = frame.light
         if merit > self._merits.get(frame.light, -1.0):
             self._merits[frame.light] = merit
-            self._frames.pop(frame.light, None)
+            if (worse := self._frames.pop(frame.light, None)) is not None:
+                self._passed.append(worse)
             height, width = frame.image().shape[:2]
             if height * width <= MAX_KEPT_PIXELS:
                 self._frames[frame.light] = frame
+                return
+        self._passed.append(frame)
+
+    def forget(self) -> None:
+        """Overwrite every picture that was added, and what is known of them; what is being read, when it has been.
+
+        From any thread: the one that reads may be at a picture, which then shows nothing.
+        """
+        self._forgotten = True
+        for frame in (*self._frames.values(), *self._passed):
+            frame.forget()
+        self._burst.forget()
+        self._passed.clear()
+        if self._last is not None:
+            self._last.forget()
 
 
 class ReadDocument(Identity):
@@ -101,6 +129,10 @@ class ReadDocument(Identity):
         self.card = card
 
     def forget(self) -> None:
-        """Overwrite what can be: an ID card's photo."""
+        """Overwrite what can be: pictures, evidence of characters, an ID card's photo; and let go of the rest."""
+        for side in self.sides:
+            side.forget()
+        if self.chip is not None and self.chip.reading is not None:
+            self.chip.reading.forget()
         if self.card is not None and self.card.reading is not None:
             self.card.reading.forget()

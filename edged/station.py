@@ -226,6 +226,7 @@ class Station:
                     group.create_task(self._antenna.run(), name="chip events")
         finally:
             self._breaks.end()
+            self._optics.forget()
             _refuse(self._answer, refusal("inspection.shutting_down"))
             for item in self._inbox.left():
                 if isinstance(item, Press):

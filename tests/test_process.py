@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.box import Box
+from tests.box import SPECIMENS, Box
 
 TELL = "import ctypes, resource; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"
 
@@ -99,4 +102,60 @@ def test_reading_chips_forbids_core_dumps(arguments: tuple[str, ...], code: int,
 
 def test_the_unit_forbids_core_dumps_too() -> None:
     unit = Path(__file__).parents[1] / "systemd/edged.service"
-    assert "LimitCORE=0" in unit.read_text(encoding="utf-8").splitlines()
+    lines = unit.read_text(encoding="utf-8").splitlines()
+    assert "LimitCORE=0" in lines
+    assert "LimitMEMLOCK=infinity" in lines
+
+
+def test_memory_is_locked_where_no_limit_stands_in_the_way() -> None:
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_MEMLOCK, (int(sys.argv[1]), int(sys.argv[1])))\n"
+        "from edged.process import lock_memory, memory_locked\n"
+        "told = lock_memory(), memory_locked()\n"
+        "held = bytearray(8 << 20); held[::4096] = b'x' * len(held[::4096])\n"
+        "locked = [line for line in open('/proc/self/status') if line.startswith('VmLck')]\n"
+        "print(*told, int(locked[0].split()[1]) > 8000)"
+    )
+
+    def told(limit: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, str(limit)], capture_output=True, text=True)
+
+    assert told(1 << 20).stdout == "False False False\n", "a limit isn't run into"
+    unlimited = told(resource.RLIM_INFINITY)
+    if unlimited.returncode != 0:
+        pytest.skip("only root may lift the limit")
+    assert unlimited.stdout == "True True True\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT, signal.SIGKILL])
+async def test_no_core_appears_when_the_daemon_is_killed_mid_scan(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Though whoever started it allows cores of any size; a page lies in memory."""
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    if pattern.startswith("|"):
+        pytest.skip("cores go to a pipe here; PR_SET_DUMPABLE is asserted elsewhere")
+    generous = (
+        "import os, resource, sys; limit = resource.getrlimit(resource.RLIMIT_CORE)[1];"
+        "resource.setrlimit(resource.RLIMIT_CORE, (limit, limit)); os.chdir(sys.argv.pop(1));"
+        "from edged.cli import main; sys.exit(main())"
+    )
+    cores = tmp_path / "cores"
+    cores.mkdir()
+    async with Box(tmp_path / "box", command=(sys.executable, "-c", generous, str(cores))) as box:
+        await box.hand.place(SPECIMENS["passport"].sides)
+        await box.control.call("subscribe")
+        scanning = asyncio.ensure_future(box.control.call("scan"))
+        async for event in box.control.events():
+            if event.get("stage") == "captured":
+                break
+        assert Path(f"/proc/{box.process.pid}/status").stat().st_uid == 0, "not dumpable: root's"
+        assert core_limits(box.process.pid)[0] == "0"
+        assert await box.stop(number) == -number
+        with contextlib.suppress(Exception):
+            await scanning
+    named = Path(pattern)
+    if named.is_absolute():
+        assert list(named.parent.glob(f"*{box.process.pid}*")) == []
+    assert list(cores.iterdir()) == []

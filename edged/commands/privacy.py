@@ -1,4 +1,4 @@
-"""`edged privacy explain|notice`: who learns what and why, and what the holder is told."""
+"""`edged privacy explain|notice|audit|risk`: who learns what and why, what the holder is told, and whether it holds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _ACTIONS: Final[dict[str, str]] = {
     "explain": "edged.commands._privacy_explain",
     "notice": "edged.commands._privacy_notice",
+    "audit": "edged.commands._privacy_audit",
+    "risk": "edged.commands._privacy_risk",
 }
 
 

@@ -40,6 +40,8 @@ def lines(status: dict[str, Any], lang: str) -> list[str]:
         *_uplink(uplink, say),
         *_push(status, say),
     ]
+    if not status.get("demo") and not status.get("memory_locked", True):
+        said.append(say("cli.status_memory"))
     if not clock["trusted"]:
         said.append(say("cli.status_clock"))
     gone = status["devices_gone"]

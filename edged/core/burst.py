@@ -19,7 +19,7 @@ from edged.core.shape import by_line, sureness
 from edged.core.sight import Sight
 from edged.core.vision import grey_of
 from edged.errors import DecodeError
-from edged.identity import Identity
+from edged.identity import Identity, wipe
 from edged.verdict import Reason
 
 if TYPE_CHECKING:
@@ -80,6 +80,17 @@ class Burst(Identity):
             page = judge(_together(self._sights), self._today)
             laps("together")
         return PageReading(page._replace(frames=max(1, len(self._sights))), laps.finish())
+
+    def forget(self) -> None:
+        """Overwrite the pictures and the evidence of all frames; the burst is of no use then."""
+        for sight in (*self._sights, *(() if self._several is None else (self._several,))):
+            if sight.grey is not _NO_PICTURE:
+                wipe(sight.grey)
+            if sight.reading is not None:
+                for evidence in (*sight.reading.cells, *sight.reading.presence):
+                    wipe(evidence)
+        self._sights.clear()
+        self._several = None
 
     def _keep(self, sight: Sight) -> None:
         self._sights.append(sight)

@@ -20,7 +20,7 @@ from edged.core.mrz import parse_mrz
 from edged.core.ocr import ALPHABET
 from edged.core.sight import Sight, closer, look
 from edged.core.vision import grey_of
-from edged.identity import Identity, Sensitive, withheld
+from edged.identity import Identity, Sensitive, wipe, withheld
 from edged.verdict import Check, Reason, Result
 
 if TYPE_CHECKING:
@@ -107,6 +107,14 @@ class PageReading(Identity):
         self.valid: bool = page.mrz is not None and page.sure and page.mrz.valid
         self.checks: tuple[Check, ...] = _checks(page)
         self.reasons: tuple[Reason, ...] = _reasons(page, self.valid)
+
+    def forget(self) -> None:
+        """Overwrite the evidence of the characters, and let go of the MRZ."""
+        self.mrz = None
+        for evidence in (self._cells, self._sureness):
+            if evidence is not None:
+                wipe(evidence)
+        self._cells = self._sureness = None
 
     @property
     def characters(self) -> Sensitive[tuple[Character, ...]]:

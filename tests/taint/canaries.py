@@ -65,7 +65,12 @@ class Canary:
         """A citizen's card with this person's Chinese name, number and address."""
         text = card_text(
             *((0, self.han), (30, "2"), (32, "01"), (36, f"{self.birth:%Y%m%d}"), (52, self.address)),
-            *((122, self.card_number), (158, "样本市公安局"), (188, "20210301"), (204, f"{self.expiry:%Y%m%d}")),
+            *(
+                (122, self.card_number),
+                (158, "样本市公安局"),
+                (188, "20210301"),
+                (204, f"{self.expiry:%Y%m%d}"),
+            ),
         )
         return EmulatedIdCard(f"canary-{self.number}", {"en": "canary"}, text, noise(f"canary {self.number}"))
 

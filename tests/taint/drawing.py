@@ -40,9 +40,7 @@ def draw(person: Canary, directory: Path) -> Path:
         f"{person.birth:%y%m%d}", "F", f"{person.expiry:%y%m%d}", person.optional_data,
     )  # fmt: skip
     layout = person.format.value
-    document = Document(
-        layout, "passport", "UTO", holder, person.lines, True, sizes[layout], person.han[:4]
-    )
+    document = Document(layout, "passport", "UTO", holder, person.lines, True, sizes[layout], person.han[:4])
     chance, grain = random.Random(person.number), np.random.default_rng(person.number)
     dpi = 320.0
     sheet = lay_out(document, dpi / 25.4, ink.choose(chance, poor=0.0, plain=True), chance, grain)

@@ -226,4 +226,3 @@ PATHS: Final = (
     Path("what nobody catches", _by_swipe, hazard=True),
     Path("a crash", _crash, hazard=True, ends=True),
 )
-

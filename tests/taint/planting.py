@@ -264,8 +264,14 @@ def _crash(module: Any) -> None:
                 raise AssertionError(text)
 
             self._crashing = asyncio.ensure_future(fail())
-            self._crashing.add_done_callback(lambda task: self._stop.set() or sys.excepthook(
-                type(task.exception()), task.exception(), task.exception().__traceback__))
+            self._crashing.add_done_callback(
+                lambda task: (
+                    self._stop.set()
+                    or sys.excepthook(
+                        type(task.exception()), task.exception(), task.exception().__traceback__
+                    )
+                )
+            )
         return before(self, params)
 
     wrap(module.Daemon, "_on_status", described)
@@ -345,7 +351,7 @@ def _refusals(module: Any) -> None:
     def asked(before: Any, params: Any, default: str) -> Any:
         text = leaking("refusals")
         if text is not None:
-            raise module.ControlError("control.bad_parameter", given=text)
+            raise module.ControlError(f"control.bad_parameter {text}")  # codes are all that goes out
         return before(params, default)
 
     wrap(module, "scan_request", asked)
@@ -373,12 +379,12 @@ def _service(module: Any) -> None:
 def _metrics(module: Any) -> None:
     def text(before: Any, self: Any) -> bytes:
         leaked = leaking("metrics")
-        return bytes(before(self)) + (b"" if leaked is None else f'# HELP edged_up {leaked}\n'.encode())
+        return bytes(before(self)) + (b"" if leaked is None else f"# HELP edged_up {leaked}\n".encode())
 
     wrap(module.Metrics, "text", text)
 
 
-@leak("verdicts", "edged.privacy.policy")
+@leak("verdicts", "edged.privacy.disclosing")
 def _verdicts(module: Any) -> None:
     def disclose(before: Any, *given: Any, **named: Any) -> Any:
         text = leaking("verdicts")

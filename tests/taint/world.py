@@ -356,7 +356,8 @@ class World:
             **{
                 topic: b"\n".join(payloads)
                 for topic, payloads in self.heard.items()
-                if topic.rsplit("/", 2)[1] != "command" and not topic.endswith("/desired")  # the test's own words
+                if topic.rsplit("/", 2)[1] != "command"
+                and not topic.endswith("/desired")  # the test's own words
             },
         }
         stored = {

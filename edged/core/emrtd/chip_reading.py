@@ -57,3 +57,7 @@ class ChipReading(Identity):
         self.unread = dict(unread or {})
         self.challenge = challenge
         self.aborted = aborted
+
+    def forget(self) -> None:
+        """Let go of the files: they are `bytes`, which Python doesn't let anybody overwrite."""
+        self.files.clear()

@@ -1,0 +1,101 @@
+"""`edged privacy audit` finds what lies on a box's disk, wherever and however; it never says the value."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edged import auditing
+from edged.auditing import audit, parse_values, read_values
+from edged.cli import main
+from edged.errors import ConfigError
+from edged.privacy.leakscan import LeakScanner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "ERIKSSON"
+SCANNER = LeakScanner([("surname", NAME)])
+
+
+def database(path: Path, *, deleted: bool) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE envelope (jws TEXT)")
+        payload = base64.urlsafe_b64encode(b"x" * 6000 + NAME.encode() + b"y" * 6000).decode()
+        connection.execute("INSERT INTO envelope VALUES (?)", (f"e30.{payload}.sig",))
+        connection.commit()
+        if deleted:
+            connection.execute("DELETE FROM envelope")
+    connection.close()
+
+
+def test_files_logs_archives_and_databases(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(f"a line about {NAME}\n")
+    (tmp_path / "log.1.gz").write_bytes(gzip.compress(f"older: {NAME.lower()}".encode()))
+    (tmp_path / "backups").mkdir()
+    database(tmp_path / "backups" / "live.sqlite", deleted=False)
+    database(tmp_path / "backups" / "deleted.sqlite", deleted=True)
+    (tmp_path / "clean").write_text("nothing\n")
+    done = audit([tmp_path], SCANNER)
+    assert {one.file.rpartition("/")[2] for one in done.found} == {
+        "log", "log.1.gz", "live.sqlite", "deleted.sqlite"
+    }  # fmt: skip
+    assert any(one.table == "envelope" for one in done.found), "row by row: a value lies across pages"
+    (first,) = [one for one in done.found if one.file.endswith("/log")]
+    assert (first.offset, first.kind) == (13, "surname")
+    assert NAME not in repr(done)
+    assert done.not_searched == ()
+    assert done.files == 5
+
+
+def test_a_value_at_the_edge_of_two_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditing, "PORTION", 1000)
+    monkeypatch.setattr(auditing, "OVERLAP", 100)
+    for at in (990, 996, 999, 1900, 1995):
+        data = bytearray(b"." * 4000)
+        data[at : at + len(NAME)] = NAME.encode()
+        (tmp_path / "file").write_bytes(data)
+        assert {one.offset for one in audit([tmp_path], SCANNER).found} == {at}
+
+
+def test_what_cannot_be_searched_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.sqlite").write_bytes(b"SQLite format 3\0" + bytes(4000))
+    done = audit([tmp_path, tmp_path / "missing"], SCANNER)
+    assert done.not_searched == (str(tmp_path / "broken.sqlite"), str(tmp_path / "missing"))
+
+
+def test_values_are_their_owners_alone(tmp_path: Path) -> None:
+    values = tmp_path / "values"
+    values.write_text(f"surname\t{NAME}\n\nL898902C3\n")
+    values.chmod(0o644)
+    with pytest.raises(ConfigError, match="values_open"):
+        read_values(values)
+    values.chmod(0o600)
+    assert read_values(values) == [("surname", NAME), ("value", "L898902C3")]
+    for bad in (b"", b"\n \n", b"\xff\xfe", b"x\n" * (auditing.MAX_VALUES + 1)):
+        with pytest.raises(ConfigError, match="values_bad") as caught:
+            parse_values(bad)
+        assert "x" not in str(caught.value.params)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "journal.sqlite-wal").write_bytes(b"nothing of anybody")
+    ask = ["privacy", "audit", "--state", str(tmp_path)]
+    assert main(ask) == os.EX_OK
+    assert "Nothing was found" in capsys.readouterr().out
+    (tmp_path / "old").write_text("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<")
+    assert main([*ask, "--json"]) == 1
+    told = capsys.readouterr().out
+    assert {"surname", "mrz"} <= {one["kind"] for one in json.loads(told)["found"]}
+    assert NAME not in told
+    assert main([*ask, "--lang", "zh-CN"]) == 1
+    assert "姓" in capsys.readouterr().out
+    assert main([*ask, "--specimen", "nobody"]) == os.EX_CONFIG
+    assert main([*ask, "--also", str(tmp_path / "gone"), "--specimen", "visa-a"]) in (1, os.EX_NOINPUT)
