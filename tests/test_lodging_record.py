@@ -6,7 +6,7 @@ import json
 import pickle
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from edged import messages
 from edged.core.mrz import parse_mrz
 from edged.errors import IdentityLeakError
+from edged.journal.lodging import State
 from edged.lodging import record as module
-from edged.lodging.form import FIELDS
+from edged.lodging.form import DOCUMENT_KINDS, FIELDS
 from edged.lodging.record import Entry, Fault, document_kind_of, entry
 from edged.lodging.schema import FILE, record_schema, write
 from edged.privacy.held import FIELDS as HELD
 from edged.privacy.held import HeldFields, hold
 from edged.sealing import envelope_context, open_sealed
+from edged.uplink.record_reply import RecordReply
 from tests.lodging import PASSPORT, RECIPIENT, TODAY, TYPED, held
 
 CONTEXT = envelope_context(
@@ -302,3 +304,9 @@ def test_permits_as_they_are_read_give_the_form_what_it_needs(kind: str) -> None
     assert (plain["document_kind"], plain["chinese_name"]) == (kind, "证件样本")
     assert plain["country"] == {"hk_macau_permit": "HKG", "taiwan_permit": "TWN"}[kind]
     assert (plain["english_surname"], plain["english_given_names"]) == ("ZHENG JIAN", "YANG BEN")
+
+
+def test_the_page_tells_every_field_kind_and_state() -> None:
+    page = (SCHEMAS.parent / "lodging.md").read_text(encoding="utf-8")
+    words = [*(one.name for one in FIELDS), *DOCUMENT_KINDS, *get_args(State), *RecordReply.__struct_fields__]
+    assert [word for word in words if f"`{word}`" not in page] == []
