@@ -34,7 +34,10 @@ def check_slip(settings: BoxSettings) -> None:
     """Nothing without `[slip]`. Raises `ConfigError` with the path of the bad key."""
     if settings.slip is None:
         return
-    _check_section(settings.slip)
+    try:
+        _check_section(settings.slip)
+    except ConfigError as error:
+        raise error.within("slip", ".") from None
     for name, audience in settings.audiences.items():
         label = audience.label
         if label is not None and not _fits(label, MAX_LABEL, MAX_LABEL_CHARACTERS):
@@ -48,15 +51,15 @@ def check_slip(settings: BoxSettings) -> None:
 
 def _check_section(slip: SlipSettings) -> None:
     if not _fits(slip.site, MAX_SITE, MAX_SITE):
-        raise ConfigError("slip.site", "slip.config_site", bytes=str(MAX_SITE))
+        raise ConfigError("site", "slip.config_site", bytes=str(MAX_SITE))
     if len(slip.url) > MAX_URL or not _ADDRESS.fullmatch(slip.url):
-        raise ConfigError("slip.url", "slip.config_url", most=str(MAX_URL))
+        raise ConfigError("url", "slip.config_url", most=str(MAX_URL))
     for name, value, least, most in (
         ("valid_days", slip.valid_days, 1, MAX_VALID_DAYS),
         ("reprint_h", slip.reprint_h, 0, MAX_REPRINT_H),
     ):
         if not least <= value <= most:
-            raise ConfigError(f"slip.{name}", "config.out_of_range", least=str(least), most=str(most))
+            raise ConfigError(name, "config.out_of_range", least=str(least), most=str(most))
 
 
 def _fits(text: str, most: int, characters: int) -> bool:

@@ -21,6 +21,7 @@ from edged.uplink import (
     replay,
     reported,
     schemas,
+    slip_status,
     status,
     topics,
     vouching,
@@ -78,7 +79,7 @@ def test_reference_leads_somewhere(reference: str) -> None:
 
 
 def test_every_published_schema_has_its_place() -> None:
-    handed_over = {"acceptance.schema.json"}  # a file: it is on no topic
+    handed_over = {"acceptance.schema.json", "slip-status.schema.json"}  # files: they are on no topic
     assert {f"schemas/{name}" for name in set(schemas.FILES) - handed_over} <= set(references(DOCUMENT))
 
 
@@ -100,6 +101,7 @@ def test_addresses_are_those_of_the_code() -> None:
         "artefact": topics.artefact(fleet, "0" * 64, 7),
         "directory": topics.keys(fleet),
         "directoryPage": topics.keys(fleet, 3),
+        "slips": topics.slips(fleet, device),
     }
     assert {
         name: channel["address"].format(**names) for name, channel in DOCUMENT["channels"].items()
@@ -121,6 +123,7 @@ SIGNED = {
     "ReplayEnd": (replay.TYP_END, "collector", "replay-end.schema.json"),
     "Reported": (reported.TYP_REPORTED, "device", "reported.schema.json"),
     "Command": (command.TYP_COMMAND, "admin", "command.schema.json"),
+    "Slips": (slip_status.TYP_SLIPS, "device", "slips.schema.json"),
     "Reply": (command.TYP_REPLY, "device", "reply.schema.json"),
 }
 

@@ -442,3 +442,36 @@ def test_what_the_offline_keys_revoked_is_on_the_brokers_list(office: Office) ->
     ended = authorities.with_revoked(document, (members.sha256_of(tls),), "key_compromise", NOW)
     authorities.put(office.state, lambda _: ended, [office.offline], NOW)
     assert int(tls.serial, 16) in revoking.revoked_serials(office.state, NOW)
+
+
+def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for name in ("box-1", "box-2", "box-3"):
+        office.box(name)
+    box = [Principal(FLEET, Role.DEVICE, name) for name in ("box-1", "box-2", "box-3")]
+    keys = {
+        name: next(one for one in office.state.device(name).certificates if one.usage is Usage.SIGNING)
+        for name in ("box-1", "box-2", "box-3")
+    }
+
+    def former(now: datetime) -> dict[str, tuple[str, int, str]]:
+        made = directory.make(office.state, now=now)
+        pages = [open_page(page)[0] for page in made.pages]
+        return {one.name: (one.reason, one.at, one.key.sha256) for page in pages for one in page.former}
+
+    assert former(NOW) == {}
+    revoking.revoke_name(office.state, box[0], at=NOW, reason="retired")
+    sha256 = members.sha256_of(keys["box-2"])
+    revoking.revoke_certificate(office.state, box[1], sha256, at=NOW, reason="compromised")
+    at = int(NOW.timestamp())
+    assert former(NOW) == {
+        "box-1": ("retired", at, members.sha256_of(keys["box-1"])),
+        "box-2": ("compromised", at, sha256),
+    }
+    # What was retired and turns out to have been stolen is in other hands.
+    certificate = members.sha256_of(keys["box-1"])
+    revoking.revoke_certificate(office.state, box[0], certificate, at=NOW, reason="stolen")
+    assert former(NOW)["box-1"][0] == "stolen"
+    end = datetime.fromtimestamp(keys["box-3"].not_after, UTC)
+    assert former(end + timedelta(days=1))["box-3"][:2] == ("expired", keys["box-3"].not_after)
+    assert former(end + timedelta(days=401)) == {}

@@ -22,6 +22,7 @@ from edged.errors import CertificateError, ConfigError, DecodeError
 from edged.pushed.enrolling import enrol, renew
 from edged.pushed.est_client import Service
 from edged.pushed.identity_files import IdentityFiles
+from edged.slip import cose
 from edged.uplink import est, pkcs11
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.keys import KeySource, generate_key
@@ -29,6 +30,7 @@ from edged.uplink.names import Principal, Role, Usage
 from edged.uplink.pkcs11_uri import Pkcs11Uri, parse
 from edged.uplink.roles import TrustAnchor
 from edged.uplink.sign import Signer, verify
+from tests.directories import member
 from tests.enrolling import HOST, Office, serial
 from tests.softhsm import MODULE, PIN, SoftHsm, needs_softhsm
 
@@ -159,6 +161,8 @@ def test_what_a_token_signs_is_a_signed_message_like_any_other(hsm: SoftHsm, tmp
     for payload in (b"{}", b"x" * 20_000):
         message = signer.sign("verdict+jws", payload)
         assert verify(message, typ="verdict+jws", anchor=anchor, role=Role.DEVICE, at=NOW).payload == payload
+    (listed,) = member(signer).keys
+    assert cose.verify(cose.parse(cose.sign(b"claims", signer)), listed)  # and a slip
 
 
 @needs_softhsm

@@ -19,6 +19,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "verify": "edged.commands._central_verify",
     "export": "edged.commands._central_export",
     "prune": "edged.commands._central_prune",
+    "slips": "edged.commands._central_slips",
     "broker": "edged.commands._central_broker",
 }
 

@@ -34,8 +34,9 @@ def former_keys(state: FleetState, revoked: RevocationsFile, now: datetime) -> l
     found = []
     for record in state.devices().values():
         for key, own in _keys(record):
-            ends: list[tuple[int, Ended]] = [(key.not_after, "expired"), *own]
-            ends += [one for one in (names.get(record.name), certificates.get(key.sha256)) if one is not None]
+            said = [names.get(record.name), certificates.get(key.sha256)]
+            ends: list[tuple[int, Ended]] = [one for one in said if one is not None]
+            ends = [*(ends or own), (key.not_after, "expired")]  # a record's mark has no reason of its own
             ended = [end for end in ends if end[0] <= now.timestamp()]
             if ended and min(ended)[0] >= since:
                 found.append(FormerKey(record.name, key, *_end(ended)))

@@ -22,7 +22,6 @@ from edged.slip.facts import (
     NUMBER_ALPHABET,
     NUMBER_CHARACTERS,
     CheckFact,
-    RecipientFact,
     SlipFacts,
 )
 from edged.verdict import Result
@@ -207,10 +206,11 @@ def _check_facts(data: Value) -> tuple[CheckFact, ...]:
     )
 
 
-def _recipients(value: Value) -> tuple[RecipientFact, ...]:
+def _recipients(value: Value) -> list[dict[str, object]]:
+    """As `msgspec.convert` takes them: it looks at what isn't a struct yet."""
     if not isinstance(value, list):
         raise _malformed("recipients")
-    found = []
+    found: list[dict[str, object]] = []
     for one in value:
         if not isinstance(one, list) or len(one) != 3:
             raise _malformed("recipients")
@@ -218,8 +218,9 @@ def _recipients(value: Value) -> tuple[RecipientFact, ...]:
         if days is not None and (type(days) is not int or not 0 <= days <= MAX_DAYS):
             raise _malformed("recipients")
         words = registry.from_bits(registry.TOLD, told, _MAX_BITS)
-        found.append(RecipientFact(_text("recipients", label, MAX_LABEL), words, days))
-    return tuple(found)
+        text = _text("recipients", label, MAX_LABEL)
+        found.append({"label": text, "told": words, "retention_days": days})
+    return found
 
 
 def _result(value: Value) -> Result:

@@ -23,6 +23,8 @@ from edged.uplink.revoked import fingerprint
 from edged.uplink.sign import HALF_ORDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.uplink.directory import SigningKey
     from edged.uplink.sign import Signer
 
@@ -57,15 +59,19 @@ def kid_of(certificate_sha256: str) -> bytes:
 
 def sign(payload: bytes, signer: Signer) -> bytes:
     """`payload`, signed with the box's own key; another signature each time. Raises `CertificateError` (a token's)."""
-    kid = kid_of(fingerprint(signer.chain[0]))
+    return assemble(payload, kid_of(fingerprint(signer.chain[0])), signer.sign_cose)
+
+
+def assemble(payload: bytes, kid: bytes, sign_raw: Callable[[bytes], bytes]) -> bytes:
+    """A signed slip; `sign_raw` makes `r` and `s`, 64 bytes, of what is to be signed."""
     protected = _protected(kid)
-    signature = signer.sign_cose(_to_be_signed(protected, payload))
+    signature = sign_raw(_to_be_signed(protected, payload))
     return cbor2.dumps([protected, {}, payload, signature], canonical=True)
 
 
 def unsigned(payload: bytes, kid: bytes) -> bytes:
     """What a signed slip looks like, with zeros where its signature goes: to see how large it gets."""
-    return cbor2.dumps([_protected(kid), {}, payload, bytes(2 * _COMPONENT)], canonical=True)
+    return assemble(payload, kid, lambda _: bytes(2 * _COMPONENT))
 
 
 def parse(data: bytes) -> Sign1:

@@ -55,6 +55,11 @@ class DirectoryKeeper:
         """The newest whole directory."""
         return self._reader.current
 
+    def published(self) -> tuple[str, dict[str, bytes]] | None:
+        """That directory as it is published: its head, and its pages by their SHA-256."""
+        with self._lock:
+            return self._reader.published()
+
     def wants(self, topic: str) -> bool:
         """Whether a message on `topic` is of the directory."""
         try:

@@ -108,6 +108,13 @@ class DirectoryReader:
         self._pages[sha256] = (data, page)
         return sha256 in wanted and self._settle()
 
+    def published(self) -> tuple[str, dict[str, bytes]] | None:
+        """The newest whole directory as it is published: its head, and its pages by their SHA-256; None before one."""
+        if self._held is None:
+            return None
+        pages = {sha256: self._pages[sha256][0] for sha256 in self._held.head.pages if sha256 in self._pages}
+        return self._held.compact, pages
+
     def stored(self) -> bytes:
         """All of it for a file; `restore` takes it back."""
         heads = [

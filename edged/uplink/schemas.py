@@ -23,6 +23,7 @@ from edged.uplink.gaps import GapPayload
 from edged.uplink.receipts import Receipt
 from edged.uplink.replay import ReplayEnd, ReplayRequest
 from edged.uplink.reported import Reported
+from edged.uplink.slip_status import SlipList, SlipStatus
 from edged.uplink.vouching import Vouch
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -193,6 +194,24 @@ _PAGE_FIELDS: Final = {
     "devices": "boxes, with their current signing keys",
     "certificates": "revoked certificates of boxes",
     "revoked": "revoked boxes",
+    "former": "keys of boxes that sign no more, for slips that they signed; left out when there are none",
+}
+
+_SLIPS_FIELDS: Final = {
+    "iss": "the device that signed: the name in its certificate and in the topic",
+    "fleet": "the fleet the device belongs to",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "when a new one should have come; what this one says stays true",
+    "withdrawn": "slips of this device that hold no more, and when each would have expired",
+    "superseded": "slips of this device that others replaced",
+}
+
+_SLIP_STATUS_FIELDS: Final = {
+    "iss": "the collector that signed: the name in its certificate",
+    "fleet": "the fleet it is about",
+    "iat": "when it was signed, seconds since 1970-01-01 UTC",
+    "exp": "later than this nobody knows whether a slip that isn't listed still holds",
+    "devices": "by the name of the device that signed a slip: when it was heard, and which of its slips hold no more",
 }
 
 _CLAIM_VALUES: Final = {"age_over_18": "boolean"}
@@ -231,6 +250,8 @@ _OTHERS: Final[dict[str, tuple[type, dict[str, str]]]] = {
     "directory.schema.json": (DirectoryHead, _DIRECTORY_FIELDS),
     "acceptance.schema.json": (Acceptance, _ACCEPTANCE_FIELDS),
     "directory-page.schema.json": (DirectoryPage, _PAGE_FIELDS),
+    "slips.schema.json": (SlipList, _SLIPS_FIELDS),
+    "slip-status.schema.json": (SlipStatus, _SLIP_STATUS_FIELDS),
 }
 
 _VERDICT_FILE: Final = "verdict.schema.json"
