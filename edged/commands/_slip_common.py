@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from edged.commands import _daemon
 from edged.slip import claims, cose, url
+from edged.slip.book import WithdrawalReason
 from edged.slip.content import grouped
 from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WITHDRAWAL_REASONS", "add_number", "asked_for", "facts_in", "grouped", "number"]
 
-WITHDRAWAL_REASONS: Final = ("error", "misuse", "lost", "request", "other")
-"""Why a slip is withdrawn: a word, because the journal keeps it and no text that could name somebody."""
+WITHDRAWAL_REASONS: Final[tuple[str, ...]] = get_args(WithdrawalReason)
 
 _TAKEN_FOR: Final = str.maketrans("OIL", "011")
 """Crockford's base 32: letters that are taken for figures."""
