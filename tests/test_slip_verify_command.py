@@ -260,7 +260,7 @@ def test_the_box_s_own_slips(
 ) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
     answers = {
-        "slip_list": {"slips": [{"number": slip.facts.number, "at": T, "copies": 2, "state": "superseded",
+        "slip_list": {"slips": [{"number": slip.facts.number, "issued": T, "copies": 2, "status": "superseded",
                                  "superseded_by": "ZZZZZZZZZZZZ"}]},
         "slip_get": {"number": slip.facts.number, "copy": 3, "url": slip.url},
         "slip_print": {"number": slip.facts.number, "copy": 4},
@@ -284,14 +284,14 @@ def test_the_box_s_own_slips(
     assert main(["slip", "list"]) == 0
     assert "ZZZZ ZZZZ ZZZZ" in capsys.readouterr().out
     assert main(["slip", "print", "7K3M 9QXA 04TZ"]) == 0
-    assert main(["slip", "withdraw", "7K3M9QXA04TZ", "--reason", "error"]) == 0
+    assert main(["slip", "withdraw", "7K3M9QXA04TZ", "--reason", "judged_again"]) == 0
     assert asked == [
         ("slip_get", {"output": "pdf"}),
         ("slip_get", {"output": "png"}),
         ("slip_get", {"output": "screen", "number": "7K3M9QXA04TZ"}),
         ("slip_list", {"limit": 20}),
         ("slip_print", {"number": "7K3M9QXA04TZ"}),
-        ("slip_withdraw", {"number": "7K3M9QXA04TZ", "reason": "error"}),
+        ("slip_withdraw", {"number": "7K3M9QXA04TZ", "reason": "judged_again"}),
     ]
     for wrong in ("", "7K3M9QXA04T", "7K3M9QXA04TU!", "７K3M9QXA04TZ"):
         with pytest.raises(ArgumentTypeError):

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WITHDRAWAL_REASONS", "add_number", "asked_for", "facts_in", "grouped", "number"]
 
-WITHDRAWAL_REASONS: Final = get_args(WithdrawalReason)
-"""Why a slip is withdrawn: a word, because the journal keeps it and no text that could name somebody."""
+WITHDRAWAL_REASONS: Final[tuple[str, ...]] = get_args(WithdrawalReason)
 
 _TAKEN_FOR: Final = str.maketrans("OIL", "011")
 """Crockford's base 32: letters that are taken for figures."""

@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(args: argparse.Namespace, one: dict[str, Any]) -> list[str]:
-    state = say(args, f"slip_command.state_{one['state']}")
+    state = say(args, f"slip_command.state_{one['status']}")
     if one.get("superseded_by"):
         state = f"{state} ({grouped(one['superseded_by'])})"
-    issued = minute(datetime.fromtimestamp(one["at"], UTC))
+    issued = minute(datetime.fromtimestamp(one["issued"], UTC))
     return [grouped(one["number"]), issued, str(one["copies"]), state]

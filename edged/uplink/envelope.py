@@ -96,8 +96,13 @@ class EnvelopeDraft(msgspec.Struct, frozen=True, kw_only=True):
     slip: Token | None = None
 
 
-class EnvelopePayload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signed payload of a verdict message (`docs/schemas/verdict.schema.json`)."""
+class EnvelopePayload(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The signed payload of a verdict message (`docs/schemas/verdict.schema.json`).
+
+    What came later than the first release is left out where there is none, so that its envelopes are still read.
+    """
 
     iss: Name
     """The device: its certificate's name, and the topic's."""
