@@ -176,6 +176,7 @@ class Visitor:
 
     def open(self, text: str = "") -> None:
         self.page.goto(self.fleet.host.address + (f"#{text.partition('#')[2]}" if text else ""))
+        self.page.wait_for_selector("#ways:not([hidden])")
 
     def verdict(self) -> str:
         self.page.wait_for_selector("#verdict:not([hidden])")
@@ -326,7 +327,6 @@ def test_what_is_no_slip_is_refused_with_what_to_do(visitor: Visitor, tmp_path: 
     (tmp_path / "slip.pdf").write_bytes(b"%PDF-1.7")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no")
     visitor.open()
-    visitor.page.wait_for_selector("#ways:not([hidden])")
     for name, code in (
         ("empty.png", "slip_page.no_code"),
         ("other.png", "slip.not_a_slip"),

@@ -147,6 +147,15 @@ def test_every_verdict_is_the_same_as_edged_gives(page: Path) -> None:
     assert words == set(verifying.Word.__args__)  # type: ignore[attr-defined]
 
 
+def test_the_golden_vectors_give_the_same_lines(page: Path) -> None:
+    golden = json.loads(Path(__file__).with_name("slip_vectors.json").read_text(encoding="utf-8"))["slips"]
+    facts = [msgspec.convert(one["facts"], SlipFacts) for one in golden]
+    answers = ask(page, [{"ask": "lines", "facts": one["facts"]} for one in golden])
+    assert [one["answer"] for one in answers] == [plain(content.lines(one)) for one in facts]
+    at, directory, status = slips.AT + timedelta(hours=1), slips.directory(), slips.status()
+    judge(page, [(slips.key().url(one), directory, status, at) for one in facts if one.device == "box-1"])
+
+
 def mutated(generator: random.Random) -> Iterator[str]:
     """Strings a little off: of the text, of the bytes, and of claims that are signed all the same."""
     key = slips.key()
