@@ -29,7 +29,7 @@ def people(count: int, seed: int = 1) -> list[dict[str, Any]]:
     chance = random.Random(seed)
     return [
         {
-            "nationality": chance.choice("UTO CHN FRA".split()),
+            "nationality": chance.choice(["UTO", "CHN", "FRA"]),
             "sex": chance.choice(["F", "M", None]),
             "birth_date": str(1950 + chance.randrange(30)),
             "holder": f"p{number}",

@@ -101,7 +101,7 @@ WRITING: dict[str, Callable[[Any], Any]] = {
     "str": str,
     "format": format,
     "f-string": lambda holder: f"{holder}",
-    "% s": lambda holder: "%s" % (holder,),
+    "% s": lambda holder: "%s" % (holder,),  # noqa: UP031 - what it refuses
     "logging": _logged,
 }
 COMPOUND = {"json", "msgspec"}
