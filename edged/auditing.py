@@ -59,7 +59,7 @@ def audit(
     places: Iterable[Path],
     scanner: LeakScanner,
     *,
-    on_progress: Callable[[int, int], None] = lambda files, octets: None,
+    on_progress: Callable[[int, int], None] = lambda _files, _octets: None,
 ) -> Audited:
     """Search every regular file that is one of `places` or lies below one; links aren't followed.
 
@@ -76,7 +76,7 @@ def audit(
         elif len(found) < MAX_FINDINGS:
             found[one] = None
 
-    for path in _files(places, lambda name: not_searched.setdefault(name)):
+    for path in _files(places, not_searched.setdefault):
         files += 1
         try:
             for begin, portion in _portions(path):

@@ -15,7 +15,7 @@ from edged.central import risk
 from edged.central.risk import SIZE, assess
 from edged.cli import main
 from edged.errors import ConfigError
-from edged.uplink.envelope import StreamPosition
+from edged.uplink.envelope import Provenance, StreamPosition
 from edged.uplink.names import Role
 from edged.verdict import Kind
 from tests.archives import opened, sent, store
@@ -29,7 +29,7 @@ def people(count: int, seed: int = 1) -> list[dict[str, Any]]:
     chance = random.Random(seed)
     return [
         {
-            "nationality": chance.choice("UTO CHN FRA".split()),
+            "nationality": chance.choice(["UTO", "CHN", "FRA"]),
             "sex": chance.choice(["F", "M", None]),
             "birth_date": str(1950 + chance.randrange(30)),
             "holder": f"p{number}",
@@ -82,7 +82,12 @@ def test_the_command_on_an_archive(tmp_path: Path, capsys: pytest.CaptureFixture
     archive = str(tmp_path / "archive.sqlite")
     envelopes, last = [], None
     for seq, claims in enumerate([{"sex": "F"}] * 6 + [{"sex": "M"}], 1):
-        sealed = sealer(draft("bank", claims=claims, kind=Kind.LIVE), StreamPosition(seq, last))
+        sealed = sealer(
+            draft(
+                "bank", claims=claims, kind=Kind.LIVE, provenance={"camera": Provenance("uvc", None, False)}
+            ),
+            StreamPosition(seq, last),
+        )
         last = sealed.sha256
         envelopes.append(sealed)
     with opened(archive, place.anchor) as holding:

@@ -133,7 +133,7 @@ async def test_no_core_appears_when_the_daemon_is_killed_mid_scan(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """Though whoever started it allows cores of any size; a page lies in memory."""
-    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()  # noqa: ASYNC240
     if pattern.startswith("|"):
         pytest.skip("cores go to a pipe here; PR_SET_DUMPABLE is asserted elsewhere")
     generous = (
@@ -150,7 +150,7 @@ async def test_no_core_appears_when_the_daemon_is_killed_mid_scan(
         async for event in box.control.events():
             if event.get("stage") == "captured":
                 break
-        assert Path(f"/proc/{box.process.pid}/status").stat().st_uid == 0, "not dumpable: root's"
+        assert Path(f"/proc/{box.process.pid}/status").stat().st_uid == 0, "not dumpable: root's"  # noqa: ASYNC240
         assert core_limits(box.process.pid)[0] == "0"
         assert await box.stop(number) == -number
         with contextlib.suppress(Exception):

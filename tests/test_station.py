@@ -148,6 +148,9 @@ class FakeSide:
     def read(self, reading: Any) -> Any:
         return SimpleNamespace(reading=reading, frames=self.frames)
 
+    def forget(self) -> None:
+        self.forgotten = True
+
 
 class FakeSwipe:
     """A swipe reader whose events the test makes."""

@@ -175,7 +175,9 @@ def _base45(data: bytes, phase: int) -> Iterator[_Piece]:
     for match in _BASE45.finditer(data):
         run = match[0]
         end = len(run) - (len(run) - phase) % 3
-        out = [table.get(run[at : at + 3], b"\xff") for at in range(phase, end, 3)]
+        triples = (run[at : at + 3] for at in range(phase, end, 3))
+        # Two characters are the last octet of an odd number of them; what follows belongs to something else.
+        out = [table.get(triple) or table.get(triple[:2], b"") + b"\xff" for triple in triples]
         if len(run) - end == 2:
             out.append(table.get(run[end:], b""))
         yield _Piece(match.start(), b"".join(out))

@@ -120,7 +120,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         if name not in PATCHES:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         load = spec.loader.exec_module
 
         def patched(module: ModuleType) -> None:

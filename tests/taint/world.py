@@ -1,4 +1,4 @@
-"""One real daemon with everything that it can have attached, and whoever listens to it, between entering and leaving."""
+"""One real daemon with everything that it can have attached, and whoever listens to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from edged.control import ControlClient
-from edged.demo.hand import Hand
 from edged.emulator.office import Office
 from edged.emulator.profiles import profiles
 from edged.emulator.sam import SamTty
@@ -74,7 +73,7 @@ class _TaintedBox(Box):
     out_file: Path
 
     async def spawn(self, **environment: str) -> asyncio.subprocess.Process:
-        with self.log_file.open("ab") as errors, self.out_file.open("ab") as out:  # noqa: ASYNC230
+        with self.log_file.open("ab") as errors, self.out_file.open("ab") as out:
             return await asyncio.create_subprocess_exec(
                 *self._command,
                 "run",
