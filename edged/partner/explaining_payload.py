@@ -58,7 +58,8 @@ def _form(payload: bytes, model: type[msgspec.Struct]) -> Iterator[Hint]:
         yield Hint("check.payload_not_object")
         return
     fields = model.__struct_fields__
-    if missing := [name for name in fields if name not in value]:
+    required = [field.encode_name for field in msgspec.structs.fields(model) if field.required]
+    if missing := [name for name in required if name not in value]:
         yield Hint("check.fields_missing", {"names": ", ".join(missing)})
     if unknown := sorted(value.keys() - set(fields)):
         names = [name if _FIELD.fullmatch(name) else "?" for name in unknown]
@@ -98,8 +99,8 @@ def _canonical(
     names = re.findall(rb'"([a-z][a-z0-9_]{0,39})":', canonical[:place])
     before = names[-1].decode() if names else fields[0]
     yield Hint("check.not_canonical", {"byte": place + 1, "field": before})
-    if list(value) != list(fields):
-        yield Hint("check.field_order", {"names": ", ".join(fields)})
+    if list(value) != (order := list(json.loads(canonical))):
+        yield Hint("check.field_order", {"names": ", ".join(order)})
     elif re.search(rb"[,:{\[]\s+|\s+[}\]]", payload):
         yield Hint("check.spaces")
     elif rb"\u" in payload:
