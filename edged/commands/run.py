@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2  # noqa: F401 - see forbid_core_dumps
 
     process.forbid_core_dumps()
+    process.give_back_large_blocks()
     if not process.lock_memory():
         log.get("process").warning(
             "memory may reach swap: the unit's LimitMEMLOCK must be infinity, or swap off"

@@ -40,4 +40,11 @@ MUTATIONS = (
         "for size in range(1, 2)",
         TEST + "test_privacy_risk.py -k leaks_by_combination",
     ),
+    _m(
+        "no copy of a picture stays in freed memory",
+        "commands/run.py",
+        "    process.give_back_large_blocks()\n",
+        "",
+        TEST + "test_forgetting.py -k left_in_the_daemons_memory",
+    ),
 )
