@@ -23,7 +23,7 @@ from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import kind_of, recipients
 from edged.line import Line
 from edged.side import ReadDocument, Side
-from edged.slip.making import new_number
+from edged.slip.book import new_number
 from edged.station import Station
 from edged.uplink.publisher import Uplink, UplinkSettings
 from edged.uplink.status import Connected, Disconnected

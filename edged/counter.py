@@ -135,6 +135,7 @@ class Counter:
                     load_recipient(audience.encryption_keys[0]),
                     host=_host(inspected.held.settings),
                     reading=inspected.clock,
+                    reference=request.reference,
                 )
         except Exception as error:  # noqa: BLE001 - the verdict is on the disk, and must be told whatever happens here
             outgoing.forget()

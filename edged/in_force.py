@@ -15,6 +15,7 @@ from edged.errors import ConfigError
 from edged.orders import Limits
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.sealing_key import opened_key
+from edged.slip_checks import MAX_DEVICE
 from edged.uplink.keys import keep_private, read_private
 from edged.uplink.roles import Role, TrustAnchor
 from edged.uplink.sign import Signer
@@ -100,6 +101,8 @@ def _check_identity(settings: BoxSettings, anchor: TrustAnchor, signer: Signer) 
         raise ConfigError("identity.signing_certificate", "cert.wrong_role")
     if signer.principal.fleet != anchor.fleet:
         raise ConfigError("identity.signing_certificate", "cert.wrong_fleet")
+    if settings.slip is not None and len(signer.principal.name) > MAX_DEVICE:
+        raise ConfigError("slip", "config.device_name_too_long", most=str(MAX_DEVICE))
     # The anchor isn't asked whether the certificate is valid today: a box whose clock was never set must
     # still judge documents and keep its verdicts; who reads them checks the chain.
     if settings.head.simulated and not anchor.demo:

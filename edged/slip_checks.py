@@ -17,6 +17,9 @@ MAX_URL: Final = 44
 """Characters of the page's address, without `#`: with it and the longest of everything else a slip's QR code is of
 version 13 at level M (a test makes them)."""
 
+MAX_DEVICE: Final = 32
+"""Characters of a terminal's name: `edged.slip.facts.MAX_DEVICE`, a test compares."""
+
 MAX_LABEL: Final = 24
 MAX_LABEL_CHARACTERS: Final = 16
 """Of what a recipient is called: `edged.slip.facts`, a test compares."""

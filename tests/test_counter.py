@@ -246,4 +246,3 @@ async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: P
         await box.scan("passport", scene="bank")
         assert len(await box.control.call("slip_list")) == 1
     assert list((tmp_path / "state").glob("journal.sqlite.broken-*"))
-

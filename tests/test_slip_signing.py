@@ -194,6 +194,7 @@ def test_every_slip_fits_with_the_longest_of_everything() -> None:
         told = len(signed.facts.recipients)
         assert signed.facts.more_recipients == 200 + 4 - told
     assert len(LONGEST_BASE) == slip_checks.MAX_URL
+    assert slip_checks.MAX_DEVICE == facts.MAX_DEVICE
     code = zxingcpp.create_barcode(whole, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
     (read,) = zxingcpp.read_barcodes(code.to_image(scale=3))
     assert read.text == whole

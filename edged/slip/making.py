@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edged.privacy.notice import told
 from edged.slip.facts import (
+    MAX_NAME,
+    MAX_NUMBER,
     MAX_RECIPIENTS,
-    NUMBER_ALPHABET,
-    NUMBER_CHARACTERS,
     CheckFact,
     RecipientFact,
     SlipFacts,
+    fitted,
+    label_of,
 )
 from edged.verdict import Result
 
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from edged.drafting import Sender
     from edged.judging import Judgement
     from edged.privacy.policy import ClaimValue
-
-_MAX_LABEL: Final = 16
-"""Characters of a recipient's name, as `RecipientFact` has it."""
-
-
-def new_number() -> str:
-    """A number that no slip has and nobody guesses."""
-    return "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(NUMBER_CHARACTERS))
 
 
 def facts_of(
@@ -63,8 +56,8 @@ def facts_of(
         result=verdict.result,
         document_class=judgement.document.document_class,
         issuer=_text(claims, "issuing_state"),
-        name=_name(claims),
-        document_number=_text(claims, "document_number"),
+        name=_within(_name(claims), MAX_NAME),
+        document_number=_within(_text(claims, "document_number"), MAX_NUMBER),
         document_expires=_text(claims, "expiry_date"),
         checks=tuple(CheckFact(check.name, check.result) for check in verdict.checks),
         person=next(
@@ -78,8 +71,13 @@ def facts_of(
 
 def _recipient(name: str, audience: AudienceSettings) -> RecipientFact:
     return RecipientFact(
-        (audience.label or name)[:_MAX_LABEL], told(audience.policy), audience.policy.retention_days
+        label_of(audience.label or name), told(audience.policy), audience.policy.retention_days
     )
+
+
+def _within(text: str | None, most: int) -> str | None:
+    """Masked, and no longer than the slip has room for."""
+    return None if text is None else fitted(text, most)
 
 
 def _text(claims: Mapping[str, ClaimValue], name: str) -> str | None:

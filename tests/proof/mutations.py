@@ -31,6 +31,14 @@ from tests.proof import (
     mutations_hardware_idcard,
     mutations_hardware_link,
     mutations_hardware_swipe,
+    mutations_privacy_handover,
+    mutations_privacy_lodging,
+    mutations_privacy_page,
+    mutations_privacy_policy,
+    mutations_privacy_print,
+    mutations_privacy_sealing,
+    mutations_privacy_slip,
+    mutations_privacy_taint,
 )
 from tests.proof.changes import CUT, TEST, Mutation, _m
 from tests.proof.overlay import StaleError, overlay, run
@@ -365,6 +373,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     *mutations_hardware_idcard.MUTATIONS,
     *mutations_hardware_link.MUTATIONS,
     *mutations_hardware_swipe.MUTATIONS,
+    *mutations_privacy_handover.MUTATIONS,
+    *mutations_privacy_lodging.MUTATIONS,
+    *mutations_privacy_page.MUTATIONS,
+    *mutations_privacy_policy.MUTATIONS,
+    *mutations_privacy_print.MUTATIONS,
+    *mutations_privacy_sealing.MUTATIONS,
+    *mutations_privacy_slip.MUTATIONS,
+    *mutations_privacy_taint.MUTATIONS,
 )
 
 SAMPLE = ("a commit is synced",)
