@@ -136,12 +136,12 @@ class Slips:
             raise ControlError("control.bad_parameter")
         return number
 
-    async def _on_list(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """`{limit?}` → the newest slips first, without what they say."""
+    async def _on_list(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`{limit?}` → `slips`, the newest first, without what they say."""
         limit = params.get("limit", MAX_LISTED)
         if set(params) - {"limit"} or not isinstance(limit, int) or not 1 <= limit <= MAX_LISTED:
             raise ControlError("control.bad_parameter")
-        return [_told(row) for row in await self._book.listed(limit)]
+        return {"slips": [_told(row) for row in await self._book.listed(limit)]}
 
     async def _on_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`{number?, output?}` → one more copy, signed: its number, which copy it is, and the URL of its QR code."""

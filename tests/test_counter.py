@@ -125,7 +125,7 @@ async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_
         assert (facts.name, facts.document_number) == ("E* A*", "L8*****C3")
         assert [recipient.label for recipient in facts.recipients] == ["central", "first-bank"]
         await box.control.call("slip_withdraw", number=first["number"], reason="judged_again")
-        assert [slip["status"] for slip in await box.control.call("slip_list")] == ["withdrawn"]
+        assert [slip["status"] for slip in (await box.control.call("slip_list"))["slips"]] == ["withdrawn"]
         with pytest.raises(ControlError, match=r"slip\.holds_no_more"):
             await box.control.call("slip_get", number=first["number"])
     scanner = of_specimen("passport")
@@ -146,7 +146,7 @@ async def test_a_slip_is_printed_by_itself_and_again_when_the_paper_is_back(tmp_
         async with box:
             await box.scan("passport", scene="bank")
             await until(lambda: printer.picture().size > 384 * 400)
-            slip = (await box.control.call("slip_list"))[0]
+            slip = (await box.control.call("slip_list"))["slips"][0]
             assert slip["copies"] == 1
             assert (await box.control.call("slip_print"))["copy"] == 2
 
@@ -244,5 +244,5 @@ async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: P
     (tmp_path / "state" / "journal.sqlite").write_bytes(b"no database" * 1000)
     async with box:
         await box.scan("passport", scene="bank")
-        assert len(await box.control.call("slip_list")) == 1
+        assert len((await box.control.call("slip_list"))["slips"]) == 1
     assert list((tmp_path / "state").glob("journal.sqlite.broken-*"))
