@@ -153,9 +153,7 @@ def test_the_directories_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nedged:x:987:988::/:/bin/sh\n")
     (tmp_path / "etc/group").write_text("root:x:0:\nedged:x:988:\n")
     create("systemd-tmpfiles", "edged.tmpfiles", tmp_path)
-    made = {
-        name: (tmp_path / name).stat() for name in ("etc/edged", "var/lib/edged", "run/edged-handover")
-    }
+    made = {name: (tmp_path / name).stat() for name in ("etc/edged", "var/lib/edged", "run/edged-handover")}
     assert {name: (stat.st_mode & 0o777, stat.st_uid, stat.st_gid) for name, stat in made.items()} == {
         "etc/edged": (0o755, 0, 0),
         "var/lib/edged": (0o700, 987, 988),

@@ -84,8 +84,8 @@ frames = 3                          # pictures of a side at most: more than one 
 # valid_days = 90
 # reprint_h = 24.0                  # then the box forgets what the slip says
 
-# Applications on the counter that may take fields of the inspections they ask for (docs/integration.md): who is known by
-# the system user it runs as, or by its certificate, and what it may take by `handover` of its audience's policy.
+# Applications on the counter that may take fields of the inspections they ask for (docs/integration.md). Each is
+# known by its system user or its certificate, and may take what its audience's policy names under `handover`.
 # [handover]
 # socket = "/run/edged-handover/handover.sock"   # needs the unit's drop-in handover.conf
 # users = { first-bank-teller = "bankteller" }
@@ -131,8 +131,8 @@ expiry_date = "generalise"
 document = "pseudonymise"
 holder = "pseudonymise"
 
-# By the name of a ready-made policy, which may be told less of (docs/policies.md); `edged privacy explain` shows what each
-# recipient gets. What is encrypted or sealed needs the recipient's public key, made with `edged partner key new`.
+# By the name of a ready-made policy (docs/policies.md); `edged privacy explain` shows what each recipient gets.
+# What is encrypted or sealed needs the recipient's public key, made with `edged partner key new`.
 # [audiences.city-hospital]
 # scenes = ["hospital"]
 # label = "City Hospital"           # what notice and slip call it; without it, its name
