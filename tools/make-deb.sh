@@ -122,7 +122,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: edged maintainers <edged@example.invalid>
 Depends: python3 (>= $minor~), python3 (<< $next~), libc6 (>= $libc)
-Recommends: pcscd
+Recommends: pcscd, fonts-dejavu-core, fonts-droid-fallback
 Section: misc
 Priority: optional
 Edged-Floor: ${floor:-$version}
