@@ -31,8 +31,7 @@ def recipients_of(settings: BoxSettings, scene: str, kind: Kind = Kind.LIVE) -> 
     return tuple(
         Recipient(audience.label or name, audience.policy)
         for name, audience in settings.audiences.items()
-        if scene in audience.scenes
-        and (kind in audience.receives or audience.policy.handover is not None)
+        if scene in audience.scenes and (kind in audience.receives or audience.policy.handover is not None)
     )
 
 

@@ -222,7 +222,9 @@ def test_who_may_not_know_the_state_is_told_it_by_nothing_else(
     audience = msgspec.structs.replace(box.audiences["first-bank"], policy=policy)
     box = msgspec.structs.replace(box, audiences={"first-bank": audience})
     side = reading(FRENCH)
-    side.checks += (Check("pa_issuer", Result.UNDETERMINED, (Reason("chip.issuer_unproven", {"state": "FRA"}),)),)
+    side.checks += (
+        Check("pa_issuer", Result.UNDETERMINED, (Reason("chip.issuer_unproven", {"state": "FRA"}),)),
+    )
     (draft,) = judged(side, box=box, consent=consent).drafts
     assert draft.document.document_class == "identity_card"
     assert ("FRA" in str(draft.checks)) is named

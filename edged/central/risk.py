@@ -2,9 +2,10 @@
 
 k of a combination is the size of the smallest group of rows of one audience that agree in it: with k = 1 somebody is
 alone with what was told of them, and whoever knows those things of somebody finds their row. Rows of two audiences are
-never one group: they are often two envelopes of one inspection, and would hide one person behind themselves. Pseudonyms are left out unless asked for:
-they are made to single out, and are no knowledge that anybody brings along. A row in which one of the claims is empty
-is in no group. Memory is bounded by `MAX_ROWS`: values are numbered, and a row takes four bytes a claim.
+never one group: they are often two envelopes of one inspection, and would hide one person behind themselves.
+Pseudonyms are left out unless asked for: they are made to single out, and are no knowledge that anybody brings along.
+A row in which one of the claims is empty is in no group. Memory is bounded by `MAX_ROWS`: values are numbered, and a
+row takes four bytes a claim.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ def assess(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Risk:
-    """Count `rows` of claims, each with its `AUDIENCE`; `columns`: which (all but pseudonyms). `on_progress` hears how many rows were read.
+    """Count `rows` of claims, each with its `AUDIENCE`; `columns`: which (all but pseudonyms).
 
-    Raises `ConfigError` (`risk.unknown_column`, `risk.too_many_columns`).
+    `on_progress` hears how many rows were read. Raises `ConfigError` (`risk.unknown_column`, `risk.too_many_columns`).
     """
     wanted = tuple(columns) if columns else tuple(name for name in CLAIMS if name not in PSEUDONYMS)
     for name in wanted:
