@@ -246,6 +246,14 @@ async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audienc
         assert opened[0] == {"nationality": None, "withheld": {"nationality": "claim.no_consent"}}
         assert opened[1] == {"nationality": "UTO"}
         assert [envelope.consent.given for envelope in envelopes(box, "clinic")] == [False, True]
+        asked = {"scene": "hospital", "consent": True}
+        assert (await box.scan("passport", notice=notice["sha256"], **asked))["outcome"] == "committed"
+        # What was shown before settings changed is no consent to what is in force now.
+        refused = await box.control.call("scan", notice="0" * 64, **asked)
+        assert (refused["outcome"], refused["reason"]["code"]) == ("refused", "inspection.notice_changed")
+        with pytest.raises(ControlError, match=r"control\.bad_parameter"):
+            await box.control.call("scan", notice="shown", **asked)
+        assert len(envelopes(box, "clinic")) == 3
 
 
 async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: Path) -> None:
