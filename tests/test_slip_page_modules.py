@@ -259,6 +259,18 @@ def test_thousands_of_spoiled_slips_get_the_same_verdict(page: Path) -> None:
     judge(page, [(next(made), directory, status, at) for _ in range(MUTATIONS)])
 
 
+def test_white_space_and_addresses_mean_the_same_to_both(page: Path) -> None:
+    """What `\\s`, trimming and letters of either case mean differs from language to language."""
+    odd = (*"\ufeff\x1c\x85\xa0\u1680\u180e\u200b\u2028\u3000\t\v\0 \x7fé\u017f\u212a", "\U0001f600" * 3)
+    good = slips.key().url(slips.facts())
+    texts = [good.replace("HTTPS", "http\u017f")]
+    for one in odd:
+        texts += [one + good, good + one, good.replace("#", one + "#"), good.replace("#", "#" + one)]
+        texts += [good.replace("EXAMPLE", one), good.partition("#")[2] + one, one + good.partition("#")[2]]
+    at, directory, status = slips.AT + timedelta(hours=1), slips.directory(), slips.status()
+    judge(page, [(text, directory, status, at) for text in texts])
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=3)
 RESULT = st.sampled_from(list(Result))
 FACTS = st.builds(
