@@ -25,7 +25,7 @@ from edged.errors import DecodeError, SlipError
 from edged.slip import base45, claims, content, cose, registry, site, strict_cbor, url, verifying
 from edged.slip.facts import CheckFact, RecipientFact, SlipFacts
 from edged.uplink import slip_status
-from edged.uplink.directory import CertificateRevoked, FormerKey, PrincipalRevoked
+from edged.uplink.directory import KEPT, CertificateRevoked, FormerKey, PrincipalRevoked, open_head
 from edged.uplink.names import Role
 from edged.uplink.slip_status import Superseded
 from edged.verdict import CHECKS, Kind, Result
@@ -405,6 +405,33 @@ def test_a_list_is_believed_of_a_collector_that_isnt_revoked(page: Path, place: 
     ]
     answers = ask(page, [{"ask": "status", **one} for one in asked])
     assert ["answer" in one for one in answers] == [True, True, False, False, False]
+
+
+def test_nothing_holds_for_longer_than_its_signers_certificate(page: Path, place: Town) -> None:
+    """Whoever finds an old key could date what it signs back, have it hold for ever, and number it above all others."""
+    at, years = int(NOW.timestamp()), timedelta(days=3000)
+    late = at + 800 * 86_400
+    head, status = Made(place, life=years, version=1 << 40).head.decode(), status_of(place, life=years)
+    ends = {
+        role: int(place.signer(role, name).chain[0].not_valid_after_utc.timestamp())
+        for role, name in ((Role.ADMIN, "ops"), (Role.COLLECTOR, "centre"))
+    }
+    assert max(ends.values()) < late
+    fresh, kept, listed = ask(
+        page,
+        [
+            {"ask": "head", "text": head, "at": late},
+            {"ask": "head", "text": head, "at": late, "kept": True},
+            {"ask": "status", "text": status, "at": late, "head": None},
+        ],
+    )
+    assert fresh == {"refused": "expired"}
+    assert kept["answer"]["exp"] == ends[Role.ADMIN]
+    assert listed["answer"]["exp"] == ends[Role.COLLECTOR]
+    moment = NOW + timedelta(days=800)
+    opened, _ = open_head(head, anchor=place.anchor, at=moment, late=KEPT)
+    assert opened.exp == ends[Role.ADMIN]
+    assert slip_status.open_status(status, anchor=place.anchor, at=moment).exp == ends[Role.COLLECTOR]
 
 
 # --- the page as files ---------------------------------------------------------------------------------------------

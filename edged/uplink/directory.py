@@ -236,6 +236,8 @@ def open_head(
 ) -> tuple[DirectoryHead, str]:
     """Verify a head; with its SHA-256. `late` and `arrived` as for `sign.verify`, for one that was kept.
 
+    Its `exp` is then no later than its signer's certificate's end.
+
     Raises `SignatureRefusedError`: a code of `sign.verify`, `directory.malformed`, `directory.wrong_issuer`,
     `directory.wrong_fleet`, `directory.wrong_time`.
     """
@@ -250,7 +252,7 @@ def open_head(
     if head.iat > (at + SKEW).timestamp() or not verified.valid_at(head.iat):
         raise SignatureRefusedError("directory.wrong_time")
     _check(head)
-    return head, verified.sha256.hex()
+    return msgspec.structs.replace(head, exp=verified.until(head.exp)), verified.sha256.hex()
 
 
 def open_page(data: bytes) -> tuple[DirectoryPage, str]:

@@ -22,10 +22,16 @@ const SHA256 = /^[0-9a-f]{64}$/;
  * @typedef {{head: Head, pages: Page[]}} Directory
  */
 
-/** A head, verified at `at`. @param {string} compact @param {any} anchor @param {number} at @returns {Promise<Head>} */
-export async function openHead(compact, anchor, at) {
+/**
+ * A head, verified at `at`. Its signer's certificate may have ended since only if it was `kept` here: whoever finds an old
+ * key could date a head back, and number it above all others.
+ * @param {string} compact @param {any} anchor @param {number} at @param {boolean} [kept]
+ * @returns {Promise<Head>}
+ */
+export async function openHead(compact, anchor, at, kept = false) {
   const expected = { typ: "directory+jws", role: "admin", anchor, at, most: MAX_HEAD };
-  const { holder, payload, certificates } = await verify(compact, expected);
+  const { holder, payload, certificates, until } = await verify(compact, expected);
+  need(kept || at <= until, "expired");
   need(payload.iss === holder.name && payload.fleet === anchor.fleet, "directory");
   need([payload.iat, payload.exp, payload.version].every(Number.isSafeInteger), "directory");
   need(payload.iat <= at + SKEW && payload.exp > payload.iat, "directory");
@@ -33,7 +39,7 @@ export async function openHead(compact, anchor, at) {
   need(payload.pages.every((/** @type {unknown} */ one) => typeof one === "string" && SHA256.test(one)), "directory");
   need(Array.isArray(payload.certificates) && Array.isArray(payload.revoked), "directory");
   need(!revokes(payload, holder, certificates), "revoked");
-  return payload;
+  return { ...payload, exp: Math.min(payload.exp, until) };
 }
 
 /** A page, if it is the one of this hash. @param {string} text @param {string} named @returns {Promise<Page>} */
