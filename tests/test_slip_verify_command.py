@@ -227,6 +227,26 @@ def test_lists_that_can_t_be_had_say_so(
     assert words in capsys.readouterr().err
 
 
+def test_a_web_server_that_keeps_its_list_back_makes_no_slip_genuine(
+    place: Town,
+    slip: Signed,
+    files: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def got(where: str, _most: int) -> bytes | None:
+        path = files / where.removeprefix("https://verify.example.cn/")
+        return path.read_bytes() if path.exists() else None
+
+    assert not (files / "status.jws").exists()
+    assert verify(place, files, slip.url) == 0  # offline, and it says so
+    monkeypatch.setattr(_slip_lists, "_get", got)
+    capsys.readouterr()
+    where = ("--ca", str(place.fleet.ca), "--directory", "https://verify.example.cn/", "--json")
+    assert main(["slip", "verify", slip.url, *where]) == 6
+    assert json.loads(capsys.readouterr().out)["reasons"][0]["code"] == "slip.status_missing"
+
+
 def test_a_redirection_never_leaves_https() -> None:
     handler = _slip_lists._HttpsOnly()
     assert handler.redirect_request(None, None, 302, "", {}, "http://example.org/status.jws") is None

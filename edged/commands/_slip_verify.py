@@ -63,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if given.text is None:
         nothing = verifying.Verification("undetermined", (Reason("slip_command.no_code"),))
         return _told(args, paper.Judged(nothing, (), None))
-    online = lists.status is not None
-    found = verifying.verify(given.text, lists.directory, at=now, status=lists.status, online=online)
+    found = verifying.verify(given.text, lists.directory, at=now, status=lists.status, online=lists.asked)
     judged = paper.judge(found, printed=given.printed, picture=given.picture, code=given.code)
     return _told(args, judged)
 
