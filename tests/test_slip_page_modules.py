@@ -106,6 +106,7 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
         "test": (key.url(slips.facts(kind=Kind.TEST)), listed, fresh, later),
         "training": (key.url(slips.facts(kind=Kind.TRAINING, clock_trusted=False)), listed, fresh, later),
         "not_heard": (text, listed, slips.status(box_2=slips.nothing()), later),
+        "silent": (text, listed, status(heard=slips.T - 8 * slips.DAY), later),
         "altered": ("HTTPS://H#" + url.fragment(changed), listed, fresh, later),
         "other_terminal": (text, other, fresh, later),
         "newer": ("HTTPS://H#" + url.fragment(newer), listed, fresh, later),

@@ -46,6 +46,8 @@ def test_a_slip_is_genuine_online_with_a_list_that_holds() -> None:
     assert judged(status=status(), online=True) == ("genuine", ["slip.genuine"])
     other = status(box_2=nothing())
     assert judged(status=other, online=True) == ("genuine", ["slip.genuine", "slip.terminal_not_heard"])
+    silent = status(box_1=nothing(heard=T - 8 * DAY))  # whatever it has withdrawn since, nobody has heard
+    assert judged(status=silent, online=True) == ("genuine", ["slip.genuine", "slip.terminal_silent"])
 
 
 @pytest.mark.parametrize(

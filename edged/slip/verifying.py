@@ -17,6 +17,7 @@ from edged.slip.content import SlipLine
 from edged.slip.facts import SlipFacts
 from edged.uplink.directory import IN_OTHER_HANDS, SKEW, Ended, SigningKey
 from edged.uplink.names import Role
+from edged.uplink.slip_status import LIST_LIFE
 from edged.verdict import Kind, Reason
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _judged(
     if trouble:
         withdrawal = "undetermined"
     verdict: Word = "genuine"
-    reasons = tuple(_notes(facts, status))
+    reasons = tuple(_notes(facts, status, at))
     if against:
         verdict, reasons = against[0][0], (against[0][1],)
     return Verification(
@@ -234,13 +235,15 @@ def _status_trouble(
     return ()
 
 
-def _notes(facts: SlipFacts, status: SlipStatus | None) -> Iterator[Reason]:
+def _notes(facts: SlipFacts, status: SlipStatus | None, at: datetime) -> Iterator[Reason]:
     """What to know of a genuine slip."""
     yield Reason(_GENUINE[facts.kind])
     if status is None:
         yield Reason("slip.not_checked")
-    elif facts.device not in status.devices:
+    elif (listed := status.devices.get(facts.device)) is None:
         yield Reason("slip.terminal_not_heard")
+    elif listed.heard < (at - LIST_LIFE).timestamp():
+        yield Reason("slip.terminal_silent", {"since": _date(listed.heard)})
     if not facts.clock_trusted:
         yield Reason("slip.clock_in_doubt")
 

@@ -23,6 +23,7 @@ export async function openStatus(compact, anchor, at, head) {
   need(Number.isSafeInteger(payload.iat) && Number.isSafeInteger(payload.exp), "status");
   need(payload.iat <= at + SKEW && payload.exp > payload.iat && isObject(payload.devices), "status");
   need(Object.values(payload.devices).every((one) => isObject(one?.withdrawn) && isObject(one?.superseded)), "status");
+  need(Object.values(payload.devices).every((one) => Number.isSafeInteger(one.heard)), "status");
   need(head === null || !revokes(head, holder, certificates), "revoked");
   return { ...payload, exp: Math.min(payload.exp, until) };
 }
