@@ -19,7 +19,7 @@ from edged.central.mosquitto import Access
 from edged.cli import main
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
-from edged.errors import ConfigError, StateError, UplinkError
+from edged.errors import ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.fleet import authorities, directory, members, revoking
 from edged.fleet.key_files import signer_of
 from edged.fleet.repository import Repository
@@ -442,6 +442,25 @@ def test_what_the_offline_keys_revoked_is_on_the_brokers_list(office: Office) ->
     ended = authorities.with_revoked(document, (members.sha256_of(tls),), "key_compromise", NOW)
     authorities.put(office.state, lambda _: ended, [office.offline], NOW)
     assert int(tls.serial, 16) in revoking.revoked_serials(office.state, NOW)
+
+
+def test_former_keys_give_way_where_there_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path)
+    for name in ("box-1", "box-2", "box-3"):
+        office.box(name)
+    for day, name in enumerate(("box-2", "box-1")):
+        at = NOW - timedelta(days=day)
+        revoking.revoke_name(office.state, Principal(FLEET, Role.DEVICE, name), at=at, reason="retired")
+    monkeypatch.setattr(directory, "MAX_ENTRIES", 1)
+    whole = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert [len(page.former) for page in whole] == [0, 0, 0, 1, 1]
+    monkeypatch.setattr(directory, "MAX_PAGES", 4)
+    pages = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert pages == whole[:4]
+    assert pages[-1].former[0].name == "box-2"  # what ended last: its slips hold for longest
+    monkeypatch.setattr(directory, "MAX_PAGES", 2)
+    with pytest.raises(SignatureRefusedError, match="too_large"):
+        directory.make(office.state, now=NOW)
 
 
 def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Path) -> None:

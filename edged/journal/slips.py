@@ -95,7 +95,7 @@ def ended(journal: Journal, status: Status, now: int) -> list[SlipRow]:
 
 
 def forget(journal: Journal, *, now: int, expired_before: int | None) -> int:
-    """Erase signed slips whose time for copies is over; how many. And everything of those that expired before a time."""
+    """Erase signed slips whose time for copies is over (how many), and everything of those that expired before."""
     with database.translated():
         erased = journal.connection.execute(
             "UPDATE slips SET cose = NULL WHERE cose IS NOT NULL AND keep_until < ?", (now,)

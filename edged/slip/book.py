@@ -196,10 +196,7 @@ class SlipBook:
             replaced = slips.ended(journal, "superseded", at)
             return Ended(
                 {row.number: min(row.expires, last) for row in slips.ended(journal, "withdrawn", at)},
-                {
-                    row.number: Superseded(row.superseded_by or "", min(row.expires, last))
-                    for row in replaced
-                },
+                {row.number: Superseded(row.superseded_by or "", min(row.expires, last)) for row in replaced},
             )
 
         return await self._journal.run(read)
