@@ -465,12 +465,12 @@ def test_former_keys_give_way_where_there_is_no_room(tmp_path: Path, monkeypatch
 
 def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    for name in ("box-1", "box-2", "box-3"):
+    for name in ("box-1", "box-2", "box-3", "box-4"):
         office.box(name)
-    box = [Principal(FLEET, Role.DEVICE, name) for name in ("box-1", "box-2", "box-3")]
+    box = [Principal(FLEET, Role.DEVICE, name) for name in ("box-1", "box-2", "box-3", "box-4")]
     keys = {
         name: next(one for one in office.state.device(name).certificates if one.usage is Usage.SIGNING)
-        for name in ("box-1", "box-2", "box-3")
+        for name in ("box-1", "box-2", "box-3", "box-4")
     }
 
     def former(now: datetime) -> dict[str, tuple[str, int, str]]:
@@ -491,6 +491,18 @@ def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Pa
     certificate = members.sha256_of(keys["box-1"])
     revoking.revoke_certificate(office.state, box[0], certificate, at=NOW, reason="stolen")
     assert former(NOW)["box-1"][0] == "stolen"
-    end = datetime.fromtimestamp(keys["box-3"].not_after, UTC)
-    assert former(end + timedelta(days=1))["box-3"][:2] == ("expired", keys["box-3"].not_after)
+    # So is what is said to be stolen the second time; and it is never less than that again.
+    revoking.revoke_name(office.state, box[2], at=NOW, reason="retired")
+    revoking.revoke_certificate(
+        office.state, box[2], members.sha256_of(keys["box-3"]), at=NOW, reason="replaced"
+    )
+    assert former(NOW)["box-3"][0] in {"retired", "replaced"}
+    later = NOW + timedelta(days=3)
+    for reason, expected in (("stolen", "stolen"), ("retired", "stolen"), ("unspecified", "stolen")):
+        revoking.revoke_name(office.state, box[2], at=later, reason=reason)
+        assert former(later)["box-3"][:2] == (expected, at)
+    revoking.revoke_certificate(office.state, box[1], sha256, at=later, reason="replaced")
+    assert former(later)["box-2"] == ("compromised", at, sha256)
+    end = datetime.fromtimestamp(keys["box-4"].not_after, UTC)
+    assert former(end + timedelta(days=1))["box-4"][:2] == ("expired", keys["box-4"].not_after)
     assert former(end + timedelta(days=401)) == {}

@@ -92,6 +92,8 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
     other = slips.directory(slips.key(device="box-9"))
     former = FormerKey("box-1", key.listed, slips.T - 1, "replaced")
     stolen = CertificateRevoked(sha256, slips.T, "stolen")
+    replaced = CertificateRevoked(sha256, slips.T - 9, "replaced")
+    lost = PrincipalRevoked(Role.DEVICE, "box-1", slips.T, "lost")
     named = PrincipalRevoked(Role.DEVICE, "box-1", slips.T, "retired")
     cut = base45.encode(key.cose(good)[:-1])
     changed = key.cose(good).replace("滨".encode(), "淮".encode())
@@ -134,6 +136,18 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
         "revoked_gone": (text, slips.directory(devices=(), certificates=(stolen,)), fresh, later),
         "retired": (text, slips.directory(revoked=(named,)), fresh, later),
         "retired_gone": (text, slips.directory(devices=(), revoked=(named,)), fresh, later),
+        "retired_then_stolen": (
+            text,
+            slips.directory(certificates=(replaced,), revoked=(lost,)),
+            fresh,
+            later,
+        ),
+        "former_stolen": (
+            text,
+            slips.directory(devices=(), former=(former,), certificates=(stolen,)),
+            fresh,
+            later,
+        ),
         "former": (text, slips.directory(devices=(), former=(former,)), fresh, later),
     }
 

@@ -139,6 +139,19 @@ def test_a_key_that_ended_in_order_goes_on_to_prove_what_it_signed_before(why: A
     assert judged(after, gone, at=at) == ("unknown", ["slip.key_had_ended"])
 
 
+def test_of_several_reasons_the_gravest_counts() -> None:
+    listed, name = key().listed, PrincipalRevoked(Role.DEVICE, "box-1", T + 9, "stolen")
+    replaced = CertificateRevoked(listed.sha256, T + 1, "replaced")
+    former = FormerKey("box-1", listed, T + 1, "retired")
+    stolen = CertificateRevoked(listed.sha256, T + 9, "stolen")
+    for members in (
+        directory(certificates=(replaced,), revoked=(name,)),
+        directory(devices=(), former=(former,), revoked=(name,)),
+        directory(devices=(), former=(former,), certificates=(stolen,)),
+    ):
+        assert judged(listed=members) == ("undetermined", ["slip.key_revoked"])
+
+
 def test_a_slip_dated_after_its_certificate_is_none() -> None:
     short = slips.TestKey("short", not_after=T - 1)
     assert judged(short.url(facts()), directory(short)) == ("unknown", ["slip.key_had_ended"])

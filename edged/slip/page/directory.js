@@ -8,6 +8,7 @@ const MAX_HEAD = 64 * 1024;
 const MAX_PAGE = 60 * 1024;
 const MAX_PAGES = 100;
 export const SKEW = 5 * 60;
+export const IN_OTHER_HANDS = ["compromised", "lost", "stolen", "unspecified"];
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
@@ -60,7 +61,8 @@ export function revokes(head, holder, chain) {
 }
 
 /**
- * Every key that is, or was, a terminal's, and since when and why it signs no more.
+ * Every key that is, or was, a terminal's, and since when and why it signs no more: of several reasons, one that says that
+ * others may have it.
  * @param {Directory} directory
  * @returns {{device: string, key: Key, ended: number | null, why: string | null}[]}
  */
@@ -69,13 +71,23 @@ export function candidates({ pages }) {
   const certificates = new Map(pages.flatMap((page) => page.certificates).map((one) => [one.sha256, one]));
   return pages.flatMap((page) => [
     ...page.devices.flatMap(({ name, keys }) =>
-      keys.map((key) => {
-        const over = certificates.get(key.sha256) ?? names.get(name);
-        return { device: name, key, ended: over?.at ?? null, why: over?.reason ?? null };
-      }),
+      keys.map((key) => ({ device: name, key, ...end([certificates.get(key.sha256), names.get(name)]) })),
     ),
-    ...(page.former ?? []).map(({ name, key, at, reason }) => ({ device: name, key, ended: at, why: reason })),
+    ...(page.former ?? []).map((one) => ({
+      device: one.name,
+      key: one.key,
+      ...end([one, certificates.get(one.key.sha256), names.get(one.name)]),
+    })),
   ]);
+}
+
+/** @param {({at: number, reason: string} | undefined)[]} said */
+function end(said) {
+  const ends = said.filter((one) => one !== undefined);
+  if (ends.length === 0) return { ended: null, why: null };
+  const graver = ends.filter(({ reason }) => IN_OTHER_HANDS.includes(reason));
+  const { at, reason } = (graver.length > 0 ? graver : ends).reduce((first, one) => (one.at < first.at ? one : first));
+  return { ended: at, why: reason };
 }
 
 /** @param {Page[]} pages */

@@ -2,13 +2,12 @@
 
 import * as cose from "./cose.js";
 import { decode, Newer } from "./claims.js";
-import { candidates, revokedDevices, SKEW } from "./directory.js";
+import { candidates, IN_OTHER_HANDS, revokedDevices, SKEW } from "./directory.js";
 import { hex } from "./bytes.js";
 import { grouped, lines } from "./lines.js";
 import { Refused } from "./refused.js";
 import { NotASlip, slipIn } from "./url.js";
 
-const IN_OTHER_HANDS = ["compromised", "lost", "stolen", "unspecified"];
 const KID_DIGITS = 16;
 const LIST_LIFE = 7 * 86400; // of a terminal's own list: edged.uplink.slip_status
 
