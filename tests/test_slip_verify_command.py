@@ -25,7 +25,7 @@ from edged.slip.finding import find
 from edged.slip.looking import Look, look
 from edged.uplink.names import Role
 from edged.uplink.slip_status import DeviceSlips, Superseded, seal_status
-from edged.verdict import Result
+from edged.verdict import Kind, Result
 from tests.broker import NOW, Town
 from tests.directories import Made
 from tests.photographs import careful, photograph, usual
@@ -105,6 +105,14 @@ def test_every_form_of_a_genuine_slip_is_genuine(
         assert seen <= (
             {"not_looked"} if source in (slip.url, "AB0", str(tmp_path / "text")) else {"same", "unsure"}
         ), source
+
+
+@pytest.mark.parametrize("kind", [Kind.TEST, Kind.TRAINING])
+def test_a_script_takes_no_test_for_a_live_slip(
+    place: Town, files: Path, kind: Kind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(place, files, signed(place, facts(kind=kind)).url) == 7
+    assert json.loads(capsys.readouterr().out)["verdict"] == "genuine"
 
 
 def test_people_read_the_signed_lines(
