@@ -97,7 +97,11 @@ class Slips:
                 await self._print_after(await self._waiting.get())
 
     async def _keep_tidy(self) -> None:
-        await self._book.keep_tidy(_now)
+        await self._book.keep_tidy(self._time_and_trust)
+
+    async def _time_and_trust(self) -> tuple[datetime, bool]:
+        reading = await self._box.read_clock()
+        return reading.now, reading.trusted
 
     @property
     def _printer(self) -> Printer | None:
