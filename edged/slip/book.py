@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
 
-from edged.errors import SlipError
+from edged import log
+from edged.errors import SlipError, StateError
 from edged.journal import slips
 from edged.slip import claims, cose
 from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
@@ -201,9 +202,12 @@ class SlipBook:
         await self._journal.write(lambda journal: _tidy(journal, int(now.timestamp())))
 
     async def keep_tidy(self, clock: Callable[[], datetime]) -> None:
-        """Do so now and then, until cancelled. Raises `StateError`."""
+        """Do so now and then, until cancelled. What the disk says against it is logged: the next round tries again."""
         while True:
-            await self.tidy(clock())
+            try:
+                await self.tidy(clock())
+            except StateError as error:
+                log.get("slip").error("the book of slips can't be tidied", code=error.code)
             await asyncio.sleep(TIDY_S)
 
 
