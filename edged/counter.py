@@ -155,6 +155,7 @@ class Counter:
             request.application or "",
             inspected.inspection,
             held,
+            asker=request.asker,
             within_s=policy.within_s,
             operator=request.operator,
             reference=request.reference,

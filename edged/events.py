@@ -97,6 +97,8 @@ class ScanRequest:
     """That the holder was shown the notice and consents, for policies that need it."""
     application: str | None = None
     """The audience of the authenticated application that asked (`edged.handover`); None: nobody gets a handover."""
+    asker: int | None = None
+    """Which of the application's connections asked: the fields are that one's alone."""
 
 
 # --- from the head and the people at the counter ------------------------------------------------------------

@@ -46,7 +46,8 @@ FIELDS = (*VALUES, *WITHHELD)
 SCANNER = LeakScanner([*VALUES.items()], [("birth_date", date(1974, 8, 12))])
 
 ME = pwd.getpwuid(os.getuid()).pw_name
-NOBODY = "nobody"
+NOBODY = "daemon"
+"""A system user that no test runs as."""
 
 
 def audience(*fields: str, within_s: float = 60.0) -> AudienceSettings:
@@ -141,6 +142,7 @@ class Bench:
                 request.application,
                 number,
                 held,
+                asker=request.asker,
                 within_s=self.within_s,
                 operator=request.operator,
                 reference=request.reference,

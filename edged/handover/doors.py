@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.errors import CodedError, StateError
+from edged.handover.peers import user_of
 from edged.handover.protocol import MAX_LINE_BYTES, refusal
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_CONNECTIONS: Final = 32
 """A door's, at once: a counter has a few applications with a few connections each."""
 
 MAX_EACH: Final = 8
-"""Of one network address, so that one machine alone can't keep the others out."""
+"""Of one network address, or one system user, so that nobody alone can keep the others out."""
 
 HANDSHAKE_S: Final = 10.0
 """A slow machine on the same network takes one."""
@@ -87,8 +88,8 @@ class Door:
                 self._log.warning("a connection can't be taken", errno=error.errno)
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            where = str(address[0]) if isinstance(address, tuple) else ""
-            if self._busy.total() >= MAX_CONNECTIONS or (where and self._busy[where] >= MAX_EACH):
+            where = str(address[0]) if isinstance(address, tuple) else f"user {user_of(connection)}"
+            if self._busy.total() >= MAX_CONNECTIONS or self._busy[where] >= MAX_EACH:
                 connection.close()
                 continue
             self._busy[where] += 1

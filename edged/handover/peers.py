@@ -6,6 +6,7 @@ import pwd
 import socket
 import ssl
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from cryptography import x509
@@ -18,11 +19,15 @@ from edged.uplink.roles import MALFORMED
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from edged.uplink.roles import TrustAnchor
 
 Way = Literal["socket", "tls"]
+
+NOBODY: Final = 65534
+"""Whom the kernel names in place of a user that this process's user namespace doesn't know (user_namespaces(7))."""
+
+_USERS_SEEN: Final = Path("/proc/self/uid_map")
 
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 
@@ -38,27 +43,43 @@ class Peer(NamedTuple):
 def user_ids(users: Mapping[str, str]) -> dict[int, str]:
     """User id to audience. Asks the system's user database; blocking.
 
-    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`.
+    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`, and `handover.user_not_seen` for one that can't
+    be told from others: every user whom the service manager hides (`PrivateUsers=`) looks like `NOBODY`.
     """
+    seen = _seen()
     found: dict[int, str] = {}
     for audience, user in users.items():
         try:
             uid = pwd.getpwnam(user).pw_uid
         except KeyError:
             raise ConfigError(f"handover.users.{audience}", "handover.no_such_user", user=user) from None
+        if uid == NOBODY or not any(uid in some for some in seen):
+            raise ConfigError(f"handover.users.{audience}", "handover.user_not_seen", user=user)
         if uid in found:
             raise ConfigError(f"handover.users.{audience}", "handover.same_user", other=found[uid])
         found[uid] = audience
     return found
 
 
+def _seen() -> list[range]:
+    """User ids that mean the same user here as they do to whoever connects."""
+    lines = (map(int, line.split()) for line in _USERS_SEEN.read_text(encoding="ascii").splitlines())
+    return [range(inside, inside + count) for inside, _, count in lines]
+
+
 def by_user(connection: socket.socket, users: Mapping[int, str]) -> Peer:
     """Whose process connected, by the kernel's word. Raises `ControlError` (`handover.unknown_user`)."""
-    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(said)
-    if uid not in users:
+    uid = user_of(connection)
+    if uid not in users or uid == NOBODY:
         raise ControlError("handover.unknown_user")
     return Peer(users[uid], "socket")
+
+
+def user_of(connection: socket.socket) -> int:
+    """Whose process connected over a Unix socket."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid: int = _CREDENTIALS.unpack(said)[1]
+    return uid
 
 
 def by_certificate(session: ssl.SSLObject, anchor: TrustAnchor, now: datetime) -> Peer:
