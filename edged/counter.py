@@ -53,6 +53,7 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
+            recipients=self._recipients,
         )
         self._replies = RecordReplyRider(
             fleet=principal.fleet,
@@ -174,6 +175,10 @@ class Counter:
 
         await self._box.station.between_inspections(nothing)
         raise StateError("state.corrupt", JOURNAL_FILE)
+
+    def _recipients(self) -> list[str]:
+        audiences = self._box.held.settings.audiences
+        return [name for name, audience in audiences.items() if audience.policy.record is not None]
 
     async def _add_record(self, draft: EnvelopeDraft) -> None:
         assert draft.record_id is not None
