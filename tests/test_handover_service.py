@@ -547,3 +547,10 @@ async def test_no_value_is_anywhere_but_in_the_one_answer(
     assert json.loads(one)["result"]["fields"] == VALUES
     assert SCANNER.scan(one)
     assert SCANNER.scan(b"\n".join(said)) == []
+
+
+@pytest.mark.parametrize("host", ["192.0.2.77", "2001:db8::77"])
+def test_an_address_that_the_machine_has_not_yet_is_listened_to(host: str) -> None:
+    """Its cable may come later: the daemon starts, and gives verdicts."""
+    with doors.network(host, 0) as listener:
+        assert listener.getsockname()[0] == host

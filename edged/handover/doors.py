@@ -36,6 +36,8 @@ LAST_WORDS_S: Final = 2.0
 ACCEPT_AGAIN_S: Final = 1.0
 """After an accept that failed: descriptors come back when connections end."""
 
+_IP_FREEBIND: Final = 15  # ip(7); Python has no name for it
+
 Serve = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves a connection until it ends."""
 
@@ -179,9 +181,19 @@ def _remove_stale(path: Path) -> None:
 
 
 def network(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises `StateError` (`handover.unusable`)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """A listening TCP socket. Raises `StateError` (`handover.unusable`).
+
+    The address may come later: a cable that isn't plugged in when the terminal starts must cost no verdict.
+    """
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # of IPv6 as well
+        if found.family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind((host, port))
+        found.listen(MAX_CONNECTIONS)
     except OSError as error:
+        found.close()
         raise StateError("handover.unusable", f"{host} port {port}: {error.strerror}") from error
+    return found
