@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from edged import log
 from edged.config import SCENES
-from edged.errors import ControlError, EdgedError
+from edged.errors import ControlError, EdgedError, StateError
 from edged.handover.service import HandoverService
+from edged.journal.database import JOURNAL_FILE
 from edged.journal.operators import pseudonymiser
 from edged.lodging.desk import LodgingDesk
 from edged.noticing import notice_of
@@ -54,6 +55,7 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
+            recipients=self._recipients,
         )
         self._replies = RecordReplyRider(
             fleet=principal.fleet,
@@ -102,7 +104,7 @@ class Counter:
     @property
     def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Tasks, by name."""
-        return {"lodging": self._lodging.run(), "slips": self._slips.run()}
+        return {"lodging": self._lodging.run(), "slips": self._slips.run(), "journal": self._watch_journal()}
 
     @property
     def methods(self) -> dict[str, Method]:
@@ -172,10 +174,29 @@ class Counter:
             request.application or "",
             inspected.inspection,
             held,
+            asker=request.asker,
             within_s=policy.within_s,
             operator=request.operator,
             reference=request.reference,
         )
+
+    async def _watch_journal(self) -> None:
+        """Raises `StateError` once SQLite has found the journal broken: the next start sets it aside.
+
+        Until then neither slip nor handover nor record is to be had. Whoever lies on the glass is finished first.
+        """
+        await self._journal.corrupt.wait()
+        self._log.error("the journal is broken: starting again without it")
+
+        async def nothing() -> None:
+            """Between two inspections."""
+
+        await self._box.station.between_inspections(nothing)
+        raise StateError("state.corrupt", JOURNAL_FILE)
+
+    def _recipients(self) -> list[str]:
+        audiences = self._box.held.settings.audiences
+        return [name for name, audience in audiences.items() if audience.policy.record is not None]
 
     async def _add_record(self, draft: EnvelopeDraft) -> None:
         assert draft.record_id is not None

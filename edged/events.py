@@ -99,6 +99,8 @@ class ScanRequest:
     """Hex SHA-256 of the notice that was shown; None: whoever asks didn't say which, and the one in force is recorded."""
     application: str | None = None
     """The audience of the authenticated application that asked (`edged.handover`); None: nobody gets a handover."""
+    asker: int | None = None
+    """Which of the application's connections asked: the fields are that one's alone."""
 
 
 # --- from the head and the people at the counter ------------------------------------------------------------

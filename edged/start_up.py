@@ -14,7 +14,7 @@ from edged.events import Frame, Light
 from edged.evidence import gather
 from edged.journal.database import JOURNAL_FILE, Journal
 from edged.side import ReadSide
-from edged.uplink import outbox_recovery
+from edged.uplink import outbox_aside, outbox_recovery
 from edged.uplink.database import DatabaseThread
 from edged.uplink.outbox_types import DATABASE_FILE, Bounds, RetryPolicy
 
@@ -86,25 +86,41 @@ async def state(settings: BoxSettings, device: str) -> DatabaseThread[StateDatab
 async def journal(settings: BoxSettings) -> DatabaseThread[Journal]:
     """Open the counter's journal in its own thread; a broken one is set aside, and said so. Raises `StateError`.
 
+    Broken is what can't be opened, and what an earlier run found broken (`Journal.note_corrupt`): a start must not end
+    over the same page again and again.
+
     What was in it is lost to the box and not to whoever reads the file that was set aside: it is evidence, and nothing
     that a counter needs to go on.
     """
     path = settings.state.directory / JOURNAL_FILE
 
     def opened() -> Journal:
+        if not outbox_aside.note_path(path).exists():
+            try:
+                return Journal(path)
+            except StateError as error:
+                if error.code != "state.corrupt":
+                    raise
         try:
-            return Journal(path)
-        except StateError as error:
-            if error.code != "state.corrupt":
-                raise
-        aside = path.with_name(f"{JOURNAL_FILE}.broken-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-        path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        log.get("journal").error("the journal was broken and has been set aside", aside=aside.name)
+            aside = _set_aside(path)
+        except OSError as error:
+            raise StateError("state.unusable", f"{path}: {error.strerror}") from error
+        log.get("journal").error("the journal was broken and has been set aside", aside=aside)
         return Journal(path)
 
     return await DatabaseThread.open("journal", opened)
+
+
+def _set_aside(path: Path) -> str:
+    """Move a broken database and its log away, as durably as `outbox_aside` does it; its new name. Raises `OSError`."""
+    outbox_aside.note_corrupt(path)
+    aside = outbox_aside.set_aside(path, outbox_aside.noted_number(path))
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)  # an empty file is a database without tables
+    outbox_aside.take_place(new, path)
+    outbox_aside.forget_note(path)
+    return aside.name
 
 
 def warm_up(*, chip: bool) -> None:

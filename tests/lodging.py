@@ -106,6 +106,7 @@ class Bench:
             device="box-1",
             clock=self.clock,
             steady=lambda: self.steady,
+            recipients=lambda: ["police"],
             notify=lambda event: self.events.append(dict(event)),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -264,4 +265,31 @@ async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: P
     async with box:
         await box.scan("passport", scene="bank")
         assert len((await box.control.call("slip_list"))["slips"]) == 1
-    assert list((tmp_path / "state").glob("journal.sqlite.broken-*"))
+    assert list((tmp_path / "state").glob("journal.sqlite.corrupt-*"))
+
+
+async def test_a_journal_that_breaks_at_work_is_set_aside_by_the_next_start(tmp_path: Path) -> None:
+    """A page nobody reads at the start: without that every start would end over it, and no verdict be given again."""
+    async with box_with(tmp_path):
+        pass
+    path = tmp_path / "state" / "journal.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = database.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'slips_expired'"
+        ).fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+
+    box = box_with(tmp_path)
+    ended = await box.spawn()
+    _, errors = await ended.communicate()
+    assert ended.returncode not in (0, 78)
+    assert b"the journal is broken" in errors
+    async with box:
+        assert (await box.scan("passport", scene="bank"))["outcome"] == "committed"
+        assert len((await box.control.call("slip_list"))["slips"]) == 1
+    assert len(list((tmp_path / "state").glob("journal.sqlite.corrupt-?"))) == 1
+    assert not list((tmp_path / "state").glob("journal.sqlite.broken"))

@@ -204,6 +204,7 @@ def sent() -> set[str]:
         "handover.unusable",
         "handover.no_such_user",
         "handover.same_user",
+        "handover.user_not_seen",
         "cert.unreadable",
         "handover.json",
     }

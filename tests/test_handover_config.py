@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,24 @@ def test_nothing_lies_longer_than_a_minute(within: float) -> None:
 
 def test_users_are_looked_up_once() -> None:
     assert len(user_ids({"bank": ME, "hotel": NOBODY})) == 2
-    with pytest.raises(ConfigError, match=r"handover\.user_is_anybody"):
+
+
+def test_a_user_who_cannot_be_told_from_others_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PrivateUsers=yes the kernel calls everybody else nobody: whoever is named so would be everybody."""
+    refused = []
+    with pytest.raises(ConfigError) as told:
         user_ids({"bank": "nobody"})
+    refused.append(told.value.code)
+    seen = tmp_path / "uid_map"
+    seen.write_text(f"{os.getuid()} {os.getuid()} 1\n")
+    monkeypatch.setattr("edged.handover.peers._USERS_SEEN", seen)
+    assert len(user_ids({"bank": ME})) == 1
+    with pytest.raises(ConfigError) as told:
+        user_ids({"hotel": NOBODY})
+    refused.append(told.value.code)
+    assert refused == ["handover.user_not_seen"] * 2
     for users, code in (({"bank": "no-such-user-here"}, "no_such_user"), ({"a": ME, "b": ME}, "same_user")):
         with pytest.raises(ConfigError) as refused:
             user_ids(users)

@@ -191,6 +191,25 @@ async def test_who_leaves_while_the_document_is_read_leaves_nothing(bench: Bench
     assert await bench.kinds() == [("offered", None), ("expired", "handover.application_left")]
 
 
+async def test_what_was_read_for_one_connection_is_not_the_next_ones(bench: Bench) -> None:
+    """It left while the document was read, and another of the same application already asks for the next."""
+    bench.gate.clear()
+    async with bench.local() as client:
+        client.send("inspect")
+        await until(lambda: bench.requests)
+    await until(lambda: not bench.service._connections)
+    async with bench.local() as other:
+        other.send("inspect")
+        await until(lambda: len(bench.requests) == 2)
+        bench.gate.set()
+        told = (await other.answer())["result"]
+        await until(lambda: len(bench.offered) == 2)
+        assert bench.offered == [False, True]
+        assert bench.held[0].forgotten
+        assert await other.call("take", inspection=f"{1:016x}") == "handover.no_such_inspection"
+        assert (await other.call("take", inspection=told["inspection"]))["fields"] == VALUES
+
+
 async def test_a_switch_overwrites_and_what_is_allowed_changes(bench: Bench) -> None:
     async with bench.local() as client:
         told = await client.call("inspect")
@@ -371,6 +390,8 @@ async def test_bad_lines_are_refused_and_the_next_is_answered(bench: Bench) -> N
             (b"no json", None, "handover.not_json"),
             (b'{"x":' * 700, None, "handover.not_json"),
             (b"[]", None, "handover.not_a_request"),
+            (b'{"v": 1, "id": 18446744073709551616, "method": "hello"}', None, "handover.not_a_request"),
+            (b'{"v": 1, "id": -1, "method": "hello"}', None, "handover.not_a_request"),
             (b'{"v": 1, "id": 3}', 3, "handover.not_a_request"),
             (b'{"v": 2, "id": 4, "method": "hello"}', 4, "handover.unknown_version"),
             (b'{"v": 1, "id": 5, "method": "scan"}', 5, "handover.unknown_method"),
@@ -429,6 +450,15 @@ async def test_a_crowd_at_the_door_is_bounded(bench: Bench) -> None:
     await until(lambda: not door._busy["127.0.0.1"])
     async with bench.remote(bench.member()) as client:
         assert (await client.call("hello"))["audience"] == "bank"
+
+
+async def test_one_user_alone_does_not_keep_the_others_out(bench: Bench) -> None:
+    crowd = [await asyncio.open_unix_connection(str(bench.socket)) for _ in range(doors.MAX_EACH)]
+    await until(lambda: len(bench.service._connections) == doors.MAX_EACH)
+    reader, writer = await asyncio.open_unix_connection(str(bench.socket))
+    assert await reader.read() == b""
+    for _, one in (*crowd, (reader, writer)):
+        one.close()
 
 
 async def test_an_answer_is_overwritten_once_it_is_written(
@@ -517,3 +547,10 @@ async def test_no_value_is_anywhere_but_in_the_one_answer(
     assert json.loads(one)["result"]["fields"] == VALUES
     assert SCANNER.scan(one)
     assert SCANNER.scan(b"\n".join(said)) == []
+
+
+@pytest.mark.parametrize("host", ["192.0.2.77", "2001:db8::77"])
+def test_an_address_that_the_machine_has_not_yet_is_listened_to(host: str) -> None:
+    """Its cable may come later: the daemon starts, and gives verdicts."""
+    with doors.network(host, 0) as listener:
+        assert listener.getsockname()[0] == host

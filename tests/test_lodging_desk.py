@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged import log
-from edged.errors import ControlError, SignatureRefusedError, StateError
+from edged.errors import CertificateError, ControlError, SignatureRefusedError, StateError
 from edged.journal import lodging as journal_of
 from edged.partner.opening import open_contents
 from edged.privacy.leakscan import LeakScanner
@@ -376,3 +376,59 @@ async def test_a_planted_value_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet_logging: None
 ) -> None:
     assert await leaks(tmp_path, capsys, plant=True) == ["journal"]
+
+
+async def test_a_guest_without_a_record_is_no_hundred_per_cent(tmp_path: Path) -> None:
+    """Two check-ins by reference, two records, both of them for the first booking."""
+    async with bench(tmp_path) as desk:
+        for reference in ("stay-1", "stay-2"):
+            await desk.desk.checkin({"reference": reference})
+        await desk.seal()
+        await desk.seal()
+        (report,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        registration = report["total"]["registration"]
+        assert (registration["value"], registration["met"]) == (None, None)
+        assert report["total"]["days_without_check_ins"] == 1
+
+
+async def test_a_training_s_record_registers_nobody(tmp_path: Path) -> None:
+    async with bench(tmp_path) as desk:
+        await desk.desk.checkin({"reference": "stay-1"})
+        record_id = await desk.open(kind=Kind.TRAINING)
+        await desk.desk.complete({"record_id": record_id, "fields": TYPED})
+        (report,) = (await desk.desk.rates({**THIS_DAY, "audience": "police"}))["reports"]
+        assert report["total"]["registration"]["value"] == 0.0
+
+
+async def test_a_hotel_that_registered_nobody_is_told_so(tmp_path: Path) -> None:
+    async with bench(tmp_path) as desk:
+        assert (await desk.desk.rates(THIS_DAY))["reports"] == []
+        await desk.desk.checkin({"count": 12})
+        (report,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        assert report["audience"] == "police"
+        registration = report["total"]["registration"]
+        assert (registration["numerator"], registration["denominator"]) == (0, 12)
+        assert registration["met"] is False
+
+
+@pytest.mark.parametrize("other", [{"audience": "customs"}, {"kind": Kind.TRAINING}], ids=str)
+async def test_a_record_corrects_only_its_like(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Otherwise a training, or what another recipient got, would end the correction that the first one waits for."""
+    async with bench(tmp_path) as desk:
+        first = await desk.seal()
+        await desk.desk.reply(reply(first, verdict="correction", fields=("room",)))
+        record_id = await desk.open(**other)
+        asked = {"record_id": record_id, "fields": TYPED, "corrects": first}
+        assert await code(desk.desk.complete(asked)) == "lodging.corrects_nothing"
+        assert await state_of(desk, first) == "correction_wanted"
+
+
+async def test_a_key_that_cannot_sign_now_costs_no_record(tmp_path: Path) -> None:
+    async with bench(tmp_path) as desk:
+        record_id = await desk.open()
+        desk.fails.append(CertificateError("cert.unreadable"))
+        with pytest.raises(CertificateError):
+            await desk.desk.complete({"record_id": record_id, "fields": TYPED})
+        assert await state_of(desk, record_id) == "open"
+        assert (await desk.desk.complete({"record_id": record_id}))["state"] == "sealed"
+        assert len(desk.committed) == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edged.config import SlipSettings
-from edged.errors import SlipError
+from edged.errors import SlipError, StateError
 from edged.journal.database import JOURNAL_FILE, Journal
 from edged.slip import claims, cose
 from edged.slip.book import MAX_COPIES, SlipBook, new_number
@@ -205,3 +205,23 @@ def test_numbers_are_drawn_of_all_there_are() -> None:
     assert len(drawn) == 200
     assert all(claims.number_text(claims.number_bytes(number)) == number for number in drawn)
     assert all(claims.decode(claims.encode(facts(number=number))).number == number for number in drawn)
+
+
+async def test_a_disk_that_refuses_the_tidying_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever locks the journal, or fills the disk, must not take the daemon down with it."""
+    monkeypatch.setattr("edged.slip.book.TIDY_S", 0.0)
+    async with opened(tmp_path) as (book, _):
+        said, again = [StateError("state.locked"), StateError("state.disk_full")], asyncio.Event()
+
+        async def tidy(now: Any) -> None:
+            if said:
+                raise said.pop()
+            again.set()
+
+        monkeypatch.setattr(book, "tidy", tidy)
+        tidying = asyncio.create_task(book.keep_tidy(lambda: NOW))
+        await again.wait()
+        tidying.cancel()
+        await asyncio.gather(tidying, return_exceptions=True)

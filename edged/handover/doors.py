@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edged import log
 from edged.errors import CodedError, StateError
+from edged.handover.peers import user_of
 from edged.handover.protocol import MAX_LINE_BYTES, refusal
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_CONNECTIONS: Final = 32
 """A door's, at once: a counter has a few applications with a few connections each."""
 
 MAX_EACH: Final = 8
-"""Of one network address, so that one machine alone can't keep the others out."""
+"""Of one network address, or one system user, so that nobody alone can keep the others out."""
 
 HANDSHAKE_S: Final = 10.0
 """A slow machine on the same network takes one."""
@@ -34,6 +35,8 @@ LAST_WORDS_S: Final = 2.0
 
 ACCEPT_AGAIN_S: Final = 1.0
 """After an accept that failed: descriptors come back when connections end."""
+
+_IP_FREEBIND: Final = 15  # ip(7); Python has no name for it
 
 Serve = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves a connection until it ends."""
@@ -87,8 +90,8 @@ class Door:
                 self._log.warning("a connection can't be taken", errno=error.errno)
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            where = str(address[0]) if isinstance(address, tuple) else ""
-            if self._busy.total() >= MAX_CONNECTIONS or (where and self._busy[where] >= MAX_EACH):
+            where = str(address[0]) if isinstance(address, tuple) else f"user {user_of(connection)}"
+            if self._busy.total() >= MAX_CONNECTIONS or self._busy[where] >= MAX_EACH:
                 connection.close()
                 continue
             self._busy[where] += 1
@@ -178,9 +181,19 @@ def _remove_stale(path: Path) -> None:
 
 
 def network(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises `StateError` (`handover.unusable`)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """A listening TCP socket. Raises `StateError` (`handover.unusable`).
+
+    The address may come later: a cable that isn't plugged in when the terminal starts must cost no verdict.
+    """
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # of IPv6 as well
+        if found.family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind((host, port))
+        found.listen(MAX_CONNECTIONS)
     except OSError as error:
+        found.close()
         raise StateError("handover.unusable", f"{host} port {port}: {error.strerror}") from error
+    return found

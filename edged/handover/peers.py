@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 Way = Literal["socket", "tls"]
 
-_NOBODY: Final = 65534
-"""What the kernel's overflow id is unless somebody has changed it."""
+NOBODY: Final = 65534
+"""Whom the kernel names in place of a user that this process's user namespace doesn't know (user_namespaces(7))."""
+
+_USERS_SEEN: Final = Path("/proc/self/uid_map")
 
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 
@@ -41,37 +43,43 @@ class Peer(NamedTuple):
 def user_ids(users: Mapping[str, str]) -> dict[int, str]:
     """User id to audience. Asks the system's user database; blocking.
 
-    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`, `handover.user_is_anybody`.
+    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`, and `handover.user_not_seen` for one that can't
+    be told from others: every user whom the service manager hides (`PrivateUsers=`) looks like `NOBODY`.
     """
+    seen = _seen()
     found: dict[int, str] = {}
     for audience, user in users.items():
         try:
             uid = pwd.getpwnam(user).pw_uid
         except KeyError:
             raise ConfigError(f"handover.users.{audience}", "handover.no_such_user", user=user) from None
-        if uid == _overflow():
-            raise ConfigError(f"handover.users.{audience}", "handover.user_is_anybody", user=user)
+        if uid == NOBODY or not any(uid in some for some in seen):
+            raise ConfigError(f"handover.users.{audience}", "handover.user_not_seen", user=user)
         if uid in found:
             raise ConfigError(f"handover.users.{audience}", "handover.same_user", other=found[uid])
         found[uid] = audience
     return found
 
 
-def _overflow() -> int:
-    """The id under which a user namespace shows everybody whom it doesn't know (user_namespaces(7))."""
-    try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text())
-    except (OSError, ValueError):
-        return _NOBODY
+def _seen() -> list[range]:
+    """User ids that mean the same user here as they do to whoever connects."""
+    lines = (map(int, line.split()) for line in _USERS_SEEN.read_text(encoding="ascii").splitlines())
+    return [range(inside, inside + count) for inside, _, count in lines]
 
 
 def by_user(connection: socket.socket, users: Mapping[int, str]) -> Peer:
     """Whose process connected, by the kernel's word. Raises `ControlError` (`handover.unknown_user`)."""
-    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(said)
-    if uid not in users:
+    uid = user_of(connection)
+    if uid not in users or uid == NOBODY:
         raise ControlError("handover.unknown_user")
     return Peer(users[uid], "socket")
+
+
+def user_of(connection: socket.socket) -> int:
+    """Whose process connected over a Unix socket."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid: int = _CREDENTIALS.unpack(said)[1]
+    return uid
 
 
 def by_certificate(session: ssl.SSLObject, anchor: TrustAnchor, now: datetime) -> Peer:

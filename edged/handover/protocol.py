@@ -28,6 +28,9 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Opaque = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}$(?!\n)")]
 """As at the control socket (`edged.control_methods`): names and sentences don't slip in by mistake."""
 
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+"""No further than JavaScript counts exactly."""
+
 _INSPECTION: Final = re.compile(r"[0-9a-f]{16}")
 
 
@@ -35,8 +38,8 @@ class Request(msgspec.Struct, frozen=True):
     """One line of an application."""
 
     v: int
-    id: Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
-    """Comes back with the answer; no further than JavaScript counts exactly."""
+    id: Number
+    """Comes back with the answer."""
     method: Annotated[str, msgspec.Meta(max_length=32)]
     params: dict[str, Any] = {}
 
@@ -67,7 +70,7 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Numbered(msgspec.Struct, frozen=True):
-    id: int | None = None
+    id: Number | None = None
 
 
 def parse(line: bytes) -> Request:

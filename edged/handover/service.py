@@ -135,16 +135,16 @@ class HandoverService:
         inspection: str,
         held: HeldFields,
         *,
+        asker: int | None,
         within_s: float,
         operator: str | None = None,
         reference: str | None = None,
     ) -> bool:
-        """Lay `held` ready for the application that asked; from here on the service overwrites it.
+        """Lay `held` ready for the connection that asked (`asker`); from here on the service overwrites it.
 
         To be called after the commit and before the inspection's outcome is told. False when it isn't offered: the
-        application has left, or the journal can't be written. Raises nothing but a cancellation.
+        asker has left, or the journal can't be written. Raises nothing but a cancellation.
         """
-        asker = self._asking.get(application)
         note = Note(
             kind="offered",
             inspection=inspection,
@@ -154,7 +154,8 @@ class HandoverService:
             operator=self._unreadable("operator", operator),
             reference=self._unreadable("reference", reference),
         )
-        if asker is None:
+        # Another connection of the application may be asking by now: what was inspected for the first isn't its.
+        if asker is None or self._asking.get(application) != asker:
             held.forget()
             await self._noted(note, _expiry(application, inspection, note.fields, End.LEFT))
             return False
@@ -310,6 +311,7 @@ class HandoverService:
                     consent=asked.consent,
                     notice=asked.notice,
                     application=application,
+                    asker=connection.number,
                 )
             )
         finally:

@@ -7,6 +7,7 @@ numbers of slips, operators' pseudonyms.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edged.journal.schema import create
-from edged.uplink import database
+from edged.uplink import database, outbox_aside
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,6 +46,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open or create it. Raises `StateError`."""
+        self._path = path
         self.connection: sqlite3.Connection = database.connect(path, create)
 
     def close(self) -> None:
@@ -62,6 +64,11 @@ class Journal:
 
     def settle(self) -> None:
         """Nothing is to be done after a group of writes."""
+
+    def note_corrupt(self) -> None:
+        """SQLite has found the file broken: `edged.start_up.journal` sets it aside at the next start."""
+        with contextlib.suppress(OSError):  # then the next start has to find out by itself
+            outbox_aside.note_corrupt(self._path)
 
     def append(self, kind: str, subject: str, detail: Mapping[str, Any], now: datetime) -> int:
         """Add one entry, within a transaction; its number. Raises `StateError`."""

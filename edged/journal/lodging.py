@@ -64,10 +64,11 @@ class RecordLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckIns(msgspec.Struct, frozen=True):
-    """What was entered of one day: the count that was told, and how many references."""
+    """What was entered of one day: the count that was told, and how many references; of these, without a record."""
 
     count: int | None
     references: int
+    unregistered: int = 0
 
     @property
     def total(self) -> int:
@@ -253,8 +254,8 @@ def check_in(journal: Journal, reference: str, day: date, now: datetime) -> bool
     return bool(added)
 
 
-def check_ins(journal: Journal, first: date, last: date) -> dict[date, CheckIns]:
-    """By day, of the days of which anything was told."""
+def check_ins(journal: Journal, first: date, last: date, *, tests: bool = False) -> dict[date, CheckIns]:
+    """By day, of the days of which anything was told. `tests`: whether a test's record registers a guest."""
     asked = (first.isoformat(), last.isoformat())
     with translated():
         counts = dict(
@@ -269,20 +270,35 @@ def check_ins(journal: Journal, first: date, last: date) -> dict[date, CheckIns]
                 "SELECT day, count(*) FROM lodging_references WHERE day BETWEEN ? AND ? GROUP BY day", asked
             )
         )
+        missing = dict(
+            tuple(row)
+            for row in journal.connection.execute(
+                f"SELECT day, count(*) FROM lodging_references AS told WHERE day BETWEEN ? AND ? AND {_NO_RECORD}"  # noqa: S608  # our own words
+                " GROUP BY day",
+                (*asked, tests),
+            )
+        )
     return {
-        date.fromisoformat(day): CheckIns(counts.get(day), references.get(day, 0))
+        date.fromisoformat(day): CheckIns(counts.get(day), references.get(day, 0), missing.get(day, 0))
         for day in sorted({*counts, *references})
     }
 
 
-def unregistered(journal: Journal, first: date, last: date, limit: int) -> list[tuple[str, date]]:
+_NO_RECORD: Final = (
+    "NOT EXISTS (SELECT 1 FROM lodging_records AS made WHERE made.reference = told.reference AND made.state IN"
+    " ('sealing', 'sealed', 'accepted', 'correction_wanted', 'corrected') AND (? OR made.kind = 'live'))"
+)
+
+
+def unregistered(
+    journal: Journal, first: date, last: date, limit: int, *, tests: bool = True
+) -> list[tuple[str, date]]:
     """Check-ins by reference of which no record has left, with their days, the oldest first."""
     with translated():
         rows = journal.connection.execute(
-            "SELECT reference, day FROM lodging_references AS told WHERE day BETWEEN ? AND ? AND NOT EXISTS"
-            " (SELECT 1 FROM lodging_records AS made WHERE made.reference = told.reference AND made.state IN"
-            " ('sealing', 'sealed', 'accepted', 'correction_wanted', 'corrected')) ORDER BY day, reference LIMIT ?",
-            (first.isoformat(), last.isoformat(), limit),
+            f"SELECT reference, day FROM lodging_references AS told WHERE day BETWEEN ? AND ? AND {_NO_RECORD}"  # noqa: S608  # our own words
+            " ORDER BY day, reference LIMIT ?",
+            (first.isoformat(), last.isoformat(), tests, limit),
         ).fetchall()
     return [(row[0], date.fromisoformat(row[1])) for row in rows]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class _Reader(Journal):
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.connection = database.connect_reader(path)
 
 

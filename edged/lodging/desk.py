@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edged import log
-from edged.errors import ControlError, StateError
+from edged.errors import ControlError, EdgedError, StateError
 from edged.journal import lodging as journal_of
 from edged.lodging import asked
 from edged.lodging.completion import Completions, Open
@@ -25,7 +25,7 @@ from edged.sealing import envelope_context
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -65,7 +65,9 @@ class LodgingDesk:
         clock: Callable[[], Awaitable[ClockReading]],
         steady: Callable[[], float] = time.monotonic,
         notify: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        recipients: Callable[[], Iterable[str]] = tuple,
     ) -> None:
+        """`recipients`: audiences that get records now; of them there are rates though no record was ever made."""
         self._journal = journal
         self._commit = commit
         self._fleet = fleet
@@ -73,6 +75,7 @@ class LodgingDesk:
         self._clock = clock
         self._steady = steady
         self._notify = notify
+        self._recipients = recipients
         self._open = Completions()
         self._changed = asyncio.Event()
         self._sealing: set[asyncio.Task[None]] = set()
@@ -230,9 +233,13 @@ class LodgingDesk:
         wanted = asked.completion(params)
         reading = await self._read()
         self._open.find(wanted.record_id, self._steady())
-        if wanted.corrects is not None:
-            await self._check_corrected(wanted.corrects)
+        corrected = None if wanted.corrects is None else await self._corrected(wanted.corrects)
         record = self._open.find(wanted.record_id, self._steady())
+        if corrected is not None and (corrected.audience, corrected.kind) != (
+            record.draft.audience,
+            record.draft.kind.value,
+        ):
+            raise ControlError("lodging.corrects_nothing")  # another's, or a training's
         record, found, sealed = self._open.complete(
             record.record_id,
             wanted.fields,
@@ -276,13 +283,15 @@ class LodgingDesk:
         def look(journal: Journal) -> tuple[list[RecordLine], dict[date, journal_of.CheckIns]]:
             return (
                 journal_of.lines(journal, wanted.first, wanted.last),
-                journal_of.check_ins(journal, wanted.first, wanted.last),
+                journal_of.check_ins(journal, wanted.first, wanted.last, tests=wanted.tests),
             )
 
         known, told = await self._journal.run(look)
         counted = [line for line in known if wanted.tests or line.kind == Kind.LIVE]
         audiences = (
-            sorted({line.audience for line in counted}) if wanted.audience is None else [wanted.audience]
+            sorted({line.audience for line in counted} | set(self._recipients() if told else ()))
+            if wanted.audience is None
+            else [wanted.audience]
         )
         reports = [report(name, counted, told, wanted.first, wanted.last) for name in audiences]
         return {
@@ -300,10 +309,11 @@ class LodgingDesk:
     def _records(self) -> tuple[Open, ...]:
         return self._open.records(self._steady())
 
-    async def _check_corrected(self, record_id: str) -> None:
+    async def _corrected(self, record_id: str) -> RecordLine:
         line = await self._journal.run(lambda journal: journal_of.find(journal, record_id))
         if line is None or line.state != "correction_wanted":
             raise ControlError("lodging.corrects_nothing")
+        return line
 
     async def _store(self, record: Open, found: Entry, sealed: SealedRecord, reading: ClockReading) -> None:
         """Journal, outbox, journal: a power cut between any two is told as a doubt, never as a success."""
@@ -323,7 +333,7 @@ class LodgingDesk:
             await self._commit(
                 msgspec.structs.replace(record.draft, record_id=record_id, record=sealed.sealed)
             )
-        except StateError:
+        except EdgedError:  # a key that can't sign now as well: nothing has left
             self._open.again(record_id)
             self._changed.set()
             await self._noted(lambda journal: journal_of.not_sealed(journal, record_id, now))

@@ -127,7 +127,8 @@ def _count(lines: Sequence[RecordLine], told: CheckIns | None) -> _Counted:
             found.doubtful += 1
         elif line.state in _LEFT:
             _count_sealed(found, line)
-    if told is None or told.total < found.registered:
+    # A check-in told by a reference of which no record has left is nobody that was registered, whatever the sums are.
+    if told is None or told.total < found.registered + told.unregistered:
         found.unknown_days = 1
     else:
         found.known_days = 1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
 
-from edged.errors import SlipError
+from edged import log
+from edged.errors import SlipError, StateError
 from edged.journal import slips
 from edged.slip import claims, cose
 from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
@@ -207,10 +208,16 @@ class SlipBook:
         await self._journal.write(lambda journal: _tidy(journal, at, clock_trusted=clock_trusted))
 
     async def keep_tidy(self, time_and_trust: Callable[[], Awaitable[tuple[datetime, bool]]]) -> None:
-        """Do so now and then, until cancelled: what time it is, and whether to believe it. Raises `StateError`."""
+        """Do so now and then, until cancelled: what time it is, and whether to believe it.
+
+        What the disk says against it is logged: the next round tries again.
+        """
         while True:
-            now, trusted = await time_and_trust()
-            await self.tidy(now, clock_trusted=trusted)
+            try:
+                now, trusted = await time_and_trust()
+                await self.tidy(now, clock_trusted=trusted)
+            except StateError as error:
+                log.get("slip").error("the book of slips can't be tidied", code=error.code)
             await asyncio.sleep(TIDY_S)
 
 
