@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edged.box import Box, Inspected
     from edged.config import BoxSettings
     from edged.control import Method
+    from edged.events import ScanRequest
     from edged.journal.database import Journal
     from edged.uplink.database import DatabaseThread
     from edged.uplink.envelope import EnvelopeDraft
@@ -114,6 +115,11 @@ class Counter:
             **self._slips.methods,
         }
 
+    async def check(self, request: ScanRequest) -> None:
+        """Refuse what can't be done here before a document is inspected for it. Raises `EdgedError`."""
+        if request.supersedes is not None:
+            await self._slips.check_replaceable(request.supersedes)
+
     def publish(self, event: Mapping[str, Any]) -> None:
         """What subscribers of the control socket hear, applications hear of their own inspections."""
         if self._handover is not None:
@@ -179,7 +185,7 @@ class Counter:
         """`{scene?}` → the notice of a scene, by language; `consent`: whether somebody gets nothing without it."""
         settings = self._box.held.settings
         scene = params.get("scene", settings.default_scene)
-        if set(params) > {"scene"} or scene not in SCENES:
+        if set(params) - {"scene"} or scene not in SCENES:
             raise ControlError("control.bad_parameter")
         notice = notice_of(settings, scene)
         return {"scene": scene, "consent": notice.consent, "lines": notice.lines, "sha256": notice.sha256}

@@ -95,6 +95,8 @@ class ScanRequest:
     training: bool = False
     consent: bool = False
     """That the holder was shown the notice and consents, for policies that need it."""
+    supersedes: str | None = None
+    """Number of the slip of an earlier inspection that the slip of this one stands in place of."""
     application: str | None = None
     """The audience of the authenticated application that asked (`edged.handover`); None: nobody gets a handover."""
 

@@ -24,11 +24,14 @@ def notice_of(settings: BoxSettings, scene: str, kind: Kind = Kind.LIVE) -> Noti
 
 
 def recipients_of(settings: BoxSettings, scene: str, kind: Kind = Kind.LIVE) -> tuple[Recipient, ...]:
-    """The audiences of a scene and kind, as people know them."""
+    """The audiences of a scene and kind, as people know them; an application that may take fields is one of them.
+
+    It is told the outcome and may take fields in any kind, whether it gets envelopes of that kind or not.
+    """
     return tuple(
         Recipient(audience.label or name, audience.policy)
         for name, audience in settings.audiences.items()
-        if scene in audience.scenes and kind in audience.receives
+        if scene in audience.scenes and (kind in audience.receives or audience.policy.handover is not None)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edged.privacy.notice import told
 from edged.slip.facts import (
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
     from edged.config import AudienceSettings, BoxSettings, SlipSettings
     from edged.drafting import Sender
+    from edged.events import ScanRequest
     from edged.judging import Judgement
     from edged.privacy.policy import ClaimValue
 
 
+_WITHOUT_CONSENT: Final = frozenset({"checks", "document_kind"})
+"""What an envelope tells of a document besides claims."""
+
+
 def facts_of(
     judgement: Judgement,
+    request: ScanRequest,
     *,
     number: str,
     settings: BoxSettings,
@@ -41,10 +47,15 @@ def facts_of(
     """What the slip of this inspection says; `now` is timezone-aware, as the terminal's clock shows it."""
     verdict, claims = judgement.verdict, judgement.outgoing.slip
     local = now.astimezone().utcoffset() or timedelta()
-    told_to = [_recipient(draft.audience, settings.audiences[draft.audience]) for draft in judgement.drafts]
+    taker = None if judgement.outgoing.handover is None else request.application
+    names = [
+        *dict.fromkeys([*([] if taker is None else [taker]), *(one.audience for one in judgement.drafts)])
+    ]
+    told_to = [_recipient(name, settings.audiences[name], request, may_take=name == taker) for name in names]
     return SlipFacts(
         number=number,
         copy=1,
+        supersedes=request.supersedes,
         site=slip.site,
         device=sender.device,
         at=int(now.timestamp()),
@@ -69,10 +80,18 @@ def facts_of(
     )
 
 
-def _recipient(name: str, audience: AudienceSettings) -> RecipientFact:
-    return RecipientFact(
-        label_of(audience.label or name), told(audience.policy), audience.policy.retention_days
+def _recipient(
+    name: str, audience: AudienceSettings, request: ScanRequest, *, may_take: bool
+) -> RecipientFact:
+    """What this inspection told it: without the holder's consent no claims, and fields to whom asked for it alone."""
+    policy = audience.policy
+    withheld = policy.consent != "not_needed" and not request.consent
+    groups = tuple(
+        group
+        for group in told(policy)
+        if (may_take if group == "handover_fields" else not withheld or group in _WITHOUT_CONSENT)
     )
+    return RecipientFact(label_of(audience.label or name), groups, policy.retention_days)
 
 
 def _within(text: str | None, most: int) -> str | None:

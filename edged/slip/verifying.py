@@ -17,7 +17,7 @@ from edged.slip.content import SlipLine
 from edged.slip.facts import SlipFacts
 from edged.uplink.directory import IN_OTHER_HANDS, SKEW, Ended, SigningKey
 from edged.uplink.names import Role
-from edged.verdict import Kind, Reason
+from edged.verdict import Kind, Reason, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,6 +237,8 @@ def _status_trouble(
 def _notes(facts: SlipFacts, status: SlipStatus | None) -> Iterator[Reason]:
     """What to know of a genuine slip."""
     yield Reason(_GENUINE[facts.kind])
+    if facts.result is not Result.SUCCESSFUL:
+        yield Reason("slip.genuine_not_passed", {"result": f"result.{facts.result}"})
     if status is None:
         yield Reason("slip.not_checked")
     elif facts.device not in status.devices:

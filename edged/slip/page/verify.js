@@ -149,7 +149,11 @@ function statusTrouble(directory, status, at) {
 /** What to know of a genuine slip. @returns {Reason[]} */
 function notes(facts, status) {
   const code = { live: "slip.genuine", test: "slip.genuine_test", training: "slip.genuine_training" }[facts.kind];
+  /** @type {Reason[]} */
   const found = [{ code }];
+  if (facts.result !== "successful") {
+    found.push({ code: "slip.genuine_not_passed", params: { result: `result.${facts.result}` } });
+  }
   if (!Object.hasOwn(status.devices, facts.device)) found.push({ code: "slip.terminal_not_heard" });
   if (!facts.clock_trusted) found.push({ code: "slip.clock_in_doubt" });
   return found;
