@@ -53,6 +53,9 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
+            recipients=lambda: [
+                name for name, one in box.held.settings.audiences.items() if one.policy.record is not None
+            ],
         )
         self._replies = RecordReplyRider(
             fleet=principal.fleet,

@@ -25,7 +25,7 @@ from edged.sealing import envelope_context
 from edged.verdict import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -65,8 +65,11 @@ class LodgingDesk:
         clock: Callable[[], Awaitable[ClockReading]],
         steady: Callable[[], float] = time.monotonic,
         notify: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        recipients: Callable[[], Iterable[str]] = lambda: (),
     ) -> None:
+        """`recipients`: the audiences that get records by what is in force."""
         self._journal = journal
+        self._recipients = recipients
         self._commit = commit
         self._fleet = fleet
         self._device = device
@@ -281,9 +284,9 @@ class LodgingDesk:
 
         known, told = await self._journal.run(look)
         counted = [line for line in known if wanted.tests or line.kind == Kind.LIVE]
-        audiences = (
-            sorted({line.audience for line in counted}) if wanted.audience is None else [wanted.audience]
-        )
+        # Guests who checked in and of whom nobody made a record are what the rate of registration is there to show.
+        names = {line.audience for line in counted} | (set(self._recipients()) if told else set())
+        audiences = sorted(names) if wanted.audience is None else [wanted.audience]
         reports = [report(name, counted, told, wanted.first, wanted.last) for name in audiences]
         return {
             "from": wanted.first.isoformat(),
