@@ -327,6 +327,9 @@ def test_the_box_s_own_slips(
         ("slip_print", {"number": "7K3M9QXA04TZ"}),
         ("slip_withdraw", {"number": "7K3M9QXA04TZ", "reason": "judged_again"}),
     ]
+    asked.clear()
+    assert main(["slip", "save", "--pdf", str(tmp_path / "nowhere" / "x.pdf")]) == 73
+    assert asked == []  # no copy is counted of what can't be written
     for wrong in ("", "7K3M9QXA04T", "7K3M9QXA04TU!", "７K3M9QXA04TZ"):
         with pytest.raises(ArgumentTypeError):
             number(wrong)
