@@ -88,6 +88,14 @@ _EXIT_CODES_OF_CODES = {
     "control.no_permission": os.EX_NOPERM,
     "fleet.admin_only": os.EX_NOPERM,
     "fleet.choose_devices": os.EX_USAGE,
+    "slip.no_such_slip": os.EX_DATAERR,
+    "slip.not_kept": os.EX_DATAERR,
+    "slip.holds_no_more": os.EX_DATAERR,
+    "slip.not_replaceable": os.EX_DATAERR,
+    "slip.expired": os.EX_DATAERR,
+    "slip.training_replaces_nothing": os.EX_USAGE,
+    "slip.no_printer": os.EX_CONFIG,
+    "slip.not_configured": os.EX_CONFIG,
 }
 """Where what went wrong says more than who said so."""
 

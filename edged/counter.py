@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edged.config import BoxSettings
     from edged.control import Method
     from edged.drafting import Unfinished
+    from edged.events import ScanRequest
     from edged.journal.database import Journal
     from edged.privacy.held import HeldFields
     from edged.uplink.database import DatabaseThread
@@ -117,6 +118,11 @@ class Counter:
             "lodging_rates": self._lodging.rates,
             **self._slips.methods,
         }
+
+    async def check(self, request: ScanRequest) -> None:
+        """Refuse what can't be done here before a document is inspected for it. Raises `EdgedError`."""
+        if request.supersedes is not None:
+            await self._slips.check_replaceable(request.supersedes)
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """What subscribers of the control socket hear, applications hear of their own inspections."""
@@ -218,7 +224,7 @@ class Counter:
         """`{scene?}` → the notice of a scene, by language; `consent`: whether somebody gets nothing without it."""
         settings = self._box.held.settings
         scene = params.get("scene", settings.default_scene)
-        if set(params) > {"scene"} or scene not in SCENES:
+        if set(params) - {"scene"} or scene not in SCENES:
             raise ControlError("control.bad_parameter")
         notice = notice_of(settings, scene)
         return {"scene": scene, "consent": notice.consent, "lines": notice.lines, "sha256": notice.sha256}

@@ -155,7 +155,9 @@ class Daemon:
         self._counter.publish(event)
 
     async def _on_scan(self, params: Mapping[str, Any]) -> Any:
-        return await self._box.station.scan(scan_request(params, self._box.held.settings.default_scene))
+        request = scan_request(params, self._box.held.settings.default_scene)
+        await self._counter.check(request)
+        return await self._box.station.scan(request)
 
     async def _on_cancel(self, params: Mapping[str, Any]) -> bool:
         no_parameters(params)

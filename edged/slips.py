@@ -71,6 +71,7 @@ class Slips:
         principal = inspected.held.signer.principal
         facts = facts_of(
             inspected.judgement,
+            inspected.request,
             number=inspected.slip,
             settings=settings,
             slip=settings.slip,
@@ -88,6 +89,14 @@ class Slips:
                 self._waiting.put_nowait(inspected.slip)
             except asyncio.QueueFull:
                 self._log.warning("the printer is far behind: a slip was not printed")
+
+    async def check_replaceable(self, number: str) -> None:
+        """Before a document is inspected whose slip shall stand in place of this one.
+
+        Raises `ControlError` ("slip.not_configured"), or as `SlipBook.check_replaceable` does.
+        """
+        _ = self._settings
+        await self._book.check_replaceable(number, now=_now())
 
     async def run(self) -> None:
         """Print what waits, and erase what is kept no longer, until cancelled."""
@@ -117,7 +126,7 @@ class Slips:
     async def _print(self, signed: SignedSlip) -> None:
         printer, paper = self._printer, self._box.held.settings.printer
         if printer is None or paper is None:
-            raise ControlError("printer.not_configured")
+            raise ControlError("slip.no_printer")
         from edged.slip.receipt import print_job
 
         job = await asyncio.to_thread(
@@ -160,7 +169,7 @@ class Slips:
         if set(params) - {"number"}:
             raise ControlError("control.bad_parameter")
         if self._printer is None:
-            raise ControlError("printer.not_configured")
+            raise ControlError("slip.no_printer")
         signed = await self._book.copy(await self._number(params), "print", now=_now())
         await self._print(signed)
         return {"number": signed.facts.number, "copy": signed.facts.copy}

@@ -22,10 +22,11 @@ from edged.errors import ControlError
 from edged.privacy.leakscan import LeakScanner
 from edged.sealing import envelope_context, open_sealed
 from edged.slip import claims, cose, url
+from edged.slip.facts import SlipFacts
 from edged.uplink.envelope import open_envelope
 from edged.uplink.keys import generate_key
 from edged.uplink.roles import TrustAnchor
-from tests.box import SPECIMENS, Box
+from tests.box import EDGED, SPECIMENS, Box
 from tests.waiting import until
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -143,6 +144,52 @@ async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_
     assert not scanner.scan(json.dumps([first, second]).encode())
 
 
+async def slip_of(box: Box) -> SlipFacts:
+    return claims.decode(cose.parse(url.parse((await box.control.call("slip_get"))["url"])).payload)
+
+
+async def edged(box: Box, *arguments: str) -> Any:
+    """What a command says as JSON."""
+    command = await asyncio.create_subprocess_exec(
+        *EDGED, *arguments, "--json", stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await command.communicate()
+    assert command.returncode == 0
+    return json.loads(said)
+
+
+async def test_a_second_inspection_s_slip_replaces_the_first_and_the_commands_tell_so(tmp_path: Path) -> None:
+    async with box_with(tmp_path) as box:
+        socket = ("--socket", str(tmp_path / "control.sock"))
+        await box.scan("expired", scene="bank")
+        old = (await box.control.call("slip_list"))[0]["number"]
+        for refused, asked in (
+            ("slip.no_such_slip", {"supersedes": "0" * 12}),
+            ("slip.training_replaces_nothing", {"supersedes": old, "training": True}),
+        ):
+            with pytest.raises(ControlError) as caught:
+                await box.control.call("scan", scene="bank", **asked)
+            assert caught.value.code == refused
+        await box.scan("passport", scene="bank", supersedes=old)
+        facts = await slip_of(box)
+        assert facts.supersedes == old
+        with pytest.raises(ControlError, match=r"slip\.not_replaceable"):
+            await box.control.call("scan", scene="bank", supersedes=old)
+        with pytest.raises(ControlError, match=r"slip\.no_printer"):
+            await box.control.call("slip_print")
+        listed = (await edged(box, "slip", "list", *socket))["slips"]
+        assert [(one["number"], one["status"], one["superseded_by"]) for one in listed] == [
+            (facts.number, "valid", None),
+            (old, "superseded", facts.number),
+        ]
+        logged = (await edged(box, "slip", "log", "--state", str(tmp_path / "state")))["slips"]
+        assert [(one["kind"], one["subject"], one["detail"]) for one in logged[:3]] == [
+            ("slip.printed", facts.number, {"copy": 1, "output": "screen"}),
+            ("slip.superseded", old, {"by": facts.number}),
+            ("slip.issued", facts.number, {"kind": "test", "scene": "bank"}),
+        ]
+
+
 async def test_a_slip_is_printed_by_itself_and_again_when_the_paper_is_back(tmp_path: Path) -> None:
     printer = EscposEmulator(384)
     more = f'\n[printer]\nport = "{tmp_path / "printer"}"\n'
@@ -157,6 +204,20 @@ async def test_a_slip_is_printed_by_itself_and_again_when_the_paper_is_back(tmp_
             slip = (await box.control.call("slip_list"))["slips"][0]
             assert slip["copies"] == 1
             assert (await box.control.call("slip_print"))["copy"] == 2
+
+
+async def test_the_holder_is_told_of_the_application_that_may_take_fields(tmp_path: Path) -> None:
+    """It gets no envelope of this kind, and yet more than anybody else: the fields in clear."""
+    async with box_with(tmp_path) as box, Application(tmp_path / "handover.sock") as teller:
+        notice = (await box.control.call("notice", scene="bank"))["lines"]["en"]
+        assert any(line.startswith("teller learns:") for line in notice)
+        await box.scan("passport", scene="bank")
+        assert "teller" not in [one.label for one in (await slip_of(box)).recipients]  # it asked for nothing
+        await box.hand.place(SPECIMENS["passport"].sides)
+        await teller.ask("inspect", scene="bank")
+        await box.hand.remove()
+        first = (await slip_of(box)).recipients[0]
+        assert (first.label, "handover_fields" in first.told) == ("teller", True)
 
 
 async def test_an_application_takes_the_fields_it_asked_for_once(tmp_path: Path) -> None:
@@ -255,6 +316,12 @@ async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audienc
         with pytest.raises(ControlError, match=r"control\.bad_parameter"):
             await box.control.call("scan", notice="shown", **asked)
         assert len(envelopes(box, "clinic")) == 3
+        slips = (await box.control.call("slip_list"))["slips"]
+        for slip, told in zip(slips[1:], ({"nationality"}, set()), strict=True):
+            text = (await box.control.call("slip_get", number=slip["number"]))["url"]
+            facts = claims.decode(cose.parse(url.parse(text)).payload)
+            clinic = next(one for one in facts.recipients if one.label == "clinic")
+            assert set(clinic.told) == {"checks", "document_kind"} | told
 
 
 async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: Path) -> None:

@@ -290,6 +290,16 @@ async def test_check_ins_by_count_and_by_reference(tmp_path: Path) -> None:
         assert found["days"][-1]["registration"]["denominator"] == 3
 
 
+async def test_guests_of_whom_nobody_made_a_record_show_in_the_rate(tmp_path: Path) -> None:
+    async with bench(tmp_path) as desk:
+        desk.desk._recipients = lambda: ("police",)
+        assert (await desk.desk.rates(THIS_DAY))["reports"] == []
+        await desk.desk.checkin({"count": 4})
+        (found,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        rate = found["total"]["registration"]
+        assert (found["audience"], rate["value"], rate["denominator"]) == ("police", 0.0, 4)
+
+
 async def test_tests_count_for_those_who_ask_for_them_alone(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
         await desk.open(kind=Kind.TEST)

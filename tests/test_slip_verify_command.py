@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from argparse import ArgumentTypeError
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from edged.cli import main
 from edged.commands import _daemon, _slip_given, _slip_lists
@@ -150,6 +152,38 @@ def test_a_pdf_that_says_something_else_is_altered(
         }
         assert key in wrong
         assert {reason["code"] for reason in answer["reasons"]} & {"slip_command.text_differs"}
+
+
+def test_text_that_is_in_a_pdf_and_not_to_be_seen_on_its_page_counts_as_unseen(
+    place: Town, slip: Signed, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The genuine words are there, invisible; what people see is a white page with a genuine code."""
+    made, faces, said = page(slip, "a6", installed()), installed(), io.BytesIO()
+    names = [pdf._registered(font) for font in faces.files]
+    canvas = Canvas(said, (made.width * pdf._POINT, made.height * pdf._POINT), initialFontName=names[0])
+    for text in made.texts:
+        pdf._text(canvas, made, text, names, mode=3)
+    pdf._code(canvas, made, made.code)
+    canvas.showPage()
+    canvas.rect(100, 100, 50, 50, fill=1)
+    canvas.save()
+    (tmp_path / "x.pdf").write_bytes(said.getvalue())
+    verify(place, files, str(tmp_path / "x.pdf"))
+    answer = json.loads(capsys.readouterr().out)
+    assert {line["seen"] for line in answer["lines"]} == {"unsure"}
+    told = {reason["code"] for reason in answer["reasons"]}
+    assert {"slip_command.not_our_drawing", "slip_command.more_pages"} <= told
+
+
+def test_of_two_slips_in_one_picture_neither_is_called_genuine(
+    place: Town, slip: Signed, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = signed(place, facts(number="00000000000A", result=Result.FAILED))
+    both = [np.pad(printed(one, 58)[-700:], ((0, 0), (24, 24))) for one in (slip, second)]
+    cv2.imwrite(str(tmp_path / "both.png"), np.where(np.hstack(both), 0, 255).astype(np.uint8))
+    assert verify(place, files, str(tmp_path / "both.png")) == 6
+    answer = json.loads(capsys.readouterr().out)
+    assert [reason["code"] for reason in answer["reasons"]] == ["slip_command.several_codes"]
 
 
 def test_a_photograph_of_another_result_is_altered(
@@ -298,8 +332,8 @@ def test_the_box_s_own_slips(
 ) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
     answers = {
-        "slip_list": {"slips": [{"number": slip.facts.number, "issued": T, "copies": 2, "status": "superseded",
-                                 "superseded_by": "ZZZZZZZZZZZZ"}]},
+        "slip_list": [{"number": slip.facts.number, "issued": T, "expires": T + DAY, "copies": 2,
+                       "status": "superseded", "superseded_by": "ZZZZZZZZZZZZ"}],
         "slip_get": {"number": slip.facts.number, "copy": 3, "url": slip.url},
         "slip_print": {"number": slip.facts.number, "copy": 4},
         "slip_withdraw": {"number": slip.facts.number},
@@ -331,6 +365,9 @@ def test_the_box_s_own_slips(
         ("slip_print", {"number": "7K3M9QXA04TZ"}),
         ("slip_withdraw", {"number": "7K3M9QXA04TZ", "reason": "judged_again"}),
     ]
+    asked.clear()
+    assert main(["slip", "save", "--pdf", str(tmp_path / "nowhere" / "x.pdf")]) == 73
+    assert asked == []  # no copy is counted of what can't be written
     for wrong in ("", "7K3M9QXA04T", "7K3M9QXA04TU!", "７K3M9QXA04TZ"):
         with pytest.raises(ArgumentTypeError):
             number(wrong)

@@ -105,6 +105,8 @@ def _cases() -> list[dict[str, Any]]:
         {"name": "replaced later", "text": plain, "directory": ended("replaced", T + DAY), "at": T + 2 * DAY},
         {"name": "replaced before", "text": plain, "directory": ended("replaced", T - DAY)},
         {"name": "compromised later", "text": plain, "directory": ended("compromised", T + DAY)},
+        {"name": "of a document that failed", "text": slips.key().url(slips.facts(result=Result.FAILED)),
+         "directory": listed, "status": slips.status(), "online": True},
         {"name": "test", "text": slips.key().url(SLIPS["test"]), "directory": listed},
     ]  # fmt: skip
 

@@ -33,12 +33,16 @@ class Given(NamedTuple):
         code: where it was seen.
         picture: where it was seen, grey.
         printed: the lines of text of a PDF.
+        several: whether codes of different slips were seen: which of them is meant, nobody can tell.
+        more_pages: whether the PDF goes on after the page that was looked at.
     """
 
     text: str | None
     code: Found | None = None
     picture: NDArray[np.uint8] | None = None
     printed: tuple[str, ...] | None = None
+    several: bool = False
+    more_pages: bool = False
 
 
 def read(source: str) -> Given:
@@ -77,8 +81,12 @@ def of_picture(picture: NDArray[np.uint8]) -> Given:
     from edged.core.vision import grey_of
 
     grey = grey_of(picture)
-    found = _slip_among(find(grey))
-    return Given(None if found is None else found.text, found, grey)
+    found = find(grey)
+    slips = _slips_among(found)
+    if len({one.text for one in slips}) > 1:
+        return Given(None, picture=grey, several=True)
+    code = next(iter((*slips, *found)), None)  # another code where there is none
+    return Given(None if code is None else code.text, code, grey)
 
 
 def from_camera(number: int, now: Callable[[], float] = time.monotonic) -> Given:
@@ -105,23 +113,17 @@ def from_camera(number: int, now: Callable[[], float] = time.monotonic) -> Given
 def _of_pdf(data: bytes) -> Given:
     if not _read_pdf.available():
         raise DecodeError("pdf", "slip_command.no_pdf_library")
-    printed = tuple(text_of(data))
+    printed, more = text_of(data)
     for _, page in _read_pdf.pages(data, 1, 1):
         if isinstance(page, str):
             raise DecodeError("pdf", page)
-        return of_picture(page)._replace(printed=printed)
+        return of_picture(page)._replace(printed=printed, more_pages=more)
     raise DecodeError("pdf", "pdf.broken")
 
 
-def _slip_among(found: list[Found]) -> Found | None:
-    """The code that is a slip's; another one where there is none."""
-    for one in found:
-        try:
-            url.parse(one.text)
-        except DecodeError:
-            continue
-        return one
-    return found[0] if found else None
+def _slips_among(found: list[Found]) -> list[Found]:
+    """The codes that are slips'."""
+    return [one for one in found if _is_text(one.text)]
 
 
 def _exists(path: Path) -> bool:

@@ -5,12 +5,13 @@ A PDF is a program in a stranger's hand (see `_read_pdf`, which draws one). Run 
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import subprocess
 import sys
 from typing import Final
+
+import msgspec
 
 from edged import process
 from edged.errors import DecodeError
@@ -24,8 +25,18 @@ _MOST: Final = 4 * MAX_PRINTED
 """Characters of all pages, the watermark among them."""
 
 
-def text_of(data: bytes) -> list[str]:
-    """The lines of text in the order of the file. Raises `DecodeError`: "pdf.broken"."""
+class _Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the child says."""
+
+    lines: tuple[str, ...]
+    pages: int
+
+
+def text_of(data: bytes) -> tuple[tuple[str, ...], bool]:
+    """The lines of text in the order of the file, and whether it has more pages than one.
+
+    Raises `DecodeError`: "pdf.broken".
+    """
     memory = os.memfd_create("slip")
     with open(memory, "w+b") as file:  # noqa: PTH123 - a descriptor
         file.write(data)
@@ -33,12 +44,10 @@ def text_of(data: bytes) -> list[str]:
         command = [sys.executable, "-P", "-m", __name__]
         done = subprocess.run(command, stdin=file, capture_output=True, check=False, timeout=10 * _SECONDS)
     try:
-        lines = json.loads(done.stdout)
-    except ValueError:
+        read = msgspec.json.decode(done.stdout, type=_Read)
+    except msgspec.DecodeError:
         raise DecodeError("pdf", "pdf.broken") from None
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise DecodeError("pdf", "pdf.broken")
-    return lines
+    return read.lines, read.pages > 1
 
 
 def _main() -> int:
@@ -55,7 +64,7 @@ def _main() -> int:
             lines += page.get_text_range(0, min(page.count_chars(), _MOST)).splitlines()
     except (pypdfium2.PdfiumError, MemoryError):
         return os.EX_DATAERR
-    print(json.dumps(lines))
+    print(msgspec.json.encode(_Read(tuple(lines), len(document))).decode())
     return os.EX_OK
 
 

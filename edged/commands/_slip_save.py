@@ -33,12 +33,11 @@ def run(args: argparse.Namespace) -> int:
 
     faces = installed()  # before a copy is counted that can't be drawn
     form, file = ("pdf", args.pdf) if args.pdf is not None else ("png", args.png)
-    answer = asked_for(args, form)
-    facts = facts_in(answer["url"])
-    page = lay_out(content.lines(facts), answer["url"], content.watermark(facts), A6, faces)
-    data = pdf.pdf(page, faces) if form == "pdf" else picture.png(page, faces)
-    with whole_file(file) as stream:
-        stream.write(data)
+    with whole_file(file) as stream:  # before a copy is counted that can't be written
+        answer = asked_for(args, form)
+        facts = facts_in(answer["url"])
+        page = lay_out(content.lines(facts), answer["url"], content.watermark(facts), A6, faces)
+        stream.write(pdf.pdf(page, faces) if form == "pdf" else picture.png(page, faces))
     if args.json:
         show_json({**answer, "file": str(file)})
     else:

@@ -63,10 +63,13 @@ def run(args: argparse.Namespace) -> int:
     lists = _slip_lists.load(args.directory, args.status, anchor, now)
     given = _given(args)
     if given.text is None:
-        nothing = verifying.Verification("undetermined", (Reason("slip_command.no_code"),))
+        why = Reason("slip_command.several_codes" if given.several else "slip_command.no_code")
+        nothing = verifying.Verification("undetermined", (why,))
         return _told(args, paper.Judged(nothing, (), None))
     found = verifying.verify(given.text, lists.directory, at=now, status=lists.status, online=lists.asked)
     judged = paper.judge(found, printed=given.printed, picture=given.picture, code=given.code)
+    if given.more_pages:
+        judged = paper.noted(judged, Reason("slip_command.more_pages"))
     return _told(args, judged)
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from edged import messages
 from edged.commands import _daemon
+from edged.commands._slip_common import number
 from edged.config import SCENES
 from edged.control import ControlClient
 from edged.messages import shared
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--consent", action="store_true", help="help.scan.consent")
     parser.add_argument("--notice", metavar="SHA256", help="help.scan.notice")
     parser.add_argument("--training", action="store_true", help="help.scan.training")
+    parser.add_argument("--supersedes", type=number, metavar="NUMBER", help="help.scan.supersedes")
     parser.epilog = "help.scan.exit_codes"
 
 
@@ -64,7 +66,7 @@ async def _scan(args: argparse.Namespace) -> dict[str, Any]:
             progress = None
         asked = {
             name: getattr(args, name)
-            for name in ("scene", "reference", "purpose", "operator", "notice")
+            for name in ("scene", "reference", "purpose", "operator", "notice", "supersedes")
             if getattr(args, name) is not None
         }
         try:

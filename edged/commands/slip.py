@@ -16,6 +16,7 @@ _ACTIONS: Final[dict[str, str]] = {
     "save": "edged.commands._slip_save",
     "print": "edged.commands._slip_print",
     "withdraw": "edged.commands._slip_withdraw",
+    "log": "edged.commands._slip_log",
     "page": "edged.commands._slip_page",
 }
 

@@ -69,6 +69,7 @@ class LodgingDesk:
     ) -> None:
         """`recipients`: audiences that get records now; of them there are rates though no record was ever made."""
         self._journal = journal
+        self._recipients = recipients
         self._commit = commit
         self._fleet = fleet
         self._device = device

@@ -172,6 +172,21 @@ class SlipBook:
         if await self._journal.write(write):
             self.changed.set()
 
+    async def check_replaceable(self, number: str, *, now: datetime) -> None:
+        """Whether a slip of an inspection that begins now could stand in place of this one.
+
+        Raises `SlipError` (`slip.no_such_slip`, `slip.not_replaceable`, `slip.too_many_withdrawn`), `StateError`.
+        """
+        at = int(now.timestamp())
+
+        def read(journal: Journal) -> None:
+            row = _held(journal, number)
+            if row.status != "valid" or row.expires < at:
+                raise SlipError("slip.not_replaceable")
+            _check_room(journal, "superseded", at)
+
+        await self._journal.run(read)
+
     async def listed(self, limit: int = slips.MAX_ROWS) -> list[SlipRow]:
         """The newest slips first, without what they say. Raises `StateError`."""
         rows = await self._journal.run(lambda journal: slips.newest(journal, limit))

@@ -74,16 +74,14 @@ def _whole(line: SlipLine) -> tuple[str, str]:
 
 
 def _ways(line: SlipLine) -> set[str]:
-    """The ways to print a line: caption before value, both languages in either order of setting, or one of them."""
+    """The ways to print a line: caption, perhaps a colon, value; both languages in either order of setting, or one."""
     (caption_zh, caption_en), (value_zh, value_en) = line.caption, line.value
     values = value_zh if value_zh == value_en else value_zh + value_en
     captions = caption_zh if caption_zh == caption_en else caption_zh + caption_en
-    ways = (
-        captions + values,
-        caption_zh + value_zh + caption_en + value_en,
-        caption_zh + value_zh,
-        caption_en + value_en,
-    )
+    ways: set[str] = set()
+    for colon in ("", ":") if captions else ("",):
+        zh, en = caption_zh + colon + value_zh, caption_en + colon + value_en
+        ways |= {captions + colon + values, zh + en, zh, en}
     return {normal(way) for way in ways} - {""}
 
 

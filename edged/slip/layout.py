@@ -33,6 +33,8 @@ LEAST_MODULE_DOTS: Final = 3
 MAX_LINES: Final = 80
 """Lines of a slip: its facts allow fifty (32 checks, four recipients)."""
 
+_COLONS: Final = ("\N{FULLWIDTH COLON}", ": ")
+"""Between caption and value on one line, (zh-CN, en): "Real document failed" could be a real one that failed."""
 _GAP: Final = 2.0  # between caption and value
 _INDENT: Final = 2.0  # of a value below its caption
 _LEADING: Final = 1.28  # height of a line in sizes
@@ -189,7 +191,8 @@ class _Setter:
         elif line.style == "row":
             self._row(line)
         else:
-            self._paragraph(line.key, " ".join(_apart(line.caption) + _apart(line.value)), "small", 0.0)
+            parts = (" ".join(_apart(words)) for words in (line.caption, line.value))
+            self._paragraph(line.key, ": ".join(filter(None, parts)), "small", 0.0)
         if line.style == "banner":
             self._rule()
         self.strips.append(Strip(line.key, _mm(top), _mm(self.y)))
@@ -234,7 +237,10 @@ class _Setter:
     def _centred(self, line: SlipLine) -> None:
         """Each language by itself, caption and value together; both on one line where there is room."""
         size = self._media.sizes[line.style]
-        both = [" ".join(filter(None, words)) for words in zip(line.caption, line.value, strict=True)]
+        both = [
+            colon.join(filter(None, words))
+            for colon, *words in zip(_COLONS, line.caption, line.value, strict=True)
+        ]
         apart = _apart((both[0], both[1]))
         together = "  ".join(apart)
         for words in [together] if self._faces.width(together) * size <= self._width else apart:

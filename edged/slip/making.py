@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edged.privacy.notice import WITHOUT_CONSENT, told
 from edged.slip.facts import (
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
     from edged.config import BoxSettings, SlipSettings
     from edged.drafting import Sender
+    from edged.events import ScanRequest
     from edged.judging import Judgement
     from edged.privacy.policy import ClaimValue
 
 
+_WITHOUT_CONSENT: Final = frozenset({"checks", "document_kind"})
+"""What an envelope tells of a document besides claims."""
+
+
 def facts_of(
     judgement: Judgement,
+    request: ScanRequest,
     *,
     number: str,
     settings: BoxSettings,
@@ -45,6 +51,7 @@ def facts_of(
     return SlipFacts(
         number=number,
         copy=1,
+        supersedes=request.supersedes,
         site=slip.site,
         device=sender.device,
         at=int(now.timestamp()),

@@ -84,8 +84,13 @@ def judge(
         compared = compare(words, verification.lines)
         if any(one.outcome != "same" for one in compared):
             verification = _altered(verification, Reason("slip_command.text_differs"))
-        lines = _side_by_side(compared, lines)
+        lines = _side_by_side(compared, lines, looked=picture is not None)
     return Judged(verification, lines, media)
+
+
+def noted(judged: Judged, reason: Reason) -> Judged:
+    """The same, with one thing more to know."""
+    return judged._replace(verification=_with(judged.verification, reason))
 
 
 def without_watermark(printed: Sequence[str], watermark: str) -> tuple[str, ...]:
@@ -137,13 +142,18 @@ def _unseen(verification: Verification) -> tuple[PaperLine, ...]:
     return tuple(PaperLine(line.key, (line.caption, line.value), "not_looked") for line in verification.lines)
 
 
-def _side_by_side(compared: Sequence[Compared], lines: Sequence[PaperLine]) -> tuple[PaperLine, ...]:
-    """In the order of the paper; a line whose text is right and that looks otherwise is told by its look."""
+def _side_by_side(
+    compared: Sequence[Compared], lines: Sequence[PaperLine], *, looked: bool
+) -> tuple[PaperLine, ...]:
+    """In the order of the paper; a line whose text is right and that doesn't look so is told by its look.
+
+    Text may be in a file and not on its page: unseen, in white, below a picture.
+    """
     by_key = {line.key: line for line in lines}
     told = []
     for one in compared:
         line = by_key.get(one.key, PaperLine(None, (("", ""), ("", "")), "not_signed"))
-        if one.outcome == "same" and line.seen == "differs":
+        if one.outcome == "same" and (looked or line.seen == "differs"):
             told.append(line)
         else:
             told.append(msgspec.structs.replace(line, seen=_OF_PRINT[one.outcome], printed=one.printed))

@@ -18,7 +18,7 @@ from edged.slip.facts import SlipFacts
 from edged.uplink.directory import IN_OTHER_HANDS, SKEW, Ended, SigningKey
 from edged.uplink.names import Role
 from edged.uplink.slip_status import LIST_LIFE
-from edged.verdict import Kind, Reason
+from edged.verdict import Kind, Reason, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -248,6 +248,8 @@ def _status_trouble(
 def _notes(facts: SlipFacts, status: SlipStatus | None, at: datetime) -> Iterator[Reason]:
     """What to know of a genuine slip."""
     yield Reason(_GENUINE[facts.kind])
+    if facts.result is not Result.SUCCESSFUL:
+        yield Reason("slip.genuine_not_passed", {"result": f"result.{facts.result}"})
     if status is None:
         yield Reason("slip.not_checked")
     elif (listed := status.devices.get(facts.device)) is None:

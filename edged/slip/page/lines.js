@@ -22,8 +22,8 @@ export function lines(facts, words) {
   return [
     line("title", ["", ""], said("slip.title"), "title"),
     ...(facts.kind === "live" ? [] : [line("kind", ["", ""], said(`slip.banner_${facts.kind}`), "banner")]),
-    line("result", said("slip.caption_result"), said(`result.${facts.result}`), "result"),
-    line("person", said("slip.caption_person"), said(`result.${facts.person}`), "result"),
+    resultLine("result", facts.result, said),
+    resultLine("person", facts.person, said),
     ...rows(facts, at, said),
     ...checks(facts.checks, words),
     row("expires", same(localTime(facts.expires, facts.utc_offset_min)), said),
@@ -59,6 +59,11 @@ function line(key, caption, value, style) {
 /** @param {string} text @returns {Pair} */
 function same(text) {
   return [text, text];
+}
+
+/** A failure stands out as on the paper. @param {string} key @param {string} result @param {ReturnType<typeof sayer>} said */
+function resultLine(key, result, said) {
+  return line(key, said(`slip.caption_${key}`), said(`result.${result}`), result === "failed" ? "banner" : "result");
 }
 
 /** @param {string} key @param {Pair} value @param {ReturnType<typeof sayer>} said */

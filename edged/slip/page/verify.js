@@ -149,7 +149,11 @@ function statusTrouble(directory, status, at) {
 /** What to know of a genuine slip. @returns {Reason[]} */
 function notes(facts, status, at) {
   const code = { live: "slip.genuine", test: "slip.genuine_test", training: "slip.genuine_training" }[facts.kind];
+  /** @type {Reason[]} */
   const found = [{ code }];
+  if (facts.result !== "successful") {
+    found.push({ code: "slip.genuine_not_passed", params: { result: `result.${facts.result}` } });
+  }
   const heard = Object.hasOwn(status.devices, facts.device) ? status.devices[facts.device].heard : null;
   if (heard === null) found.push({ code: "slip.terminal_not_heard" });
   else if (heard < at - LIST_LIFE) found.push({ code: "slip.terminal_silent", params: { since: date(heard) } });
