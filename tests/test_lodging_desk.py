@@ -442,3 +442,24 @@ async def test_a_key_that_cannot_sign_now_costs_no_record(tmp_path: Path) -> Non
         assert await state_of(desk, record_id) == "open"
         assert (await desk.desk.complete({"record_id": record_id}))["state"] == "sealed"
         assert len(desk.committed) == 1
+
+
+async def test_without_a_clock_a_count_needs_its_day(tmp_path: Path) -> None:
+    """It replaces the count of its day, which must not be another's."""
+    async with bench(tmp_path) as desk:
+        desk.trusted = False
+        assert await code(desk.desk.checkin({"count": 3})) == "lodging.which_day"
+        assert (await desk.desk.checkin({"count": 3, "day": TODAY.isoformat()}))["check_ins"] == 3
+
+
+async def test_an_answer_to_a_correction_in_doubt_ends_what_it_corrects(tmp_path: Path) -> None:
+    async with bench(tmp_path) as desk:
+        first = await desk.seal()
+        await desk.desk.reply(reply(first, verdict="correction", fields=("room",)))
+        second = await desk.open()
+        desk.fails.append(asyncio.CancelledError())  # the power goes: nobody knows whether it left
+        with pytest.raises(asyncio.CancelledError):
+            await desk.desk.complete({"record_id": second, "fields": TYPED, "corrects": first})
+        assert await state_of(desk, second) == "sealing"
+        await desk.desk.reply(reply(second))
+        assert [await state_of(desk, one) for one in (first, second)] == ["corrected", "accepted"]

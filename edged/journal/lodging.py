@@ -135,12 +135,17 @@ def sealed(journal: Journal, record_id: str, *, typed: tuple[str, ...], now: dat
             "UPDATE lodging_records SET state = 'sealed', changed = ? WHERE record_id = ? AND state = 'sealing'",
             (to_ms(now), record_id),
         )
-        journal.connection.execute(
-            "UPDATE lodging_records SET state = 'corrected', changed = ? WHERE state = 'correction_wanted' AND"
-            " record_id = (SELECT corrects FROM lodging_records WHERE record_id = ?)",
-            (to_ms(now), record_id),
-        )
+        _replace_corrected(journal, record_id, now)
     journal.append("lodging.sealed", record_id, {"typed": list(typed)}, now)
+
+
+def _replace_corrected(journal: Journal, record_id: str, now: datetime) -> None:
+    """The record that this one corrects, if any, has been replaced."""
+    journal.connection.execute(
+        "UPDATE lodging_records SET state = 'corrected', changed = ? WHERE state = 'correction_wanted' AND"
+        " record_id = (SELECT corrects FROM lodging_records WHERE record_id = ?)",
+        (to_ms(now), record_id),
+    )
 
 
 def abandoned(journal: Journal, record_id: str, code: str, now: datetime) -> None:
@@ -204,6 +209,8 @@ def replied(journal: Journal, reply: RecordReply, now: datetime) -> bool:
                 *(not accepted, reply.record_id),
             ),
         )
+        if line.state == "sealing":  # a power cut hid that it left: now it is known
+            _replace_corrected(journal, reply.record_id, now)
     kind = "lodging.accepted" if accepted else "lodging.correction_wanted"
     journal.append(kind, reply.record_id, {"fields": sorted(reply.fields)}, now)
     return True

@@ -261,6 +261,10 @@ class LodgingDesk:
     async def checkin(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`{count, day?}` or `{reference, day?}` → the day's total. The count of a day replaces the one before."""
         reading = await self._read()
+        if not reading.trusted and params.get("day") is None:
+            raise ControlError(
+                "lodging.which_day"
+            )  # a count replaces the one of its day: it must not be another's
         wanted = asked.check_in(params, reading.now.astimezone().date())
 
         def enter(journal: Journal) -> tuple[bool, int]:
