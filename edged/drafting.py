@@ -45,7 +45,7 @@ SLIP_POLICY: Final = Policy(
 _STATE_PARAMS: Final = frozenset({"state", "country", "signer"})
 """Parameters of reasons that name a state."""
 
-_OF_ANY_STATE: Final = frozenset({"TD1", "TD2", "TD3", "MRVA", "MRVB"})
+OF_ANY_STATE: Final = frozenset({"TD1", "TD2", "TD3", "MRVA", "MRVB"})
 """Formats of documents (`edged.core.layout_tables.MrzFormat`) that don't tell which state issued it; all others do."""
 
 
@@ -223,7 +223,7 @@ def _may_know_state(policy: Policy) -> bool:
 
 def _of_any_state(summary: DocumentSummary) -> DocumentSummary:
     """The summary for an audience that may not know which state issued the document: some formats are one state's."""
-    if summary.format in _OF_ANY_STATE:
+    if summary.format in OF_ANY_STATE:
         return summary
     return DocumentSummary(summary.document_class, None)
 

@@ -162,7 +162,7 @@ async def test_a_second_inspection_s_slip_replaces_the_first_and_the_commands_te
     async with box_with(tmp_path) as box:
         socket = ("--socket", str(tmp_path / "control.sock"))
         await box.scan("expired", scene="bank")
-        old = (await box.control.call("slip_list"))[0]["number"]
+        old = (await box.control.call("slip_list"))["slips"][0]["number"]
         for refused, asked in (
             ("slip.no_such_slip", {"supersedes": "0" * 12}),
             ("slip.training_replaces_nothing", {"supersedes": old, "training": True}),

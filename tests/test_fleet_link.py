@@ -143,7 +143,7 @@ async def test_reports_are_verified_and_statuses_read(place: Town, tmp_path: Pat
         await two.publish(topics.reported(FLEET, "box-2"), sealed)
         async with watch(link, {"box-1", "box-2"}) as heard:
             found = [await anext(heard), await anext(heard)]
-            assert Report("box-1", report("box-1"), retained=True) in found
+            assert Report("box-1", report("box-1"), retained=True, compact=sealed) in found
             assert Presence("box-1", status, retained=True) in found
             await two.publish(topics.reported(FLEET, "box-2"), sealed)
             assert await anext(heard) == Unusable("box-2", "reported.wrong_issuer")

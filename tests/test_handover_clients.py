@@ -217,4 +217,4 @@ def test_the_clients_and_the_page_know_every_code() -> None:
         text = page.read_text(encoding="utf-8")
         assert {code for code in codes if code not in text} == set(), page.name
         named = set(re.findall(r"\b(?:handover|cert)\.[a-z_]+\b(?!\()", text))
-        assert named - codes <= {"handover.sock", "handover.users"}, page.name
+        assert named - codes <= {"handover.sock", "handover.users", "handover.conf"}, page.name

@@ -72,7 +72,7 @@ def test_a_box_has_its_own_recipients(tmp_path: Path, capsys: pytest.CaptureFixt
     file.write_text(EXAMPLE, encoding="utf-8")
     found = explained(capsys, "--config", str(file))
     assert [one["audience"] for one in found["audiences"]] == ["central", "first-bank"]
-    named = EXAMPLE.replace('scenes = ["bank"]\n', 'scenes = ["bank"]\nlabel = "First Bank"\n')
+    named = EXAMPLE.replace('\nscenes = ["bank"]\n', '\nscenes = ["bank"]\nlabel = "First Bank"\n', 1)
     file.write_text(named, encoding="utf-8")
     found = explained(capsys, "--config", str(file))
     assert [one["audience"] for one in found["audiences"]] == ["central", "First Bank"]

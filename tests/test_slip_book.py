@@ -215,13 +215,16 @@ async def test_a_disk_that_refuses_the_tidying_is_no_end(
     async with opened(tmp_path) as (book, _):
         said, again = [StateError("state.locked"), StateError("state.disk_full")], asyncio.Event()
 
-        async def tidy(now: Any) -> None:
+        async def tidy(now: Any, *, clock_trusted: bool) -> None:
             if said:
                 raise said.pop()
             again.set()
 
         monkeypatch.setattr(book, "tidy", tidy)
-        tidying = asyncio.create_task(book.keep_tidy(lambda: NOW))
+        async def time_and_trust() -> tuple[Any, bool]:
+            return NOW, True
+
+        tidying = asyncio.create_task(book.keep_tidy(time_and_trust))
         await again.wait()
         tidying.cancel()
         await asyncio.gather(tidying, return_exceptions=True)

@@ -77,11 +77,13 @@ def facts_of(
 
 
 def _recipients(judgement: Judgement, settings: BoxSettings) -> Iterator[RecipientFact]:
-    """Who was told of this inspection, and what: not what they are told of others."""
+    """Who was told of this inspection, and what: not what they are told of others.
+
+    Whoever gets fields in clear comes first: there isn't room for everybody's name.
+    """
     outgoing = judgement.outgoing
-    names = [draft.audience for draft in judgement.drafts]
-    if outgoing.handover_to is not None and outgoing.handover_to not in names:
-        names.append(outgoing.handover_to)
+    taker = () if outgoing.handover_to is None else (outgoing.handover_to,)
+    names = dict.fromkeys((*taker, *(draft.audience for draft in judgement.drafts)))
     refused = {
         draft.audience for draft in judgement.drafts if draft.consent is not None and not draft.consent.given
     }

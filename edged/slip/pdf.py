@@ -38,6 +38,7 @@ def pdf(page: Page, faces: FontFiles) -> bytes:
     names = [_registered(font) for font in faces.files]
     size = (page.width * _POINT, page.height * _POINT)
     canvas = Canvas(file, pagesize=size, invariant=1, pageCompression=1, initialFontName=names[0])
+    canvas.setDateFormatter(lambda year, month, day, *_: f"D:{year:04d}{month:02d}{day:02d}")
     for say in (canvas.setProducer, canvas.setCreator, canvas.setAuthor):
         say(_PRODUCER)
     canvas.setSubject("")
