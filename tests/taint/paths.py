@@ -190,7 +190,11 @@ async def _by_swipe(world: World, person: Canary) -> dict[str, bytes]:
 async def _by_card(world: World, person: Canary) -> dict[str, bytes]:
     """The driver fails in its own thread, and says so when it begins anew."""
     answer = await world.laid(person)
-    await until(lambda: b"ID-card driver failed" in world.box.log_file.read_bytes(), 20)
+    await until(
+        lambda: b"ID-card driver failed" in world.box.log_file.read_bytes(),
+        20,
+        so_far=lambda: (answer, world.struck),
+    )
     return {"answer": _said(answer), **world.files("log")}
 
 
