@@ -2,20 +2,27 @@
 
 Memory doesn't grow with what is searched: files are read in portions that overlap. SQLite's files are searched twice:
 as bytes, where free pages and the log keep what was deleted, and row by row, since a long value lies in pieces that
-SQLite's own pages part. What is found is told by file, place and kind, never by value. Blocking.
+SQLite's own pages part. Compressed files are searched as they are unpacked; what can't be unpacked here is told as not
+searched. What is found is told by file, place and kind, never by value. Blocking.
 """
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
+import lzma
 import os
 import sqlite3
 import stat
-from typing import TYPE_CHECKING, Final
+import zipfile
+import zlib
+from typing import IO, TYPE_CHECKING, Final, cast
 
 import msgspec
 
 from edged.errors import ConfigError
+from edged.privacy.leakscan import SHORTEST, SHORTEST_OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +38,15 @@ MAX_FINDINGS: Final = 10_000
 """What is told at most: the first of them say enough."""
 MAX_VALUES: Final = 10_000
 """Of a file of values: some hundred documents."""
+MAX_UNPACKED: Final = 64 * 1024**3
+"""Bytes that one compressed file may come to: more is no backup of a box, and is told as not searched."""
+_GZIP: Final = b"\x1f\x8b\x08"
+_BZIP2: Final = b"BZh"
+_XZ: Final = b"\xfd7zXZ\0"
+_ZIP: Final = b"PK\x03\x04"
+_UNKNOWN_PACKING: Final = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"7z\xbc\xaf\x27\x1c", b"Rar!")
+"""Zstandard, LZ4, 7-Zip, RAR."""
+_BROKEN: Final = (OSError, sqlite3.Error, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 _SQLITE: Final = b"SQLite format 3\0"
 _BETWEEN: Final = b"\n\xff\n"
 
@@ -79,17 +95,25 @@ def audit(
     for path in _files(places, not_searched.setdefault):
         files += 1
         try:
-            for begin, portion in _portions(path):
+            packed = _is_packed(path)
+            with path.open("rb") as file:
+                for begin, portion in _portions(file):
+                    on_progress(files, octets)
+                    octets += len(portion)
+                    for one in scanner.scan(portion):
+                        if not (packed and one.kind == "not_scanned"):  # it is unpacked below
+                            note(Found(str(path), one.kind, one.encoding, begin + one.offset))
+            for portion in _unpacked(path) if packed else ():
                 on_progress(files, octets)
                 octets += len(portion)
                 for one in scanner.scan(portion):
-                    note(Found(str(path), one.kind, one.encoding, begin + one.offset))
+                    note(Found(str(path), one.kind, _within_packed(one.encoding)))
             for table, rows in _rows(path):
                 for one in scanner.scan(rows):
                     note(Found(str(path), one.kind, one.encoding, table=table))
         except FileNotFoundError:
             continue  # a daemon that runs writes files anew
-        except (OSError, sqlite3.Error):
+        except _BROKEN:
             not_searched[str(path)] = None
     return Audited(files, octets, tuple(found), tuple(not_searched))
 
@@ -107,7 +131,11 @@ def read_values(path: Path) -> list[tuple[str, str]]:
 
 
 def parse_values(raw: bytes) -> list[tuple[str, str]]:
-    """The same, from bytes. Raises `ConfigError` (`audit.values_bad`), whose text has nothing of them."""
+    """The same, from bytes.
+
+    Raises `ConfigError` (`audit.values_bad`; `audit.value_too_short`: nothing would be searched for), whose text has
+    nothing of them.
+    """
     try:
         lines = [line.strip() for line in raw.decode("utf-8").splitlines()]
     except UnicodeDecodeError:
@@ -118,6 +146,9 @@ def parse_values(raw: bytes) -> list[tuple[str, str]]:
         values.append((kind, value) if tab else ("value", line))
     if not values or len(values) > MAX_VALUES or len(raw) > PORTION:
         raise ConfigError("--values", "audit.values_bad")
+    for number, (_, value) in enumerate(values, 1):
+        if sum(map(str.isalnum, value)) < (SHORTEST if value.isascii() else SHORTEST_OTHER):
+            raise ConfigError("--values", "audit.value_too_short", number=str(number))
     return values
 
 
@@ -140,14 +171,59 @@ def _is_file(path: Path) -> bool:
     return False
 
 
-def _portions(path: Path) -> Iterator[tuple[int, bytes]]:
+def _portions(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    begin, kept = 0, b""
+    while more := file.read(PORTION):
+        yield begin, kept + more
+        begin += len(kept) + len(more)
+        kept = more[-OVERLAP:] if len(more) == PORTION else b""
+        begin -= len(kept)
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether it begins as compressed files do. Raises `OSError`."""
     with path.open("rb") as file:
-        begin, kept = 0, b""
-        while more := file.read(PORTION):
-            yield begin, kept + more
-            begin += len(kept) + len(more)
-            kept = more[-OVERLAP:] if len(more) == PORTION else b""
-            begin -= len(kept)
+        return file.read(8).startswith((_GZIP, _BZIP2, _XZ, _ZIP, *_UNKNOWN_PACKING))
+
+
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """What is in a compressed file, in portions that overlap. Raises one of `_BROKEN` for what can't be unpacked."""
+    size = 0
+    for member in _members(path):
+        for _, portion in _portions(member):
+            size += len(portion)
+            if size > MAX_UNPACKED:
+                raise EOFError
+            yield portion
+
+
+def _members(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as packed:
+        magic = packed.read(8)
+    if magic.startswith(_GZIP):
+        with gzip.open(path) as file:
+            yield cast("IO[bytes]", file)
+    elif magic.startswith(_BZIP2):
+        with bz2.open(path) as file:
+            yield file
+    elif magic.startswith(_XZ):
+        with lzma.open(path) as file:
+            yield file
+    elif magic.startswith(_ZIP):
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                try:
+                    member = archive.open(info)
+                except (RuntimeError, NotImplementedError):  # a password, a compressor that zipfile lacks
+                    raise zipfile.BadZipFile from None
+                with member:
+                    yield member
+    else:
+        raise EOFError
+
+
+def _within_packed(encoding: str) -> str:
+    return "compressed" if encoding == "plain" else f"compressed/{encoding}"
 
 
 def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -164,8 +240,8 @@ def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
             held, size = [], 0
             for row in connection.execute(f"SELECT * FROM {quoted}"):  # noqa: S608 - a table's own name, quoted
                 for value in row:
-                    if isinstance(value, str | bytes):
-                        held.append(value.encode() if isinstance(value, str) else value)
+                    if isinstance(value, int | str | bytes):  # a number of figures alone may be stored as one
+                        held.append(value if isinstance(value, bytes) else str(value).encode())
                         size += len(held[-1])
                 if size > PORTION:
                     yield name, _BETWEEN.join(held)

@@ -22,6 +22,7 @@ from edged.errors import StateError
 from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import kind_of, recipients
 from edged.line import Line
+from edged.noticing import notice_of
 from edged.side import ReadDocument, Side
 from edged.slip.book import new_number
 from edged.station import Station
@@ -270,7 +271,11 @@ class Box:
         if not self.held.anchor.demo and any(device.simulated for device in provenance.values()):
             return "device.demo_only"
         kind = kind_of(request, provenance)
-        return None if recipients(request, self.held.settings, kind) else "inspection.no_recipient"
+        if not recipients(request, self.held.settings, kind):
+            return "inspection.no_recipient"
+        # Settings may have changed since it was shown; while a document is inspected they don't.
+        shown, now = request.notice, notice_of(self.held.settings, request.scene).sha256
+        return "inspection.notice_changed" if shown not in (None, now) else None
 
     async def _commit(
         self, document: ReadDocument, request: ScanRequest, inspection: str

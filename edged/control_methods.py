@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _OPAQUE = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 """References are opaque: without spaces and letters beyond ASCII, names don't slip in by mistake."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 
 def no_parameters(params: Mapping[str, Any]) -> None:
     """Refuse any. Raises `ControlError` (`control.bad_parameter`)."""
@@ -45,14 +47,16 @@ def device_list(devices: Mapping[str, Device], gone: Collection[str]) -> dict[st
 
 def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     """What `scan` asks for. Raises `ControlError` (`control.bad_parameter`)."""
-    known = {"scene", "reference", "purpose", "operator", "training", "consent"}
+    known = {"scene", "reference", "purpose", "operator", "training", "consent", "notice"}
     scene = params.get("scene", default_scene)
+    notice = params.get("notice")
     said = {name: params.get(name, False) for name in ("training", "consent")}
     opaque: dict[str, Any] = {name: params.get(name) for name in ("reference", "purpose", "operator")}
     good = (
         set(params) <= known
         and scene in SCENES
         and all(isinstance(value, bool) for value in said.values())
+        and (notice is None or (isinstance(notice, str) and _SHA256.fullmatch(notice)))
         and all(
             value is None or (isinstance(value, str) and _OPAQUE.fullmatch(value))
             for value in opaque.values()
@@ -60,4 +64,4 @@ def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     )
     if not good:
         raise ControlError("control.bad_parameter")
-    return ScanRequest(scene, **said, **opaque)
+    return ScanRequest(scene, **said, **opaque, notice=notice)

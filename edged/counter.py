@@ -22,14 +22,16 @@ from edged.slips import Slips
 from edged.uplink.record_rider import RecordReplyRider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
     from types import TracebackType
 
     from edged.box import Box, Inspected
     from edged.config import BoxSettings
     from edged.control import Method
+    from edged.drafting import Unfinished
     from edged.journal.database import Journal
+    from edged.privacy.held import HeldFields
     from edged.uplink.database import DatabaseThread
     from edged.uplink.envelope import EnvelopeDraft
     from edged.uplink.riding import Rider
@@ -120,28 +122,44 @@ class Counter:
             self._handover.publish(event)
 
     async def _committed(self, inspected: Inspected) -> None:
-        outgoing, request = inspected.judgement.outgoing, inspected.request
+        outgoing = inspected.judgement.outgoing
         try:
-            await self._slips.issue(inspected)
+            await self._part(inspected, self._slips.issue(inspected))
             if outgoing.handover is not None:
-                await self._offer(inspected)
+                await self._part(inspected, self._offer(inspected), outgoing.handover)
             for record in outgoing.unfinished:
-                audience = inspected.held.settings.audiences[record.draft.audience]
-                assert audience.policy.record is not None  # edged.drafting
-                await self._lodging.opened(
-                    record.draft,
-                    record.held,
-                    audience.policy.record,
-                    load_recipient(audience.encryption_keys[0]),
-                    host=_host(inspected.held.settings),
-                    reading=inspected.clock,
-                    reference=request.reference,
-                )
-        except Exception as error:  # noqa: BLE001 - the verdict is on the disk, and must be told whatever happens here
+                await self._part(inspected, self._open_record(inspected, record), record.held)
+        except BaseException:  # the box stops
             outgoing.forget()
+            raise
+
+    async def _part(
+        self, inspected: Inspected, doing: Awaitable[object], held: HeldFields | None = None
+    ) -> None:
+        """One of them: the verdict is on the disk, and must be told whatever happens here, and the others be done."""
+        try:
+            await doing
+        except Exception as error:  # noqa: BLE001 - as above
+            if held is not None:
+                held.forget()
             self._log.error(
-                "something after a verdict failed; please report this", scene=request.scene, exc_info=error
+                "something after a verdict failed; please report this",
+                scene=inspected.request.scene,
+                exc_info=error,
             )
+
+    async def _open_record(self, inspected: Inspected, record: Unfinished) -> None:
+        audience = inspected.held.settings.audiences[record.draft.audience]
+        assert audience.policy.record is not None  # edged.drafting
+        await self._lodging.opened(
+            record.draft,
+            record.held,
+            audience.policy.record,
+            load_recipient(audience.encryption_keys[0]),
+            host=_host(inspected.held.settings),
+            reading=inspected.clock,
+            reference=inspected.request.reference,
+        )
 
     async def _offer(self, inspected: Inspected) -> None:
         request, held = inspected.request, inspected.judgement.outgoing.handover

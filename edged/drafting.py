@@ -45,6 +45,9 @@ SLIP_POLICY: Final = Policy(
 _STATE_PARAMS: Final = frozenset({"state", "country", "signer"})
 """Parameters of reasons that name a state."""
 
+_OF_ANY_STATE: Final = frozenset({"TD1", "TD2", "TD3", "MRVA", "MRVB"})
+"""Formats of documents (`edged.core.layout_tables.MrzFormat`) that don't tell which state issued it; all others do."""
+
 
 class Sender(NamedTuple):
     """Who sends: what is sealed is bound to it."""
@@ -85,12 +88,14 @@ class Outgoing:
         drafts: one for every audience that gets an envelope.
         slip: the holder's masked claims, for the feedback slip.
         handover: the fields for the application that asked; None where none may have any.
+        handover_to: that application's audience.
         unfinished: records to be completed.
     """
 
     drafts: tuple[EnvelopeDraft, ...]
     slip: Mapping[str, ClaimValue]
     handover: HeldFields | None = None
+    handover_to: str | None = None
     unfinished: tuple[Unfinished, ...] = ()
 
     def forget(self) -> None:
@@ -122,6 +127,7 @@ class Drafting:
     def outgoing(self, found: Found) -> Outgoing:
         """What leaves of one document. Raises `ConfigError` for a policy above the ceiling."""
         drafts = tuple(self._draft(name, found) for name in self.recipients)
+        handover = self._handover(found)
         return Outgoing(
             drafts,
             disclose(
@@ -132,7 +138,8 @@ class Drafting:
                 certain=found.certain,
                 consent=True,
             ),
-            self._handover(found),
+            handover,
+            None if handover is None else self.request.application,
             tuple(
                 Unfinished(draft, self._hold(found, FIELDS))
                 for draft in drafts
@@ -166,6 +173,7 @@ class Drafting:
         policy = audience.policy
         trusted: Literal["trusted", "not_trusted"] = "trusted" if self.clock.trusted else "not_trusted"
         mark = PolicyMark(policy.name, policy.version, policy_hash(policy))
+        told_state = _may_know_state(policy) and self._may(policy)
         claims = disclose(
             found.data,
             policy,
@@ -192,8 +200,8 @@ class Drafting:
             purpose=request.purpose if audience.reference else None,
             operator=request.operator if audience.reference else None,
             result=verdict.result,
-            checks=verdict.checks if _may_know_state(audience) else _without_state(verdict.checks),
-            document=found.summary,
+            checks=verdict.checks if told_state else _without_state(verdict.checks),
+            document=found.summary if told_state else _of_any_state(found.summary),
             claims=claims if sealed is None else {},
             provenance=dict(self.provenance),
             clock=trusted,
@@ -208,9 +216,16 @@ class Drafting:
         return Consent(self.request.consent, notice_of(self.settings, self.request.scene).sha256)
 
 
-def _may_know_state(audience: AudienceSettings) -> bool:
+def _may_know_state(policy: Policy) -> bool:
     """Only in clear: the checks' reasons, which name it, aren't encrypted."""
-    return audience.policy.keeps("issuing_state") and not audience.policy.encrypt
+    return policy.keeps("issuing_state") and not policy.encrypt
+
+
+def _of_any_state(summary: DocumentSummary) -> DocumentSummary:
+    """The summary for an audience that may not know which state issued the document: some formats are one state's."""
+    if summary.format in _OF_ANY_STATE:
+        return summary
+    return DocumentSummary(summary.document_class, None)
 
 
 def _without_state(checks: Iterable[JudgedCheck]) -> tuple[JudgedCheck, ...]:

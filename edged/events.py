@@ -95,6 +95,8 @@ class ScanRequest:
     training: bool = False
     consent: bool = False
     """That the holder was shown the notice and consents, for policies that need it."""
+    notice: str | None = None
+    """Hex SHA-256 of the notice that was shown; None: whoever asks didn't say which, and the one in force is recorded."""
     application: str | None = None
     """The audience of the authenticated application that asked (`edged.handover`); None: nobody gets a handover."""
 

@@ -24,11 +24,14 @@ def notice_of(settings: BoxSettings, scene: str, kind: Kind = Kind.LIVE) -> Noti
 
 
 def recipients_of(settings: BoxSettings, scene: str, kind: Kind = Kind.LIVE) -> tuple[Recipient, ...]:
-    """The audiences of a scene and kind, as people know them."""
+    """The audiences of a scene and kind, as people know them.
+
+    An application that gets fields handed over gets them of every kind of inspection, whichever envelopes it receives.
+    """
     return tuple(
         Recipient(audience.label or name, audience.policy)
         for name, audience in settings.audiences.items()
-        if scene in audience.scenes and kind in audience.receives
+        if scene in audience.scenes and (kind in audience.receives or audience.policy.handover is not None)
     )
 
 

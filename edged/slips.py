@@ -97,7 +97,11 @@ class Slips:
                 await self._print_after(await self._waiting.get())
 
     async def _keep_tidy(self) -> None:
-        await self._book.keep_tidy(_now)
+        await self._book.keep_tidy(self._time_and_trust)
+
+    async def _time_and_trust(self) -> tuple[datetime, bool]:
+        reading = await self._box.read_clock()
+        return reading.now, reading.trusted
 
     @property
     def _printer(self) -> Printer | None:
@@ -136,12 +140,12 @@ class Slips:
             raise ControlError("control.bad_parameter")
         return number
 
-    async def _on_list(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """`{limit?}` → the newest slips first, without what they say."""
+    async def _on_list(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`{limit?}` → `slips`, the newest first, without what they say."""
         limit = params.get("limit", MAX_LISTED)
         if set(params) - {"limit"} or not isinstance(limit, int) or not 1 <= limit <= MAX_LISTED:
             raise ControlError("control.bad_parameter")
-        return [_told(row) for row in await self._book.listed(limit)]
+        return {"slips": [_told(row) for row in await self._book.listed(limit)]}
 
     async def _on_get(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`{number?, output?}` → one more copy, signed: its number, which copy it is, and the URL of its QR code."""

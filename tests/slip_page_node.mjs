@@ -19,7 +19,7 @@ const answers = {
   base45: ({ text }) => hex(base45.decode(text)),
   cbor: ({ data }) => cbor.decode(bytes(data), 500) !== undefined,
   cose: ({ data }) => hex(cose.toBeSigned(cose.parse(bytes(data)))),
-  head: async ({ text, at, revoked }) => openHead(text, await anchorOf(fleet.anchors, revoked), at),
+  head: async ({ text, at, revoked, kept }) => openHead(text, await anchorOf(fleet.anchors, revoked), at, kept),
   status: async ({ text, at, head }) => openStatus(text, await anchorOf(fleet.anchors), at, head),
   preferred: ({ tags }) => preferred(tags),
 };

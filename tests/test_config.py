@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
 
 from edged import config
@@ -23,6 +24,7 @@ from edged.config import (
 )
 from edged.core import burst
 from edged.errors import ConfigError
+from edged.uplink.keys import generate_key
 from edged.verdict import CheckClass, Kind
 
 
@@ -260,6 +262,25 @@ def test_check_says_good_or_what_is_wrong(tmp_path: Path, capsys: pytest.Capture
     assert f"{file}: broker.port: must be" in capsys.readouterr().err
     assert main(["config", "check", str(tmp_path / "none.toml")]) == 78
     assert "can't be read" in capsys.readouterr().err
+
+
+def test_what_the_example_has_for_slips_handover_and_ready_made_policies_is_good() -> None:
+    public = generate_key().public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    begins = r"\[(slip|handover|audiences\.city-hospital|audiences\.first-bank-teller)\]"
+    found = re.findall(rf"(?m)^# {begins}\n((?:# .*\n)+)", EXAMPLE)
+    assert len(found) == 4
+    sections = "".join(f"[{name}]\n" + re.sub("(?m)^# ", "", body) for name, body in found)
+    dashes = "-" * 5
+    placeholder = rf"{dashes}BEGIN PUBLIC KEY{dashes}\n…\n{dashes}END PUBLIC KEY{dashes}\n"
+    assert re.search(placeholder, sections)
+    settings = parsed(EXAMPLE + re.sub(placeholder, pem.decode(), sections))
+    hospital, teller = settings.audiences["city-hospital"], settings.audiences["first-bank-teller"]
+    assert (hospital.policy.name, hospital.policy.encrypt) == ("hospital-card", True)
+    assert teller.policy.handover is not None
+    assert settings.slip is not None
+    assert settings.handover is not None
+    assert settings.handover.users == {"first-bank-teller": "bankteller"}
 
 
 def test_the_printed_example_is_the_checked_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,13 @@ class Application:
         return json.loads(await self.reader.readline())
 
 
+async def told_to(box: Box) -> dict[str, tuple[str, ...]]:
+    """Whom the newest slip names, and what it says they were told."""
+    told = await box.control.call("slip_get")
+    facts = claims.decode(cose.parse(url.parse(told["url"])).payload)
+    return {recipient.label: recipient.told for recipient in facts.recipients}
+
+
 async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_path: Path) -> None:
     async with box_with(tmp_path) as box:
         await box.scan("passport", scene="bank")
@@ -125,7 +132,7 @@ async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_
         assert (facts.name, facts.document_number) == ("E* A*", "L8*****C3")
         assert [recipient.label for recipient in facts.recipients] == ["central", "first-bank"]
         await box.control.call("slip_withdraw", number=first["number"], reason="judged_again")
-        assert [slip["status"] for slip in await box.control.call("slip_list")] == ["withdrawn"]
+        assert [slip["status"] for slip in (await box.control.call("slip_list"))["slips"]] == ["withdrawn"]
         with pytest.raises(ControlError, match=r"slip\.holds_no_more"):
             await box.control.call("slip_get", number=first["number"])
     scanner = of_specimen("passport")
@@ -146,7 +153,7 @@ async def test_a_slip_is_printed_by_itself_and_again_when_the_paper_is_back(tmp_
         async with box:
             await box.scan("passport", scene="bank")
             await until(lambda: printer.picture().size > 384 * 400)
-            slip = (await box.control.call("slip_list"))[0]
+            slip = (await box.control.call("slip_list"))["slips"][0]
             assert slip["copies"] == 1
             assert (await box.control.call("slip_print"))["copy"] == 2
 
@@ -174,8 +181,10 @@ async def test_an_application_takes_the_fields_it_asked_for_once(tmp_path: Path)
         }
         again = await teller.ask("take", inspection=answer["inspection"])
         assert again["error"]["code"] == "handover.taken_already"
+        assert (await told_to(box))["teller"] == ("checks", "document_kind", "handover_fields")
         # A clerk's own press is nobody's handover.
         assert (await box.scan("passport", scene="bank"))["outcome"] == "committed"
+        assert "teller" not in await told_to(box)
     scanner = of_specimen("passport")
     for name, data in everything_in(tmp_path / "state"):
         assert not scanner.scan(data), name
@@ -220,7 +229,9 @@ async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audienc
         notice = await box.control.call("notice", scene="hospital")
         assert notice["consent"] is True
         await box.scan("passport", scene="hospital")
+        assert (await told_to(box))["clinic"] == ("checks", "document_kind")
         await box.scan("passport", scene="hospital", consent=True)
+        assert (await told_to(box))["clinic"] == ("checks", "document_kind", "nationality")
         opened = []
         for envelope in envelopes(box, "clinic"):
             assert envelope.claims == {}
@@ -235,6 +246,14 @@ async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audienc
         assert opened[0] == {"nationality": None, "withheld": {"nationality": "claim.no_consent"}}
         assert opened[1] == {"nationality": "UTO"}
         assert [envelope.consent.given for envelope in envelopes(box, "clinic")] == [False, True]
+        asked = {"scene": "hospital", "consent": True}
+        assert (await box.scan("passport", notice=notice["sha256"], **asked))["outcome"] == "committed"
+        # What was shown before settings changed is no consent to what is in force now.
+        refused = await box.control.call("scan", notice="0" * 64, **asked)
+        assert (refused["outcome"], refused["reason"]["code"]) == ("refused", "inspection.notice_changed")
+        with pytest.raises(ControlError, match=r"control\.bad_parameter"):
+            await box.control.call("scan", notice="shown", **asked)
+        assert len(envelopes(box, "clinic")) == 3
 
 
 async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: Path) -> None:
@@ -244,5 +263,5 @@ async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: P
     (tmp_path / "state" / "journal.sqlite").write_bytes(b"no database" * 1000)
     async with box:
         await box.scan("passport", scene="bank")
-        assert len(await box.control.call("slip_list")) == 1
+        assert len((await box.control.call("slip_list"))["slips"]) == 1
     assert list((tmp_path / "state").glob("journal.sqlite.broken-*"))

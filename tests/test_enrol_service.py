@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from edged.errors import CodedError, SignatureRefusedError, UplinkError
-from edged.fleet import authorities, est_server
+from edged.fleet import authorities, est_server, former_keys
 from edged.fleet.enrolment import RefusedError
 from edged.fleet.state import FleetState
 from edged.fleet.throttle import MAX_ADDRESSES, Throttle
@@ -117,6 +117,23 @@ async def test_an_enrolled_box_is_left_as_it_is(office: Office, files: IdentityF
     assert steps == ["enrol.step_there"]
     assert serial(files, Usage.TLS) == before
     assert enrolled.boot.fleet == FLEET
+
+
+async def test_a_record_keeps_what_slips_may_still_be_verified_by(
+    office: Office, files: IdentityFiles
+) -> None:
+    async with office.open():
+        await asyncio.to_thread(enrol, office.invite(), files)
+        signing = next(x for x in office.state.device("box-1").certificates if x.usage is Usage.SIGNING)
+        ends = [int((now() - timedelta(days=days)).timestamp()) for days in range(500, 0, -30)]
+        old = [msgspec.structs.replace(signing, serial=f"{at:x}", not_after=at) for at in ends]
+        record = msgspec.structs.replace(office.state.device("box-1"), certificates=tuple(old))
+        office.state.save_device(record)
+        other = IdentityFiles(files.directory.with_name("other"))
+        await asyncio.to_thread(enrol, office.invite(again=True), other)
+    kept = {one.serial for one in office.state.device("box-1").certificates}
+    assert {one.serial for one in old if one.not_after >= (now() - former_keys.LISTED).timestamp()} <= kept
+    assert old[0].serial not in kept
 
 
 async def test_a_token_ends(office: Office, files: IdentityFiles) -> None:

@@ -19,7 +19,7 @@ from edged.central.mosquitto import Access
 from edged.cli import main
 from edged.demo.broker import HOST, DemoBroker
 from edged.demo.fleet import DemoFleet
-from edged.errors import ConfigError, StateError, UplinkError
+from edged.errors import ConfigError, SignatureRefusedError, StateError, UplinkError
 from edged.fleet import authorities, directory, members, revoking
 from edged.fleet.key_files import signer_of
 from edged.fleet.repository import Repository
@@ -444,14 +444,33 @@ def test_what_the_offline_keys_revoked_is_on_the_brokers_list(office: Office) ->
     assert int(tls.serial, 16) in revoking.revoked_serials(office.state, NOW)
 
 
-def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Path) -> None:
+def test_former_keys_give_way_where_there_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path)
     for name in ("box-1", "box-2", "box-3"):
         office.box(name)
-    box = [Principal(FLEET, Role.DEVICE, name) for name in ("box-1", "box-2", "box-3")]
+    for day, name in enumerate(("box-2", "box-1")):
+        at = NOW - timedelta(days=day)
+        revoking.revoke_name(office.state, Principal(FLEET, Role.DEVICE, name), at=at, reason="retired")
+    monkeypatch.setattr(directory, "MAX_ENTRIES", 1)
+    whole = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert [len(page.former) for page in whole] == [0, 0, 0, 1, 1]
+    monkeypatch.setattr(directory, "MAX_PAGES", 4)
+    pages = [open_page(page)[0] for page in directory.make(office.state, now=NOW).pages]
+    assert pages == whole[:4]
+    assert pages[-1].former[0].name == "box-2"  # what ended last: its slips hold for longest
+    monkeypatch.setattr(directory, "MAX_PAGES", 2)
+    with pytest.raises(SignatureRefusedError, match="too_large"):
+        directory.make(office.state, now=NOW)
+
+
+def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for name in ("box-1", "box-2", "box-3", "box-4"):
+        office.box(name)
+    box = [Principal(FLEET, Role.DEVICE, name) for name in ("box-1", "box-2", "box-3", "box-4")]
     keys = {
         name: next(one for one in office.state.device(name).certificates if one.usage is Usage.SIGNING)
-        for name in ("box-1", "box-2", "box-3")
+        for name in ("box-1", "box-2", "box-3", "box-4")
     }
 
     def former(now: datetime) -> dict[str, tuple[str, int, str]]:
@@ -472,6 +491,18 @@ def test_a_key_that_ended_stays_listed_for_the_slips_that_it_signed(tmp_path: Pa
     certificate = members.sha256_of(keys["box-1"])
     revoking.revoke_certificate(office.state, box[0], certificate, at=NOW, reason="stolen")
     assert former(NOW)["box-1"][0] == "stolen"
-    end = datetime.fromtimestamp(keys["box-3"].not_after, UTC)
-    assert former(end + timedelta(days=1))["box-3"][:2] == ("expired", keys["box-3"].not_after)
+    # So is what is said to be stolen the second time; and it is never less than that again.
+    revoking.revoke_name(office.state, box[2], at=NOW, reason="retired")
+    revoking.revoke_certificate(
+        office.state, box[2], members.sha256_of(keys["box-3"]), at=NOW, reason="replaced"
+    )
+    assert former(NOW)["box-3"][0] in {"retired", "replaced"}
+    later = NOW + timedelta(days=3)
+    for reason, expected in (("stolen", "stolen"), ("retired", "stolen"), ("unspecified", "stolen")):
+        revoking.revoke_name(office.state, box[2], at=later, reason=reason)
+        assert former(later)["box-3"][:2] == (expected, at)
+    revoking.revoke_certificate(office.state, box[1], sha256, at=later, reason="replaced")
+    assert former(later)["box-2"] == ("compromised", at, sha256)
+    end = datetime.fromtimestamp(keys["box-4"].not_after, UTC)
+    assert former(end + timedelta(days=1))["box-4"][:2] == ("expired", keys["box-4"].not_after)
     assert former(end + timedelta(days=401)) == {}

@@ -162,6 +162,8 @@ def test_nothing_lies_longer_than_a_minute(within: float) -> None:
 
 def test_users_are_looked_up_once() -> None:
     assert len(user_ids({"bank": ME, "hotel": NOBODY})) == 2
+    with pytest.raises(ConfigError, match=r"handover\.user_is_anybody"):
+        user_ids({"bank": "nobody"})
     for users, code in (({"bank": "no-such-user-here"}, "no_such_user"), ({"a": ME, "b": ME}, "same_user")):
         with pytest.raises(ConfigError) as refused:
             user_ids(users)

@@ -17,6 +17,7 @@ from edged.core.mrz import parse_mrz
 from edged.drafting import Sender
 from edged.events import ChipRead, ScanRequest
 from edged.judging import expiry_check, judge_inspection, kind_of, recipients
+from edged.privacy.policy import Action, Policy, Rule
 from edged.privacy.pseudonym import Pseudonymiser
 from edged.side import ReadDocument, ReadSide
 from edged.uplink.envelope import Provenance
@@ -198,6 +199,38 @@ def test_tests_and_training_are_kept_from_partners(
 
 def test_a_partner_gets_the_scenes_it_is_there_for() -> None:
     assert [draft.audience for draft in judged(reading(VALID), scene="hotel").drafts] == ["central"]
+
+
+FRENCH = "IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<\n9409923102854CORINNE<<<<<<<6512068F4"
+
+
+@pytest.mark.parametrize(
+    ("policy", "consent", "named"),
+    [
+        (Policy({"issuing_state": Action.KEEP}), False, True),
+        (Policy({"issuing_state": Action.KEEP}, consent="required"), True, True),
+        (Policy({"issuing_state": Action.KEEP}, consent="required"), False, False),
+        (Policy({"issuing_state": Rule(Action.GENERALISE)}), True, False),
+        (Policy({"sex": Action.KEEP}), True, False),
+    ],
+)
+def test_who_may_not_know_the_state_is_told_it_by_nothing_else(
+    policy: Policy, consent: bool, named: bool
+) -> None:
+    """Reasons of checks name it, and some formats are one state's."""
+    box = settings()
+    audience = msgspec.structs.replace(box.audiences["first-bank"], policy=policy)
+    box = msgspec.structs.replace(box, audiences={"first-bank": audience})
+    side = reading(FRENCH)
+    side.checks += (
+        Check("pa_issuer", Result.UNDETERMINED, (Reason("chip.issuer_unproven", {"state": "FRA"}),)),
+    )
+    (draft,) = judged(side, box=box, consent=consent).drafts
+    assert draft.document.document_class == "identity_card"
+    assert ("FRA" in str(draft.checks)) is named
+    assert (draft.document.format == "FRA_ID") is named
+    (draft,) = judged(reading(VALID), box=box, consent=consent).drafts
+    assert draft.document.format == "TD3"
 
 
 @pytest.mark.parametrize(

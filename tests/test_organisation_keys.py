@@ -345,6 +345,19 @@ def test_a_rotated_key_gets_a_number_and_goes_to_all(office: Office) -> None:
     assert deliveries(office.state)["first-bank"].number == 2
 
 
+def test_an_officers_directory_that_was_restored_takes_nobody_back_to_an_older_key(office: Office) -> None:
+    assert office.says("new") == os.EX_OK
+    assert office.says("deliver") == os.EX_OK
+    second = office.secret(2)
+    (office.officer / "organisation-first-bank-2.key").unlink()
+    assert office.says("deliver") == os.EX_CONFIG
+    assert office.take("box-1") == second
+    assert office.says("new") == os.EX_OK
+    assert office.says("deliver") == os.EX_OK
+    assert office.take("box-1") == office.secret(3)
+    assert deliveries(office.state)["first-bank"].number == 3
+
+
 def test_another_box_changes_nothing_for_those_that_have_the_key(office: Office) -> None:
     from edged.fleet.state import DeviceRecord
 

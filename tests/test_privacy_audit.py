@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import os
 import sqlite3
-from typing import TYPE_CHECKING
+import zipfile
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -65,6 +69,41 @@ def test_a_value_at_the_edge_of_two_portions(tmp_path: Path, monkeypatch: pytest
         assert {one.offset for one in audit([tmp_path], SCANNER).found} == {at}
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, "zip"])
+def test_a_backup_is_unpacked_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Any) -> None:
+    """A portion in the middle of a compressed stream can't be read by itself."""
+    monkeypatch.setattr(auditing, "PORTION", 4000)
+    monkeypatch.setattr(auditing, "OVERLAP", 100)
+    chance = Random(1)
+    data = bytes(chance.choice(b"abcdef ") for _ in range(60_000)) + NAME.encode()
+    file = tmp_path / "backup"
+    if pack == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("log", data)
+    else:
+        file.write_bytes(pack(data))
+    assert file.stat().st_size > 3 * auditing.PORTION
+    done = audit([tmp_path], SCANNER)
+    assert {(one.kind, one.encoding) for one in done.found} == {("surname", "compressed")}
+    assert done.not_searched == ()
+    file.write_bytes(file.read_bytes()[:-200])
+    assert audit([tmp_path], SCANNER).not_searched == (str(file),)
+
+
+def test_a_compressor_that_nobody_here_knows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "log.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(50))
+    assert audit([tmp_path], SCANNER).not_searched == (str(tmp_path / "log.zst"),)
+
+
+def test_a_number_stored_as_a_number(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "db") as connection:
+        connection.execute("CREATE TABLE card (number INTEGER)")
+        connection.execute("INSERT INTO card VALUES (123456789)")
+    connection.close()
+    (found,) = audit([tmp_path], LeakScanner([("document_number", "123456789")])).found
+    assert found.table == "card"
+
+
 def test_what_cannot_be_searched_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.sqlite").write_bytes(b"SQLite format 3\0" + bytes(4000))
     done = audit([tmp_path, tmp_path / "missing"], SCANNER)
@@ -83,6 +122,14 @@ def test_values_are_their_owners_alone(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="values_bad") as caught:
             parse_values(bad)
         assert "x" not in str(caught.value.params)
+
+
+@pytest.mark.parametrize("short", ["LI", "surname\tWU<", "王"])
+def test_a_value_that_would_not_be_searched_for_is_refused(short: str) -> None:
+    with pytest.raises(ConfigError, match="value_too_short") as caught:
+        parse_values(f"{NAME}\n{short}\n".encode())
+    assert caught.value.params == {"number": "2"}
+    assert parse_values("王芳".encode()) == [("value", "王芳")]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edged import cli, messages
 from edged.commands.config import EXAMPLE
-from edged.config import BoxSettings, parse_toml
+from edged.config import AudienceSettings, BoxSettings, parse_toml
 from edged.errors import ConfigError
 from edged.noticing import notice_of, reads_of, recipients_of
 from edged.privacy.ceiling import CEILING
@@ -102,6 +102,13 @@ class TestOfABox:
         assert [one.label for one in recipients_of(self.BOX, "hotel")] == ["central"]
         assert [one.label for one in recipients_of(self.BOX, "bank", Kind.TEST)] == ["central"]
         assert "first-bank learns" not in "\n".join(notice_of(self.BOX, "hotel").lines["en"])
+
+    def test_an_application_that_is_handed_fields_is_named_whatever_it_receives(self) -> None:
+        """A handover asks for no kind: one that receives trainings alone gets the fields of a real document."""
+        teller = AudienceSettings(scenes=("bank",), receives=(Kind.TRAINING,), policy=load("bank-teller"))
+        box = msgspec.structs.replace(self.BOX, audiences={**self.BOX.audiences, "teller": teller})
+        assert "teller" in [one.label for one in recipients_of(box, "bank")]
+        assert "teller" not in [one.label for one in recipients_of(box, "hotel")]
 
     def test_it_reads_with_what_it_has(self) -> None:
         assert reads_of(self.BOX) == ("picture", "mrz", "chip")

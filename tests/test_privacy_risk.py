@@ -64,6 +64,18 @@ def test_a_policy_that_leaks_by_combination_is_seen() -> None:
     assert "holder" not in told.columns
 
 
+def test_nobody_hides_behind_another_envelope_of_the_same_inspection() -> None:
+    rows = [{"nationality": "UTO", "audience": name} for name in ("a", "b", "c", "d", "e")]
+    (one,) = assess(rows, ["nationality"]).combinations
+    assert (one.k, one.alone, one.groups, one.rows) == (1, 5, 5, 5)
+
+
+def test_a_pseudonym_is_the_same_while_the_one_before_is_told_as_well() -> None:
+    rows = [{"holder": {"current": "p", "previous": "q"}}, {"holder": "p"}]
+    (one,) = assess(rows, ["holder"]).combinations
+    assert (one.k, one.groups) == (2, 1)
+
+
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert assess([]).minimal == ()
     with pytest.raises(ConfigError, match="unknown_column"):

@@ -98,13 +98,13 @@ def test_the_signed_slip_is_erased_when_its_time_is_over(tmp_path: Path) -> None
                 return found
 
             assert await count() == 1
-            await book.tidy(NOW + timedelta(hours=1))
+            await book.tidy(NOW + timedelta(hours=1), clock_trusted=True)
             assert await count() == 1
-            await book.tidy(NOW + timedelta(hours=3))
+            await book.tidy(NOW + timedelta(hours=3), clock_trusted=True)
             assert await count() == 0
             await refused("slip.not_kept", book.copy(number, "print", now=NOW))
             assert [row.number for row in await book.listed()] == [number]
-            await book.tidy(NOW + timedelta(days=121))
+            await book.tidy(NOW + timedelta(days=121), clock_trusted=True)
             assert await book.listed() == []
 
     asyncio.run(story())
@@ -131,6 +131,30 @@ def test_a_withdrawn_slip_is_listed_until_it_expires(tmp_path: Path) -> None:
             assert (await book.ended(NOW + timedelta(days=91))).withdrawn == {}
             found = await journal.run(lambda one: one.entries(kind="slip.withdrawn"))
             assert [one.detail for one in found] == [{"reason": "wrong_person", "operator": "op-7"}]
+
+    asyncio.run(story())
+
+
+def test_a_clock_that_was_far_ahead_loses_no_withdrawal(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (book, _):
+            number = (await book.issue(facts(), now=NOW)).facts.number
+            await book.withdraw(number, "lost", now=NOW)
+            ahead = NOW + timedelta(days=1500)
+            await book.tidy(ahead, clock_trusted=False)
+            at = int(ahead.timestamp())
+            content = {"at": at, "expires": at + 90 * slips.DAY, "clock_trusted": False}
+            late = slips.facts(number="000000000001", **content)
+            later = slips.facts(number="000000000002", supersedes="000000000003", **content)
+            await book.issue(slips.facts(number="000000000003", **content), now=ahead)
+            for one in (late, later):
+                await book.issue(one, now=ahead)
+            # Now the clock is right again.
+            await book.withdraw(late.number, "other", now=NOW)
+            ended = await book.ended(NOW)
+            assert set(ended.withdrawn) == {number, late.number}
+            assert set(ended.superseded) == {"000000000003"}
+            seal_list(ended.withdrawn, ended.superseded, now=NOW, signer=signer())  # and it may be said
 
     asyncio.run(story())
 

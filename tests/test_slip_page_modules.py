@@ -25,7 +25,7 @@ from edged.errors import DecodeError, SlipError
 from edged.slip import base45, claims, content, cose, registry, site, strict_cbor, url, verifying
 from edged.slip.facts import CheckFact, RecipientFact, SlipFacts
 from edged.uplink import slip_status
-from edged.uplink.directory import CertificateRevoked, FormerKey, PrincipalRevoked
+from edged.uplink.directory import KEPT, CertificateRevoked, FormerKey, PrincipalRevoked, open_head
 from edged.uplink.names import Role
 from edged.uplink.slip_status import Superseded
 from edged.verdict import CHECKS, Kind, Result
@@ -92,6 +92,8 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
     other = slips.directory(slips.key(device="box-9"))
     former = FormerKey("box-1", key.listed, slips.T - 1, "replaced")
     stolen = CertificateRevoked(sha256, slips.T, "stolen")
+    replaced = CertificateRevoked(sha256, slips.T - 9, "replaced")
+    lost = PrincipalRevoked(Role.DEVICE, "box-1", slips.T, "lost")
     named = PrincipalRevoked(Role.DEVICE, "box-1", slips.T, "retired")
     cut = base45.encode(key.cose(good)[:-1])
     changed = key.cose(good).replace("滨".encode(), "淮".encode())
@@ -106,6 +108,7 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
         "test": (key.url(slips.facts(kind=Kind.TEST)), listed, fresh, later),
         "training": (key.url(slips.facts(kind=Kind.TRAINING, clock_trusted=False)), listed, fresh, later),
         "not_heard": (text, listed, slips.status(box_2=slips.nothing()), later),
+        "silent": (text, listed, status(heard=slips.T - 8 * slips.DAY), later),
         "altered": ("HTTPS://H#" + url.fragment(changed), listed, fresh, later),
         "other_terminal": (text, other, fresh, later),
         "newer": ("HTTPS://H#" + url.fragment(newer), listed, fresh, later),
@@ -133,6 +136,18 @@ def verdicts() -> dict[str, tuple[str, Any, Any, datetime]]:
         "revoked_gone": (text, slips.directory(devices=(), certificates=(stolen,)), fresh, later),
         "retired": (text, slips.directory(revoked=(named,)), fresh, later),
         "retired_gone": (text, slips.directory(devices=(), revoked=(named,)), fresh, later),
+        "retired_then_stolen": (
+            text,
+            slips.directory(certificates=(replaced,), revoked=(lost,)),
+            fresh,
+            later,
+        ),
+        "former_stolen": (
+            text,
+            slips.directory(devices=(), former=(former,), certificates=(stolen,)),
+            fresh,
+            later,
+        ),
         "former": (text, slips.directory(devices=(), former=(former,)), fresh, later),
     }
 
@@ -257,6 +272,18 @@ def test_thousands_of_spoiled_slips_get_the_same_verdict(page: Path) -> None:
     at, directory, status = slips.AT + timedelta(hours=1), slips.directory(), slips.status()
     made = mutated(generator)
     judge(page, [(next(made), directory, status, at) for _ in range(MUTATIONS)])
+
+
+def test_white_space_and_addresses_mean_the_same_to_both(page: Path) -> None:
+    """What `\\s`, trimming and letters of either case mean differs from language to language."""
+    odd = (*"\ufeff\x1c\x85\xa0\u1680\u180e\u200b\u2028\u3000\t\v\0 \x7fé\u017f\u212a", "\U0001f600" * 3)
+    good = slips.key().url(slips.facts())
+    texts = [good.replace("HTTPS", "http\u017f")]
+    for one in odd:
+        texts += [one + good, good + one, good.replace("#", one + "#"), good.replace("#", "#" + one)]
+        texts += [good.replace("EXAMPLE", one), good.partition("#")[2] + one, one + good.partition("#")[2]]
+    at, directory, status = slips.AT + timedelta(hours=1), slips.directory(), slips.status()
+    judge(page, [(text, directory, status, at) for text in texts])
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=3)
@@ -393,6 +420,33 @@ def test_a_list_is_believed_of_a_collector_that_isnt_revoked(page: Path, place: 
     ]
     answers = ask(page, [{"ask": "status", **one} for one in asked])
     assert ["answer" in one for one in answers] == [True, True, False, False, False]
+
+
+def test_nothing_holds_for_longer_than_its_signers_certificate(page: Path, place: Town) -> None:
+    """Whoever finds an old key could date what it signs back, have it hold for ever, and number it above all others."""
+    at, years = int(NOW.timestamp()), timedelta(days=3000)
+    late = at + 800 * 86_400
+    head, status = Made(place, life=years, version=1 << 40).head.decode(), status_of(place, life=years)
+    ends = {
+        role: int(place.signer(role, name).chain[0].not_valid_after_utc.timestamp())
+        for role, name in ((Role.ADMIN, "ops"), (Role.COLLECTOR, "centre"))
+    }
+    assert max(ends.values()) < late
+    fresh, kept, listed = ask(
+        page,
+        [
+            {"ask": "head", "text": head, "at": late},
+            {"ask": "head", "text": head, "at": late, "kept": True},
+            {"ask": "status", "text": status, "at": late, "head": None},
+        ],
+    )
+    assert fresh == {"refused": "expired"}
+    assert kept["answer"]["exp"] == ends[Role.ADMIN]
+    assert listed["answer"]["exp"] == ends[Role.COLLECTOR]
+    moment = NOW + timedelta(days=800)
+    opened, _ = open_head(head, anchor=place.anchor, at=moment, late=KEPT)
+    assert opened.exp == ends[Role.ADMIN]
+    assert slip_status.open_status(status, anchor=place.anchor, at=moment).exp == ends[Role.COLLECTOR]
 
 
 # --- the page as files ---------------------------------------------------------------------------------------------

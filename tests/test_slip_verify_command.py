@@ -6,7 +6,8 @@ import json
 import re
 from argparse import ArgumentTypeError
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,14 +25,11 @@ from edged.slip.finding import find
 from edged.slip.looking import Look, look
 from edged.uplink.names import Role
 from edged.uplink.slip_status import DeviceSlips, Superseded, seal_status
-from edged.verdict import Result
+from edged.verdict import Kind, Result
 from tests.broker import NOW, Town
 from tests.directories import Made
 from tests.photographs import careful, photograph, usual
 from tests.slip_paper import DAY, Signed, T, facts, needs_fonts, page, printed, signed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = needs_fonts
 
@@ -81,14 +79,22 @@ def other(slip: Signed, **changes: Any) -> SlipFacts:
 
 
 def test_every_form_of_a_genuine_slip_is_genuine(
-    place: Town, slip: Signed, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Town,
+    slip: Signed,
+    files: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "text").write_text(slip.url + "\n")
     (tmp_path / "slip.png").write_bytes(picture.png(page(slip, "a6", installed()), installed()))
     photo = photograph(printed(slip, 58), careful(rng := np.random.default_rng(4)), rng)
     cv2.imwrite(str(tmp_path / "photo.jpg"), photo)
     drawn(place, slip, tmp_path / "slip.pdf")
+    monkeypatch.chdir(tmp_path)
+    Path("AB0").write_text(slip.url)  # a file, though its name could be a (very short) slip
     for source in (
+        "AB0",
         slip.url,
         *(str(tmp_path / name) for name in ("text", "slip.png", "photo.jpg", "slip.pdf")),
     ):
@@ -97,8 +103,16 @@ def test_every_form_of_a_genuine_slip_is_genuine(
         assert (answer["verdict"], answer["signed"]) == ("genuine", True)
         seen = {line["seen"] for line in answer["lines"]}
         assert seen <= (
-            {"not_looked"} if source in (slip.url, str(tmp_path / "text")) else {"same", "unsure"}
+            {"not_looked"} if source in (slip.url, "AB0", str(tmp_path / "text")) else {"same", "unsure"}
         ), source
+
+
+@pytest.mark.parametrize("kind", [Kind.TEST, Kind.TRAINING])
+def test_a_script_takes_no_test_for_a_live_slip(
+    place: Town, files: Path, kind: Kind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(place, files, signed(place, facts(kind=kind)).url) == 7
+    assert json.loads(capsys.readouterr().out)["verdict"] == "genuine"
 
 
 def test_people_read_the_signed_lines(
@@ -193,6 +207,10 @@ def test_what_isn_t_the_fleet_s_is_unknown_or_undetermined(
     assert main(["slip", "verify", slip.url, "--ca", str(place.fleet.ca), "--json"]) == 6
     broken = slip.url[:-9] + ("A" if slip.url[-9] != "A" else "B") + slip.url[-8:]
     assert verify(place, files, broken) in {1, 2}
+    malformed = slip.url + ":::"  # no group of base45
+    assert verify(place, files, malformed) == 2
+    (tmp_path / "text").write_text(malformed)
+    assert verify(place, files, str(tmp_path / "text")) == 2
     white = tmp_path / "white.png"
     cv2.imwrite(str(white), np.full((300, 300), 255, np.uint8))
     capsys.readouterr()
@@ -215,6 +233,26 @@ def test_lists_that_can_t_be_had_say_so(
 ) -> None:
     assert main(["slip", "verify", slip.url, "--ca", str(place.fleet.ca), "--lang", "en", *arguments]) == 78
     assert words in capsys.readouterr().err
+
+
+def test_a_web_server_that_keeps_its_list_back_makes_no_slip_genuine(
+    place: Town,
+    slip: Signed,
+    files: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def got(where: str, _most: int) -> bytes | None:
+        path = files / where.removeprefix("https://verify.example.cn/")
+        return path.read_bytes() if path.exists() else None
+
+    assert not (files / "status.jws").exists()
+    assert verify(place, files, slip.url) == 0  # offline, and it says so
+    monkeypatch.setattr(_slip_lists, "_get", got)
+    capsys.readouterr()
+    where = ("--ca", str(place.fleet.ca), "--directory", "https://verify.example.cn/", "--json")
+    assert main(["slip", "verify", slip.url, *where]) == 6
+    assert json.loads(capsys.readouterr().out)["reasons"][0]["code"] == "slip.status_missing"
 
 
 def test_a_redirection_never_leaves_https() -> None:

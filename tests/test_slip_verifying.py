@@ -46,6 +46,8 @@ def test_a_slip_is_genuine_online_with_a_list_that_holds() -> None:
     assert judged(status=status(), online=True) == ("genuine", ["slip.genuine"])
     other = status(box_2=nothing())
     assert judged(status=other, online=True) == ("genuine", ["slip.genuine", "slip.terminal_not_heard"])
+    silent = status(box_1=nothing(heard=T - 8 * DAY))  # whatever it has withdrawn since, nobody has heard
+    assert judged(status=silent, online=True) == ("genuine", ["slip.genuine", "slip.terminal_silent"])
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,19 @@ def test_a_key_that_ended_in_order_goes_on_to_prove_what_it_signed_before(why: A
     assert (found.key.ended, found.key.why) == (T + DAY, why)
     after = key().url(facts(at=T + DAY + 1))
     assert judged(after, gone, at=at) == ("unknown", ["slip.key_had_ended"])
+
+
+def test_of_several_reasons_the_gravest_counts() -> None:
+    listed, name = key().listed, PrincipalRevoked(Role.DEVICE, "box-1", T + 9, "stolen")
+    replaced = CertificateRevoked(listed.sha256, T + 1, "replaced")
+    former = FormerKey("box-1", listed, T + 1, "retired")
+    stolen = CertificateRevoked(listed.sha256, T + 9, "stolen")
+    for members in (
+        directory(certificates=(replaced,), revoked=(name,)),
+        directory(devices=(), former=(former,), revoked=(name,)),
+        directory(devices=(), former=(former,), certificates=(stolen,)),
+    ):
+        assert judged(listed=members) == ("undetermined", ["slip.key_revoked"])
 
 
 def test_a_slip_dated_after_its_certificate_is_none() -> None:

@@ -153,11 +153,21 @@ def test_the_directories_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nedged:x:987:988::/:/bin/sh\n")
     (tmp_path / "etc/group").write_text("root:x:0:\nedged:x:988:\n")
     create("systemd-tmpfiles", "edged.tmpfiles", tmp_path)
-    made = {name: (tmp_path / name).stat() for name in ("etc/edged", "var/lib/edged")}
+    made = {name: (tmp_path / name).stat() for name in ("etc/edged", "var/lib/edged", "run/edged-handover")}
     assert {name: (stat.st_mode & 0o777, stat.st_uid, stat.st_gid) for name, stat in made.items()} == {
         "etc/edged": (0o755, 0, 0),
         "var/lib/edged": (0o700, 987, 988),
+        "run/edged-handover": (0o755, 987, 988),
     }
+
+
+def test_the_drop_in_of_the_handover_lets_applications_in_and_be_told_apart() -> None:
+    """SO_PEERCRED of a process outside a service's own user namespace is `nobody`, whoever it is."""
+    drop_in = (UNITS / "edged.service.d/handover.conf.example").read_text(encoding="utf-8")
+    assert "\nPrivateUsers=no\n" in drop_in
+    assert "\nReadWritePaths=/run/edged-handover\n" in drop_in
+    page = (UNITS.parent / "docs/integration.md").read_text(encoding="utf-8")
+    assert 'socket = "/run/edged-handover/handover.sock"' in page
 
 
 def test_udev_rules_are_well_formed() -> None:

@@ -69,7 +69,7 @@ fi
 [ -f "$wheel" ] || stop "there is no wheel $wheel."
 
 say "installing edged and what it needs into the package"
-pip install --quiet --no-compile --no-warn-script-location --only-binary :all: --target "$library" "$wheel" >"$stage/log" 2>&1 ||
+pip install --quiet --no-compile --no-warn-script-location --only-binary :all: --target "$library" "$wheel[printer,slip]" >"$stage/log" 2>&1 ||
     { tail -n 20 "$stage/log" >&2; stop "what edged needs could not be installed: see above."; }
 rm -rf "$library/bin" "$library"/*.dist-info/direct_url.json "$library"/*.dist-info/RECORD
 
@@ -122,7 +122,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: edged maintainers <edged@example.invalid>
 Depends: python3 (>= $minor~), python3 (<< $next~), libc6 (>= $libc)
-Recommends: pcscd
+Recommends: pcscd, fonts-dejavu-core, fonts-droid-fallback
 Section: misc
 Priority: optional
 Edged-Floor: ${floor:-$version}

@@ -176,7 +176,7 @@ install_packages() {
 # those tests are skipped, so no failure here stops anything. Judged by dpkg's list: where a font's file lies differs between releases.
 missing_fonts() {
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
-    [ "$purpose" = tests ] || set -- fonts-droid-fallback # what slips are drawn with
+    [ "$purpose" = tests ] || set -- fonts-droid-fallback fonts-dejavu-core # what slips are drawn with: Han, and Latin
     [ "$purpose" != tests ] || set -- fonts-ocr-b fonts-urw-base35 fonts-liberation2 fonts-courier-prime fonts-go fonts-lmodern \
         fonts-freefont-otf fonts-dejavu-core fonts-wqy-zenhei fonts-droid-fallback
     for font in "$@"; do

@@ -1,9 +1,11 @@
 """How far the archive's columns single people out: k of every combination of up to three of them.
 
-k of a combination is the size of the smallest group of rows that agree in it: with k = 1 somebody is alone with what
-was told of them, and whoever knows those things of somebody finds their row. Pseudonyms are left out unless asked for:
-they are made to single out, and are no knowledge that anybody brings along. A row in which one of the claims is empty
-is in no group. Memory is bounded by `MAX_ROWS`: values are numbered, and a row takes four bytes a claim.
+k of a combination is the size of the smallest group of rows of one audience that agree in it: with k = 1 somebody is
+alone with what was told of them, and whoever knows those things of somebody finds their row. Rows of two audiences are
+never one group: they are often two envelopes of one inspection, and would hide one person behind themselves.
+Pseudonyms are left out unless asked for: they are made to single out, and are no knowledge that anybody brings along.
+A row in which one of the claims is empty is in no group. Memory is bounded by `MAX_ROWS`: values are numbered, and a
+row takes four bytes a claim.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ STEPS: Final = (1, 2, 5, 10, 20, 50, 100)
 PSEUDONYMS: Final = ("document", "holder")
 ENOUGH: Final = 5
 """The least k that is commonly asked of what is handed on; below it a combination is told as risky."""
+
+
+AUDIENCE: Final = "audience"
+"""Key of a row beside its claims: whom it was told to."""
 
 
 class Combination(msgspec.Struct, frozen=True):
@@ -78,9 +84,9 @@ def assess(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Risk:
-    """Count `rows` of claims; `columns`: which (all but pseudonyms). `on_progress` hears how many rows were read.
+    """Count `rows` of claims, each with its `AUDIENCE`; `columns`: which (all but pseudonyms).
 
-    Raises `ConfigError` (`risk.unknown_column`, `risk.too_many_columns`).
+    `on_progress` hears how many rows were read. Raises `ConfigError` (`risk.unknown_column`, `risk.too_many_columns`).
     """
     wanted = tuple(columns) if columns else tuple(name for name in CLAIMS if name not in PSEUDONYMS)
     for name in wanted:
@@ -89,8 +95,10 @@ def assess(
     chosen = [one for size in range(1, SIZE + 1) for one in combinations(wanted, size)]
     if len(chosen) > MAX_COMBINATIONS:
         raise ConfigError("--columns", "risk.too_many_columns", most=str(MAX_COMBINATIONS))
-    coded = _coded(rows, wanted, on_progress)
-    found = sorted((_counted(one, [coded[name] for name in one]) for one in chosen), key=_worst_first)
+    coded = _coded(rows, (*wanted, AUDIENCE), on_progress)
+    found = sorted(
+        (_counted(one, [coded[name] for name in (*one, AUDIENCE)]) for one in chosen), key=_worst_first
+    )
     risky = [frozenset(one.claims) for one in found if one.risky]
     minimal = [
         one.claims for one in found if one.risky and not any(other < set(one.claims) for other in risky)
@@ -110,7 +118,9 @@ def _coded(
         if read % _STEP == 0:
             on_progress(read)
         for name in names:
-            value = row.get(name)
+            value = row.get(name, "" if name == AUDIENCE else None)
+            if isinstance(value, dict):  # a pseudonym, with that of the period before
+                value = value.get("current")
             known = numbers[name]
             columns[name].append(0 if value is None else known.setdefault(str(value), len(known) + 1))
     return {name: np.frombuffer(column, np.uint32) if column else _NONE for name, column in columns.items()}

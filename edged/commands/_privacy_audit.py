@@ -133,7 +133,9 @@ def _tell(args: argparse.Namespace, done: Audited) -> None:
         return
     for one in done.found:
         kind = say(args, f"audit.kind_{one.kind}") if one.kind in KINDS else one.kind
-        if one.table is None:
+        if one.table is None and one.offset is None:
+            show_line(say(args, "audit.in_packed", file=one.file, kind=kind, encoding=one.encoding))
+        elif one.table is None:
             show_line(
                 say(args, "audit.at", file=one.file, offset=one.offset, kind=kind, encoding=one.encoding)
             )

@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _claims(args: argparse.Namespace, archive: ArchiveReader) -> Iterator[dict[str, Any]]:
     """Every envelope's claims; those of tests say nothing about anybody."""
     from edged.central.columns import payload_of
+    from edged.central.risk import AUDIENCE
     from edged.errors import DecodeError
     from edged.verdict import Kind
 
@@ -66,7 +67,7 @@ def _claims(args: argparse.Namespace, archive: ArchiveReader) -> Iterator[dict[s
         except DecodeError:
             continue  # `edged central verify` is there to tell of them
         if args.tests or payload.kind is Kind.LIVE:
-            yield dict(payload.claims)
+            yield payload.claims | {AUDIENCE: row.audience}
 
 
 def _tell(args: argparse.Namespace, risk: Risk) -> None:

@@ -47,7 +47,7 @@ def read(source: str) -> Given:
     Raises `ConfigError` ("slip_command.unreadable", "slip_command.no_pdf_library"), `DecodeError` (not a picture).
     """
     path = Path(source)
-    if source != "-" and (_is_text(source) or not path.exists()):
+    if source != "-" and not _exists(path):
         if not _is_text(source):
             raise ConfigError(source, "slip_command.unreadable")
         return Given(source)
@@ -124,10 +124,17 @@ def _slip_among(found: list[Found]) -> Found | None:
     return found[0] if found else None
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a slip's text is longer than names may be
+        return False
+
+
 def _is_text(text: str) -> bool:
-    """Whether this is what a slip's QR code says, and neither a file's name nor a file."""
+    """Whether this is what a slip's QR code says, perhaps broken, and neither a file's name nor a file."""
     try:
         url.parse(text)
-    except DecodeError:
-        return False
+    except DecodeError as error:
+        return error.code == "slip.malformed" and "#" in text
     return True

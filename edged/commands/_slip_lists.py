@@ -38,10 +38,11 @@ T = TypeVar("T")
 
 
 class Lists(NamedTuple):
-    """Attributes: `directory`; `status`: None when there is none at hand."""
+    """Attributes: `directory`; `status`: None when there is none at hand; `asked`: there should be one."""
 
     directory: Directory | None
     status: SlipStatus | None
+    asked: bool
 
 
 def load(directory: str | None, status: str | None, anchor: TrustAnchor, at: datetime) -> Lists:
@@ -62,7 +63,9 @@ def load(directory: str | None, status: str | None, anchor: TrustAnchor, at: dat
         found = _get(beside, MAX_STATUS)
         if found is not None:
             listed = _within(beside, lambda: open_status(found.strip(), anchor=anchor, at=at))
-    return Lists(members, listed)
+    # Who holds back one answer of a web server must not make withdrawn slips good; files may come without a list.
+    asked = listed is not None or (directory is not None and _is_url(directory))
+    return Lists(members, listed, asked)
 
 
 def _directory(where: str, anchor: TrustAnchor, at: datetime) -> Directory | None:

@@ -17,7 +17,7 @@ from edged.commands._table import show_table
 from edged.errors import ConfigError
 from edged.slip.content import LANGUAGES
 from edged.uplink.roles import TrustAnchor
-from edged.verdict import Reason
+from edged.verdict import Kind, Reason
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +35,8 @@ EXIT: Final = {
     "undetermined": 6,
 }
 """By the verdict."""
+EXIT_NOT_LIVE: Final = 7
+"""Genuine, and says nothing about anybody: a test's slip, or a training's. Scripts that look for 0 mustn't take it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if given.text is None:
         nothing = verifying.Verification("undetermined", (Reason("slip_command.no_code"),))
         return _told(args, paper.Judged(nothing, (), None))
-    online = lists.status is not None
-    found = verifying.verify(given.text, lists.directory, at=now, status=lists.status, online=online)
+    found = verifying.verify(given.text, lists.directory, at=now, status=lists.status, online=lists.asked)
     judged = paper.judge(found, printed=given.printed, picture=given.picture, code=given.code)
     return _told(args, judged)
 
@@ -84,7 +85,10 @@ def _told(args: argparse.Namespace, judged: Judged) -> int:
         show_json(_plain(judged))
     else:
         _show(args, judged)
-    return EXIT[judged.verification.verdict]
+    found = judged.verification
+    if found.verdict == "genuine" and (found.facts is None or found.facts.kind is not Kind.LIVE):
+        return EXIT_NOT_LIVE
+    return EXIT[found.verdict]
 
 
 def _plain(judged: Judged) -> dict[str, Any]:

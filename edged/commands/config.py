@@ -76,6 +76,23 @@ frames = 3                          # pictures of a side at most: more than one 
 # [printer]                         # ESC/POS (docs/printers.md)
 # port = "usb"                      # or its tty, /dev/usb/lp0, tcp:HOST:PORT
 
+# The feedback slip for the holder (docs/slip.md). Without this section none is made.
+# [slip]
+# site = "First Bank, counter 1"    # at most 24 bytes
+# url = "https://verify.example.org/S"   # where `edged slip page` put the page; the path in capital letters
+# print_after = true                # by itself after every inspection; otherwise `edged slip print`
+# valid_days = 90
+# reprint_h = 24.0                  # then the box forgets what the slip says
+
+# Applications on the counter that may take fields of the inspections they ask for (docs/integration.md). Each is
+# known by its system user or its certificate, and may take what its audience's policy names under `handover`.
+# [handover]
+# socket = "/run/edged-handover/handover.sock"   # needs the unit's drop-in handover.conf
+# users = { first-bank-teller = "bankteller" }
+# listen = "192.168.7.2:7443"       # on the counter's own network; key and certificate: `edged fleet certify server`
+# key = "/var/lib/edged/handover.key"
+# certificate = "handover.pem"
+
 # A contactless PC/SC reader under the window. Without this section no chip is read, and every verdict says so.
 [chip_reader]
 driver = "pcsc"
@@ -113,6 +130,22 @@ birth_date = "generalise"
 expiry_date = "generalise"
 document = "pseudonymise"
 holder = "pseudonymise"
+
+# By the name of a ready-made policy (docs/policies.md); `edged privacy explain` shows what each recipient gets.
+# What is encrypted or sealed needs the recipient's public key, made with `edged partner key new`.
+# [audiences.city-hospital]
+# scenes = ["hospital"]
+# label = "City Hospital"           # what notice and slip call it; without it, its name
+# policy = "hospital-card"          # encrypts its claims, and needs the holder's consent
+# encryption_keys = ['''
+# -----BEGIN PUBLIC KEY-----
+# …
+# -----END PUBLIC KEY-----
+# ''']
+
+# [audiences.first-bank-teller]
+# scenes = ["bank"]
+# policy = "bank-teller"            # hands its fields over at the counter, once
 """
 
 

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--purpose", help="help.scan.purpose")
     parser.add_argument("--operator", help="help.scan.operator")
     parser.add_argument("--consent", action="store_true", help="help.scan.consent")
+    parser.add_argument("--notice", metavar="SHA256", help="help.scan.notice")
     parser.add_argument("--training", action="store_true", help="help.scan.training")
     parser.epilog = "help.scan.exit_codes"
 
@@ -63,7 +64,7 @@ async def _scan(args: argparse.Namespace) -> dict[str, Any]:
             progress = None
         asked = {
             name: getattr(args, name)
-            for name in ("scene", "reference", "purpose", "operator")
+            for name in ("scene", "reference", "purpose", "operator", "notice")
             if getattr(args, name) is not None
         }
         try:

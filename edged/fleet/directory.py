@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from cryptography import x509
 
+from edged import log
 from edged.errors import SignatureRefusedError, StateError
 from edged.fleet import members
 from edged.fleet.former_keys import former_keys, signing_key
@@ -82,13 +83,16 @@ def make(state: FleetState, *, now: datetime, days: int = DAYS) -> Made:
         for role, one, sha256 in _ended_by_hand(state, gone)
         if sha256 not in ended
     ]
+    former = sorted(former_keys(state, revoked, now), key=lambda one: one.at, reverse=True)
     pages = tuple(
         seal_page(page)
-        for page in _pages(
-            devices,
-            [one for role, one in certificates if role is Role.DEVICE],
-            [one for one in names if one.role is Role.DEVICE],
-            former_keys(state, revoked, now),
+        for page in _with_room_for(
+            _pages(
+                devices,
+                [one for role, one in certificates if role is Role.DEVICE],
+                [one for one in names if one.role is Role.DEVICE],
+                former,
+            )
         )
     )
     if len(pages) > MAX_PAGES:
@@ -215,6 +219,17 @@ def _pages(
         yield DirectoryPage(devices=listed, certificates=(), revoked=())
     for over in _portions(former):
         yield DirectoryPage(devices=(), certificates=(), revoked=(), former=over)
+
+
+def _with_room_for(pages: Iterable[DirectoryPage]) -> Iterator[DirectoryPage]:
+    """Former keys give way, those that ended first: who belongs and who is revoked must always get out."""
+    for number, page in enumerate(pages):
+        if number >= MAX_PAGES and page.former:
+            log.get("directory").warning(
+                "no room for all former keys: slips of some are unknown to verifiers"
+            )
+            return
+        yield page
 
 
 def _portions(entries: Iterable[E]) -> Iterator[tuple[E, ...]]:

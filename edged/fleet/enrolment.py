@@ -24,6 +24,7 @@ from edged.errors import (
     SignatureRefusedError,
     StateError,
 )
+from edged.fleet.former_keys import LISTED
 from edged.fleet.repository import Repository
 from edged.fleet.state import DeviceRecord, FleetState, IssuedCertificate
 from edged.fleet.tuf_roles import ROOT, TARGETS
@@ -42,7 +43,8 @@ MAX_LIVING: Final = 8
 must not fill the state directory before it is revoked. A token gives one more: an admin has asked for it."""
 
 KEPT_ENDED: Final = 8
-"""Ended certificates that a record keeps, newest first, for whoever looks into what a box once had."""
+"""Ended certificates that a record keeps at least, newest first, for whoever looks into what a box once had; beside
+them all that the directory lists still, because slips that they signed hold (`edged.fleet.former_keys`)."""
 
 PATIENCE_S: Final = 5.0
 """How long a request waits for another command to leave the state directory alone."""
@@ -251,8 +253,10 @@ class Enrolment:
             raise self._refused("enrol.authority_ended", record.name, usage) from None
         issued = issued_certificate(usage, pem)
         serials = {**record.token_serials, usage: issued.serial} if by_token else record.token_serials
+        listed = (now - LISTED).timestamp()
+        kept = [one for one in ended[:-KEPT_ENDED] if one.not_after >= listed] + ended[-KEPT_ENDED:]
         changed = msgspec.structs.replace(
-            record, certificates=(*ended[-KEPT_ENDED:], *living, issued), token_serials=serials
+            record, certificates=(*kept, *living, issued), token_serials=serials
         )
         self._state.save_device(changed)  # before anybody has it
         what: Literal["issued", "renewed"] = "issued" if by_token else "renewed"

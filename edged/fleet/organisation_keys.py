@@ -66,7 +66,9 @@ def new_key(state: FleetState, audience: str, officer: Path) -> int:
     """
     if audience not in audience_files(state):
         raise ConfigError(audience, "config.no_such_audience")
-    number = newest(audience, officer) + 1
+    delivered = deliveries(state).get(audience)
+    # Of a directory that was restored the newest may be missing: two keys with one number would be one to every box.
+    number = max(newest(audience, officer), 0 if delivered is None else delivered.number) + 1
     key = bytearray(secrets.token_bytes(KEY_BYTES))
     write_new(_path(audience, number, officer), bytes(key))
     key[:] = bytes(KEY_BYTES)
@@ -97,8 +99,8 @@ def plan(
     the officer's word. `anew`: nothing of it is kept.
 
     Raises `StateError` (`fleet.delivery_not_signed`), `ConfigError` with the audience or box: `fleet.choose_devices`,
-    `fleet.no_organisation_key_yet`, `fleet.no_sealing_key` (or why its report isn't believed),
-    `fleet.sealing_key_changed` for a box that isn't named in `changed`.
+    `fleet.no_organisation_key_yet`, `fleet.organisation_key_older`, `fleet.no_sealing_key` (or why its report isn't
+    believed), `fleet.sealing_key_changed` for a box that isn't named in `changed`.
     """
     number = newest(audience, officer)
     if number == 0:
@@ -106,6 +108,10 @@ def plan(
     before = None if anew else deliveries(state).get(audience)
     if before is not None:
         _check_signed(state, before)
+        if before.number > number:
+            raise ConfigError(
+                audience, "fleet.organisation_key_older", have=str(number), delivered=str(before.number)
+            )
     had: Mapping[str, Sealed] = {} if before is None else before.sealed
     alive = {name for name, record in state.devices().items() if record.revoked_at is None}
     known = _known(officer).boxes

@@ -20,6 +20,7 @@ from edged.errors import ConfigError, StateError, UplinkError
 from edged.fleet import authorities, members
 from edged.fleet.members import RevocationsFile, RevokedCertificate, RevokedName
 from edged.uplink.authority import FleetAuthority
+from edged.uplink.directory import graver
 from edged.uplink.keys import generate_key, private_pem, read_private, write_private
 from edged.uplink.mqtt import Session, connect
 from edged.uplink.names import Principal, Role, Usage
@@ -54,7 +55,8 @@ SESSION_DAYS: Final = 1
 def revoke_name(state: FleetState, principal: Principal, *, at: datetime, reason: Reason) -> RevocationsFile:
     """Note that somebody is revoked, with everything certified for the name; durable when this returns.
 
-    Repeated, the earlier moment counts. Raises `ConfigError` (`fleet.no_such_device`, `fleet.revoke_self`).
+    Repeated, the earlier moment and the graver reason count: what was retired and is stolen afterwards is stolen.
+    Raises `ConfigError` (`fleet.no_such_device`, `fleet.revoke_self`).
     """
     _not_ourselves(state, principal)
     if principal.role is Role.DEVICE:
@@ -62,8 +64,10 @@ def revoke_name(state: FleetState, principal: Principal, *, at: datetime, reason
     found = members.revocations(state)
     moment = int(at.timestamp())
     known = found.of(principal)
-    if known is None or moment < known.at:
-        one = RevokedName(role=principal.role, name=principal.name, at=moment, reason=reason)
+    one = RevokedName(role=principal.role, name=principal.name, at=moment, reason=reason)
+    if known is not None:
+        one = msgspec.structs.replace(known, at=min(moment, known.at), reason=graver(known.reason, reason))
+    if one != known:
         found = msgspec.structs.replace(found, names=(*(x for x in found.names if x is not known), one))
         members.save_revocations(state, found)
     if principal.role is Role.DEVICE:
@@ -82,6 +86,8 @@ def revoke_certificate(
 ) -> RevocationsFile:
     """Note that one certificate of somebody is revoked; durable when this returns.
 
+    Repeated, the first moment and the graver reason count.
+
     Raises `ConfigError` (`fleet.no_such_device`, `fleet.no_such_certificate`, `fleet.revoke_self`).
     """
     _not_ourselves(state, principal)
@@ -91,7 +97,12 @@ def revoke_certificate(
     if issued is None:
         raise ConfigError("--certificate", "fleet.no_such_certificate")
     found = members.revocations(state)
-    if sha256 in {one.sha256 for one in found.certificates}:
+    if (known := next((one for one in found.certificates if one.sha256 == sha256), None)) is not None:
+        if (worse := graver(known.reason, reason)) != known.reason:
+            again = msgspec.structs.replace(known, reason=worse)
+            others = tuple(x for x in found.certificates if x is not known)
+            found = msgspec.structs.replace(found, certificates=(*others, again))
+            members.save_revocations(state, found)
         return found
     one = RevokedCertificate(
         role=principal.role,

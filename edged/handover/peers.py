@@ -6,6 +6,7 @@ import pwd
 import socket
 import ssl
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from cryptography import x509
@@ -18,11 +19,13 @@ from edged.uplink.roles import MALFORMED
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from edged.uplink.roles import TrustAnchor
 
 Way = Literal["socket", "tls"]
+
+_NOBODY: Final = 65534
+"""What the kernel's overflow id is unless somebody has changed it."""
 
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 
@@ -38,7 +41,7 @@ class Peer(NamedTuple):
 def user_ids(users: Mapping[str, str]) -> dict[int, str]:
     """User id to audience. Asks the system's user database; blocking.
 
-    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`.
+    Raises `ConfigError`: `handover.no_such_user`, `handover.same_user`, `handover.user_is_anybody`.
     """
     found: dict[int, str] = {}
     for audience, user in users.items():
@@ -46,10 +49,20 @@ def user_ids(users: Mapping[str, str]) -> dict[int, str]:
             uid = pwd.getpwnam(user).pw_uid
         except KeyError:
             raise ConfigError(f"handover.users.{audience}", "handover.no_such_user", user=user) from None
+        if uid == _overflow():
+            raise ConfigError(f"handover.users.{audience}", "handover.user_is_anybody", user=user)
         if uid in found:
             raise ConfigError(f"handover.users.{audience}", "handover.same_user", other=found[uid])
         found[uid] = audience
     return found
+
+
+def _overflow() -> int:
+    """The id under which a user namespace shows everybody whom it doesn't know (user_namespaces(7))."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return _NOBODY
 
 
 def by_user(connection: socket.socket, users: Mapping[int, str]) -> Peer:

@@ -24,6 +24,7 @@ MAX_LINE_BYTES: Final = 4096
 
 T = TypeVar("T")
 
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Opaque = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}$(?!\n)")]
 """As at the control socket (`edged.control_methods`): names and sentences don't slip in by mistake."""
 
@@ -50,6 +51,8 @@ class Inspect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: Opaque | None = None
     consent: bool = False
     """That the holder was shown the notice and consents."""
+    notice: Sha256 | None = None
+    """Which notice: its `sha256`, as `edged privacy notice --json` says it."""
     training: bool = False
 
 

@@ -308,6 +308,7 @@ class HandoverService:
                     operator=asked.operator,
                     training=asked.training,
                     consent=asked.consent,
+                    notice=asked.notice,
                     application=application,
                 )
             )

@@ -94,13 +94,14 @@ def ended(journal: Journal, status: Status, now: int) -> list[SlipRow]:
     return [_row(row) for row in rows]
 
 
-def forget(journal: Journal, *, now: int, expired_before: int) -> int:
-    """Erase signed slips whose time for copies is over, and everything of those that expired before; how many."""
+def forget(journal: Journal, *, now: int, expired_before: int | None) -> int:
+    """Erase signed slips whose time for copies is over (how many), and everything of those that expired before."""
     with database.translated():
         erased = journal.connection.execute(
             "UPDATE slips SET cose = NULL WHERE cose IS NOT NULL AND keep_until < ?", (now,)
         ).rowcount
-        journal.connection.execute("DELETE FROM slips WHERE expires < ?", (expired_before,))
+        if expired_before is not None:
+            journal.connection.execute("DELETE FROM slips WHERE expires < ?", (expired_before,))
     return erased
 
 

@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 MAX_FINDINGS: Final = 1000
 """A scan of a file full of leaks ends here: nobody reads more, and the first says enough."""
 
-_SHORTEST: Final = 4
+SHORTEST: Final = 4
+SHORTEST_OTHER: Final = 2
+"""Letters and digits of a value that is searched for by itself: of one in ASCII, of any other."""
+
 _LONG: Final = 8
 _MANY: Final = 400
 """Values from which on it pays to ask first which of them can be there at all."""
@@ -98,7 +101,7 @@ class LeakScanner(Identity):
         dates: Iterable[tuple[str, date]] = (),
         *,
         ignore: Collection[str] = (),
-        shortest: int = _SHORTEST,
+        shortest: int = SHORTEST,
     ) -> None:
         """Take (kind, value) pairs: names and numbers as printed or with fillers, and dates.
 
@@ -188,7 +191,7 @@ class LeakScanner(Identity):
         for kind, form in exact:
             at = view.data.find(form)
             while at >= 0:
-                if len(form) > _SHORTEST or _is_surrounded(view, at, at + len(form)):
+                if len(form) > SHORTEST or _is_surrounded(view, at, at + len(form)):
                     yield kind, at
                 at = view.data.find(form, at + 1)
 
@@ -273,7 +276,7 @@ def _date_forms(day: date) -> Iterator[str]:
 
 
 def _exact_forms(value: str) -> Iterator[bytes]:
-    if len(value) < 2:
+    if len(value) < SHORTEST_OTHER:
         return
     for way in {value, value[::-1]}:
         for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
@@ -299,7 +302,7 @@ def _backwards(needle: _Needle) -> Iterator[_Needle]:
 def _needle(kind: str, value: str) -> _Needle | None:
     raw = value.lower().encode()
     text = raw.translate(None, _IGNORED)
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST:
         return None
     if len(text) > _LONG or (len(text) == _LONG and not text.isdigit()):
         return _Needle(kind, text, None)

@@ -36,6 +36,9 @@ GROUPS: Final = (
 )
 """Kinds of things that an audience may learn, in the order in which people are told; never values."""
 
+WITHOUT_CONSENT: Final = ("checks", "document_kind")
+"""What everybody who gets an envelope learns, the holder's consent or not: in the order of `GROUPS`."""
+
 READS: Final = ("picture", "mrz", "chip", "id_card", "text")
 """Ways to read a document: what a notice says is looked at (`edged.slip.facts.SlipFacts.read` has the same words)."""
 
@@ -84,7 +87,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 def told(policy: Policy) -> tuple[str, ...]:
     """The `GROUPS` that an audience with this policy learns of an inspection, at most."""
-    found = {"checks", "document_kind"}
+    found = {*WITHOUT_CONSENT}
     found |= {_GROUP_OF[claim] for claim in policy.claims if policy.rule(claim).action is not Action.DROP}
     if policy.record is not None:
         found.add("sealed_record")

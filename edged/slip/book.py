@@ -18,10 +18,10 @@ from edged.journal import slips
 from edged.slip import claims, cose
 from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
 from edged.slip.signing import SignedSlip, sign_slip
-from edged.uplink.slip_status import MAX_LISTED, Superseded
+from edged.uplink.slip_status import MAX_LISTED, MAX_UNTIL, Superseded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from edged.config import SlipSettings
@@ -90,7 +90,7 @@ class SlipBook:
         at = int(now.timestamp())
 
         def write(journal: Journal) -> bool:
-            _tidy(journal, at)
+            _tidy(journal, at, clock_trusted=facts.clock_trusted)
             keep_until = at + int(settings.reprint_h * 3600)
             number = facts.number
             if not slips.add(
@@ -184,26 +184,33 @@ class SlipBook:
         return rows[0].number
 
     async def ended(self, now: datetime) -> Ended:
-        """What the published list says: slips that hold no more and would not have expired. Raises `StateError`."""
+        """What the published list says: slips that hold no more and would not have expired. Raises `StateError`.
+
+        A slip that was issued while the clock was far ahead would be listed for longer than a list may say, and all
+        others with it not at all: it is listed for as long as one may, from now on each time anew.
+        """
         at = int(now.timestamp())
+        last = at + int(MAX_UNTIL.total_seconds())
 
         def read(journal: Journal) -> Ended:
             replaced = slips.ended(journal, "superseded", at)
             return Ended(
-                {row.number: row.expires for row in slips.ended(journal, "withdrawn", at)},
-                {row.number: Superseded(row.superseded_by or "", row.expires) for row in replaced},
+                {row.number: min(row.expires, last) for row in slips.ended(journal, "withdrawn", at)},
+                {row.number: Superseded(row.superseded_by or "", min(row.expires, last)) for row in replaced},
             )
 
         return await self._journal.run(read)
 
-    async def tidy(self, now: datetime) -> None:
+    async def tidy(self, now: datetime, *, clock_trusted: bool) -> None:
         """Erase what is kept no longer. Raises `StateError`."""
-        await self._journal.write(lambda journal: _tidy(journal, int(now.timestamp())))
+        at = int(now.timestamp())
+        await self._journal.write(lambda journal: _tidy(journal, at, clock_trusted=clock_trusted))
 
-    async def keep_tidy(self, clock: Callable[[], datetime]) -> None:
-        """Do so now and then, until cancelled. Raises `StateError`."""
+    async def keep_tidy(self, time_and_trust: Callable[[], Awaitable[tuple[datetime, bool]]]) -> None:
+        """Do so now and then, until cancelled: what time it is, and whether to believe it. Raises `StateError`."""
         while True:
-            await self.tidy(clock())
+            now, trusted = await time_and_trust()
+            await self.tidy(now, clock_trusted=trusted)
             await asyncio.sleep(TIDY_S)
 
 
@@ -227,5 +234,6 @@ def _check_room(journal: Journal, status: slips.Status, at: int) -> None:
         raise SlipError("slip.too_many_withdrawn", most=str(MAX_LISTED))
 
 
-def _tidy(journal: Journal, at: int) -> None:
-    slips.forget(journal, now=at, expired_before=at - KEPT_AFTER_S)
+def _tidy(journal: Journal, at: int, *, clock_trusted: bool) -> None:
+    """A clock in doubt may end the time for copies too early, but not forget which slips were withdrawn."""
+    slips.forget(journal, now=at, expired_before=at - KEPT_AFTER_S if clock_trusted else None)

@@ -38,7 +38,8 @@ _WANDER: Final = 3
 _SURE: Final = 1.5
 _SURE_OF_USUAL: Final = 12.0
 """A window differs when its error is above both: in itself (a share of what all its ink would make), and times the
-usual error of the picture. `benchmarks/slip.py` counts false alarms."""
+usual error of the picture. Both were set on made-up photographs, by what genuine slips reach in them;
+`benchmarks/slip.py` counts false alarms on others."""
 _SAME: Final = 0.22
 _SAME_OF_USUAL: Final = 5.0
 _SAME_AT_MOST: Final = 0.45

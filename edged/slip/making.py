@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edged.privacy.notice import told
+from edged.privacy.notice import WITHOUT_CONSENT, told
 from edged.slip.facts import (
     MAX_NAME,
     MAX_NUMBER,
@@ -19,10 +19,10 @@ from edged.slip.facts import (
 from edged.verdict import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from edged.config import AudienceSettings, BoxSettings, SlipSettings
+    from edged.config import BoxSettings, SlipSettings
     from edged.drafting import Sender
     from edged.judging import Judgement
     from edged.privacy.policy import ClaimValue
@@ -41,7 +41,7 @@ def facts_of(
     """What the slip of this inspection says; `now` is timezone-aware, as the terminal's clock shows it."""
     verdict, claims = judgement.verdict, judgement.outgoing.slip
     local = now.astimezone().utcoffset() or timedelta()
-    told_to = [_recipient(draft.audience, settings.audiences[draft.audience]) for draft in judgement.drafts]
+    told_to = list(_recipients(judgement, settings))
     return SlipFacts(
         number=number,
         copy=1,
@@ -69,10 +69,28 @@ def facts_of(
     )
 
 
-def _recipient(name: str, audience: AudienceSettings) -> RecipientFact:
-    return RecipientFact(
-        label_of(audience.label or name), told(audience.policy), audience.policy.retention_days
-    )
+def _recipients(judgement: Judgement, settings: BoxSettings) -> Iterator[RecipientFact]:
+    """Who was told of this inspection, and what: not what they are told of others."""
+    outgoing = judgement.outgoing
+    names = [draft.audience for draft in judgement.drafts]
+    if outgoing.handover_to is not None and outgoing.handover_to not in names:
+        names.append(outgoing.handover_to)
+    refused = {
+        draft.audience for draft in judgement.drafts if draft.consent is not None and not draft.consent.given
+    }
+    completed = {record.draft.audience for record in outgoing.unfinished}
+    for name in names:
+        audience = settings.audiences[name]
+        never = {
+            *(() if name == outgoing.handover_to else ("handover_fields",)),
+            *(() if name in completed else ("sealed_record",)),
+        }
+        groups = WITHOUT_CONSENT if name in refused else told(audience.policy)
+        yield RecipientFact(
+            label_of(audience.label or name),
+            tuple(group for group in groups if group not in never),
+            audience.policy.retention_days,
+        )
 
 
 def _within(text: str | None, most: int) -> str | None:

@@ -18,7 +18,9 @@ CAPACITY: Final = 483
 MAX_SCANNED: Final = 2048
 """Characters of scanned text that are looked at at all: several times the longest slip, with the longest address."""
 
-_ADDRESS: Final = re.compile(r"https?://[^\s#]{1,400}", re.IGNORECASE)
+# Both are the verifying page's as well (`page/url.js`), where `\s` and letters of either case mean other characters.
+_ADDRESS: Final = re.compile(r"https?://[!\"$-~]{1,400}", re.IGNORECASE | re.ASCII)
+_SPACE: Final = re.compile(r"\A[\s\ufeff]+|[\s\ufeff]+\Z")
 _FRAGMENT: Final = re.compile(r"(?:[0-9A-Z$*+\-./:]|%20|%25)+")
 
 
@@ -39,7 +41,7 @@ def parse(text: str) -> bytes:
     """
     if len(text) > MAX_SCANNED:
         raise DecodeError("slip", "slip.not_a_slip")
-    stripped = text.strip()
+    stripped = _SPACE.sub("", text)
     before, hash_mark, behind = stripped.partition("#")
     if hash_mark:
         if before and not _ADDRESS.fullmatch(before):

@@ -17,12 +17,13 @@ from edged.slip.content import SlipLine
 from edged.slip.facts import SlipFacts
 from edged.uplink.directory import IN_OTHER_HANDS, SKEW, Ended, SigningKey
 from edged.uplink.names import Role
+from edged.uplink.slip_status import LIST_LIFE
 from edged.verdict import Kind, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edged.uplink.directory import Directory
+    from edged.uplink.directory import CertificateRevoked, Directory, FormerKey, PrincipalRevoked
     from edged.uplink.slip_status import SlipStatus
 
 Word = Literal["genuine", "altered", "unknown", "withdrawn", "superseded", "expired", "undetermined"]
@@ -111,17 +112,27 @@ def verify(
 
 
 def candidates(directory: Directory) -> Iterator[_Candidate]:
-    """Every key that the directory lists for a device, and those that it listed; what it revokes says so here too."""
+    """Every key that the directory lists for a device, and those that it listed; what it revokes says so here too.
+
+    Of several reasons the gravest counts: a key that was retired in order and whose box was stolen is a thief's.
+    """
     names = {one.name: one for page in directory.pages for one in page.revoked if one.role is Role.DEVICE}
     certificates = {one.sha256: one for page in directory.pages for one in page.certificates}
     for page in directory.pages:
         for member in page.devices:
             for key in member.keys:
-                over = certificates.get(key.sha256) or names.get(member.name)
-                ended, why = (None, None) if over is None else (over.at, over.reason)
-                yield _Candidate(member.name, key, ended, why)
-        for former in page.former:
-            yield _Candidate(former.name, former.key, former.at, former.reason)
+                yield _Candidate(
+                    member.name, key, *_end(certificates.get(key.sha256), names.get(member.name))
+                )
+        for one in page.former:
+            ends = certificates.get(one.key.sha256), names.get(one.name)
+            yield _Candidate(one.name, one.key, *_end(one, *ends))
+
+
+def _end(*said: FormerKey | CertificateRevoked | PrincipalRevoked | None) -> tuple[int | None, Ended | None]:
+    """Since when and why a key signs no more, of all that is said of it."""
+    ends: list[tuple[int, Ended]] = [(one.at, one.reason) for one in said if one is not None]
+    return min(ends, key=lambda end: (end[1] not in IN_OTHER_HANDS, end[0])) if ends else (None, None)
 
 
 def _facts(payload: bytes) -> tuple[SlipFacts | None, str | None]:
@@ -181,7 +192,7 @@ def _judged(
     if trouble:
         withdrawal = "undetermined"
     verdict: Word = "genuine"
-    reasons = tuple(_notes(facts, status))
+    reasons = tuple(_notes(facts, status, at))
     if against:
         verdict, reasons = against[0][0], (against[0][1],)
     return Verification(
@@ -234,13 +245,15 @@ def _status_trouble(
     return ()
 
 
-def _notes(facts: SlipFacts, status: SlipStatus | None) -> Iterator[Reason]:
+def _notes(facts: SlipFacts, status: SlipStatus | None, at: datetime) -> Iterator[Reason]:
     """What to know of a genuine slip."""
     yield Reason(_GENUINE[facts.kind])
     if status is None:
         yield Reason("slip.not_checked")
-    elif facts.device not in status.devices:
+    elif (listed := status.devices.get(facts.device)) is None:
         yield Reason("slip.terminal_not_heard")
+    elif listed.heard < (at - LIST_LIFE).timestamp():
+        yield Reason("slip.terminal_silent", {"since": _date(listed.heard)})
     if not facts.clock_trusted:
         yield Reason("slip.clock_in_doubt")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from edged.uplink.roles import MAX_ANCHORS, TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+R = TypeVar("R", bound=str)
 
 TYP_DIRECTORY: Final = "directory+jws"
 
@@ -236,6 +238,8 @@ def open_head(
 ) -> tuple[DirectoryHead, str]:
     """Verify a head; with its SHA-256. `late` and `arrived` as for `sign.verify`, for one that was kept.
 
+    Its `exp` is then no later than its signer's certificate's end.
+
     Raises `SignatureRefusedError`: a code of `sign.verify`, `directory.malformed`, `directory.wrong_issuer`,
     `directory.wrong_fleet`, `directory.wrong_time`.
     """
@@ -250,7 +254,7 @@ def open_head(
     if head.iat > (at + SKEW).timestamp() or not verified.valid_at(head.iat):
         raise SignatureRefusedError("directory.wrong_time")
     _check(head)
-    return head, verified.sha256.hex()
+    return msgspec.structs.replace(head, exp=verified.until(head.exp)), verified.sha256.hex()
 
 
 def open_page(data: bytes) -> tuple[DirectoryPage, str]:
@@ -266,3 +270,14 @@ def open_page(data: bytes) -> tuple[DirectoryPage, str]:
 def _check(head: DirectoryHead) -> None:
     if head.exp <= head.iat:
         raise SignatureRefusedError("directory.malformed", "ends before it begins")
+
+
+def graver(known: R, said: R) -> R:
+    """Of two reasons for one end, the one after which less can be believed; the first where that's the same."""
+    return known if _gravity(known) >= _gravity(said) else said
+
+
+def _gravity(why: str) -> int:
+    if why not in IN_OTHER_HANDS:
+        return 0
+    return 1 if why == "unspecified" else 2

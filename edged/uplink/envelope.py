@@ -60,7 +60,7 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     given: bool
     notice: Sha256
-    """Of the notice that was shown (`edged.privacy.notice`)."""
+    """Of the notice that was shown (`edged.privacy.notice`), or of the one in force if whoever asked didn't say which."""
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

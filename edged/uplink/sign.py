@@ -153,6 +153,13 @@ class Verified(msgspec.Struct, frozen=True):
         """Whether the signer's certificate held at `iat`, the second at which the message says it was signed."""
         return self.not_before.timestamp() <= iat <= self.not_after.timestamp()
 
+    def until(self, exp: int) -> int:
+        """How long a message that says that it holds until `exp` does: no longer than its signer's certificate.
+
+        Otherwise whoever finds an old key could date a message back, and it would hold for as long as he likes.
+        """
+        return min(exp, int(self.not_after.timestamp()))
+
 
 def verify(
     compact: str | bytes,

@@ -198,6 +198,8 @@ def open_status(
 ) -> SlipStatus:
     """Verify the centre's list. One that is past its `exp` opens: see `SlipStatus.expired`.
 
+    Its `exp` is then no later than its signer's certificate's end.
+
     Raises `SignatureRefusedError`: a code of `sign.verify`, `slip_status.malformed`, `slip_status.wrong_issuer`,
     `slip_status.wrong_fleet`, `slip_status.wrong_time`.
     """
@@ -213,7 +215,7 @@ def open_status(
         raise SignatureRefusedError("slip_status.wrong_time")
     if found.exp <= found.iat:
         raise SignatureRefusedError("slip_status.malformed")
-    return found
+    return msgspec.structs.replace(found, exp=verified.until(found.exp))
 
 
 def _pruned(one: DeviceSlips, now: datetime) -> DeviceSlips:

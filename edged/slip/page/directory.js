@@ -8,6 +8,7 @@ const MAX_HEAD = 64 * 1024;
 const MAX_PAGE = 60 * 1024;
 const MAX_PAGES = 100;
 export const SKEW = 5 * 60;
+export const IN_OTHER_HANDS = ["compromised", "lost", "stolen", "unspecified"];
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
@@ -22,10 +23,16 @@ const SHA256 = /^[0-9a-f]{64}$/;
  * @typedef {{head: Head, pages: Page[]}} Directory
  */
 
-/** A head, verified at `at`. @param {string} compact @param {any} anchor @param {number} at @returns {Promise<Head>} */
-export async function openHead(compact, anchor, at) {
+/**
+ * A head, verified at `at`. Its signer's certificate may have ended since only if it was `kept` here: whoever finds an old
+ * key could date a head back, and number it above all others.
+ * @param {string} compact @param {any} anchor @param {number} at @param {boolean} [kept]
+ * @returns {Promise<Head>}
+ */
+export async function openHead(compact, anchor, at, kept = false) {
   const expected = { typ: "directory+jws", role: "admin", anchor, at, most: MAX_HEAD };
-  const { holder, payload, certificates } = await verify(compact, expected);
+  const { holder, payload, certificates, until } = await verify(compact, expected);
+  need(kept || at <= until, "expired");
   need(payload.iss === holder.name && payload.fleet === anchor.fleet, "directory");
   need([payload.iat, payload.exp, payload.version].every(Number.isSafeInteger), "directory");
   need(payload.iat <= at + SKEW && payload.exp > payload.iat, "directory");
@@ -33,7 +40,7 @@ export async function openHead(compact, anchor, at) {
   need(payload.pages.every((/** @type {unknown} */ one) => typeof one === "string" && SHA256.test(one)), "directory");
   need(Array.isArray(payload.certificates) && Array.isArray(payload.revoked), "directory");
   need(!revokes(payload, holder, certificates), "revoked");
-  return payload;
+  return { ...payload, exp: Math.min(payload.exp, until) };
 }
 
 /** A page, if it is the one of this hash. @param {string} text @param {string} named @returns {Promise<Page>} */
@@ -54,7 +61,8 @@ export function revokes(head, holder, chain) {
 }
 
 /**
- * Every key that is, or was, a terminal's, and since when and why it signs no more.
+ * Every key that is, or was, a terminal's, and since when and why it signs no more: of several reasons, one that says that
+ * others may have it.
  * @param {Directory} directory
  * @returns {{device: string, key: Key, ended: number | null, why: string | null}[]}
  */
@@ -63,13 +71,23 @@ export function candidates({ pages }) {
   const certificates = new Map(pages.flatMap((page) => page.certificates).map((one) => [one.sha256, one]));
   return pages.flatMap((page) => [
     ...page.devices.flatMap(({ name, keys }) =>
-      keys.map((key) => {
-        const over = certificates.get(key.sha256) ?? names.get(name);
-        return { device: name, key, ended: over?.at ?? null, why: over?.reason ?? null };
-      }),
+      keys.map((key) => ({ device: name, key, ...end([certificates.get(key.sha256), names.get(name)]) })),
     ),
-    ...(page.former ?? []).map(({ name, key, at, reason }) => ({ device: name, key, ended: at, why: reason })),
+    ...(page.former ?? []).map((one) => ({
+      device: one.name,
+      key: one.key,
+      ...end([one, certificates.get(one.key.sha256), names.get(one.name)]),
+    })),
   ]);
+}
+
+/** @param {({at: number, reason: string} | undefined)[]} said */
+function end(said) {
+  const ends = said.filter((one) => one !== undefined);
+  if (ends.length === 0) return { ended: null, why: null };
+  const graver = ends.filter(({ reason }) => IN_OTHER_HANDS.includes(reason));
+  const { at, reason } = (graver.length > 0 ? graver : ends).reduce((first, one) => (one.at < first.at ? one : first));
+  return { ended: at, why: reason };
 }
 
 /** @param {Page[]} pages */

@@ -14,6 +14,7 @@ const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})$/;
  * @property {string} text the payload
  * @property {any} payload
  * @property {string} sha256 of the whole message
+ * @property {number} until when its signer's certificate ends: no message holds for longer
  * @property {string[]} certificates SHA-256 of each certificate up to the root
  */
 
@@ -37,7 +38,8 @@ export async function verify(compact, { typ, role, anchor, at, most }) {
   need(await ecdsa.verify(leaf.key, base64url(segments[3]), signed), "jws");
   const parsed = json(payload);
   need(leaf.notBefore <= parsed.iat && parsed.iat <= leaf.notAfter, "jws");
-  return { holder, text: utf8(payload), payload: parsed, sha256: hex(await sha256(ascii(compact))), certificates: sha256s };
+  const named = hex(await sha256(ascii(compact)));
+  return { holder, text: utf8(payload), payload: parsed, sha256: named, until: leaf.notAfter, certificates: sha256s };
 }
 
 /** @param {any} header @param {string} typ @returns {Uint8Array[]} */

@@ -13,6 +13,8 @@ const STATUS = "status.jws";
 
 /** @typedef {{format: number, fleet: string, demo: boolean, anchors: string[], revoked: string[], address: string | null}} Fleet */
 
+/** `before`: it was kept here, where it was found good. @typedef {{text: string, before: boolean}} Text */
+
 /**
  * The directory and the list that hold, from the network and from what was kept.
  * @param {Fleet} fleet @param {number} at seconds since 1970
@@ -23,7 +25,7 @@ export async function learn(fleet, at) {
   const kept = await store();
   const [heads, lists] = await Promise.all([both(HEAD, kept), both(STATUS, kept)]);
   const directory = await newestDirectory(heads, anchor, at, kept);
-  const open = (/** @type {string} */ text) => openStatus(text, anchor, at, directory?.head ?? null);
+  const open = (/** @type {Text} */ { text }) => openStatus(text, anchor, at, directory?.head ?? null);
   const found = await newest(lists, open, (status) => status.iat);
   if (found.length > 0) await keep(kept, STATUS, found[0].text);
   return { directory, status: found[0]?.value ?? null };
@@ -31,7 +33,7 @@ export async function learn(fleet, at) {
 
 /** The newest whole one. */
 async function newestDirectory(heads, anchor, at, kept) {
-  const found = await newest(heads, (text) => openHead(text, anchor, at), (head) => head.version);
+  const found = await newest(heads, ({ text, before }) => openHead(text, anchor, at, before), (head) => head.version);
   for (const { text, value: head } of found) {
     const texts = await Promise.all(head.pages.map((sha256) => pageText(sha256, kept)));
     try {
@@ -46,12 +48,12 @@ async function newestDirectory(heads, anchor, at, kept) {
   return null;
 }
 
-/** Those that open, the newest first. */
+/** Those that open, the newest first. @param {Text[]} texts */
 async function newest(texts, open, order) {
   const found = [];
-  for (const text of texts) {
+  for (const one of texts) {
     try {
-      found.push({ text, value: await open(text) });
+      found.push({ text: one.text, value: await open(one) });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }
@@ -59,10 +61,13 @@ async function newest(texts, open, order) {
   return found.sort((a, b) => order(b.value) - order(a.value));
 }
 
-/** What the network has under a name, and what was kept. @param {string} name @param {Cache | null} kept */
+/** What the network has under a name, and what was kept. @param {string} name @param {Cache | null} kept @returns {Promise<Text[]>} */
 async function both(name, kept) {
-  const texts = await Promise.all([fetched(name), keptText(kept, name)]);
-  return texts.filter((text) => text !== null);
+  const [now, then] = await Promise.all([fetched(name), keptText(kept, name)]);
+  return [
+    { text: now, before: false },
+    { text: then, before: true },
+  ].filter(({ text }) => text !== null);
 }
 
 /** @param {string} sha256 @param {Cache | null} kept */

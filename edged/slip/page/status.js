@@ -18,13 +18,14 @@ const MAX_STATUS = 8 * 1024 * 1024;
  */
 export async function openStatus(compact, anchor, at, head) {
   const expected = { typ: "slip-status+jws", role: "collector", anchor, at, most: MAX_STATUS };
-  const { holder, payload, certificates } = await verify(compact, expected);
+  const { holder, payload, certificates, until } = await verify(compact, expected);
   need(payload.iss === holder.name && payload.fleet === anchor.fleet, "status");
   need(Number.isSafeInteger(payload.iat) && Number.isSafeInteger(payload.exp), "status");
   need(payload.iat <= at + SKEW && payload.exp > payload.iat && isObject(payload.devices), "status");
   need(Object.values(payload.devices).every((one) => isObject(one?.withdrawn) && isObject(one?.superseded)), "status");
+  need(Object.values(payload.devices).every((one) => Number.isSafeInteger(one.heard)), "status");
   need(head === null || !revokes(head, holder, certificates), "revoked");
-  return payload;
+  return { ...payload, exp: Math.min(payload.exp, until) };
 }
 
 /** @param {unknown} value */

@@ -4,7 +4,7 @@ import { decode } from "./base45.js";
 import { Refused } from "./refused.js";
 
 const MAX_SCANNED = 2048;
-const ADDRESS = /^https?:\/\/[^\s#]{1,400}$/i;
+const ADDRESS = /^https?:\/\/[!"$-~]{1,400}$/i;
 const FRAGMENT = /^(?:[0-9A-Z$*+\-./:]|%20|%25)+$/;
 const SPACE = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
 

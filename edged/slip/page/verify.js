@@ -2,14 +2,14 @@
 
 import * as cose from "./cose.js";
 import { decode, Newer } from "./claims.js";
-import { candidates, revokedDevices, SKEW } from "./directory.js";
+import { candidates, IN_OTHER_HANDS, revokedDevices, SKEW } from "./directory.js";
 import { hex } from "./bytes.js";
 import { grouped, lines } from "./lines.js";
 import { Refused } from "./refused.js";
 import { NotASlip, slipIn } from "./url.js";
 
-const IN_OTHER_HANDS = ["compromised", "lost", "stolen", "unspecified"];
 const KID_DIGITS = 16;
+const LIST_LIFE = 7 * 86400; // of a terminal's own list: edged.uplink.slip_status
 
 /**
  * @typedef {"genuine" | "altered" | "unknown" | "withdrawn" | "superseded" | "expired" | "undetermined"} Word
@@ -108,7 +108,7 @@ function decided(facts, signer, { status }, directory, at) {
     ...statusTrouble(directory, status, at),
   ];
   if (against.length > 0) return judged(...against[0]);
-  return judged("genuine", ...notes(facts, status));
+  return judged("genuine", ...notes(facts, status, at));
 }
 
 /** A list that is too old still says what was withdrawn: that never becomes untrue. @returns {[Word, Reason][]} */
@@ -147,10 +147,12 @@ function statusTrouble(directory, status, at) {
 }
 
 /** What to know of a genuine slip. @returns {Reason[]} */
-function notes(facts, status) {
+function notes(facts, status, at) {
   const code = { live: "slip.genuine", test: "slip.genuine_test", training: "slip.genuine_training" }[facts.kind];
   const found = [{ code }];
-  if (!Object.hasOwn(status.devices, facts.device)) found.push({ code: "slip.terminal_not_heard" });
+  const heard = Object.hasOwn(status.devices, facts.device) ? status.devices[facts.device].heard : null;
+  if (heard === null) found.push({ code: "slip.terminal_not_heard" });
+  else if (heard < at - LIST_LIFE) found.push({ code: "slip.terminal_silent", params: { since: date(heard) } });
   if (!facts.clock_trusted) found.push({ code: "slip.clock_in_doubt" });
   return found;
 }
