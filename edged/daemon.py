@@ -87,12 +87,13 @@ class Daemon:
             "head_image": self._membership.head_firmware.part,
             "head_update": self._membership.head_firmware.update,
         }
+        self._counter = Counter(self._box, self._journal, self._publish)
+        self._box.riders += self._counter.riders  # before the first line is made, which takes them along
         async with (
             self._box.opened(),
-            Counter(self._box, self._journal, self._publish) as self._counter,
+            self._counter,
             ControlServer(self._boot.control.socket, methods | self._counter.methods) as self._control,
         ):
-            self._box.riders += self._counter.riders
             self._membership.managed.share()
             await self._until_stopped()
 

@@ -50,6 +50,10 @@ class Canary:
     arabic: str
     address: str
     card_number: str
+    coming_from: str
+    """What a clerk types of them, this and the next two."""
+    going_to: str
+    visa_number: str
     lines: tuple[str, ...] = field(default=())
 
     def forged(self) -> tuple[str, ...]:
@@ -93,6 +97,9 @@ class Canary:
             ("native_name", self.arabic),
             ("address", self.address),
             ("card_number", self.card_number),
+            ("coming_from", self.coming_from),
+            ("going_to", self.going_to),
+            ("visa_number", self.visa_number),
         ]
 
     def dates(self) -> list[tuple[str, datetime.date]]:
@@ -121,6 +128,9 @@ def canary(number: int, format_: MrzFormat | None = None, *, seed: int = SEED) -
         arabic=_some(chance, _ARABIC, 9),
         address=_some(chance, _HAN, 14) + f"路{chance.randrange(100, 999)}号",
         card_number=_citizen_number(chance, born),
+        coming_from=_name(chance, 10),
+        going_to=_name(chance, 11),
+        visa_number=_some(chance, _LETTERS, 3) + _some(chance, _DIGITS, 7),
     )
     fields = {
         "document_code": _CODES[layout],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edged.uplink import topics
 from tests.broker import FLEET
+from tests.taint import counter
 from tests.taint.drawing import can_draw
 from tests.taint.world import DEVICE
 from tests.waiting import until
@@ -34,6 +35,8 @@ class Path(NamedTuple):
     hazard: bool = False
     ends: bool = False
     """Whether the daemon doesn't survive it."""
+    encoding: str | None = None
+    """The only one that has room there."""
 
 
 def _said(answer: object) -> bytes:
@@ -222,6 +225,21 @@ PATHS: Final = (
     Path("outbox", _outbox),
     Path("deleted rows", _outbox),
     Path("temporary files", _temporary),
+    Path("slip's facts", counter.slip_facts, encoding="plain"),
+    Path("answers about slips", counter.slip_answers),
+    Path("journal", counter.slip_journal),
+    Path("slip on paper", counter.slip_on_paper, encoding="plain"),
+    Path("slip as a file", counter.slip_as_file, encoding="plain"),
+    Path("list of slips", counter.slip_list),
+    Path("refusals of a handover", counter.handover_refusals),
+    Path("handover too late", counter.handover_too_late),
+    Path("answers about records", counter.lodging_answers),
+    Path("sealed record", counter.sealed_record),
+    Path("encrypted claims", counter.encrypted_claims),
+    Path("set aside", counter.set_aside),
+    Path("slip raises", counter.by_swipe_logged, hazard=True),
+    Path("completing raises", counter.completing_fails, hazard=True),
+    Path("taking raises", counter.taking_fails, hazard=True),
     Path("judge raises", _by_swipe, hazard=True),
     Path("reader raises", _by_picture, hazard=True),
     Path("text reader raises", _by_swipe, hazard=True),

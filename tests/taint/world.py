@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from edged.control import ControlClient
+from edged.emulator.escpos_printer import EscposEmulator, pty
 from edged.emulator.office import Office
 from edged.emulator.profiles import profiles
 from edged.emulator.sam import SamTty
@@ -23,14 +24,15 @@ from edged.specimens import FIXED_TODAY
 from edged.uplink import topics
 from edged.uplink.command import Command, seal_command
 from edged.uplink.mqtt import Session, connect
-from edged.uplink.names import Principal, Role
+from edged.uplink.names import Principal, Role, Usage
 from tests.box import EDGED, Box
 from tests.broker import FLEET, Town
+from tests.taint import counter
 from tests.tuf_repository import TufRepository
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from tests.taint.canaries import Canary
 
@@ -93,6 +95,16 @@ class _TaintedBox(Box):
         return await self.process.wait()
 
 
+class _Printer(EscposEmulator):
+    """Keeps what it is sent."""
+
+    sent: bytearray
+
+    def taken(self, data: bytes) -> bytes:
+        self.sent += data
+        return super().taken(data)
+
+
 class World:
     """Everything of one box. `directory` holds what anybody writes, but what the test itself draws (`drawn`).
 
@@ -101,6 +113,8 @@ class World:
         heard: every MQTT message on every topic: topic to payloads.
         events: what the control socket told subscribers.
         notified: what the service manager was told.
+        printed: every byte that the printer was sent; printer: what it made of them.
+        door, desk: the handover's network door, and a certificate for it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -131,20 +145,47 @@ class World:
         readers.mkdir()
         self.swipe = await stack.enter_async_context(SwipeReaderEmulator(readers / "swipe", "desko"))
         self.module = await stack.enter_async_context(SamTty(readers / "id-card"))
+        self.printer, self.printed = _Printer(), bytearray()
+        self.printer.sent = self.printed
+        await stack.enter_async_context(pty(self.printer, readers / "printer"))
         self.slot = Slot(self.box.directory / "reader.sock")
         stack.push_async_callback(self.slot.lift)
         self._hear_service_manager(stack)
         for role, name in ((Role.COLLECTOR, "centre"), (Role.ADMIN, "ops")):
             await stack.enter_async_context(self._ear(role, name))
-        await stack.enter_async_context(self.box)
-        self.listener = await stack.enter_async_context(ControlClient(self.box.directory / "control.sock"))
-        await self.listener.call("subscribe")
+        await self._start_box()
+        stack.push_async_callback(self._stop_box)
         await until(lambda: any(topic.endswith("/status") for topic in self.heard), 30)
+
+    async def _start_box(self) -> None:
+        await self.box.__aenter__()
+        self.listener = await ControlClient(self.box.directory / "control.sock").__aenter__()
+        await self.listener.call("subscribe")
+
+    async def _stop_box(self) -> None:
+        self.hear_events()
+        await self.listener.__aexit__(None, None, None)
+        await self.box.__aexit__()
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """The daemon is stopped meanwhile, and started again."""
+        await self._stop_box()
+        try:
+            yield
+        finally:
+            await self._start_box()
 
     def _make_box(self) -> _TaintedBox:
         directory = self.directory / "box"
         directory.mkdir()
-        more = _MORE.format(readers=self.directory / "readers")
+        readers, fleet = self.directory / "readers", self.place.fleet
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.door = free.getsockname()[1]
+        self.desk = fleet.issue(Role.AUDIENCE, "desk", Usage.TLS)
+        more = counter.config(readers, self.door, fleet.issue_server("counter", ("127.0.0.1",)))
+        more += _MORE.format(readers=readers)
         box = _TaintedBox(
             directory, self.place.fleet, port=self.place.broker.port, edit=("[timeouts]\n", more)
         )
@@ -242,6 +283,20 @@ class World:
         outcome = self._outcome(began)
         assert outcome is not None
         return outcome
+
+    async def swiped_for(self, person: Canary, asking: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        """This person's document goes through the swipe reader once somebody's scan waits for one; its answer."""
+        self.hear_events()
+        began = len(self.events)
+        task = asyncio.ensure_future(asking)
+
+        def pressed() -> bool:
+            self.hear_events()
+            return task.done() or any(b'"pressed"' in one for one in self.events[began:])
+
+        await until(pressed, 20)
+        assert await self.swipe.swipe(person.lines)
+        return await asyncio.wait_for(task, 20)
 
     def hear_events(self) -> None:
         """Take what has come."""

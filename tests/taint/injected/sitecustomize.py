@@ -3,4 +3,5 @@
 import os
 
 if os.environ.get("EDGED_TAINT"):
-    import tests.taint.planting  # noqa: F401 - plants what it is told to
+    import tests.taint.planting
+    import tests.taint.planting_counter  # noqa: F401 - they plant what they are told to
