@@ -332,8 +332,8 @@ def test_the_box_s_own_slips(
 ) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
     answers = {
-        "slip_list": [{"number": slip.facts.number, "issued": T, "expires": T + DAY, "copies": 2,
-                       "status": "superseded", "superseded_by": "ZZZZZZZZZZZZ"}],
+        "slip_list": {"slips": [{"number": slip.facts.number, "issued": T, "expires": T + DAY, "copies": 2,
+                       "status": "superseded", "superseded_by": "ZZZZZZZZZZZZ"}]},
         "slip_get": {"number": slip.facts.number, "copy": 3, "url": slip.url},
         "slip_print": {"number": slip.facts.number, "copy": 4},
         "slip_withdraw": {"number": slip.facts.number},

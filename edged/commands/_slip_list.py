@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """EX_OK, also when there is none."""
     if not 1 <= args.limit <= MAX_ROWS:
         raise ConfigError("--limit", "config.out_of_range", least="1", most=str(MAX_ROWS))
-    found = _daemon.call(args, "slip_list", limit=args.limit)
+    found = _daemon.call(args, "slip_list", limit=args.limit)["slips"]
     if args.json:
         show_json({"slips": found})
         return os.EX_OK
