@@ -65,11 +65,12 @@ async def _events(world: World, person: Canary) -> dict[str, bytes]:
 
 async def _status(world: World, person: Canary) -> dict[str, bytes]:
     await world.swiped(person)
-    socket = str(world.box.directory / "control.sock")
+    asked = ("status", "--socket", str(world.box.directory / "control.sock"))
+    told = await asyncio.gather(world.command_line(*asked), world.command_line(*asked, "--json"))
     return {
         "status": _said(await world.call("status")),
-        "edged status": await world.command_line("status", "--socket", socket),
-        "edged status --json": await world.command_line("status", "--socket", socket, "--json"),
+        "edged status": told[0],
+        "edged status --json": told[1],
     }
 
 
