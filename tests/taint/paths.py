@@ -65,11 +65,12 @@ async def _events(world: World, person: Canary) -> dict[str, bytes]:
 
 async def _status(world: World, person: Canary) -> dict[str, bytes]:
     await world.swiped(person)
-    socket = str(world.box.directory / "control.sock")
+    asked = ("status", "--socket", str(world.box.directory / "control.sock"))
+    told = await asyncio.gather(world.command_line(*asked), world.command_line(*asked, "--json"))
     return {
         "status": _said(await world.call("status")),
-        "edged status": await world.command_line("status", "--socket", socket),
-        "edged status --json": await world.command_line("status", "--socket", socket, "--json"),
+        "edged status": told[0],
+        "edged status --json": told[1],
     }
 
 
@@ -129,10 +130,10 @@ async def _metrics(world: World, person: Canary) -> dict[str, bytes]:
 
 async def _verdicts(world: World, person: Canary) -> dict[str, bytes]:
     topic = topics.verdict(FLEET, DEVICE, "central")
-    before = len(world.heard.get(topic, ()))
+    before = set(world.heard.get(topic, ()))  # without receipts they come again and again
     await world.swiped(person)
-    await until(lambda: len(world.heard.get(topic, ())) > before, 20)
-    return {topic: b"\n".join(world.heard[topic])}
+    await until(lambda: set(world.heard.get(topic, ())) > before, 20)
+    return {topic: b"\n".join(set(world.heard[topic]) - before)}
 
 
 async def _status_topic(world: World, person: Canary) -> dict[str, bytes]:
@@ -160,8 +161,9 @@ async def _replies(world: World, person: Canary) -> dict[str, bytes]:
 
 
 async def _outbox(world: World, person: Canary) -> dict[str, bytes]:
+    before = world.files("state")
     await world.swiped(person)
-    return world.files("state")
+    return world.news(before)
 
 
 async def _outbox_commands(world: World, person: Canary) -> dict[str, bytes]:

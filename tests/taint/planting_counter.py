@@ -19,6 +19,18 @@ def _watch_clerks(module: Any) -> None:
     wrap(module.Completions, "complete", complete)
 
 
+@when("edged.uplink.publisher")
+def _leave_at_once(module: Any) -> None:
+    """Nobody here receipts anything: a stop needn't wait for it."""
+
+    def made(before: Any, self: Any, settings: Any, *given: Any, **named: Any) -> Any:
+        import msgspec
+
+        return before(self, msgspec.structs.replace(settings, drain_s=0.05), *given, **named)
+
+    wrap(module.Uplink, "__init__", made)
+
+
 # --- slips ---
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 DEVICE: Final = "box-1"
 _BATCH: Final = 100
+_PAGE: Final = 512
+"""A log's pages lie 24 bytes aside of their own size: smaller pieces, so that most of them are known again."""
 _TRIES: Final = 6
 _LIFTED_S: Final = 1.0
 """Longer than a driver takes to see that a card is gone."""
@@ -408,6 +410,19 @@ class World:
                     found[name] = path.read_bytes()
         return found
 
+    def news(self, before: dict[str, bytes]) -> dict[str, bytes]:
+        """What is new in those files, and in whatever else has come beside the first of them; by pages of SQLite's.
+
+        All of them are searched whole when it is over: this is for a search that one path's plant must be found by.
+        """
+        found = {}
+        for name, data in self.files(*{name.split(".")[0] for name in before}).items():
+            old = before.get(name, b"")
+            known = {old[at : at + _PAGE] for at in range(0, len(old), _PAGE)}
+            pages = (data[at : at + _PAGE] for at in range(0, len(data), _PAGE))
+            found[name] = b"".join(page for page in pages if page not in known)
+        return found
+
     def everything(self) -> dict[str, bytes]:
         """All that ever came out, by where."""
         self.hear_events()
@@ -415,7 +430,7 @@ class World:
             "events": b"\n".join(self.events),
             "service manager": b"\n".join(self.notified),
             **{
-                topic: b"\n".join(payloads)
+                topic: b"\n".join(dict.fromkeys(payloads))
                 for topic, payloads in self.heard.items()
                 if topic.rsplit("/", 2)[1] != "command"
                 and not topic.endswith("/desired")  # the test's own words
