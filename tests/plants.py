@@ -12,7 +12,7 @@ from typing import Any
 import edged.box
 import edged.committing
 import edged.daemon
-import edged.judging
+import edged.drafting
 import edged.side
 import edged.telling
 import edged.uplink.outbox
@@ -68,12 +68,12 @@ def plant_in_status() -> None:
 
 
 def plant_in_verdict() -> None:
-    disclose = edged.judging.disclose
+    disclose = edged.drafting.disclose
 
     def open_hearted(mrz: Any, policy: Any, **rest: Any) -> Any:
         return disclose(mrz, policy, **rest) | {"surname": mrz.surname.reveal() if mrz else None}
 
-    edged.judging.disclose = open_hearted
+    edged.drafting.disclose = open_hearted
 
 
 def plant_in_database() -> None:

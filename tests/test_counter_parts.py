@@ -41,7 +41,9 @@ class Parts:
         await counter._committed(
             SimpleNamespace(  # type: ignore[arg-type]
                 judgement=SimpleNamespace(outgoing=Outgoing((), {}, self.handover, "teller")),
-                request=SimpleNamespace(application="teller", scene="bank", operator=None, reference=None),
+                request=SimpleNamespace(
+                    application="teller", asker=1, scene="bank", operator=None, reference=None
+                ),
                 held=SimpleNamespace(settings=settings),
                 inspection="i",
             )

@@ -38,7 +38,11 @@ both = pytest.mark.parametrize("client", ["python", pytest.param("node", marks=n
 
 async def start(client: str, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *COMMANDS[client], *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *("env", "--default-signal=INT"),  # a shell's background jobs ignore it
+        *COMMANDS[client],
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
 
 

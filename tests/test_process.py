@@ -143,7 +143,9 @@ async def test_no_core_appears_when_the_daemon_is_killed_mid_scan(
     )
     cores = tmp_path / "cores"
     cores.mkdir()
-    async with Box(tmp_path / "box", command=(sys.executable, "-c", generous, str(cores))) as box:
+    async with Box(
+        tmp_path / "box", command=("env", "--default-signal", sys.executable, "-c", generous, str(cores))
+    ) as box:
         await box.hand.place(SPECIMENS["passport"].sides)
         await box.control.call("subscribe")
         scanning = asyncio.ensure_future(box.control.call("scan"))

@@ -221,6 +221,7 @@ async def test_a_disk_that_refuses_the_tidying_is_no_end(
             again.set()
 
         monkeypatch.setattr(book, "tidy", tidy)
+
         async def time_and_trust() -> tuple[Any, bool]:
             return NOW, True
 

@@ -455,7 +455,7 @@ async def test_stop_is_bounded_when_nobody_receipts(place: Town, tmp_path: Path)
         await device.events.first(Published)
         began = time.monotonic()
         await device.uplink.stop()
-        assert 0.2 < time.monotonic() - began < 2.0
+        assert 0.2 < time.monotonic() - began < 4.0
 
 
 async def test_stop_is_bounded_however_much_is_due(place: Town, tmp_path: Path) -> None:

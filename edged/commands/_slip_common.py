@@ -1,33 +1,23 @@
-"""What the `edged slip` commands share: numbers of slips as people type and read them, and a box's answers."""
+"""What the `edged slip` commands share: which slip is meant, and a box's answers."""
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from edged.commands import _daemon
+from edged.commands._slip_number import number
 from edged.slip import claims, cose, url
 from edged.slip.book import WithdrawalReason
 from edged.slip.content import grouped
-from edged.slip.facts import NUMBER_ALPHABET, NUMBER_CHARACTERS
 
 if TYPE_CHECKING:
+    import argparse
+
     from edged.slip.facts import SlipFacts
 
 __all__ = ["WITHDRAWAL_REASONS", "add_number", "asked_for", "facts_in", "grouped", "number"]
 
 WITHDRAWAL_REASONS: Final[tuple[str, ...]] = get_args(WithdrawalReason)
-
-_TAKEN_FOR: Final = str.maketrans("OIL", "011")
-"""Crockford's base 32: letters that are taken for figures."""
-
-
-def number(text: str) -> str:
-    """A slip's number as somebody typed it, for argparse: spaces, hyphens and small letters forgiven."""
-    plain = text.replace(" ", "").replace("-", "").upper().translate(_TAKEN_FOR)
-    if len(plain) != NUMBER_CHARACTERS or not set(plain) <= set(NUMBER_ALPHABET):
-        raise argparse.ArgumentTypeError("slip_command.bad_number")
-    return plain
 
 
 def add_number(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from edged import messages
 from edged.commands import _daemon
-from edged.commands._slip_common import number
+from edged.commands._slip_number import number
 from edged.config import SCENES
 from edged.control import ControlClient
 from edged.messages import shared

@@ -50,8 +50,8 @@ MUTATIONS = (
     _m(
         "a day without check-ins leaves registration unknown",
         "lodging/rates.py",
-        "if told is None or told.total < found.registered:",
-        "if told is not None and told.total < found.registered:",
+        "if told is None or told.total < found.registered + told.unregistered:",
+        "if told is not None and told.total < found.registered + told.unregistered:",
         TEST + "test_lodging_rates.py -k without_check_ins",
     ),
     _m(

@@ -51,8 +51,8 @@ MUTATIONS = (
     _m(
         "the officer signs again only what the officer has signed before",
         "fleet/organisation_keys.py",
-        "if before is not None:\n        _check_signed(state, before)",
-        "pass",
+        "        _check_signed(state, before)\n",
+        "        pass\n",
         TEST + "test_organisation_keys.py -k cant_have_the_officer",
     ),
     _m(

@@ -209,7 +209,8 @@ async def slip_as_file(world: World, person: Canary) -> dict[str, bytes]:
     for file in files.values():
         file.unlink()
     [code] = find(grey)
-    text = "\n".join(await asyncio.to_thread(text_of, made["pdf"]))
+    lines, _ = await asyncio.to_thread(text_of, made["pdf"])
+    text = "\n".join(lines)
     assert "Grand Hotel" in text
     signed, facts = _facts(code.text)
     out = {
