@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket as socket_module
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from edged import log
+from edged import leftover_socket, log
 from edged.errors import CodedError, ControlError, StateError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class ControlServer:
             if not self._path.parent.exists():
                 self._path.parent.mkdir(parents=True)
                 self._path.parent.chmod(0o750)
-            _remove_stale(self._path)
+            _make_room(self._path)
             self._server = await asyncio.start_unix_server(
                 self._serve, path=str(self._path), limit=MAX_LINE_BYTES
             )
@@ -212,19 +211,12 @@ def _request(line: bytes) -> tuple[Any, str, Mapping[str, Any]]:
     return number, method, params
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove a socket file that nobody serves any more; one that is served belongs to another daemon."""
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise StateError("control.unusable", f"{path}: a file is in the way")
-    with socket_module.socket(socket_module.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-    raise ControlError("control.socket_in_use", str(path))
+def _make_room(path: Path) -> None:
+    match leftover_socket.remove(path):
+        case "a_file":
+            raise StateError("control.unusable", f"{path}: a file is in the way")
+        case "served":
+            raise ControlError("control.socket_in_use", str(path))
 
 
 class ControlClient:

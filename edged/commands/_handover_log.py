@@ -6,13 +6,10 @@ import os
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
-from edged.commands._outbox_common import add_place, directory
+from edged.commands import _journal_common
 from edged.commands._saying import say, show, show_json
 from edged.commands._table import show_table
-from edged.errors import ConfigError
-from edged.journal.database import JOURNAL_FILE, MAX_ENTRIES
 from edged.journal.handovers import PREFIX
-from edged.journal.reading import entries
 
 if TYPE_CHECKING:
     import argparse
@@ -27,16 +24,12 @@ _PSEUDONYM_SHOWN: Final = 8  # of 22 characters: enough to tell a counter's cler
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--limit N`, `--state` or `--config`, `--json`."""
-    parser.add_argument("--limit", type=int, default=_SHOWN, metavar="N", help="help.handover.limit")
-    add_place(parser)
-    parser.add_argument("--json", action="store_true", help="help.json")
+    _journal_common.add_arguments(parser, shown=_SHOWN, limit_help="help.handover.limit")
 
 
 def run(args: argparse.Namespace) -> int:
     """EX_OK, whether there are any or not."""
-    if not 1 <= args.limit <= MAX_ENTRIES:
-        raise ConfigError("--limit", "config.out_of_range", least="1", most=str(MAX_ENTRIES))
-    found = entries(directory(args) / JOURNAL_FILE, kind=PREFIX, limit=args.limit)
+    found = _journal_common.asked_for(args, PREFIX)
     if args.json:
         show_json({"handovers": found})
     elif found:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from edged import log
+from edged import leftover_socket, log
 from edged.errors import CodedError, StateError
 from edged.handover.peers import user_of
 from edged.handover.protocol import MAX_LINE_BYTES, refusal
@@ -153,7 +153,7 @@ def local(path: Path) -> socket.socket:
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
             path.parent.chmod(0o755)
-        _remove_stale(path)
+        _make_room(path)
         found.bind(str(path))
         path.chmod(0o666)
         found.listen(MAX_CONNECTIONS)
@@ -166,18 +166,10 @@ def local(path: Path) -> socket.socket:
     return found
 
 
-def _remove_stale(path: Path) -> None:
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise StateError("handover.unusable", f"{path}: a file is in the way")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-    raise StateError("handover.unusable", f"{path}: in use")
+def _make_room(path: Path) -> None:
+    if (what := leftover_socket.remove(path)) is not None:
+        said = {"a_file": "a file is in the way", "served": "in use"}[what]
+        raise StateError("handover.unusable", f"{path}: {said}")
 
 
 def network(host: str, port: int) -> socket.socket:
