@@ -239,12 +239,18 @@ def test_what_isn_t_the_fleet_s_is_unknown_or_undetermined(
     place: Town, slip: Signed, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["slip", "verify", slip.url, "--ca", str(place.fleet.ca), "--json"]) == 6
-    broken = slip.url[:-9] + ("A" if slip.url[-9] != "A" else "B") + slip.url[-8:]
-    assert verify(place, files, broken) in {1, 2}
-    malformed = slip.url + ":::"  # no group of base45
-    assert verify(place, files, malformed) == 2
-    (tmp_path / "text").write_text(malformed)
-    assert verify(place, files, str(tmp_path / "text")) == 2
+    for at in range(-9, 0):  # of the signature, among them the characters of an escape
+        broken = (
+            slip.url[:at] + ("A" if slip.url[at] != "A" else "B") + (slip.url[at + 1 :] if at != -1 else "")
+        )
+        assert verify(place, files, broken) in {1, 2}
+    not_base45 = ":::"
+    not_the_fragment_of_a_slip = "%2A"
+    not_of_the_alphabet = "\N{CJK UNIFIED IDEOGRAPH-5355}"
+    for added in (not_base45, not_the_fragment_of_a_slip, not_of_the_alphabet):
+        assert verify(place, files, slip.url + added) == 2
+        (tmp_path / "text").write_text(slip.url + added)
+        assert verify(place, files, str(tmp_path / "text")) == 2
     white = tmp_path / "white.png"
     cv2.imwrite(str(white), np.full((300, 300), 255, np.uint8))
     capsys.readouterr()

@@ -52,7 +52,7 @@ def read(source: str) -> Given:
     """
     path = Path(source)
     if source != "-" and not _exists(path):
-        if not _is_text(source):
+        if not (_is_text(source) or url.is_address(source)):
             raise ConfigError(source, "slip_command.unreadable")
         return Given(source)
     try:
@@ -69,8 +69,10 @@ def of_bytes(data: bytes) -> Given:
     """See `read`."""
     from edged.core.image import page_image
 
-    if len(data) <= url.MAX_SCANNED and _is_text(found := data.decode("utf-8", "replace")):
-        return Given(found.strip())
+    if len(data) <= url.MAX_SCANNED:
+        found = data.decode("utf-8", "replace")
+        if _is_text(found) or url.is_address(found):
+            return Given(found.strip())
     if _read_pdf.is_pdf(data):
         return _of_pdf(data)
     return of_picture(page_image(data))

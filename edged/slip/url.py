@@ -50,3 +50,8 @@ def parse(text: str) -> bytes:
     if not _FRAGMENT.fullmatch(stripped):
         raise DecodeError("slip", "slip.not_a_slip")
     return base45.decode(stripped.replace("%20", " ").replace("%25", "%"))
+
+
+def is_address(text: str) -> bool:
+    """Whether this is a web address at all, a slip's or another's, so that nobody takes it for a file's name."""
+    return len(text) <= MAX_SCANNED and _ADDRESS.match(_SPACE.sub("", text)) is not None
