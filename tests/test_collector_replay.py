@@ -277,11 +277,12 @@ async def test_one_that_asks_without_end_waits_its_turn(place: Town, tmp_path: P
         await events.first(Ready)
         for number in range(40):
             await bank.send(seal_request(request(f"r{number}"), signer=bank.signer).encode())
-        # 25 answers are paid for, 4 requests wait, 11 at least are dropped: of those the 1st, 2nd, 4th, 8th are told.
+        # 25 answers are paid for, and one more with what comes in meanwhile, however little: a balance above nothing is
+        # enough. 4 requests wait, 10 at least are dropped: of those the 1st, 2nd, 4th, 8th are told.
         await events.until(lambda events: len(events.of(ReplayFailed)) >= 4)
         assert len(events.of(ReplayFailed)) <= 6, "who asks without end doesn't fill a log"
         assert {event.code for event in events.of(ReplayFailed)} == {"central.replay_too_many"}
-        assert len(events.of(Replayed)) <= MAX_PAGE // 20
+        assert len(events.of(Replayed)) <= MAX_PAGE // 20 + 1
 
 
 # --- publishing a page ---------------------------------------------------------------------------------------------
