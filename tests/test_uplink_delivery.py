@@ -283,7 +283,7 @@ async def test_a_denied_publish_is_noticed_kept_and_reported(tmp_path: Path) -> 
 
 async def status_of(place: Town, condition: Any, device: str = "box-1") -> Status:
     endpoint = place.endpoint(Role.ADMIN, "ops")
-    async with asyncio.timeout(10), connect(endpoint, session("ops")) as ops:
+    async with asyncio.timeout(60), connect(endpoint, session("ops")) as ops:
         await ops.subscribe(topics.status(FLEET, device))
         while True:
             (message,) = await ops.receive()
