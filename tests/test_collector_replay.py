@@ -83,7 +83,7 @@ class Asker:
         await self.send(seal_request(asked, signer=self.signer).encode())
         messages: list[bytes] = []
         topic = topics.replay_answer(FLEET, "bank", asked.request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 for message in await self.connection.receive(9):
                     self.connection.acknowledge(message)
@@ -232,7 +232,7 @@ async def test_a_page_that_hangs_delays_no_verdict(
         await centre.first(Ready)
         try:
             asking = asyncio.create_task(bank.ask(request("slow", Span("box-1", "log", 1, None))))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not entered.is_set():
                     await asyncio.sleep(0.01)
             async with box(place, tmp_path / "box") as device:

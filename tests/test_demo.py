@@ -355,7 +355,7 @@ async def counter(directory: Path, box: FakeBox) -> AsyncIterator[tuple[Show, Si
     show._connect = connect  # type: ignore[method-assign,assignment]
     await glass.open()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             yield show, glass
     finally:
         await glass.close()
@@ -413,7 +413,7 @@ async def test_stopping_a_party_that_is_just_being_restarted_ends(tmp_path: Path
 
     sleeper = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(100)")
     party = Party("sleeper", (), tmp_path / "log", command=sleeper, on_restart=restarted)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await party.start()
         party.kill()
         while not stopping:
@@ -430,7 +430,7 @@ async def test_a_broker_that_stays_down_is_an_error_and_everything_stops(tmp_pat
         on_restart=lambda party: None,
     )
     before = children(os.getpid())  # a database server of other tests
-    async with asyncio.timeout(20), stage:
+    async with asyncio.timeout(60), stage:
         parties = children(os.getpid()) - before
         stage.check()
         (tmp_path / "stage" / "broker" / "mosquitto.conf").write_text("nonsense\n")

@@ -112,7 +112,7 @@ async def test_a_planted_leak_is_found(plant: str, place: str, tmp_path: Path) -
 
 async def _scan_one(stage: Stage, heard: list[str]) -> None:
     """One inspection, and what the control socket says until its envelopes have their receipts."""
-    async with asyncio.timeout(30), Hand(stage.glass) as hand:
+    async with asyncio.timeout(60), Hand(stage.glass) as hand:
         client = await _connect(stage)
         await client.call("subscribe")
         await hand.place(SPECIMENS["identity-card"].sides)
