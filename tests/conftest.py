@@ -25,8 +25,8 @@ ENOUGH_BYTES: Final = 4 << 30
 
 LONGEST: Final = (
     "test_fleet_page.py",
-    "test_demo.py",
     "test_leaks.py",
+    "test_demo.py",
     "test_taint.py",
     "test_central_page.py",
     "test_leaks_chip.py",
