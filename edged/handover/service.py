@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from edged import log
-from edged.errors import CertificateError, CodedError, ControlError, StateError
+from edged.errors import CertificateError, CodedError, ControlError, SlipError, StateError
 from edged.events import ScanRequest
 from edged.handover import doors, peers, protocol
 from edged.handover.answer import taken, wipe
@@ -57,12 +57,16 @@ class HandoverService:
         ca: Path,
         inspect: Callable[[ScanRequest], Awaitable[Mapping[str, Any]]],
         cancel: Callable[[], Awaitable[bool]],
+        check: Callable[[ScanRequest], Awaitable[None]],
+        notice: Callable[[str], Mapping[str, Any]],
         journal: DatabaseThread[Journal],
         pseudonym: Pseudonymiser,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take what the daemon has: `inspect` and `cancel` are `Station.scan` and `Station.cancel`.
 
+        `check` raises `EdgedError` for what can't be inspected (`Counter.check`); `notice` says what a holder is told
+        before a document is read in a scene (`Counter.notice`).
         `ca` is `identity.fleet_ca`; `anchor` the one that everybody has, with what is revoked; `pseudonym` makes
         operators and references unreadable in the journal (`edged.journal.operators.pseudonymiser`).
         """
@@ -73,6 +77,8 @@ class HandoverService:
         self._ca = ca
         self._inspect = inspect
         self._cancel = cancel
+        self._check = check
+        self._notice = notice
         self._journal = journal
         self._pseudonym = pseudonym
         self._clock = clock
@@ -139,6 +145,7 @@ class HandoverService:
         within_s: float,
         operator: str | None = None,
         reference: str | None = None,
+        consent: str | None = None,
     ) -> bool:
         """Lay `held` ready for the connection that asked (`asker`); from here on the service overwrites it.
 
@@ -153,6 +160,7 @@ class HandoverService:
             withheld=held.withheld,
             operator=self._unreadable("operator", operator),
             reference=self._unreadable("reference", reference),
+            consent=consent,
         )
         # Another connection of the application may be asking by now: what was inspected for the first isn't its.
         if asker is None or self._asking.get(application) != asker:
@@ -268,6 +276,10 @@ class HandoverService:
                 protocol.params_of(request, protocol.Nothing)
                 connection.subscribed = True
                 return protocol.answer(request.id, True)
+            case "notice":
+                wanted = protocol.params_of(request, protocol.Notice)
+                scene = self._scene(connection.peer, wanted.scene)
+                return protocol.answer(request.id, self._notice(scene))
             case "inspect":
                 asked = protocol.params_of(request, protocol.Inspect)
                 return protocol.answer(request.id, await self._on_inspect(connection, asked))
@@ -290,33 +302,49 @@ class HandoverService:
             "consent": audience.policy.consent,
         }
 
-    async def _on_inspect(self, connection: Connection, asked: protocol.Inspect) -> dict[str, Any]:
-        application = connection.peer.application
-        scenes = self._audiences[application].scenes
-        scene = scenes[0] if asked.scene is None else asked.scene
+    def _scene(self, peer: Peer, asked: str | None) -> str:
+        """The scene that is meant, by default the first. Raises `ControlError` (`handover.other_scene`)."""
+        scenes = self._audiences[peer.application].scenes
+        scene = scenes[0] if asked is None else asked
         if scene not in scenes:
             raise ControlError("handover.other_scene")
+        return scene
+
+    async def _on_inspect(self, connection: Connection, asked: protocol.Inspect) -> dict[str, Any]:
+        application = connection.peer.application
+        scene = self._scene(connection.peer, asked.scene)
         if application in self._asking:
             raise ControlError("inspection.busy")
+        request = ScanRequest(
+            scene,
+            reference=asked.reference,
+            purpose=asked.purpose,
+            operator=asked.operator,
+            training=asked.training,
+            consent=asked.consent,
+            notice=asked.notice,
+            supersedes=asked.supersedes,
+            application=application,
+            asker=connection.number,
+        )
         self._asking[application] = connection.number
         try:
+            await self._checked(request)  # before anything is overwritten for it
             await self._tell_ended(self._desk.begin(application))
-            outcome = await self._inspect(
-                ScanRequest(
-                    scene,
-                    reference=asked.reference,
-                    purpose=asked.purpose,
-                    operator=asked.operator,
-                    training=asked.training,
-                    consent=asked.consent,
-                    notice=asked.notice,
-                    application=application,
-                    asker=connection.number,
-                )
-            )
+            outcome = await self._inspect(request)
         finally:
             del self._asking[application]
         return protocol.inspected(outcome, self._lying(connection, outcome["inspection"]))
+
+    async def _checked(self, request: ScanRequest) -> None:
+        """Raises `ControlError` for what can't be inspected: the application stays connected."""
+        try:
+            await self._check(request)
+        except SlipError as error:
+            raise ControlError(error.code) from error
+        except StateError as error:
+            self._log.error("the journal can't be read", exc_info=error)
+            raise ControlError(End.UNRECORDED.value) from error
 
     def _lying(self, connection: Connection, inspection: str) -> dict[str, Any] | None:
         offer = self._desk.look(connection.peer.application, connection.number, inspection)
