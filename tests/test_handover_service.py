@@ -489,12 +489,12 @@ async def test_a_crowd_at_the_door_is_bounded(bench: Bench) -> None:
     crowd = [await asyncio.open_connection("127.0.0.1", bench.service.port) for _ in range(doors.MAX_EACH)]
     door = bench.service._network
     assert door is not None
-    await until(lambda: door._busy["127.0.0.1"] == doors.MAX_EACH)
+    await until(lambda: door.busy("127.0.0.1") == doors.MAX_EACH)
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.port)
     assert await reader.read() == b""
     for _, one in (*crowd, (reader, writer)):
         one.close()
-    await until(lambda: not door._busy["127.0.0.1"])
+    await until(lambda: not door.busy("127.0.0.1"))
     async with bench.remote(bench.member()) as client:
         assert (await client.call("hello"))["audience"] == "bank"
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edged.handover.peers import Peer
     from edged.handover.protocol import Request
     from edged.journal.database import Journal
+    from edged.listener import Listener
     from edged.privacy.held import HeldFields
     from edged.privacy.policy import HandoverPolicy
     from edged.privacy.pseudonym import Pseudonymiser
@@ -90,7 +91,7 @@ class HandoverService:
         """Application to the number of its connection whose inspection runs."""
         self._running: tuple[str, str] | None = None
         """Inspection and application of the one that runs for an application."""
-        self._network: doors.Door | None = None
+        self._network: Listener | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._notes: set[asyncio.Task[bool]] = set()
         self._log = log.get("handover")
@@ -102,16 +103,15 @@ class HandoverService:
             if settings.socket is not None:
                 self._users = await asyncio.to_thread(peers.user_ids, settings.users)
                 path = settings.socket
-                door = doors.Door(await asyncio.to_thread(doors.local, path), self._by_user, self._serve)
+                door = doors.door(await asyncio.to_thread(doors.local, path), self._by_user, self._serve)
                 stack.callback(path.unlink, missing_ok=True)
                 stack.push_async_callback(door.close)
                 door.open()
             if settings.listen is not None:
                 context = await self._context()
-                listener = await asyncio.to_thread(doors.network, *listen_address(settings.listen))
-                self._network = doors.Door(listener, self._by_certificate, self._serve)
+                listening = await asyncio.to_thread(doors.network, *listen_address(settings.listen))
+                self._network = doors.door(listening, self._by_certificate, self._serve, context)
                 stack.push_async_callback(self._network.close)
-                self._network.context = context
                 self.port = self._network.port
                 self._network.open()
             self._stack = stack.pop_all()
