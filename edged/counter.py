@@ -20,6 +20,7 @@ from edged.handover.service import HandoverService
 from edged.journal.database import JOURNAL_FILE
 from edged.journal.operators import pseudonymiser
 from edged.lodging.desk import LodgingDesk
+from edged.lodging.figures import Figures
 from edged.noticing import notice_of
 from edged.sealing import load_recipient
 from edged.slips import Slips
@@ -59,8 +60,8 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
-            recipients=self._recipients,
         )
+        self._figures = Figures(journal, clock=box.read_clock, recipients=self._recipients)
         self._replies = RecordReplyRider(
             fleet=principal.fleet,
             device=principal.name,
@@ -119,8 +120,8 @@ class Counter:
             "notice": self._on_notice,
             "lodging_list": self._lodging.list,
             "lodging_complete": self._lodging.complete,
-            "lodging_checkin": self._lodging.checkin,
-            "lodging_rates": self._lodging.rates,
+            "lodging_checkin": self._figures.checkin,
+            "lodging_rates": self._figures.rates,
             **self._slips.methods,
         }
 

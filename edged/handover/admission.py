@@ -1,4 +1,4 @@
-"""Who may come in, and what policy lets them have now: asked with every request, so that a revocation counts at once."""
+"""Who may come in, and what policy lets them have now: asked with every request: a revocation counts at once."""
 
 from __future__ import annotations
 
