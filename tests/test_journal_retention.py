@@ -247,7 +247,7 @@ def test_an_older_journal_gets_what_it_lacks(tmp_path: Path) -> None:
     made.close()
     made = Journal(tmp_path / JOURNAL_FILE)
     plan = made.connection.execute(
-        f"EXPLAIN QUERY PLAN SELECT number FROM entries WHERE ({retention._OLD})",  # noqa: S608
+        f"EXPLAIN QUERY PLAN SELECT number FROM entries WHERE ({retention._OLD})",
         {"began": 0, "cutoff": 1},
     ).fetchall()
     assert any("entries_at" in row["detail"] for row in plan)

@@ -1,8 +1,8 @@
 """How long the journal's entries stay: deleted by age and by size, in bounded steps, and never what still matters.
 
-What still matters: entries about a slip that the box knows (it may be copied, withdrawn or listed as withdrawn), about a
-record that is open, on its way or not answered for good, and what the tables beside the entries say of them, which have
-retentions of their own. Every step leaves an entry that says how many went, up to which time. Time is an argument.
+What still matters: entries about a slip that the box knows (it may be copied, withdrawn or listed as withdrawn), about
+a record that is open, on its way or not answered for good, and what the tables beside the entries say of them, which
+have retentions of their own. Every step leaves an entry that says how many went, up to which time. Time is an argument.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What one step did: `entries` deleted, the newest of them written at `upto`; `more`: whether another has to follow."""
+    """What a step did: `entries` deleted, the newest of them written at `upto`; `more`: whether another must follow."""
 
     entries: int
     upto: datetime | None
