@@ -99,6 +99,15 @@ class OutboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long numbers and hashes of what the centre has stored are kept."""
 
 
+class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the box's own journal says who took what, by names of fields: auditors come after years."""
+
+    keep_days: int = 1095
+    """Three years: as long as PIPL art. 56 has records of processing kept."""
+    max_mib: int = 256
+    """Of the whole file, the oldest entries go first: over a million of them."""
+
+
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers for the operator's monitoring; nothing personal is among them."""
 
@@ -281,6 +290,7 @@ class BoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slip: SlipSettings | None = None
     handover: HandoverSettings | None = None
     outbox: OutboxSettings = OutboxSettings()
+    journal: JournalSettings = JournalSettings()
     metrics: MetricsSettings = MetricsSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()

@@ -49,6 +49,9 @@ _MAX_RETRY_S = 3600  # what is sent or asked again less often than every hour is
 _MAX_KEEPALIVE_S = 600  # a silent connection must be noticed the same hour; brokers refuse more
 _MAX_VERSION = 64  # of `edged.uplink.fields.Word`: every envelope carries it
 _MAX_OUTBOX_MIB = 1 << 20  # a terabyte: no box has more, and a typing error might
+_MIN_JOURNAL_DAYS = 30  # a complaint takes weeks to reach the counter
+_MIN_JOURNAL_MIB = 16  # what the tables beside the entries take at a busy counter
+_MAX_JOURNAL_MIB = 16384  # a terminal's disk has no room for more
 _MAX_DAYS = 3650  # ten years: beyond any box's life
 
 
@@ -63,6 +66,8 @@ def check_box(settings: BoxSettings) -> None:
     for name, least, most in (("frames", 1, MAX_FRAMES), ("pause_s", 0, _MAX_PAUSE_S)):
         _check_range(f"reading.{name}", getattr(settings.reading, name), least, most)
     _check_outbox(settings.outbox)
+    _check_range("journal.keep_days", settings.journal.keep_days, _MIN_JOURNAL_DAYS, _MAX_DAYS)
+    _check_range("journal.max_mib", settings.journal.max_mib, _MIN_JOURNAL_MIB, _MAX_JOURNAL_MIB)
     for name, scene in settings.scenes.items():
         _check_scene(name, scene)
     if not settings.audiences:

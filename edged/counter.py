@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -19,6 +20,7 @@ from edged.errors import ControlError, EdgedError, StateError
 from edged.handover.service import HandoverService
 from edged.journal.database import JOURNAL_FILE
 from edged.journal.operators import pseudonymiser
+from edged.journal.retention import Bounds, keep_pruned
 from edged.lodging.desk import LodgingDesk
 from edged.lodging.figures import Figures
 from edged.noticing import notice_of
@@ -111,7 +113,14 @@ class Counter:
     @property
     def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Tasks, by name."""
-        return {"lodging": self._lodging.run(), "slips": self._slips.run(), "journal": self._watch_journal()}
+        kept = self._box.boot.journal
+        bounds = Bounds(timedelta(days=kept.keep_days), kept.max_mib << 20)
+        return {
+            "lodging": self._lodging.run(),
+            "slips": self._slips.run(),
+            "journal": self._watch_journal(),
+            "journal kept short": keep_pruned(self._journal, bounds, self._time_and_trust),
+        }
 
     @property
     def methods(self) -> dict[str, Method]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edged.commands import _privacy_tables
 from edged.commands._saying import say, show_json
@@ -18,12 +18,9 @@ if TYPE_CHECKING:
     import argparse
     from datetime import date
 
+    from edged.config import AudienceSettings, BoxSettings
     from edged.core.document import DocumentData
-    from edged.privacy.explaining import Explained
-    from edged.privacy.notice import Recipient
-
-EXAMPLE_KEY: Final = bytes(32)
-"""Pseudonyms of specimens are made with it: an example needs no secret, and is the same every time."""
+    from edged.core.reading import PageReading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,52 +41,123 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it. Raises `ConfigError` for a scene, policy or specimen that there isn't, or a bad boot file."""
-    recipients = _recipients(args)
+    from edged.worked_example import slip_of, work_through
+
+    asked = _asked(args)
     read = _read(args)
-    explained = [_explain(recipient, read) for recipient in recipients]
+    explained = [
+        work_through(name, asked.settings, read.readings, scene=scene, today=read.today)
+        for name, scene in asked.recipients
+    ]
+    slip = slip_of(asked.settings, read.readings, scene=asked.scene, today=read.today)
     raw = _raw(read) if args.show_specimen else None
     if args.json:
         shown = {} if raw is None else {"on_the_document": raw}
-        found = {"specimen": args.specimen, "today": read.today, **shown, "audiences": explained}
+        found = {
+            "specimen": args.specimen,
+            "today": read.today,
+            **shown,
+            "audiences": explained,
+            "slip": slip,
+        }
         show_json(found)
     elif args.markdown:
-        _privacy_tables.show_markdown(args, explained, raw)
+        _privacy_tables.show_markdown(args, explained, slip, raw)
     else:
-        _privacy_tables.show_terminal(args, explained, raw)
+        _privacy_tables.show_terminal(args, explained, slip, raw)
     return os.EX_OK
 
 
 class _Read(NamedTuple):
     """A specimen as it was read; its person doesn't exist."""
 
+    readings: tuple[PageReading, ...]
     document: DocumentData | None
     certain: bool
     today: date
 
 
-def _recipients(args: argparse.Namespace) -> tuple[Recipient, ...]:
+class _Asked(NamedTuple):
+    """Whose policies: `recipients` are audiences of `settings` and the scene to show each in; `scene` is the slip's."""
+
+    settings: BoxSettings
+    recipients: tuple[tuple[str, str], ...]
+    scene: str
+
+
+def _asked(args: argparse.Namespace) -> _Asked:
     from edged.config_checks import SCENES, unknown_scene
-    from edged.privacy.notice import Recipient
     from edged.privacy.ready_made import FOR_SCENE, load, names
 
     if args.scene is not None and args.scene not in SCENES:
         raise unknown_scene("--scene")
     if args.config is not None:
-        from edged.config import load_box
-        from edged.noticing import recipients_of
-
-        settings = load_box(args.config)
-        found = recipients_of(settings, args.scene or settings.default_scene)
-        if not found:
-            raise ConfigError("--scene", "explain.no_recipient")
-        return found
+        return _of_box(args.config, args.scene)
     if args.policy is not None:
         try:
-            return (Recipient(args.policy, load(args.policy)),)
+            load(args.policy)
         except ConfigError as error:
             raise ConfigError("--policy", error.code, **error.params) from None
-    wanted = names() if args.scene is None else FOR_SCENE[args.scene]
-    return tuple(Recipient(name, load(name)) for name in wanted)
+    if args.policy is not None:
+        wanted: tuple[str, ...] = (args.policy,)
+    else:
+        wanted = names() if args.scene is None else FOR_SCENE[args.scene]
+
+    def scene_of(name: str) -> str:
+        meant = (scene for scene, policies in FOR_SCENE.items() if name in policies)
+        return args.scene or next(meant)
+
+    recipients = tuple((name, scene_of(name)) for name in wanted)
+    return _Asked(_example_box(recipients), recipients, recipients[0][1])
+
+
+def _of_box(file: Path, scene: str | None) -> _Asked:
+    """The audiences of a boot file that get anything of the scene. Raises `ConfigError`."""
+    from edged.config import load_box
+    from edged.noticing import recipients_of
+
+    settings = load_box(file)
+    scene = scene or settings.default_scene
+    found = recipients_of(settings, scene)
+    if not found:
+        raise ConfigError("--scene", "explain.no_recipient")
+    labels = {one.label for one in found}
+    names = (name for name, one in settings.audiences.items() if (one.label or name) in labels)
+    return _Asked(
+        settings, tuple((name, scene) for name in names if scene in settings.audiences[name].scenes), scene
+    )
+
+
+def _example_box(recipients: tuple[tuple[str, str], ...]) -> BoxSettings:
+    """A box with an audience for every ready-made policy, its settings the defaults, and a slip for the holder."""
+    import msgspec
+
+    from edged.commands.config import EXAMPLE
+    from edged.config import BoxSettings, SlipSettings, parse_toml
+
+    box = parse_toml(EXAMPLE.encode(), BoxSettings, base=Path("/"))
+    return msgspec.structs.replace(
+        box,
+        audiences={name: _example_audience(name, scene) for name, scene in recipients},
+        slip=SlipSettings(site="example", url="https://slip.example"),
+    )
+
+
+def _example_audience(name: str, scene: str) -> AudienceSettings:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from edged.config import AudienceSettings
+    from edged.privacy.ready_made import load
+
+    policy = load(name)
+    keys: tuple[str, ...] = ()
+    if policy.encrypt or policy.record is not None:
+        public = ec.generate_private_key(
+            ec.SECP256R1()
+        ).public_key()  # nobody ever opens what is sealed to it
+        keys = (public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),)
+    return AudienceSettings(scenes=(scene,), policy=policy, encryption_keys=keys)
 
 
 def _read(args: argparse.Namespace) -> _Read:
@@ -104,31 +172,19 @@ def _read(args: argparse.Namespace) -> _Read:
     from edged.verdict import Result
 
     sides = specimens[args.specimen].sides
+    readings: list[PageReading] = []
     for number, side in enumerate(sides, 1):
         if sys.stderr.isatty():
             told = say(args, "explain.reading", specimen=args.specimen, side=number, sides=len(sides))
             print(told, file=sys.stderr, flush=True)
         reading = read_page(decode_image(side.read_bytes()), today=FIXED_TODAY)
+        readings.append(reading)
         if reading.mrz is not None:
             certain = any(
                 check.name == "mrz_read" and check.result is Result.SUCCESSFUL for check in reading.checks
             )
-            return _Read(reading.mrz, certain, FIXED_TODAY)
-    return _Read(None, False, FIXED_TODAY)
-
-
-def _explain(recipient: Recipient, read: _Read) -> Explained:
-    from edged.privacy.explaining import explain
-    from edged.privacy.pseudonym import Pseudonymiser
-
-    return explain(
-        recipient.label,
-        recipient.policy,
-        read.document,
-        pseudonyms=Pseudonymiser(EXAMPLE_KEY, f"box:{recipient.label}"),
-        today=read.today,
-        certain=read.certain,
-    )
+            return _Read(tuple(readings), reading.mrz, certain, FIXED_TODAY)
+    return _Read(tuple(readings), None, False, FIXED_TODAY)
 
 
 def _raw(read: _Read) -> dict[str, str]:

@@ -43,6 +43,10 @@ max_mib = 1024                      # beyond these the oldest is given up, and t
 max_age_days = 180
 ledger_days = 90                    # numbers and hashes of what the centre has stored
 
+[journal]                           # who took what, by names of fields: for auditors
+keep_days = 1095                    # three years
+max_mib = 256                       # beyond it the oldest entries go first
+
 # [metrics]
 # textfile = "/var/lib/prometheus/node-exporter"   # directory of node_exporter's textfile collector
 

@@ -1,8 +1,8 @@
 """The box's journal: one SQLite database beside the outbox, `journal.sqlite`, in a thread of its own.
 
-`entries` is append-only and says what was done: a slip printed, fields handed over, a record sealed. Each part has
-tables beside it (`edged.journal.schema`) for what it needs to go on. Nothing in them is raw identity: field names,
-numbers of slips, operators' pseudonyms.
+`entries` is append-only and says what was done: a slip printed, fields handed over, a record sealed. They stay for as
+long as `edged.journal.retention` keeps them. Each part has tables beside it (`edged.journal.schema`) for what it needs
+to go on. Nothing in them is raw identity: field names, numbers of slips, operators' pseudonyms.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL_FILE: Final = "journal.sqlite"
+
+BUSY_S: Final = 1.0
+"""How long a write waits for another process that locks the file: a verdict that is on the disk already waits as long
+to be told, for the slip, the handover and each record. Opening waits as any database's does."""
 
 MAX_ENTRIES: Final = 1000
 """Entries that one reading returns: more than a shift has."""
@@ -48,6 +52,8 @@ class Journal:
         """Open or create it. Raises `StateError`."""
         self._path = path
         self.connection: sqlite3.Connection = database.connect(path, create)
+        with database.translated():
+            self.connection.execute(f"PRAGMA busy_timeout={round(BUSY_S * 1000)}")
 
     def close(self) -> None:
         """Release the file."""

@@ -16,6 +16,7 @@ ENTRIES: Final = (
         detail TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX IF NOT EXISTS entries_subject ON entries (subject)",
+    "CREATE INDEX IF NOT EXISTS entries_at ON entries (at)",
     """CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END""",
 )

@@ -96,6 +96,11 @@ class Entry(Identity):
         """Whether it may be sealed."""
         return not self.faults and not self.missing
 
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """Names of fields that have a value, in the order of the form."""
+        return tuple(one.name for one in FIELDS if one.name in self._values)
+
     def sealed(
         self,
         record_id: str,
@@ -154,7 +159,7 @@ def entry(held: HeldFields, typed: HeldFields, *, host: str, today: date | None)
     return Entry(values, in_order, tuple(name for name in given if name in values), review)
 
 
-_SAME: Final = {
+FROM_DOCUMENT: Final = {
     "surname": "english_surname",
     "given_names": "english_given_names",
     "chinese_name": "chinese_name",
@@ -172,7 +177,7 @@ def _read(held: HeldFields) -> dict[str, str]:
     kind = document_kind_of(held)
     if kind is not None:
         values["document_kind"] = kind
-    for name, of_form in _SAME.items():
+    for name, of_form in FROM_DOCUMENT.items():
         text = held.reveal(name)
         if text:
             try:

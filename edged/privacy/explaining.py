@@ -5,7 +5,7 @@ Pure. The values are what `edged.privacy.disclosing` really makes of the documen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,6 +42,24 @@ class ExplainedClaim(msgspec.Struct, frozen=True):
     why: str
 
 
+class ExplainedField(msgspec.Struct, frozen=True):
+    """One field of what goes out beside the claims: of the envelope, a sealed record, a handover or the slip.
+
+    Attributes:
+        field: as it is called there.
+        value: what stands there for this document; None for nothing, or where `kind` says what stands there.
+        kind: code of what stands there, where it is another each time, the box's own or in clear.
+        withheld: code of why there is nothing.
+        why: code of the sentence that says why it goes out, or doesn't.
+    """
+
+    field: str
+    value: Any
+    kind: str | None
+    withheld: str | None
+    why: str
+
+
 class Explained(msgspec.Struct, frozen=True):
     """One recipient's policy, at work on one document.
 
@@ -51,6 +69,10 @@ class Explained(msgspec.Struct, frozen=True):
         policy: itself: purpose, basis, retention, consent, record and handover.
         told: groups of `edged.privacy.notice.GROUPS`.
         claims: every claim of the ceiling, in its order.
+        scene: what the document is read for in this example.
+        envelope: every field of its envelopes; none for an audience that gets none of a live inspection.
+        record: every field of the record that is sealed to it.
+        handover: every field of what its application may take.
     """
 
     audience: str
@@ -58,6 +80,10 @@ class Explained(msgspec.Struct, frozen=True):
     policy: Policy
     told: tuple[str, ...]
     claims: tuple[ExplainedClaim, ...]
+    scene: str = ""
+    envelope: tuple[ExplainedField, ...] = ()
+    record: tuple[ExplainedField, ...] = ()
+    handover: tuple[ExplainedField, ...] = ()
 
 
 def explain(

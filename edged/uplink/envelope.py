@@ -158,6 +158,32 @@ class OpenedEnvelope(msgspec.Struct, frozen=True):
     sha256: str
 
 
+def payload_of(
+    draft: EnvelopeDraft,
+    *,
+    position: StreamPosition,
+    log_id: str,
+    jti: str,
+    iat: int,
+    config_version: str,
+    device: str,
+    fleet: str,
+) -> EnvelopePayload:
+    """What `seal` signs: all that the audience gets."""
+    return EnvelopePayload(
+        iss=device,
+        fleet=fleet,
+        log_id=log_id,
+        seq=position.seq,
+        prev=position.prev,
+        jti=jti,
+        iat=iat,
+        config_version=config_version,
+        software_version=__version__,
+        **{name: getattr(draft, name) for name in EnvelopeDraft.__struct_fields__},
+    )
+
+
 def seal(
     draft: EnvelopeDraft,
     *,
@@ -175,18 +201,15 @@ def seal(
     envelope of a demo fleet (`envelope.live_from_demo`) or with a simulated device in it
     (`envelope.live_from_simulated`).
     """
-    content = {name: getattr(draft, name) for name in EnvelopeDraft.__struct_fields__}
-    payload = EnvelopePayload(
-        iss=signer.principal.name,
-        fleet=signer.principal.fleet,
+    payload = payload_of(
+        draft,
+        position=position,
         log_id=log_id,
-        seq=position.seq,
-        prev=position.prev,
         jti=jti,
         iat=iat,
         config_version=config_version,
-        software_version=__version__,
-        **content,
+        device=signer.principal.name,
+        fleet=signer.principal.fleet,
     )
     if signer.principal.role is not Role.DEVICE:
         raise SignatureRefusedError("cert.wrong_role", f"{signer.principal.role} instead of device")
