@@ -124,6 +124,31 @@ async def test_a_database_that_cannot_be_opened_leaves_no_thread(tmp_path: Path)
     assert threading.active_count() <= before
 
 
+async def test_what_is_opened_after_a_cancellation_is_closed_in_its_thread() -> None:
+    begun, gate, closed = threading.Event(), threading.Event(), threading.Event()
+    threads: list[int] = []
+
+    class Opened:
+        def __init__(self) -> None:
+            begun.set()
+            gate.wait(90)
+            threads.append(threading.get_ident())
+
+        def close(self) -> None:
+            threads.append(threading.get_ident())
+            closed.set()
+
+    opening = asyncio.create_task(DatabaseThread.open("late", Opened))
+    assert await asyncio.to_thread(begun.wait, 90)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not closed.is_set(), "the cancellation waited for nothing"
+    gate.set()
+    assert await asyncio.to_thread(closed.wait, 90)
+    assert len(set(threads)) == 1
+
+
 def test_a_locked_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.uplink.database.BUSY_TIMEOUT_S", 0.05)
     first = connect(tmp_path / "x.sqlite", "CREATE TABLE IF NOT EXISTS t (x INTEGER)")

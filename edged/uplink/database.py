@@ -14,6 +14,7 @@ from edged.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -230,11 +231,16 @@ class DatabaseThread(Generic[D]):
 
     @classmethod
     async def open(cls, name: str, opener: Callable[[], D]) -> DatabaseThread[D]:
-        """Run `opener` in a new thread called `name`. Raises what `opener` raises."""
+        """Run `opener` in a new thread called `name`. Raises what `opener` raises.
+
+        Cancelled, it ends at once; what is opened after that is closed in its thread.
+        """
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        opening = executor.submit(opener)
         try:
-            database = await asyncio.get_running_loop().run_in_executor(executor, opener)
+            database = await asyncio.wrap_future(opening)
         except BaseException:
+            executor.submit(_close_opened, opening)
             executor.shutdown(wait=False)
             raise
         return cls(database, executor)
@@ -323,6 +329,12 @@ class DatabaseThread(Generic[D]):
             await self.run(lambda database: database.close())
         finally:
             self._executor.shutdown(wait=False)
+
+
+def _close_opened(opening: Future[Any]) -> None:
+    """Close what nobody waits for any more; in the thread that has opened it, after it has."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _is_corrupt(error: BaseException) -> bool:
