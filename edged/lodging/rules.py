@@ -78,7 +78,7 @@ _HAN: Final = (
     r"\U0002b740-\U0002b81d\U0002b820-\U0002cea1\U0002ceb0-\U0002ebe0\U0002ebf0-\U0002ee5d\U0002f800-\U0002fa1d"
     r"\U00030000-\U0003134a\U00031350-\U000323af"
 )
-"""The ideographs of Unicode 15.1, whatever Python knows: its extension I was made for names. Between them is nothing."""
+"""The ideographs of Unicode 15.1, whatever Python knows: extension I was made for names. Between them is nothing."""
 _CHINESE: Final = re.compile(f"[{_HAN}][\u00b7{_HAN}]*")
 _DOTS: Final[dict[int, str | None]] = {ord(one): "\u00b7" for one in "\u2022\u30fb\u2027\uff0e.\u22c5"}
 
