@@ -73,10 +73,13 @@ _SEXES: Final = {
 }
 _DAY: Final = re.compile(r"([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})")
 _PART: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
-_HAN: Final = re.compile(
-    r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
-    r"[\u00b7\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]*"
+_HAN: Final = (
+    r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufa6d\ufa70-\ufad9\U00020000-\U0002a6df\U0002a700-\U0002b739"
+    r"\U0002b740-\U0002b81d\U0002b820-\U0002cea1\U0002ceb0-\U0002ebe0\U0002ebf0-\U0002ee5d\U0002f800-\U0002fa1d"
+    r"\U00030000-\U0003134a\U00031350-\U000323af"
 )
+"""The ideographs of Unicode 15.1, whatever Python knows: extension I was made for names. Between them is nothing."""
+_CHINESE: Final = re.compile(f"[{_HAN}][\u00b7{_HAN}]*")
 _DOTS: Final[dict[int, str | None]] = {ord(one): "\u00b7" for one in "\u2022\u30fb\u2027\uff0e.\u22c5"}
 
 
@@ -132,7 +135,7 @@ def chinese_name(text: str) -> str:
     name = unicodedata.normalize("NFC", name)
     if len(name) > CHINESE_WIDTH:
         raise EntryError("lodging.too_long", most=str(CHINESE_WIDTH))
-    if _HAN.fullmatch(name) is None or name.endswith("\u00b7"):
+    if _CHINESE.fullmatch(name) is None or name.endswith("\u00b7"):
         raise EntryError("lodging.not_chinese")
     return name
 
