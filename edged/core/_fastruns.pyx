@@ -17,7 +17,11 @@ cdef enum:
     UTF16_LEAST = 4
     WRAPPED_LEAST = 40  # characters of a line of wrapped base64
     NONE = 255
-    BITS = 16
+    FEWEST_BITS = 12  # of a table of marks: 4 KiB lie in the nearest cache
+    MOST_BITS = 20
+    SPARSE = 64  # places for each mark: one octet in so many is looked at twice
+
+cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # Knuth's multiplicative hashing: 2**64 over the golden ratio
 
 cdef uint8_t BASE64[256]
 cdef uint8_t HEX[256]
@@ -339,54 +343,71 @@ cdef bint _may_be_deflated(const uint8_t[::1] data, Py_ssize_t at) noexcept:
     return kind == 1
 
 
-cdef inline uint64_t _hash(uint64_t key) noexcept nogil:
-    return key * <uint64_t>0x9E3779B97F4A7C15 >> (64 - BITS)
-
-
 cdef class Beginnings:
-    """The first eight octets of long strings, the first four of short ones; never more than 0xFF of one octet alone."""
+    """The first eight octets of long strings, the first four of short ones."""
 
-    cdef uint8_t marked4[1 << BITS]
-    cdef uint8_t marked8[1 << BITS]
+    cdef uint8_t *marked4
+    cdef uint8_t *marked8
+    cdef int shift
     cdef set keys
-    cdef bint any4, any8
     cdef uint8_t kept[256]
-    cdef bint drops[256]
+    cdef uint8_t moves[256]  # bits by which the word moves on: none where the octet doesn't count
 
     def __cinit__(self, keys4, keys8, bytes lowered, bytes dropped):
         """`keys4` and `keys8`: as big-endian numbers. `lowered`: 256 octets, what each one counts as; `dropped` don't."""
         cdef uint64_t key
-        memset(self.marked4, 0, 1 << BITS)
-        memset(self.marked8, 0, 1 << BITS)
+        cdef int bits = FEWEST_BITS
+        while bits < MOST_BITS and (1 << bits) < SPARSE * max(len(keys4), len(keys8)):
+            bits += 1
+        self.shift = 64 - bits
+        self.marked4 = <uint8_t *>calloc(1 << bits, 1)
+        self.marked8 = <uint8_t *>calloc(1 << bits, 1)
+        if self.marked4 == NULL or self.marked8 == NULL:
+            raise MemoryError
         for at in range(256):
-            self.kept[at] = lowered[at]
-            self.drops[at] = at in dropped
+            self.kept[at] = 0 if at in dropped else lowered[at]
+            self.moves[at] = 0 if at in dropped else 8
         for key in keys4:
-            self.marked4[_hash(key)] = 1
+            self.marked4[key * FACTOR >> self.shift] = 1
         for key in keys8:
-            self.marked8[_hash(key)] = 1
-        self.any4, self.any8 = bool(keys4), bool(keys8)
+            self.marked8[key * FACTOR >> self.shift] = 1
         self.keys = {(4, key) for key in keys4} | {(8, key) for key in keys8}
+
+    def __dealloc__(self):
+        free(self.marked4)
+        free(self.marked8)
+
+    cdef Py_ssize_t _next(
+        self, const uint8_t *data, Py_ssize_t at, Py_ssize_t end, uint64_t *held, bint *short, bint *long_
+    ) noexcept nogil:
+        """Behind the next octet at which a key may end; which of both lengths it may be. `end` where there is none."""
+        cdef const uint8_t *kept = self.kept
+        cdef const uint8_t *moves = self.moves
+        cdef const uint8_t *marked4 = self.marked4
+        cdef const uint8_t *marked8 = self.marked8
+        cdef int shift = self.shift
+        cdef uint64_t word = held[0]
+        short[0] = long_[0] = False
+        while at < end:
+            word = word << moves[data[at]] | kept[data[at]]
+            at += 1
+            if marked4[(word & 0xFFFFFFFFULL) * FACTOR >> shift] | marked8[word * FACTOR >> shift]:
+                short[0] = marked4[(word & 0xFFFFFFFFULL) * FACTOR >> shift]
+                long_[0] = marked8[word * FACTOR >> shift]
+                break
+        held[0] = word
+        return at
 
     def found(self, const uint8_t[::1] data):
         """{(4 or 8, key)} of those that stand in the bytes, as they count."""
         cdef set found = set()
-        cdef uint64_t word = 0, last4 = 0, last8 = 0
-        cdef Py_ssize_t at
-        cdef uint8_t octet
-        for at in range(data.shape[0]):
-            octet = data[at]
-            if self.drops[octet]:
-                continue
-            word = word << 8 | self.kept[octet]
-            if self.marked4[_hash(word & 0xFFFFFFFF)] and self.any4:
-                if (word & 0xFFFFFFFF) != last4:
-                    last4 = word & 0xFFFFFFFF
-                    if (4, last4) in self.keys:
-                        found.add((4, last4))
-            if self.marked8[_hash(word)] and self.any8:
-                if word != last8:
-                    last8 = word
-                    if (8, word) in self.keys:
-                        found.add((8, word))
+        cdef uint64_t word = 0
+        cdef Py_ssize_t at = 0, end = data.shape[0]
+        cdef bint short, long_
+        while at < end:
+            at = self._next(&data[0], at, end, &word, &short, &long_)
+            if short and (4, word & 0xFFFFFFFFULL) in self.keys:
+                found.add((4, word & 0xFFFFFFFFULL))
+            if long_ and (8, word) in self.keys:
+                found.add((8, word))
         return found

@@ -121,7 +121,10 @@ class LeakScanner(Identity):
                 squeezed |= {(kind, form) for form in _squeezed_forms(value)}
             elif (needle := _needle(kind, value)) and len(needle.text) >= shortest:
                 needles |= {(kind, one.text): one for one in (needle, *_backwards(needle))}
-        bare: tuple[_Needle | _Form, ...] = (*needles.values(), *(_Form(kind, form) for kind, form in squeezed))
+        bare: tuple[_Needle | _Form, ...] = (
+            *needles.values(),
+            *(_Form(kind, form) for kind, form in squeezed),
+        )
         self._bare = Sieve(((one.text, one) for one in bare), lowered=_LOWERED, dropped=_IGNORED)
         self._exact = Sieve((form, _Form(kind, form)) for kind, form in exact)
 

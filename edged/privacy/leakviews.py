@@ -31,13 +31,19 @@ MAX_INFLATED: Final = 32 * 1024 * 1024
 MAX_TOTAL: Final = 512 * 1024 * 1024
 """Bytes of all views together."""
 
+REACH: Final = 1024
+"""Octets on either side of an escape that are searched with it undone: a whole MRZ in UTF-16, in hex, in base64 has
+half as many. Without the escape undone all of them are searched anyway."""
+
 SEPARATOR: Final = b"\n\n\xff\n\n"
 """Between pieces of one view: printable on either side, and no text matches across 0xFF."""
 
 _CHUNK: Final = 16 * 1024
+_BETWEEN: Final = frozenset(b"\t\n\r\"'(),;<=>?@[]\\^`{|}~!#&")
+"""Octets that are in no alphabet of an encoding, and not of a word in any script."""
+_AROUND: Final = 2  # octets that are looked at beside a short match
 
 _WRAPPED = re.compile(rb"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{40,76}(?:\r?\n|\\r\\n|\\n))+[A-Za-z0-9+/]*")
-_LINE_END = re.compile(rb"\r?\n|\\r\\n|\\n")
 _HEX_SEPARATED = re.compile(rb"[0-9A-Fa-f]{2}(?:[ :,-][0-9A-Fa-f]{2}){3,}")
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
 _ESCAPE = re.compile(
@@ -93,9 +99,7 @@ def _decoded(view: View) -> Iterator[View]:
     yield from _joined("hex", view, runs, _separated_hex(view.data) if separated else ())
     phases, wrapped = _fastruns.base64(view.data, SEPARATOR)
     lines = (
-        [(match.start(), _LINE_END.sub(b"", match[0])) for match in _WRAPPED.finditer(view.data)]
-        if wrapped
-        else []
+        [(match.start(), _unwrapped(match[0])) for match in _WRAPPED.finditer(view.data)] if wrapped else []
     )
     for phase, found in enumerate(phases):
         yield from _joined("base64", view, found, _wrapped_base64(lines, phase))
@@ -136,26 +140,63 @@ def _joined(encoding: str, view: View, runs: _fastruns.Found, more: Iterable[_Pi
 
 
 def _unescaped(view: View) -> Iterator[View]:
-    positions, places, out, last, length = [0], [0], [], 0, 0
-    for at in _fastruns.escapes(view.data):
-        match = _ESCAPE.match(view.data, at) if at >= last else None
-        if match is None:
-            continue
-        plain = view.data[last : match.start()]
-        character = _meant(match)
-        out += [plain, character]
-        positions += [length + len(plain), length + len(plain) + len(character)]
-        places += [match.start(), match.end()]
-        length += len(plain) + len(character)
-        last = match.end()
-    if not out:
+    """The bytes with their escapes undone; of decoded ones, most of which mean nothing, what is near an escape."""
+    data, found, last = view.data, [], 0
+    for at in _fastruns.escapes(data):
+        match = _ESCAPE.match(data, at) if at >= last else None
+        if match is not None:
+            found.append(match)
+            last = match.end()
+    if not found:
         return
+    positions: list[int] = []
+    places: list[int] = []
+    out: list[bytes] = []
+    length = 0
+
+    def add(part: bytes, place: int) -> None:
+        """`part` stands for what begins at `place`."""
+        nonlocal length
+        positions.append(length)
+        places.append(place)
+        out.append(part)
+        length += len(part)
+
+    for first, last, begin, end in _near(found, data, len(data) if view.encoding == "plain" else REACH):
+        if out:
+            add(SEPARATOR, begin)
+        copied = begin
+        for match in found[first:last]:
+            add(data[copied : match.start()], copied)
+            add(_meant(match), match.start())
+            copied = match.end()
+        add(data[copied:end], copied)
 
     def offset(position: int) -> int:
         index = bisect_right(positions, position) - 1
         return view.offset(places[index] + position - positions[index])
 
-    yield View(b"".join(out) + view.data[last:], _name("escaped", view), offset)
+    yield View(b"".join(out), _name("escaped", view), offset)
+
+
+def _near(found: Sequence[re.Match[bytes]], data: bytes, reach: int) -> Iterator[tuple[int, int, int, int]]:
+    """Stretches around escapes that lie near each other: the first of them, behind the last, from where, to where.
+
+    A stretch ends where no word and no encoded run is cut: half of either might look like something.
+    """
+    first = 0
+    while first < len(found):
+        begin = found[first].start() - reach
+        while begin > 0 and data[begin - 1] not in _BETWEEN:
+            begin -= 1
+        end, behind = found[first].end(), first
+        while behind < len(found) and found[behind].start() - reach <= end:
+            end = found[behind].end() + reach
+            while end < len(data) and data[end] not in _BETWEEN:
+                end += 1
+            behind += 1
+        yield first, behind, max(begin - _AROUND, 0), end + _AROUND
+        first = behind
 
 
 def _meant(match: re.Match[bytes]) -> bytes:
@@ -167,6 +208,12 @@ def _meant(match: re.Match[bytes]) -> bytes:
         number = int(code, 16) if code else int(decimal)
         return chr(number).encode("utf-8", "surrogatepass")
     return b" "
+
+
+def _unwrapped(lines: bytes) -> bytes:
+    for end in (b"\r\n", b"\n", b"\\r\\n", b"\\n"):
+        lines = lines.replace(end, b"")
+    return lines
 
 
 def _wrapped_base64(lines: Iterable[tuple[int, bytes]], phase: int) -> Iterator[_Piece]:
@@ -198,12 +245,12 @@ def _inflated(data: bytes) -> Iterator[_Piece]:
 
 def _inflate(data: bytes, start: int, body: int, window: int) -> Iterator[_Piece]:
     """What a member gives before it ends, breaks or grows too large; broken ones keep what came first."""
-    inflater = zlib.decompressobj(window)
+    inflater, source = zlib.decompressobj(window), memoryview(data)
     out = bytearray()
     at = body
     while at < len(data) and not inflater.eof and len(out) < MAX_INFLATED:
         try:
-            out += inflater.decompress(data[at : at + _CHUNK], MAX_INFLATED - len(out))
+            out += inflater.decompress(source[at : at + _CHUNK], MAX_INFLATED - len(out))
         except zlib.error:
             break  # most candidates are chance: two bytes that look like a header
         at += _CHUNK
