@@ -16,6 +16,8 @@ cdef enum:
     BASE45_LEAST = 9
     UTF16_LEAST = 4
     WRAPPED_LEAST = 40  # characters of a line of wrapped base64
+    PARTED_LEAST = 11  # four octets and three signs between them
+    SIGN = 1
     NONE = 255
     FEWEST_BITS = 12  # of a table of marks: 4 KiB lie in the nearest cache
     MOST_BITS = 20
@@ -25,6 +27,7 @@ cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # Knuth's multiplicative hashing: 2**
 
 cdef uint8_t BASE64[256]
 cdef uint8_t HEX[256]
+cdef uint8_t PARTED[256]
 cdef uint8_t BASE45[256]
 cdef uint8_t TEXT[256]
 cdef uint8_t ESCAPES[256]
@@ -42,6 +45,12 @@ BASE64[45], BASE64[95] = 62, 63  # base64url's "-" and "_"
 _fill(HEX, b"0123456789abcdef")
 for _value in range(10, 16):
     HEX[65 + _value - 10] = _value
+memset(PARTED, NONE, 256)
+for _value in range(256):
+    if HEX[_value] != NONE:
+        PARTED[_value] = 0
+for _value in (0x20, 0x3A, 0x2C, 0x2D):
+    PARTED[_value] = SIGN
 _fill(BASE45, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:")  # RFC 9285 §4.2
 memset(TEXT, 0, 256)
 for _value in (9, 10, 13, *range(32, 127)):
@@ -116,6 +125,31 @@ cdef class _Pieces:
         )
 
 
+cdef inline bint _next_run(
+    const uint8_t[::1] data, const uint8_t *table, Py_ssize_t least, Py_ssize_t *begin, Py_ssize_t *stop
+) noexcept:
+    """The next run of at least so many of an alphabet, from `stop` on, where none goes on; False: there is none.
+
+    Looks at one octet in `least` where there is none.
+    """
+    cdef Py_ssize_t at = stop[0], end = data.shape[0], first, last
+    while at + least <= end:
+        if table[data[at + least - 1]] == NONE:
+            at += least
+            continue
+        first = last = at + least - 1
+        while first > at and table[data[first - 1]] != NONE:
+            first -= 1
+        last += 1
+        while last < end and table[data[last]] != NONE:
+            last += 1
+        if last - first >= least:
+            begin[0], stop[0] = first, last
+            return True
+        at = last + 1
+    return False
+
+
 cdef inline Py_ssize_t _from_base64(const uint8_t *text, Py_ssize_t length, uint8_t *out) noexcept nogil:
     """Octets written; `length` isn't 1 more than a multiple of 4."""
     cdef Py_ssize_t at = 0, written = 0
@@ -145,18 +179,10 @@ def base64(const uint8_t[::1] data, bytes separator):
     """Every run of either alphabet, decoded at each of its four alignments; and whether wrapped lines may be there."""
     cdef list phases = [_Pieces(separator) for _ in range(4)]
     cdef _Pieces pieces
-    cdef Py_ssize_t at = 0, begin, end = data.shape[0], length
+    cdef Py_ssize_t at = 0, begin = 0, end = data.shape[0], length
     cdef int phase
     cdef bint wrapped = False
-    while at < end:
-        if BASE64[data[at]] == NONE:
-            at += 1
-            continue
-        begin = at
-        while at < end and BASE64[data[at]] != NONE:
-            at += 1
-        if at - begin < BASE64_LEAST:
-            continue
+    while _next_run(data, BASE64, BASE64_LEAST, &begin, &at):
         if at - begin >= WRAPPED_LEAST and at < end and data[at] in (10, 13, 92):  # a line's end, or one escaped
             wrapped = True
         for phase in range(4):
@@ -170,53 +196,43 @@ def base64(const uint8_t[::1] data, bytes separator):
 
 
 def hexadecimal(const uint8_t[::1] data, bytes separator):
-    """Every run, decoded at both alignments; and whether four octets with signs between them are there."""
+    """Every run, decoded at both alignments; and whether octets with signs between them may be there."""
     cdef _Pieces pieces = _Pieces(separator)
-    cdef Py_ssize_t at = 0, begin, end = data.shape[0], length, place, last_end = -2, last = 0, links = 0
+    cdef Py_ssize_t at = 0, begin = 0, length, place
     cdef int phase
     cdef uint8_t *out
-    cdef bint separated = False
-    while at < end:
-        if HEX[data[at]] == NONE:
-            at += 1
-            continue
-        begin = at
-        while at < end and HEX[data[at]] != NONE:
-            at += 1
-        if last_end == begin - 1 and last >= 2 and at - begin >= 2 and data[last_end] in (32, 58, 44, 45):
-            links = links + 1 if last == 2 else 1
-            separated = separated or links >= 3
-        else:
-            links = 0
-        last_end, last = at, at - begin
-        if at - begin < HEX_LEAST:
-            continue
+    while _next_run(data, HEX, HEX_LEAST, &begin, &at):
         for phase in range(2):
             length = (at - begin - phase) // 2
             out = pieces.begin(begin, length)
             for place in range(length):
                 out[place] = HEX[data[begin + phase + 2 * place]] << 4 | HEX[data[begin + phase + 2 * place + 1]]
             pieces.length += length
-    return pieces.found(), separated
+    return pieces.found(), _separated(data)
+
+
+cdef bint _separated(const uint8_t[::1] data) noexcept:
+    """Whether four octets in hexadecimal may stand there with a sign between each two."""
+    cdef Py_ssize_t at = 0, begin = 0
+    while _next_run(data, PARTED, PARTED_LEAST, &begin, &at):
+        while begin + PARTED_LEAST <= at:
+            if PARTED[data[begin + 2]] & PARTED[data[begin + 5]] & PARTED[data[begin + 8]] == SIGN and (
+                (PARTED[data[begin]] | PARTED[data[begin + 1]] | PARTED[data[begin + 3]] | PARTED[data[begin + 4]]) == 0
+            ):
+                return True
+            begin += 1
+    return False
 
 
 def base45(const uint8_t[::1] data, bytes separator):
     """Every run, decoded at each of its three alignments; what can't be base45 parts it with 0xFF."""
     cdef list phases = [_Pieces(separator) for _ in range(3)]
     cdef _Pieces pieces
-    cdef Py_ssize_t at = 0, begin, end = data.shape[0], place, stop, written
+    cdef Py_ssize_t at = 0, begin = 0, place, stop, written
     cdef int phase
     cdef uint32_t number
     cdef uint8_t *out
-    while at < end:
-        if BASE45[data[at]] == NONE:
-            at += 1
-            continue
-        begin = at
-        while at < end and BASE45[data[at]] != NONE:
-            at += 1
-        if at - begin < BASE45_LEAST:
-            continue
+    while _next_run(data, BASE45, BASE45_LEAST, &begin, &at):
         for phase in range(3):
             pieces = <_Pieces>phases[phase]
             out = pieces.begin(begin, at - begin)
