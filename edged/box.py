@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from edged.errors import StateError
 from edged.events import CommitFailed, Committed, ScanRequest
 from edged.judging import kind_of, recipients
 from edged.line import Line
-from edged.noticing import notice_of
+from edged.noticing import notice_of, noticed_of
 from edged.side import ReadDocument, Side
 from edged.slip.book import new_number
 from edged.station import Station
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edged.devices import Devices
     from edged.in_force import InForce
     from edged.judging import Judgement
+    from edged.privacy.noticed import Noticed
     from edged.uplink.database import DatabaseThread
     from edged.uplink.envelope import EnvelopeDraft, Provenance
     from edged.uplink.outbox import StateDatabase
@@ -73,7 +74,16 @@ class Inspected:
         )
 
 
-Afterwards = Callable[[Inspected], Awaitable[None]]
+class Held(NamedTuple):
+    """What of an inspection is still held when its outcome is told."""
+
+    offered: bool = False
+    """Whether the application that asked may take fields."""
+    opened: frozenset[str] = frozenset()
+    """Audiences whose record the clerk may complete."""
+
+
+Afterwards = Callable[[Inspected], Awaitable[Held]]
 """What a counter has beside verdicts (the holder's slip, a handover, a record to be completed), when every envelope is
 on the disk and the outcome isn't told yet. Raises nothing; it forgets what `Outgoing` holds."""
 
@@ -306,10 +316,13 @@ class Box:
                 clock=inspected.clock,
             )
             self.line.uplink.wake()
-            if self.afterwards is not None and isinstance(done, Committed):
+            if isinstance(done, CommitFailed):
+                return done
+            left = Held()
+            if self.afterwards is not None:
                 taken_over = True
-                await self.afterwards(inspected)
-            return done
+                left = await self.afterwards(inspected)
+            return replace(done, noticed=_noticed(inspected, left))
         finally:
             if not taken_over:
                 inspected.judgement.outgoing.forget()
@@ -332,3 +345,16 @@ class Box:
             )
         )
         self.line.uplink.wake()
+
+
+def _noticed(inspected: Inspected, left: Held) -> Noticed:
+    """What the holder is told of it."""
+    judgement = inspected.judgement
+    return noticed_of(
+        inspected.request,
+        judgement.outgoing,
+        judgement.read,
+        inspected.held.settings,
+        offered=left.offered,
+        opened=left.opened,
+    )

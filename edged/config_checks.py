@@ -66,12 +66,11 @@ def check_box(settings: BoxSettings) -> None:
     for name, least, most in (("frames", 1, MAX_FRAMES), ("pause_s", 0, _MAX_PAUSE_S)):
         _check_range(f"reading.{name}", getattr(settings.reading, name), least, most)
     _check_outbox(settings.outbox)
-    kept = settings.journal
     for name, least, most in (
         ("keep_days", _MIN_JOURNAL_DAYS, _MAX_DAYS),
         ("max_mib", _MIN_JOURNAL_MIB, _MAX_JOURNAL_MIB),
     ):
-        _check_range(f"journal.{name}", getattr(kept, name), least, most)
+        _check_range(f"journal.{name}", getattr(settings.journal, name), least, most)
     for name, scene in settings.scenes.items():
         _check_scene(name, scene)
     if not settings.audiences:

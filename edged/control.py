@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from edged import leftover_socket, log
+from edged import listener, log
 from edged.errors import CodedError, ControlError, StateError
+from edged.listener import Bounds, Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,9 @@ MAX_REQUESTS_PER_CLIENT = 8
 MAX_QUEUED_EVENTS = 1000
 """A subscriber this far behind isn't reading; it is disconnected rather than remembered."""
 
+MAX_TOLD = 8
+"""Clients beyond `MAX_CLIENTS` that are told so at a time; what comes then is turned away without a word."""
+
 LAST_WORDS_S = 5.0
 """How long a client that has hung up its sending side may take to read its answers."""
 
@@ -43,31 +48,35 @@ class ControlServer:
     def __init__(self, path: Path, methods: Mapping[str, Method]) -> None:
         self._path = path
         self._methods = methods
-        self._server: asyncio.Server | None = None
         self._clients: set[_Connection] = set()
+        self._listener: Listener | None = None
 
     async def __aenter__(self) -> Self:
         try:
             # Readable for the group by its own word, whatever the umask: the socket's mode is the permission.
-            if not self._path.parent.exists():
-                self._path.parent.mkdir(parents=True)
-                self._path.parent.chmod(0o750)
-            _make_room(self._path)
-            self._server = await asyncio.start_unix_server(
-                self._serve, path=str(self._path), limit=MAX_LINE_BYTES
+            listening = await asyncio.to_thread(
+                listener.at_path, self._path, mode=0o660, directory=0o750, backlog=MAX_CLIENTS
             )
-            self._path.chmod(0o660)
         except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ControlError("control.socket_in_use", str(self._path)) from error
             raise StateError("control.unusable", f"{self._path}: {error.strerror or error}") from error
+        most = MAX_CLIENTS + MAX_TOLD
+        self._listener = Listener(
+            listening,
+            self._serve,
+            Bounds(most, most, MAX_LINE_BYTES),
+            caller=lambda *_: "local",
+            log=log.get("control"),
+        )
+        self._listener.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        for client in tuple(self._clients):
-            client.close()
+        assert self._listener is not None
+        await self._listener.close()
         self._path.unlink(missing_ok=True)
 
     def publish(self, event: Mapping[str, Any]) -> None:
@@ -79,8 +88,8 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = _Connection(reader, writer, self._methods)
         if len(self._clients) >= MAX_CLIENTS:
-            client.send({"error": {"code": "control.too_many_clients"}})
-            await client.drain_and_close()
+            writer.write(_line({"error": {"code": "control.too_many_clients"}}))
+            await listener.leave(reader, writer)
             return
         self._clients.add(client)
         try:
@@ -102,7 +111,7 @@ class _Connection:
 
     def send(self, message: Mapping[str, Any]) -> None:
         try:
-            self._outgoing.put_nowait(json.dumps(message).encode() + b"\n")
+            self._outgoing.put_nowait(_line(message))
         except asyncio.QueueFull:
             self.abort()
 
@@ -112,17 +121,6 @@ class _Connection:
 
     def close(self) -> None:
         self._writer.close()
-
-    async def drain_and_close(self) -> None:
-        """Say what was sent and hang up; what the client still says is read first, or it would never hear us."""
-        self._outgoing.put_nowait(None)
-        await self._write()
-        with contextlib.suppress(ConnectionError, OSError, TimeoutError):
-            self._writer.write_eof()
-            async with asyncio.timeout(LAST_WORDS_S):
-                while await self._reader.read(MAX_LINE_BYTES):
-                    pass
-        self.close()
 
     async def run(self) -> None:
         writing = asyncio.create_task(self._write())
@@ -186,6 +184,10 @@ class _Connection:
                 await self._writer.drain()
 
 
+def _line(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
 def _number_of(line: bytes) -> Any:
     """The request's id, where it has one."""
     try:
@@ -209,14 +211,6 @@ def _request(line: bytes) -> tuple[Any, str, Mapping[str, Any]]:
     ):
         raise ControlError("control.not_a_request")
     return number, method, params
-
-
-def _make_room(path: Path) -> None:
-    match leftover_socket.remove(path):
-        case "a_file":
-            raise StateError("control.unusable", f"{path}: a file is in the way")
-        case "served":
-            raise ControlError("control.socket_in_use", str(path))
 
 
 class ControlClient:

@@ -46,7 +46,7 @@ def device_list(devices: Mapping[str, Device], gone: Collection[str]) -> dict[st
 
 
 def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
-    """What `scan` asks for. Raises `ControlError` (`control.bad_parameter`, `slip.training_replaces_nothing`)."""
+    """What `scan` asks for. Raises `ControlError` (`control.bad_parameter`)."""
     known = {"scene", "reference", "purpose", "operator", "training", "consent", "notice", "supersedes"}
     scene = params.get("scene", default_scene)
     notice = params.get("notice")
@@ -66,6 +66,4 @@ def scan_request(params: Mapping[str, Any], default_scene: str) -> ScanRequest:
     )
     if not good:
         raise ControlError("control.bad_parameter")
-    if said["training"] and opaque["supersedes"] is not None:
-        raise ControlError("slip.training_replaces_nothing")  # practice must cost nobody a real slip
     return ScanRequest(scene, **said, **opaque, notice=notice)

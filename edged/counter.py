@@ -11,7 +11,10 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from edged import log
+from edged.box import Held
 from edged.config import SCENES
 from edged.errors import ControlError, EdgedError, StateError
 from edged.handover.service import HandoverService
@@ -19,6 +22,7 @@ from edged.journal.database import JOURNAL_FILE
 from edged.journal.operators import pseudonymiser
 from edged.journal.retention import Bounds, keep_pruned
 from edged.lodging.desk import LodgingDesk
+from edged.lodging.figures import Figures
 from edged.noticing import notice_of
 from edged.sealing import load_recipient
 from edged.slips import Slips
@@ -58,8 +62,8 @@ class Counter:
             device=principal.name,
             clock=box.read_clock,
             notify=notify,
-            recipients=self._recipients,
         )
+        self._figures = Figures(journal, clock=box.read_clock, recipients=self._recipients)
         self._replies = RecordReplyRider(
             fleet=principal.fleet,
             device=principal.name,
@@ -83,6 +87,8 @@ class Counter:
                     anchor=held.anchor,
                     ca=held.settings.identity.fleet_ca,
                     inspect=self._box.station.scan,
+                    check=self.check,
+                    notice=self.notice,
                     cancel=self._box.station.cancel,
                     journal=self._journal,
                     pseudonym=await asyncio.to_thread(pseudonymiser, self._box.boot.state.directory),
@@ -120,42 +126,56 @@ class Counter:
     def methods(self) -> dict[str, Method]:
         """Of the control socket."""
         return {
-            "notice": self._notice,
+            "notice": self._on_notice,
             "lodging_list": self._lodging.list,
             "lodging_complete": self._lodging.complete,
-            "lodging_checkin": self._lodging.checkin,
-            "lodging_rates": self._lodging.rates,
+            "lodging_checkin": self._figures.checkin,
+            "lodging_rates": self._figures.rates,
             **self._slips.methods,
         }
 
+    def notice(self, scene: str) -> dict[str, Any]:
+        """What a holder is told before a document is read in `scene`, as plain data.
+
+        `consent`: whether somebody gets nothing without it; `sha256`: what the consent refers to.
+        """
+        said: dict[str, Any] = msgspec.to_builtins(notice_of(self._box.held.settings, scene))
+        return said
+
     async def check(self, request: ScanRequest) -> None:
         """Refuse what can't be done here before a document is inspected for it. Raises `EdgedError`."""
-        if request.supersedes is not None:
-            await self._slips.check_replaceable(request.supersedes)
+        if request.supersedes is None:
+            return
+        if request.training:
+            raise ControlError("slip.training_replaces_nothing")  # practice must cost nobody a real slip
+        await self._slips.check_replaceable(request.supersedes)
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """What subscribers of the control socket hear, applications hear of their own inspections."""
         if self._handover is not None:
             self._handover.publish(event)
 
-    async def _committed(self, inspected: Inspected) -> None:
+    async def _committed(self, inspected: Inspected) -> Held:
         outgoing = inspected.judgement.outgoing
+        offered, opened = False, set()
         try:
             await self._part(inspected, self._slips.issue(inspected))
             if outgoing.handover is not None:
-                await self._part(inspected, self._offer(inspected), outgoing.handover)
+                offered = await self._part(inspected, self._offer(inspected), outgoing.handover)
             for record in outgoing.unfinished:
-                await self._part(inspected, self._open_record(inspected, record), record.held)
+                if await self._part(inspected, self._open_record(inspected, record), record.held):
+                    opened.add(record.draft.audience)
         except BaseException:  # the box stops
             outgoing.forget()
             raise
+        return Held(offered, frozenset(opened))
 
     async def _part(
         self, inspected: Inspected, doing: Awaitable[object], held: HeldFields | None = None
-    ) -> None:
+    ) -> bool:
         """One of them: the verdict is on the disk, and must be told whatever happens here, and the others be done."""
         try:
-            await doing
+            return bool(await doing)
         except Exception as error:  # noqa: BLE001 - as above
             if held is not None:
                 held.forget()
@@ -164,11 +184,12 @@ class Counter:
                 scene=inspected.request.scene,
                 exc_info=error,
             )
+            return False
 
-    async def _open_record(self, inspected: Inspected, record: Unfinished) -> None:
+    async def _open_record(self, inspected: Inspected, record: Unfinished) -> str | None:
         audience = inspected.held.settings.audiences[record.draft.audience]
         assert audience.policy.record is not None  # edged.drafting
-        await self._lodging.opened(
+        return await self._lodging.opened(
             record.draft,
             record.held,
             audience.policy.record,
@@ -178,21 +199,24 @@ class Counter:
             reference=inspected.request.reference,
         )
 
-    async def _offer(self, inspected: Inspected) -> None:
+    async def _offer(self, inspected: Inspected) -> bool:
         request, held = inspected.request, inspected.judgement.outgoing.handover
         assert held is not None
-        policy = inspected.held.settings.audiences[request.application or ""].policy.handover
-        if self._handover is None or policy is None:
+        settings = inspected.held.settings
+        policy = settings.audiences[request.application or ""].policy
+        if self._handover is None or policy.handover is None:
             held.forget()
-            return
-        await self._handover.offer(
+            return False
+        needed = policy.consent == "required"
+        return await self._handover.offer(
             request.application or "",
             inspected.inspection,
             held,
             asker=request.asker,
-            within_s=policy.within_s,
+            within_s=policy.handover.within_s,
             operator=request.operator,
             reference=request.reference,
+            consent=notice_of(settings, request.scene).sha256 if needed else None,
         )
 
     async def _watch_journal(self) -> None:
@@ -229,14 +253,12 @@ class Counter:
         reading = await self._box.read_clock()
         return reading.now, reading.trusted
 
-    async def _notice(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """`{scene?}` → the notice of a scene, by language; `consent`: whether somebody gets nothing without it."""
-        settings = self._box.held.settings
-        scene = params.get("scene", settings.default_scene)
+    async def _on_notice(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`{scene?}` → the notice of a scene."""
+        scene = params.get("scene", self._box.held.settings.default_scene)
         if set(params) - {"scene"} or scene not in SCENES:
             raise ControlError("control.bad_parameter")
-        notice = notice_of(settings, scene)
-        return {"scene": scene, "consent": notice.consent, "lines": notice.lines, "sha256": notice.sha256}
+        return self.notice(scene)
 
 
 def _host(settings: BoxSettings) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edged.core.emrtd.chip_reading import ChipReading
     from edged.core.id_card import IdCardReading
     from edged.core.reading import PageReading
+    from edged.privacy.noticed import Noticed
     from edged.uplink.envelope import Provenance
     from edged.verdict import Reason, Verdict
 
@@ -263,6 +264,8 @@ class Committed:
     envelopes: int
     octets: int
     """Bytes of the envelopes together, as they will travel."""
+    noticed: Noticed | None = None
+    """What the holder is told of it."""
 
 
 @dataclass(frozen=True)

@@ -347,8 +347,10 @@ class Inspection:
 
     def _in_committing(self, event: Event, now: float) -> list[Command]:
         match event:
-            case Committed(verdict, envelopes, octets):
-                outcome = Outcome(Ending.COMMITTED, verdict=verdict, envelopes=envelopes, octets=octets)
+            case Committed(verdict, envelopes, octets, noticed):
+                outcome = Outcome(
+                    Ending.COMMITTED, verdict=verdict, envelopes=envelopes, octets=octets, noticed=noticed
+                )
                 return [Stage("committed"), *self._end(outcome, _SHOWN[verdict.result], now)]
             case CommitFailed(reason):
                 return self._end(Outcome(Ending.ABORTED, reason=reason), Indication.FAULT, now)

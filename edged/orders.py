@@ -11,6 +11,7 @@ from edged.verdict import Reason
 if TYPE_CHECKING:
     from edged.core.reading import PageReading
     from edged.events import ChipRead, DocumentSwiped, Frame, IdCardRead, Indication, Light
+    from edged.privacy.noticed import Noticed
     from edged.verdict import Verdict
 
 
@@ -31,6 +32,8 @@ class Outcome:
     reason: Reason | None = None
     envelopes: int = 0
     octets: int = 0
+    noticed: Noticed | None = None
+    """What the holder is told of what was read and what left."""
 
 
 def refusal(code: str, **params: str) -> Outcome:

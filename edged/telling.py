@@ -114,6 +114,7 @@ def describe(
         "octets": outcome.octets,
         "reason": msgspec.to_builtins(outcome.reason) if outcome.reason else None,
         "verdict": None,
+        "notice": msgspec.to_builtins(outcome.noticed) if outcome.noticed else None,
     }
     if outcome.verdict is not None:
         described["verdict"] = {

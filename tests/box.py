@@ -77,7 +77,7 @@ class Box:
         return self
 
     async def _connect(self) -> ControlClient:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(Exception):
                     return await ControlClient(self.directory / "control.sock").__aenter__()
@@ -108,7 +108,7 @@ class Box:
         await self.hand.place(sides)
         answer: dict[str, Any] = await self.control.call("scan", **params)
         await self.hand.remove()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await self.control.call("status"))["state"] != "ready":
                 await asyncio.sleep(0.01)
         return answer

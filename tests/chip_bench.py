@@ -18,7 +18,7 @@ from tests import pcsc_stack
 
 __all__ = ["READ", "Bench", "digest", "pcsc_bench", "salvage", "socket_bench", "talk"]
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Bench(Protocol):

@@ -13,14 +13,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from edged.config import AudienceSettings, HandoverSettings
 from edged.demo.fleet import DemoFleet, KeyFiles
+from edged.errors import SlipError
 from edged.handover.service import HandoverService
 from edged.journal.database import JOURNAL_FILE, Entry, Journal
 from edged.journal.operators import pseudonymiser
+from edged.orders import refusal as refusal_of
 from edged.privacy.held import HeldFields
 from edged.privacy.leakscan import LeakScanner
+from edged.privacy.notice import Notice, Recipient, make_notice
+from edged.privacy.noticed import Told, make_noticed
 from edged.privacy.policy import HandoverPolicy, Policy
+from edged.telling import describe_refusal
 from edged.uplink.database import DatabaseThread
 from edged.uplink.names import Role, Usage
 from edged.uplink.roles import TrustAnchor
@@ -80,6 +87,7 @@ class Bench:
         self.held: list[HeldFields] = []
         self.offered: list[bool] = []
         self.cancelled = 0
+        self.slips = {"0123456789AB"}
         self.gate = asyncio.Event()
         self.gate.set()
         self.verdict = True
@@ -93,6 +101,8 @@ class Bench:
             ca=self.fleet.ca,
             inspect=self._inspect,
             cancel=self._cancel,
+            check=self._check,
+            notice=self._notice,
             journal=self.journal,
             pseudonym=pseudonymiser(self.directory),
         )
@@ -103,6 +113,21 @@ class Bench:
         await self.service.__aexit__(None, None, None)
         await self.journal.close()
 
+    def _notice(self, scene: str) -> Mapping[str, Any]:
+        said: dict[str, Any] = msgspec.to_builtins(self.notice(scene))
+        return said
+
+    def notice(self, scene: str) -> Notice:
+        """As `Counter.notice` makes it, of this bench's audiences."""
+        recipients = [
+            Recipient(name, one.policy) for name, one in self.audiences.items() if scene in one.scenes
+        ]
+        return make_notice(scene, site="Grand Hotel 大酒店", recipients=recipients)
+
+    async def _check(self, request: ScanRequest) -> None:
+        if request.supersedes is not None and request.supersedes not in self.slips:
+            raise SlipError("slip.no_such_slip")
+
     async def _cancel(self) -> bool:
         self.cancelled += 1
         return True
@@ -112,6 +137,8 @@ class Bench:
         return await asyncio.shield(asyncio.ensure_future(self._inspected(request)))
 
     async def _inspected(self, request: ScanRequest) -> Mapping[str, Any]:
+        if request.notice not in (None, self.notice(request.scene).sha256):
+            return describe_refusal(refusal_of("inspection.notice_changed"))
         self.requests.append(request)
         number = f"{len(self.requests):016x}"
         tell = self.service.publish
@@ -156,7 +183,14 @@ class Bench:
             "outcome": "committed" if self.verdict else "aborted",
             "reason": None if self.verdict else {"code": "inspection.cancelled", "params": {}},
             "verdict": verdict if self.verdict else None,
+            "notice": self._noticed(request) if self.verdict else None,
         }
+
+    def _noticed(self, request: ScanRequest) -> Any:
+        policy = self.audiences[request.application or ""].policy
+        told = Told("teller", policy, ("checks", "handover_fields"))
+        made = make_noticed(("picture", "mrz"), (told,), consent=request.consent, notice=request.notice)
+        return msgspec.to_builtins(made)
 
     async def entries(self) -> list[Entry]:
         """The journal, oldest first."""

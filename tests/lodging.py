@@ -13,6 +13,7 @@ from edged.clock import ClockReading
 from edged.errors import StateError
 from edged.journal.database import JOURNAL_FILE, Journal
 from edged.lodging.desk import LodgingDesk
+from edged.lodging.figures import Figures
 from edged.privacy.held import HeldFields
 from edged.privacy.policy import RecordPolicy
 from edged.uplink.database import DatabaseThread
@@ -106,9 +107,9 @@ class Bench:
             device="box-1",
             clock=self.clock,
             steady=lambda: self.steady,
-            recipients=lambda: ["police"],
             notify=lambda event: self.events.append(dict(event)),
         )
+        self.figures = Figures(self.journal, clock=self.clock, recipients=lambda: ["police"])
 
     async def clock(self) -> ClockReading:
         return ClockReading(self.now, self.trusted, self.now.date())

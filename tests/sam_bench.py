@@ -44,7 +44,7 @@ class Bench:
 
     async def until(self, event: IdCardEvent) -> None:
         """Wait for what happens; everything else is in `told` as well."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 self.told.append(await anext(self._events))
                 if self.told[-1] == event:

@@ -80,7 +80,7 @@ async def at(chip: FakeChip, told: list[Any] | None = None) -> AsyncIterator[Ant
 
 
 async def read(antenna: Antenna, what: Any = None) -> ChipRead:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await antenna.read(what or page(), lambda _: None)
 
 
@@ -163,7 +163,7 @@ async def test_what_is_stopped_before_it_began_never_begins() -> None:
         stopped = antenna.read(page(), lambda _: None)
         antenna.stop()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(60):
                 await stopped
         assert not chip.begun
 

@@ -256,7 +256,7 @@ async def test_a_damaged_or_missing_calibration_stops_the_camera_until_it_is_the
         assert camera.trouble == Reason("camera.calibration_damaged")
         stored(path)
         events = camera.events()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await anext(events)  # gone
             await anext(events)  # back, by itself
         await camera.capture(Light.WHITE)

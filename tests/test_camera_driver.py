@@ -211,7 +211,8 @@ async def test_what_is_no_picture_is_taken_once_more_and_then_told(picture: Any,
 
 async def test_black_is_no_fault_in_ultraviolet_or_in_the_dark() -> None:
     fake = FakeCamera()
-    fake.picture = lambda *_: np.random.default_rng().integers(0, 9, (120, 160, 3)).astype(np.uint8)
+    rng = np.random.default_rng(6)
+    fake.picture = lambda *_: rng.integers(0, 9, (120, 160, 3)).astype(np.uint8)
     async with opened(fake, lights=("white", "uv")) as camera:
         await camera.capture(Light.UV)
         assert (await camera.look(None)).image().max() < 9
@@ -266,7 +267,7 @@ async def test_unplugging_is_noticed_while_nobody_wants_a_picture() -> None:
     async with opened(fake) as camera:
         events = camera.events()
         fake.plugged = False
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert await anext(events) == DeviceGone("camera")
         fake.plugged = True
         assert await anext(events) == DeviceBack("camera")

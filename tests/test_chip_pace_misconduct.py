@@ -20,7 +20,7 @@ from edged.core.emrtd.security_infos import encode_infos, read_card_access
 from edged.core.emrtd.steps import drive
 from edged.errors import ChipError, ChipGoneError
 from tests.chip_examples import G1, G2, G_KEY, H1, H2, I1, Example
-from tests.chip_scripts import H, Seeded, Written, seed_of_today
+from tests.chip_scripts import H, Seeded, Written, chosen_seed
 from tests.test_chip_access_examples import I_STATIC_KEY
 
 Transmit = Callable[[bytes], bytes]
@@ -76,8 +76,8 @@ def test_the_examples_as_they_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_octet_of_an_answer_changed(name: str) -> None:
-    """Any octet of any answer; of long keys a dozen, others every day."""
-    example, choose = EXAMPLES[name], random.Random(seed_of_today())
+    """Any octet of any answer; of long keys a dozen, others with another EDGED_SEED."""
+    example, choose = EXAMPLES[name], random.Random(chosen_seed())
     for at, (_, line) in enumerate(example.lines[1:], 1):
         response = H(line)
         places = range(len(response))

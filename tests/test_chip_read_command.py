@@ -28,7 +28,7 @@ from edged.privacy.leakscan import LeakScanner
 from tests import logging_state, pcsc_stack
 from tests.emulated_reading import ON, PASSPORT
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 MRZ = "\n".join(PASSPORT) + "\n"
 SECRETS = ("ERIKSSON", "ANNA", "L898902C3", "740812", "ZE184226B")
 

@@ -185,12 +185,19 @@ def test_without_a_daemon_the_command_says_so(
     assert "没有运行" in capsys.readouterr().err
 
 
-def test_the_command_line_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ("scan", ("cv2", "numpy", "aiomqtt", "sqlite3")),
+        ("fleet", ("cv2", "numpy", "edged.core.optical_fit", "edged.trust.loading")),
+    ],
+)
+def test_the_command_line_imports_nothing_heavy(command: str, heavy: tuple[str, ...]) -> None:
     code = (
         "import sys, edged.cli\n"
-        "try: edged.cli.main(['scan', '--help'])\n"
+        f"try: edged.cli.main(['{command}', '--help'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('cv2', 'numpy', 'aiomqtt', 'sqlite3') if name in sys.modules])"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -184,7 +184,7 @@ async def hear(place: Town, device: str, messages: Sequence[tuple[str, bytes]]) 
     ranges: list[Any] = []
     gaps: set[str] = set()
     refused: dict[str, str] = {}
-    async with asyncio.timeout(10), connect(place.endpoint(Role.DEVICE, device), session(device)) as raw:
+    async with asyncio.timeout(60), connect(place.endpoint(Role.DEVICE, device), session(device)) as raw:
         await raw.subscribe(topics.receipt(FLEET, device))
         for topic, payload in messages:
             await raw.publish(topic, payload)
@@ -380,7 +380,7 @@ async def test_a_row_that_the_archive_will_not_have_stops_nobody_and_comes_when_
             await device.commit("bank")
         alarmed = await centre.first(Alarmed)
         assert alarmed.alarm.code == "archive.row_refused"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await device.counts()).pending != 1:
                 await asyncio.sleep(0.01)
         with sqlite3.connect(tmp_path / "centre" / "archive.sqlite") as other:

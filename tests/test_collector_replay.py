@@ -83,7 +83,7 @@ class Asker:
         await self.send(seal_request(asked, signer=self.signer).encode())
         messages: list[bytes] = []
         topic = topics.replay_answer(FLEET, "bank", asked.request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 for message in await self.connection.receive(9):
                     self.connection.acknowledge(message)
@@ -232,7 +232,7 @@ async def test_a_page_that_hangs_delays_no_verdict(
         await centre.first(Ready)
         try:
             asking = asyncio.create_task(bank.ask(request("slow", Span("box-1", "log", 1, None))))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not entered.is_set():
                     await asyncio.sleep(0.01)
             async with box(place, tmp_path / "box") as device:
@@ -277,11 +277,12 @@ async def test_one_that_asks_without_end_waits_its_turn(place: Town, tmp_path: P
         await events.first(Ready)
         for number in range(40):
             await bank.send(seal_request(request(f"r{number}"), signer=bank.signer).encode())
-        # 25 answers are paid for, 4 requests wait, 11 at least are dropped: of those the 1st, 2nd, 4th, 8th are told.
+        # 25 answers are paid for, and one more with what comes in meanwhile, however little: a balance above nothing is
+        # enough. 4 requests wait, 10 at least are dropped: of those the 1st, 2nd, 4th, 8th are told.
         await events.until(lambda events: len(events.of(ReplayFailed)) >= 4)
         assert len(events.of(ReplayFailed)) <= 6, "who asks without end doesn't fill a log"
         assert {event.code for event in events.of(ReplayFailed)} == {"central.replay_too_many"}
-        assert len(events.of(Replayed)) <= MAX_PAGE // 20
+        assert len(events.of(Replayed)) <= MAX_PAGE // 20 + 1
 
 
 # --- publishing a page ---------------------------------------------------------------------------------------------

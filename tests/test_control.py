@@ -76,7 +76,7 @@ async def test_events_reach_subscribers_alone(server: ControlServer, tmp_path: P
         await listening.call("subscribe")
         await other.call("echo")
         server.publish({"event": "stage", "stage": "read"})
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             async for event in listening.events():
                 assert event == {"event": "stage", "stage": "read"}
                 break
@@ -159,7 +159,7 @@ async def test_a_client_with_too_many_requests_is_told_for_each(tmp_path: Path) 
         return "done"
 
     path = tmp_path / "control.sock"
-    async with ControlServer(path, {"waits": waits}), ControlClient(path) as client, asyncio.timeout(5):
+    async with ControlServer(path, {"waits": waits}), ControlClient(path) as client, asyncio.timeout(60):
         calls = [asyncio.create_task(client.call("waits")) for _ in range(MAX_REQUESTS_PER_CLIENT + 2)]
         refused = [await call for call in [asyncio.create_task(_code(call)) for call in calls[-2:]]]
         assert refused == ["control.too_many_requests"] * 2
@@ -181,7 +181,7 @@ async def test_a_subscriber_that_does_not_read_is_dropped_and_its_place_is_free(
             _, writer = await asyncio.open_unix_connection(str(path))
             writer.write(b'{"id": 1, "method": "subscribe"}\n')
             deaf.append(writer)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while sum(client.subscribed for client in server._clients) < MAX_CLIENTS:
                 await asyncio.sleep(0.01)
         answers = await raw(path, b'{"id": 1, "method": "echo"}\n')
@@ -190,7 +190,7 @@ async def test_a_subscriber_that_does_not_read_is_dropped_and_its_place_is_free(
             for _ in range(200):
                 server.publish({"event": "noise", "text": "x" * 1000})
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(5), ControlClient(path) as client:
+        async with asyncio.timeout(60), ControlClient(path) as client:
             assert await client.call("echo") == {}
         for writer in deaf:
             writer.transport.abort()

@@ -16,6 +16,7 @@ from typing import Any, Self
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from edged.commands import scan
 from edged.core.mrz import parse_mrz
 from edged.emulator.escpos_printer import EscposEmulator, pty
 from edged.errors import ControlError
@@ -142,6 +143,12 @@ async def test_a_slip_is_signed_with_every_inspection_counted_and_withdrawn(tmp_
         assert not scanner.scan(data), name
     assert not scanner.scan(box.errors)
     assert not scanner.scan(json.dumps([first, second]).encode())
+
+
+async def until_ready(box: Box) -> None:
+    async with asyncio.timeout(5):
+        while (await box.control.call("status"))["state"] != "ready":
+            await asyncio.sleep(0.01)
 
 
 async def slip_of(box: Box) -> SlipFacts:
@@ -322,6 +329,103 @@ async def test_nothing_is_disclosed_without_consent_and_then_only_to_its_audienc
             facts = claims.decode(cose.parse(url.parse(text)).payload)
             clinic = next(one for one in facts.recipients if one.label == "clinic")
             assert set(clinic.told) == {"checks", "document_kind"} | told
+
+
+CONSENTING = """
+[audiences.pharmacy]
+scenes = ["hospital"]
+receives = ["training"]
+label = "The pharmacy"
+[audiences.pharmacy.policy]
+consent = "required"
+retention_days = 3
+[audiences.pharmacy.policy.handover]
+fields = ["surname"]
+"""
+
+
+async def test_an_application_tells_the_holder_before_and_after_and_replaces_a_slip(tmp_path: Path) -> None:
+    box = box_with(tmp_path, CONSENTING)
+    box.config.write_text(box.config.read_text().replace(f'teller = "{USER}"', f'pharmacy = "{USER}"'))
+    async with box, Application(tmp_path / "handover.sock") as pharmacy:
+
+        async def inspect(**asked: Any) -> Any:
+            await box.hand.place(SPECIMENS["passport"].sides)
+            told = await pharmacy.ask("inspect", **asked)
+            await box.hand.remove()
+            await until_ready(box)
+            return told["result"]
+
+        notice = (await pharmacy.ask("notice"))["result"]
+        assert notice == await box.control.call("notice", scene="hospital")
+        assert notice["consent"] is True
+        assert {one["to"]: one["consent"] for one in notice["policies"]}["The pharmacy"] == "required"
+        # Without consent: nothing of the document, and that is said.
+        done = await inspect(notice=notice["sha256"])
+        assert (done["outcome"], done["handover"]) == ("committed", None)
+        told = {one["to"]: (one["told"], one["refused"]) for one in done["notice"]["recipients"]}
+        assert told["The pharmacy"] == (["checks"], True)
+        assert told["clinic"] == (["checks", "document_kind"], True)
+        assert (done["notice"]["consent"], done["notice"]["notice"]) == (False, notice["sha256"])
+        # With it: its fields, and the clinic's claims.
+        first = (await box.control.call("slip_list"))["slips"][0]["number"]
+        done = await inspect(notice=notice["sha256"], consent=True, supersedes=first)
+        assert done["handover"]["fields"] == ["surname"]
+        told = {one["to"]: (one["told"], one["refused"]) for one in done["notice"]["recipients"]}
+        assert told["The pharmacy"] == (["checks", "document_kind", "handover_fields"], False)
+        assert told["clinic"] == (["checks", "document_kind", "nationality"], False)
+        assert done["notice"]["read"] == ["picture", "mrz"]
+        assert "The pharmacy keeps it for 3 days at most." in done["notice"]["lines"]["en"]
+        assert (await slip_of(box)).supersedes == first
+        offered = (await edged(box, "handover", "log", "--state", str(tmp_path / "state")))["handovers"]
+        assert [one["detail"].get("consent") for one in offered] == [notice["sha256"]]
+        assert envelopes(box, "clinic")[-1].consent.notice == notice["sha256"]
+        # What was shown before settings changed is no consent; a slip that was replaced isn't replaced again.
+        late = (await pharmacy.ask("inspect", consent=True, notice="0" * 64))["result"]
+        assert (late["outcome"], late["reason"]) == ("refused", "inspection.notice_changed")
+        again = await pharmacy.ask("inspect", supersedes=first)
+        assert again["error"]["code"] == "slip.not_replaceable"
+        trained = await pharmacy.ask("inspect", supersedes=first, training=True)
+        assert trained["error"]["code"] == "slip.training_replaces_nothing"
+        assert len(envelopes(box, "clinic")) == 2
+    scanner = of_specimen("passport")
+    assert not scanner.scan(json.dumps([notice, done], ensure_ascii=False).encode())
+
+
+async def next_outcome(box: Box) -> dict[str, Any]:
+    async for event in box.control.events():
+        if event["event"] == "outcome":
+            return event
+    raise AssertionError("the connection ended")
+
+
+async def test_the_button_consents_to_nothing_and_the_clerk_is_told(tmp_path: Path) -> None:
+    """It can't say what the holder said: whoever needs the holder's consent gets nothing, whatever lies there."""
+    box = box_with(tmp_path)
+    box.config.write_text('default_scene = "hospital"\n' + box.config.read_text())
+    async with box:
+        await box.control.call("subscribe")
+        listening = asyncio.create_task(next_outcome(box))
+        await box.hand.place(SPECIMENS["passport"].sides)
+        await box.hand.press()
+        async with asyncio.timeout(20):
+            outcome = await listening
+        assert outcome["outcome"] == "committed"
+        (envelope,) = envelopes(box, "clinic")
+        assert envelope.consent.given is False
+        context = envelope_context(
+            fleet="demo-fleet", device="box-1", audience="clinic", policy_sha256=envelope.policy.sha256
+        )
+        opened = json.loads(open_sealed(envelope.encrypted, [KEY], what="claims", context=context))
+        assert opened == {"nationality": None, "withheld": {"nationality": "claim.no_consent"}}
+        assert (await told_to(box))["clinic"] == ("checks", "document_kind")
+        notice = outcome["notice"]
+        assert notice["consent"] is False
+        assert [one["to"] for one in notice["recipients"] if one["refused"]] == ["clinic"]
+        assert any(
+            "clinic was told nothing that needs your consent" in line for line in notice["lines"]["en"]
+        )
+        assert "edged scan --consent" in "\n".join(scan.lines(outcome, "en"))  # what the clerk does now
 
 
 async def test_a_broken_journal_is_set_aside_and_the_counter_goes_on(tmp_path: Path) -> None:

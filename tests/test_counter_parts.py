@@ -33,7 +33,7 @@ class Parts:
 
     async def run(self) -> None:
         counter = Counter.__new__(Counter)
-        policy = SimpleNamespace(handover=SimpleNamespace(within_s=60.0))
+        policy = SimpleNamespace(handover=SimpleNamespace(within_s=60.0), consent="not_needed")
         settings = SimpleNamespace(audiences={"teller": SimpleNamespace(policy=policy)})
         counter._slips = self  # type: ignore[assignment]
         counter._handover = self  # type: ignore[assignment]

@@ -45,7 +45,7 @@ def code(answer: dict[str, Any]) -> tuple[str, str | None]:
 
 async def refused_start(box: Box, **environment: str) -> tuple[int, str]:
     process = await box.spawn(**environment)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         _, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, errors.decode()
@@ -251,7 +251,7 @@ async def test_a_state_directory_that_others_can_look_into_is_refused(tmp_path: 
 async def test_a_state_that_cannot_be_read_stops_the_signs_of_life_and_not_the_daemon(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(60)
         launcher = (
             "import os, sys; from edged.errors import StateError; from edged.uplink.outbox import StateDatabase\n"
             "read = StateDatabase.last_commit\n"
@@ -312,7 +312,7 @@ async def test_a_database_that_breaks_under_the_daemon_ends_it_and_the_next_star
         with box.database.open("r+b") as file:
             file.write(b"\xff" * size)
         with contextlib.suppress(ControlError, TimeoutError, OSError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while box.process.returncode is None:
                     await box.control.call("status")
                     await box.scan("passport")
@@ -371,7 +371,7 @@ async def test_thresholds_that_are_none_are_refused_at_start(tmp_path: Path) -> 
 async def test_readiness_watchdog_and_a_clean_stop(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(60)
         box = Box(tmp_path / "box")
         process = await box.spawn(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
         heard = [await asyncio.to_thread(manager.recv, 4096) for _ in range(3)]

@@ -59,7 +59,7 @@ async def laid(here: Box, fault: str | None = None, profile: str = "pace-gm") ->
     slot = Slot(here.directory / "reader.sock")
     card = OFFICE.lay(profiles()[profile], expected.lines, Injected.parse(fault) if fault else None)
     await slot.lay(card)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await here.control.call("status"))["chip"]["present"]:
             await asyncio.sleep(0.01)
     try:
@@ -135,7 +135,7 @@ async def test_lifting_the_document_ends_the_reading_of_its_chip(tmp_path: Path)
         async with laid(here, "slow:400"):
             await here.hand.place(SPECIMENS["passport"].sides)
             scanning = asyncio.ensure_future(here.control.call("scan"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await here.control.call("status"))["state"] != "chip":
                     await asyncio.sleep(0.01)
             await here.hand.remove()

@@ -47,7 +47,7 @@ class Counter:
         return dict(await self.box.control.call("status"))
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not condition(await self.status()):
                 await asyncio.sleep(0.02)
 
@@ -55,7 +55,7 @@ class Counter:
         await self.until(lambda status: status["state"] == "ready" and not status["devices_gone"])
 
     async def event(self, name: str) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             async for event in self.box.control.events():
                 if event["event"] == name:
                     return dict(event)
@@ -96,12 +96,12 @@ async def test_a_press_of_the_heads_button_scans(counter: Counter) -> None:
     assert (await counter.event("pressed"))["scene"] == "bank"
     outcome = await counter.event("outcome")
     assert (outcome["verdict"]["kind"], outcome["verdict"]["result"]) == ("test", "successful")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while counter.head.outputs["indication"] != "success":
             await asyncio.sleep(0.01)
     await counter.lift()
     await counter.until_ready()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while counter.head.outputs["indication"] not in {"ready", "offline"}:
             await asyncio.sleep(0.01)
 

@@ -23,7 +23,7 @@ def with_swipe(directory: Path) -> Box:
 
 
 async def outcome(box: Box) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for event in box.control.events():
             if event["event"] == "outcome":
                 return dict(event)
@@ -31,7 +31,7 @@ async def outcome(box: Box) -> dict[str, Any]:
 
 
 async def told(box: Box, device: str, *, answers: bool) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (device in (await box.control.call("status"))["devices_gone"]) is answers:
             await asyncio.sleep(0.02)
 

@@ -30,7 +30,6 @@ from edged.drivers.simulated import SimulatedGlass
 from edged.emulator import host_head
 from edged.errors import StateError
 from edged.specimens import FIXED_TODAY, Specimen, shipped
-from edged.specimens.chips import with_chips
 from edged.verdict import Result
 from tests.box import EDGED, SPECIMENS
 from tests.corpus import CORPUS, needs_corpus
@@ -45,32 +44,6 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return last
-
-
-def test_the_demo_balances_and_every_specimen_comes_as_expected() -> None:
-    done = demo("--json")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    last = summary(done)
-    specimens = (*shipped(), *with_chips())
-    rows, acts = last["documents"][: len(specimens)], last["documents"][len(specimens) :]
-    assert [row["name"] for row in rows] == [specimen.name for specimen in specimens]
-    firmware = host_head.find() is not None
-    assert [row["name"] for row in acts] == ["button"] * firmware + ["swipe", "id-card", "teller"]
-    assert [row["differences"] for row in acts] == [[]] * len(acts)
-    for row, specimen in zip(rows, specimens, strict=True):
-        assert specimen.expected is not None
-        assert (row["outcome"], row["result"]) == (specimen.expected.outcome, specimen.expected.result)
-        assert row["differences"] == []
-        assert row["outcome"] == "committed" or row["reason"]
-        assert len(row["verified_by"]) == max(0, row["envelopes"] - 1)
-    ledger = last["ledger"]
-    assert ledger["balanced"] is True
-    streams = {stream["audience"]: stream for stream in ledger["streams"]}
-    committed = sum(row["outcome"] == "committed" for row in last["documents"])
-    assert streams["central"]["committed"] == committed + 1, "the practice scan goes to the centre"
-    assert sum(streams[name]["committed"] for name in PARTNERS.values()) == committed, "and to nobody else"
-    for stream in streams.values():
-        assert stream["committed"] == stream["published"] == stream["archived"] == stream["receipted"]
 
 
 @pytest.mark.parametrize("party", ["broker", "collector", "bank"])
@@ -232,7 +205,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the parties of a short demo left behind."""
     directory = tmp_path_factory.mktemp("kept") / "demo"
     specimens = tuple(SPECIMENS[name] for name in ("passport", "residence-card", "sideways"))
-    assert asyncio.run(Show(Plan(specimens, FIXED_TODAY, "en"), directory, JsonPresenter()).run())
+    assert asyncio.run(Show(Plan(specimens, FIXED_TODAY, "en", acts=False), directory, JsonPresenter()).run())
     return directory
 
 
@@ -247,7 +220,8 @@ def test_a_document_that_comes_to_something_else_fails_the_demo(tmp_path: Path) 
         passport.purpose,
         msgspec.structs.replace(passport.expected, result=Result.FAILED),
     )
-    assert not asyncio.run(Show(Plan((wrong,), FIXED_TODAY, "en"), tmp_path / "demo", JsonPresenter()).run())
+    plan = Plan((wrong,), FIXED_TODAY, "en", acts=False)
+    assert not asyncio.run(Show(plan, tmp_path / "demo", JsonPresenter()).run())
 
 
 def ledger_of(directory: Path) -> Ledger:
@@ -355,7 +329,7 @@ async def counter(directory: Path, box: FakeBox) -> AsyncIterator[tuple[Show, Si
     show._connect = connect  # type: ignore[method-assign,assignment]
     await glass.open()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             yield show, glass
     finally:
         await glass.close()
@@ -413,7 +387,7 @@ async def test_stopping_a_party_that_is_just_being_restarted_ends(tmp_path: Path
 
     sleeper = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(100)")
     party = Party("sleeper", (), tmp_path / "log", command=sleeper, on_restart=restarted)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await party.start()
         party.kill()
         while not stopping:
@@ -430,7 +404,7 @@ async def test_a_broker_that_stays_down_is_an_error_and_everything_stops(tmp_pat
         on_restart=lambda party: None,
     )
     before = children(os.getpid())  # a database server of other tests
-    async with asyncio.timeout(20), stage:
+    async with asyncio.timeout(60), stage:
         parties = children(os.getpid()) - before
         stage.check()
         (tmp_path / "stage" / "broker" / "mosquitto.conf").write_text("nonsense\n")

@@ -518,7 +518,7 @@ async def test_one_address_can_not_take_every_connection(
     monkeypatch.setattr(est_server, "MAX_EACH", 2)
     async with office.open() as server:
         held = [await asyncio.open_connection(HOST, office.port) for _ in range(2)]
-        while server._busy[HOST] < 2:
+        while server._listener.busy(HOST) < 2:
             await asyncio.sleep(0)
         reader, writer = await asyncio.open_connection(HOST, office.port)
         assert await reader.read() == b""

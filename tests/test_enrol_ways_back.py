@@ -114,7 +114,7 @@ class Site:
         try:
             yield
             party.stop()
-            await asyncio.wait_for(task, 30)
+            await asyncio.wait_for(task, 60)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -240,6 +240,6 @@ async def test_a_lost_authority_is_replaced_by_pushes_while_its_boxes_work(tmp_p
 
 
 async def until_uplink(box: Box, wanted: Callable[[dict[str, Any]], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not wanted((await box.control.call("status"))["uplink"]):
             await asyncio.sleep(0.05)

@@ -45,7 +45,9 @@ def fuzz(directory: Path, target: str, *arguments: str) -> subprocess.CompletedP
     found.mkdir(exist_ok=True)
     program = directory / "fuzz" / f"fuzz-{target}"
     corpus = FIRMWARE / "fuzz" / "corpus" / target
-    command = [program, *arguments, "-timeout=60", f"-artifact_prefix={directory}/", found, corpus]
+    # libFuzzer measures the peak of a process, and a child begins with its parent's: only one allocation is bounded.
+    memory = ("-rss_limit_mb=0", "-malloc_limit_mb=64")
+    command = [program, *arguments, *memory, "-timeout=60", f"-artifact_prefix={directory}/", found, corpus]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=540 if len(arguments) < 4 else None
     )

@@ -242,7 +242,7 @@ async def _publish_with_response_topic(connection: Connection, where: str, paylo
 
 
 async def _received(connection: Connection) -> Received:
-    (received,) = await asyncio.wait_for(connection.receive(), 30)
+    (received,) = await asyncio.wait_for(connection.receive(), 60)
     connection.acknowledge(received)
     return received
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged import messages
 from edged.demo.fleet import DemoFleet
 from edged.uplink.names import Role, Usage
 from edged.uplink.revoked import Revocations
@@ -73,13 +74,25 @@ def remote(bench: Bench, files: KeyFiles) -> tuple[str, ...]:
 async def test_exactly_its_fields_once(client: str, way: str, tmp_path: Path) -> None:
     async with Bench(tmp_path) as bench:
         where = local(bench) if way == "socket" else remote(bench, bench.member())
-        asked = ("--scene", "bank", "--reference", "T-1", "--operator", "anna", "--consent")
+        shown = bench.notice("bank").sha256
+        asked = (
+            "--scene",
+            "bank",
+            "--reference",
+            "T-1",
+            "--operator",
+            "anna",
+            "--consent",
+            "--notice",
+            shown,
+        )
         status, said = await told(client, *where, *asked, "--values")
         assert status == 0
         assert said["fields"] == VALUES
         assert said["withheld"] == WITHHELD
         assert bench.requests[0].reference == "T-1"
-        assert bench.requests[0].consent
+        assert (bench.requests[0].consent, bench.requests[0].notice) == (True, shown)
+        assert (said["notice"]["consent"], said["notice"]["notice"]) == (True, shown)
         status, said = await told(client, *where, "--twice")
         assert (status, said["error"]) == (75, "handover.taken_already")
         assert [kind for kind, _ in await bench.kinds()] == [
@@ -101,6 +114,37 @@ async def test_a_person_sees_progress_and_names_alone(client: str, tmp_path: Pat
     assert "birth_date, chinese_name, document_number, given_names, surname" in out
     assert "expiry_date (claim.check_digit_wrong)" in out
     assert SCANNER.scan((out + errors).encode()) == []
+
+
+@both
+@pytest.mark.parametrize("lang", ["en", "zh-CN"])
+async def test_the_holder_is_told_before_and_after(client: str, lang: str, tmp_path: Path) -> None:
+    async with Bench(tmp_path) as bench:
+        notice = bench.notice("hotel")
+        shown = ("--show-notice", "--scene", "hotel", "--lang", lang)
+        status, out, _ = await ran(client, *local(bench), *shown)
+        assert (status, out.splitlines()) == (0, list(notice.lines[lang]))
+        assert (await told(client, *local(bench), *shown))[1]["sha256"] == notice.sha256
+        assert bench.requests == []
+        status, out, errors = await ran(client, *local(bench), "--scene", "hotel", "--lang", lang)
+        assert status == 0
+        assert errors.startswith("\n".join(notice.lines[lang]))
+        assert out.startswith(messages.text("noticed.title", lang))
+        assert (bench.requests[0].consent, bench.requests[0].notice) == (False, notice.sha256)
+
+
+@both
+async def test_a_notice_that_has_changed_and_a_slip_that_is_none_of_the_terminals(
+    client: str, tmp_path: Path
+) -> None:
+    async with Bench(tmp_path) as bench:
+        changed = ("--consent", "--notice", "0" * 64)
+        assert (await told(client, *local(bench), *changed))[1]["error"] == "inspection.notice_changed"
+        status, said = await told(client, *local(bench), "--supersedes", "ZZZZZZZZZZZZ")
+        assert (status, said["error"]) == (65, "slip.no_such_slip")
+        assert bench.requests == []
+        assert (await told(client, *local(bench), "--supersedes", "0123456789AB"))[0] == 0
+        assert bench.requests[0].supersedes == "0123456789AB"
 
 
 @both
@@ -185,7 +229,10 @@ async def test_ctrl_c_cancels_the_inspection(client: str, tmp_path: Path) -> Non
 
 
 @both
-@pytest.mark.parametrize("wrong", [(), ("--host", "127.0.0.1"), ("--socket", "x", "--values")])
+@pytest.mark.parametrize(
+    "wrong",
+    [(), ("--host", "127.0.0.1"), ("--socket", "x", "--values"), ("--socket", "x", "--json", "--consent")],
+)
 async def test_wrong_arguments(client: str, wrong: tuple[str, ...]) -> None:
     status, out, errors = await ran(client, *wrong)
     assert status in (2, 64)
@@ -195,7 +242,8 @@ async def test_wrong_arguments(client: str, wrong: tuple[str, ...]) -> None:
 
 def sent() -> set[str]:
     """Every code that the service may refuse with: what its source says."""
-    found = {"handover.taken_already"}
+    found = {"handover.taken_already", "inspection.notice_changed", "slip.training_replaces_nothing"}
+    found |= {"slip.no_such_slip", "slip.not_replaceable", "slip.not_configured", "slip.too_many_withdrawn"}
     for path in (ROOT / "edged" / "handover").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(
@@ -220,5 +268,5 @@ def test_the_clients_and_the_page_know_every_code() -> None:
     for page in (PYTHON, NODE, ROOT / "docs" / "integration.md"):
         text = page.read_text(encoding="utf-8")
         assert {code for code in codes if code not in text} == set(), page.name
-        named = set(re.findall(r"\b(?:handover|cert)\.[a-z_]+\b(?!\()", text))
+        named = set(re.findall(r"\b(?:handover|cert|slip)\.[a-z_]+\b(?!\()", text))
         assert named - codes <= {"handover.sock", "handover.users", "handover.conf"}, page.name

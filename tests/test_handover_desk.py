@@ -251,6 +251,7 @@ def test_what_the_station_says_is_understood() -> None:
             {"name": "expiry", "class": "mandatory", "result": "failed", "reasons": ["expiry.expired"]},
         ],
         "handover": None,
+        "notice": None,
     }
     refused = protocol.inspected(describe_refusal(refusal_of("inspection.busy", by="UTO")), None)
     assert (refused["outcome"], refused["reason"], refused["result"]) == ("refused", "inspection.busy", None)

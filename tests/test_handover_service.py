@@ -17,6 +17,7 @@ from edged.demo.fleet import DemoFleet
 from edged.errors import StateError
 from edged.handover import connection as connections
 from edged.handover import doors
+from edged.privacy.held import HeldFields
 from edged.uplink.authority import FleetAuthority
 from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Principal, Role, Usage
@@ -108,6 +109,52 @@ async def test_hello_says_what_policy_allows(bench: Bench) -> None:
             "scenes": ["bank", "hotel"],
             "consent": "not_needed",
         }
+
+
+async def test_the_notice_of_a_scene_and_a_consent_to_it(bench: Bench) -> None:
+    async with bench.local() as client:
+        told = await client.call("notice")
+        assert (told["scene"], told["consent"]) == ("bank", False)
+        assert set(told["lines"]) == {"en", "zh-CN"}
+        assert {one["to"] for one in told["policies"]} == set(AUDIENCES)
+        assert await client.call("notice", scene="kiosk") == "handover.other_scene"
+        assert await client.call("notice", language="en") == "handover.bad_parameter"
+        assert bench.requests == []
+        done = await client.call("inspect", consent=True, notice=told["sha256"])
+        assert (done["notice"]["consent"], done["notice"]["notice"]) == (True, told["sha256"])
+        assert done["notice"]["recipients"][0]["told"] == ["checks", "handover_fields"]
+        # Settings say something else by now: what was shown is no consent to that.
+        bench.audiences = {**AUDIENCES, "bank": audience("surname", within_s=5)}
+        late = await client.call("inspect", consent=True, notice=told["sha256"])
+        assert (late["outcome"], late["reason"]) == ("refused", "inspection.notice_changed")
+        assert (late["handover"], late["notice"], len(bench.requests)) == (None, None, 1)
+
+
+async def test_an_old_application_says_nothing_of_notices(bench: Bench) -> None:
+    async with bench.local() as client:
+        assert (await client.call("inspect", consent=True))["handover"]["fields"] == list(VALUES)
+    assert (bench.requests[0].notice, bench.requests[0].supersedes) == (None, None)
+
+
+async def test_a_slip_that_can_t_be_replaced_costs_the_application_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench.local() as client:
+        first = await client.call("inspect", supersedes="0123456789AB")
+        assert bench.requests[0].supersedes == "0123456789AB"
+        assert await client.call("inspect", supersedes="NOSLIP") == "slip.no_such_slip"
+        monkeypatch.setattr(bench.service, "_check", broken)
+        assert await client.call("inspect", supersedes="0123456789AB") == "handover.not_journalled"
+        assert await client.call("inspect", supersedes="a b") == "handover.bad_parameter"
+        assert len(bench.requests) == 1
+        # What lay ready lies there still, and the next may ask.
+        assert (await client.call("take", inspection=first["inspection"]))["fields"] == VALUES
+
+
+async def test_a_consent_that_was_needed_is_journalled(bench: Bench) -> None:
+    held = HeldFields({"surname": "X"}, {})
+    assert not await bench.service.offer("bank", "0" * 16, held, asker=None, within_s=5, consent="5b" * 32)
+    assert (await bench.entries())[0].detail["consent"] == "5b" * 32
 
 
 async def test_another_application_gets_nothing(bench: Bench) -> None:
@@ -442,12 +489,12 @@ async def test_a_crowd_at_the_door_is_bounded(bench: Bench) -> None:
     crowd = [await asyncio.open_connection("127.0.0.1", bench.service.port) for _ in range(doors.MAX_EACH)]
     door = bench.service._network
     assert door is not None
-    await until(lambda: door._busy["127.0.0.1"] == doors.MAX_EACH)
+    await until(lambda: door.busy("127.0.0.1") == doors.MAX_EACH)
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.port)
     assert await reader.read() == b""
     for _, one in (*crowd, (reader, writer)):
         one.close()
-    await until(lambda: not door._busy["127.0.0.1"])
+    await until(lambda: not door.busy("127.0.0.1"))
     async with bench.remote(bench.member()) as client:
         assert (await client.call("hello"))["audience"] == "bank"
 

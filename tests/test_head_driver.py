@@ -431,7 +431,7 @@ async def test_on_a_line_that_misbehaves(tmp_path: Path, manners: str) -> None:
     async with attached(SocketPeer(tmp_path / "head", manners=MANNERS[manners], seed=5)) as (head, heard):
         await until(lambda: head.trouble is None)
         for _ in range(10):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while True:
                     try:
                         await head.client.request(Ping())
@@ -497,7 +497,7 @@ async def test_a_port_that_fails_in_any_way_has_ended() -> None:
     port = BrokenPort()
     with structlog.testing.capture_logs() as logged:
         line = ThreadedLine(port, lambda _: None, "head broken")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await line.ended()
     await line.close()
     assert port.done == ["stop", "close"]

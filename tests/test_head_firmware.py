@@ -77,12 +77,12 @@ async def test_lamps_indication_and_buzzer() -> None:
         await head.indicate(Indication.TURN_OVER)
         await head.beep()
         await head.illuminate(Light.WHITE, 500)
-        await until(lambda: board.outputs.get("beep") == "short" and "white" in board.outputs["lamp"], 10)
+        await until(lambda: board.outputs.get("beep") == "short" and "white" in board.outputs["lamp"])
         assert board.outputs["indication"] == "turn-over"
         await head.illuminate(Light.IR, 500)
-        await until(lambda: "ir850" in board.outputs["lamp"], 10)
+        await until(lambda: "ir850" in board.outputs["lamp"])
         await head.dark()
-        await until(lambda: board.outputs["lamp"] == "off", 10)
+        await until(lambda: board.outputs["lamp"] == "off")
 
 
 async def test_exposures_are_measured_in_the_head() -> None:
@@ -133,12 +133,12 @@ async def test_pulling_the_reset_pin_and_the_plug() -> None:
         assert head.identity is not None
         assert head.identity.reset_cause is ResetCause.PIN
         assert head.identity.boots == 2
-        await until(lambda: board.outputs["indication"] == "reading", 10)
+        await until(lambda: board.outputs["indication"] == "reading")
         await board.unplug()
         await heard.told(DeviceGone("head"))
         await board.plug()
         await heard.told(DeviceBack("head"))
-        await until(lambda: board.outputs.get("indication") == "reading", 10)
+        await until(lambda: board.outputs.get("indication") == "reading")
         await press(board)
         await heard.told(ButtonPressed())
 

@@ -293,7 +293,7 @@ async def test_the_daemon_updates_its_head(
         said = json.loads(capsys.readouterr().out)
         assert said == {"outcome": "confirmed", "version": "1.1.0", "before": "1.0.0"}
         events: list[dict[str, Any]] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             async for event in box.control.events():
                 if event["event"] == "head_update":
                     events.append(event)

@@ -184,7 +184,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hasty")
 async def test_what_cant_be_seen_is_asked_once_more_and_then_refused() -> None:
     fake, head = FakeCamera(), FlashHead(Lamps())
-    fake.picture = lambda *_: np.random.default_rng().integers(0, 9, (120, 160, 3)).astype(np.uint8)
+    rng = np.random.default_rng(6)
+    fake.picture = lambda *_: rng.integers(0, 9, (120, 160, 3)).astype(np.uint8)
     async with UvcCamera(settings(), fake.opener) as camera:
         with pytest.raises(DeviceError) as caught:
             await require_live(head, camera)  # type: ignore[arg-type]

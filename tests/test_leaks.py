@@ -7,11 +7,12 @@ the control socket.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,11 +23,13 @@ from edged.core.mrz import Mrz, parse_mrz
 from edged.core.reading import read_page
 from edged.core.viz import VisualZone, read_visual_zone
 from edged.demo.hand import Hand
-from edged.demo.stage import Stage
+from edged.demo.stage import PARTNERS, Stage
+from edged.emulator import host_head
 from edged.emulator.id_cards import id_cards
 from edged.errors import ControlError
 from edged.privacy.leakscan import LeakScanner
 from edged.specimens import FIXED_TODAY, shipped
+from edged.specimens.chips import with_chips
 from tests import plants
 from tests.box import EDGED, SPECIMENS
 
@@ -64,19 +67,56 @@ def five_star_card() -> IdCardData:
     return parse_id_card(card.text, card.photo, today=FIXED_TODAY).data
 
 
-def test_a_whole_demo_with_kills_leaks_nothing(tmp_path: Path) -> None:
-    """What the box has on disk while it runs is searched after kill -9, before any clean-up."""
-    directory = tmp_path / "demo"
+class Whole(NamedTuple):
+    """A demo of everything, and what it left. The files are read and never written."""
+
+    directory: Path
+    stdout: bytes
+    stderr: bytes
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    directory = tmp_path_factory.mktemp("whole") / "demo"
     done = subprocess.run(
         [*EDGED, "demo", "--json", "--directory", str(directory), "--kill", "box", "--kill", "broker"],
         capture_output=True,
         env=os.environ | {"LANG": "C.UTF-8"},
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return Whole(directory, done.stdout, done.stderr)
+
+
+def test_a_whole_demo_with_kills_leaks_nothing(whole: Whole) -> None:
+    """What the box has on disk while it runs is searched after kill -9, before any clean-up."""
     scanner = LeakScanner.for_documents(holders(), (*zones(), five_star_card()))
-    assert leaks(scanner, directory, stdout=done.stdout, stderr=done.stderr) == {}
-    assert (directory / "box" / "log").stat().st_size > 1000, "the searched log is a real one"
-    assert (directory / "central" / "archive.sqlite").stat().st_size > 50_000
+    assert leaks(scanner, whole.directory, stdout=whole.stdout, stderr=whole.stderr) == {}
+    assert (whole.directory / "box" / "log").stat().st_size > 1000, "the searched log is a real one"
+    assert (whole.directory / "central" / "archive.sqlite").stat().st_size > 50_000
+
+
+def test_the_same_demo_balances_and_every_specimen_comes_as_expected(whole: Whole) -> None:
+    last: dict[str, Any] = json.loads(whole.stdout.splitlines()[-1])
+    specimens = (*shipped(), *with_chips())
+    rows, acts = last["documents"][: len(specimens)], last["documents"][len(specimens) :]
+    assert [row["name"] for row in rows] == [specimen.name for specimen in specimens]
+    firmware = host_head.find() is not None
+    assert [row["name"] for row in acts] == ["button"] * firmware + ["swipe", "id-card", "teller"]
+    assert [row["differences"] for row in acts] == [[]] * len(acts)
+    for row, specimen in zip(rows, specimens, strict=True):
+        assert specimen.expected is not None
+        assert (row["outcome"], row["result"]) == (specimen.expected.outcome, specimen.expected.result)
+        assert row["differences"] == []
+        assert row["outcome"] == "committed" or row["reason"]
+        assert len(row["verified_by"]) == max(0, row["envelopes"] - 1)
+    ledger = last["ledger"]
+    assert ledger["balanced"] is True
+    streams = {stream["audience"]: stream for stream in ledger["streams"]}
+    committed = sum(row["outcome"] == "committed" for row in last["documents"])
+    assert streams["central"]["committed"] == committed + 1, "the practice scan goes to the centre"
+    assert sum(streams[name]["committed"] for name in PARTNERS.values()) == committed, "and to nobody else"
+    for stream in streams.values():
+        assert stream["committed"] == stream["published"] == stream["archived"] == stream["receipted"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +152,7 @@ async def test_a_planted_leak_is_found(plant: str, place: str, tmp_path: Path) -
 
 async def _scan_one(stage: Stage, heard: list[str]) -> None:
     """One inspection, and what the control socket says until its envelopes have their receipts."""
-    async with asyncio.timeout(30), Hand(stage.glass) as hand:
+    async with asyncio.timeout(60), Hand(stage.glass) as hand:
         client = await _connect(stage)
         await client.call("subscribe")
         await hand.place(SPECIMENS["identity-card"].sides)

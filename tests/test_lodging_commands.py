@@ -30,8 +30,8 @@ async def counter(directory: Path) -> AsyncIterator[tuple[Bench, Path]]:
         methods = {
             "lodging_list": desk.list,
             "lodging_complete": desk.complete,
-            "lodging_checkin": desk.checkin,
-            "lodging_rates": desk.rates,
+            "lodging_checkin": made.figures.checkin,
+            "lodging_rates": made.figures.rates,
         }
         async with ControlServer(socket, methods):
             yield made, socket

@@ -151,7 +151,7 @@ async def test_a_power_cut_on_the_way_out_leaves_a_doubt_that_an_answer_ends(tmp
     async with bench(tmp_path) as again:
         await again.desk.start()
         assert await state_of(again, record_id) == "sealing"
-        found = await again.desk.rates(THIS_DAY)
+        found = await again.figures.rates(THIS_DAY)
         assert found["reports"][0]["total"]["registration"]["unknown"] == 2  # and no check-ins
         await again.desk.reply(reply(record_id))
         assert await state_of(again, record_id) == "accepted"
@@ -215,7 +215,8 @@ async def test_a_journal_that_cannot_be_written_opens_nothing(
 async def test_bad_parameters_are_refused(tmp_path: Path, method: str, params: dict[str, Any]) -> None:
     async with bench(tmp_path) as desk:
         await desk.open()
-        assert await code(getattr(desk.desk, method)(params)) == "control.bad_parameter"
+        asked = desk.figures if method in ("checkin", "rates") else desk.desk
+        assert await code(getattr(asked, method)(params)) == "control.bad_parameter"
 
 
 async def test_answers_are_applied_once_in_order_and_strangers_refused(tmp_path: Path) -> None:
@@ -254,8 +255,8 @@ async def test_a_corrected_record_replaces_the_one_that_was_wanted_corrected(tmp
         assert (await desk.desk.complete(params))["state"] == "sealed"
         assert await state_of(desk, first) == "corrected"
         await desk.desk.reply(reply(second))
-        await desk.desk.checkin({"count": 1})
-        (found,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        await desk.figures.checkin({"count": 1})
+        (found,) = (await desk.figures.rates(THIS_DAY))["reports"]
         total = found["total"]
         assert (total["registration"]["value"], total["accuracy"]["value"]) == (1.0, 0.0)
 
@@ -269,22 +270,26 @@ async def test_lateness_is_shown_and_counted(tmp_path: Path) -> None:
         assert [one["state"] for one in (await desk.desk.list({}))["records"]] == ["late"]
         at = int(desk.now.timestamp())
         await desk.desk.reply(reply(record_id, iat=at, received_at=at))
-        (found,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        (found,) = (await desk.figures.rates(THIS_DAY))["reports"]
         assert found["total"]["timeliness"]["value"] == 0.0
 
 
 async def test_check_ins_by_count_and_by_reference(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
         day = TODAY.isoformat()
-        assert await desk.desk.checkin({"count": 5}) == {"day": day, "check_ins": 5, "new": True}
-        assert (await desk.desk.checkin({"count": 2}))["check_ins"] == 2  # a day's count, not so many more
+        assert await desk.figures.checkin({"count": 5}) == {"day": day, "check_ins": 5, "new": True}
+        assert (await desk.figures.checkin({"count": 2}))["check_ins"] == 2  # a day's count, not so many more
         for reference in ("stay-1", "stay-2", "stay-3"):
-            await desk.desk.checkin({"reference": reference})
-        assert await desk.desk.checkin({"reference": "stay-1"}) == {"day": day, "check_ins": 3, "new": False}
+            await desk.figures.checkin({"reference": reference})
+        assert await desk.figures.checkin({"reference": "stay-1"}) == {
+            "day": day,
+            "check_ins": 3,
+            "new": False,
+        }
         await desk.seal()  # of stay-1
         listed = await desk.desk.list({})
         assert [one["reference"] for one in listed["unregistered"]] == ["stay-2", "stay-3"]
-        (found,) = (await desk.desk.rates({}))["reports"]
+        (found,) = (await desk.figures.rates({}))["reports"]
         assert found["total"]["registration"]["value"] is None  # the days before were never told
         assert found["days"][-1]["registration"]["numerator"] == 1
         assert found["days"][-1]["registration"]["denominator"] == 3
@@ -292,10 +297,10 @@ async def test_check_ins_by_count_and_by_reference(tmp_path: Path) -> None:
 
 async def test_guests_of_whom_nobody_made_a_record_show_in_the_rate(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
-        desk.desk._recipients = lambda: ("police",)
-        assert (await desk.desk.rates(THIS_DAY))["reports"] == []
-        await desk.desk.checkin({"count": 4})
-        (found,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        desk.figures._recipients = lambda: ("police",)
+        assert (await desk.figures.rates(THIS_DAY))["reports"] == []
+        await desk.figures.checkin({"count": 4})
+        (found,) = (await desk.figures.rates(THIS_DAY))["reports"]
         rate = found["total"]["registration"]
         assert (found["audience"], rate["value"], rate["denominator"]) == ("police", 0.0, 4)
 
@@ -304,8 +309,8 @@ async def test_tests_count_for_those_who_ask_for_them_alone(tmp_path: Path) -> N
     async with bench(tmp_path) as desk:
         await desk.open(kind=Kind.TEST)
         assert (await desk.desk.complete({"fields": TYPED}))["state"] == "sealed"
-        assert (await desk.desk.rates({}))["reports"] == []
-        assert len((await desk.desk.rates({"tests": True}))["reports"]) == 1
+        assert (await desk.figures.rates({}))["reports"] == []
+        assert len((await desk.figures.rates({"tests": True}))["reports"]) == 1
 
 
 async def test_a_clock_that_is_not_believed_tells_no_deadline(tmp_path: Path) -> None:
@@ -321,8 +326,8 @@ async def test_a_clock_that_is_not_believed_tells_no_deadline(tmp_path: Path) ->
 async def test_what_is_old_is_deleted(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
         await desk.seal()
-        await desk.desk.checkin({"count": 1})
-        await desk.desk.checkin({"reference": "stay-1"})
+        await desk.figures.checkin({"count": 1})
+        await desk.figures.checkin({"reference": "stay-1"})
         desk.now += journal_of.KEEP + timedelta(days=1)
         await desk.desk.start()
         assert await desk.journal.run(lambda journal: journal_of.latest(journal, 9)) == []
@@ -348,7 +353,7 @@ async def leaks(directory: Path, capsys: pytest.CaptureFixture[str], *, plant: b
             await desk.desk.complete({})
         record_id = await desk.seal()
         await desk.desk.reply(reply(record_id, verdict="correction", fields=("room",)))
-        said += [await desk.desk.list({}), await desk.desk.rates({}), desk.events]
+        said += [await desk.desk.list({}), await desk.figures.rates({}), desk.events]
         await desk.open()
         await desk.desk.forget_all()
         if plant:
@@ -392,10 +397,10 @@ async def test_a_guest_without_a_record_is_no_hundred_per_cent(tmp_path: Path) -
     """Two check-ins by reference, two records, both of them for the first booking."""
     async with bench(tmp_path) as desk:
         for reference in ("stay-1", "stay-2"):
-            await desk.desk.checkin({"reference": reference})
+            await desk.figures.checkin({"reference": reference})
         await desk.seal()
         await desk.seal()
-        (report,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        (report,) = (await desk.figures.rates(THIS_DAY))["reports"]
         registration = report["total"]["registration"]
         assert (registration["value"], registration["met"]) == (None, None)
         assert report["total"]["days_without_check_ins"] == 1
@@ -403,18 +408,18 @@ async def test_a_guest_without_a_record_is_no_hundred_per_cent(tmp_path: Path) -
 
 async def test_a_training_s_record_registers_nobody(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
-        await desk.desk.checkin({"reference": "stay-1"})
+        await desk.figures.checkin({"reference": "stay-1"})
         record_id = await desk.open(kind=Kind.TRAINING)
         await desk.desk.complete({"record_id": record_id, "fields": TYPED})
-        (report,) = (await desk.desk.rates({**THIS_DAY, "audience": "police"}))["reports"]
+        (report,) = (await desk.figures.rates({**THIS_DAY, "audience": "police"}))["reports"]
         assert report["total"]["registration"]["value"] == 0.0
 
 
 async def test_a_hotel_that_registered_nobody_is_told_so(tmp_path: Path) -> None:
     async with bench(tmp_path) as desk:
-        assert (await desk.desk.rates(THIS_DAY))["reports"] == []
-        await desk.desk.checkin({"count": 12})
-        (report,) = (await desk.desk.rates(THIS_DAY))["reports"]
+        assert (await desk.figures.rates(THIS_DAY))["reports"] == []
+        await desk.figures.checkin({"count": 12})
+        (report,) = (await desk.figures.rates(THIS_DAY))["reports"]
         assert report["audience"] == "police"
         registration = report["total"]["registration"]
         assert (registration["numerator"], registration["denominator"]) == (0, 12)
@@ -448,8 +453,8 @@ async def test_without_a_clock_a_count_needs_its_day(tmp_path: Path) -> None:
     """It replaces the count of its day, which must not be another's."""
     async with bench(tmp_path) as desk:
         desk.trusted = False
-        assert await code(desk.desk.checkin({"count": 3})) == "lodging.which_day"
-        assert (await desk.desk.checkin({"count": 3, "day": TODAY.isoformat()}))["check_ins"] == 3
+        assert await code(desk.figures.checkin({"count": 3})) == "lodging.which_day"
+        assert (await desk.figures.checkin({"count": 3, "day": TODAY.isoformat()}))["check_ins"] == 3
 
 
 async def test_an_answer_to_a_correction_in_doubt_ends_what_it_corrects(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import pathlib
+import random
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING
@@ -155,7 +156,7 @@ def test_without_a_beginning_everything_behind_it_comes_over(path: Path, damaged
         case "header":
             damage(path, 0, b"\xff" * 100)
         case "first_page":
-            damage(path, 0, os.urandom(PAGE))
+            damage(path, 0, random.Random(1).randbytes(PAGE))
         case "not_a_database":
             path.write_bytes(b"this is not a database at all, " * 20)
         case "truncated_header":

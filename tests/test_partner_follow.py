@@ -179,7 +179,7 @@ class Answerer:
         self.signer = place.signer(Role.COLLECTOR, "centre")
 
     async def next(self) -> tuple[ReplayRequest, str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             (message,) = await self.connection.receive()
         self.connection.acknowledge(message)
         opened = open_request(message.payload, anchor=self.place.anchor, at=now(), audience="bank")

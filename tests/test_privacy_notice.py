@@ -12,13 +12,18 @@ import pytest
 from edged import cli, messages
 from edged.commands.config import EXAMPLE
 from edged.config import AudienceSettings, BoxSettings, parse_toml
+from edged.drafting import Outgoing
 from edged.errors import ConfigError
-from edged.noticing import notice_of, reads_of, recipients_of
+from edged.events import ScanRequest
+from edged.noticing import notice_of, noticed_of, reads_of, recipients_of
 from edged.privacy.ceiling import CEILING
 from edged.privacy.notice import GROUPS, READS, Recipient, make_notice, notice_hash, told
+from edged.privacy.noticed import Noticed, make_noticed
 from edged.privacy.policy import Policy
 from edged.privacy.ready_made import load, names
+from edged.uplink.envelope import Consent
 from edged.verdict import Kind
+from tests.trust_support import draft
 
 
 def policy(**raw: Any) -> Policy:
@@ -92,6 +97,69 @@ def test_the_hash_is_of_the_words() -> None:
     )
     assert one.sha256 == same.sha256 == notice_hash(one.lines)
     assert len({one.sha256, *(other.sha256 for other in others)}) == 5
+
+
+KEPT = policy(claims={"sex": "keep"}, retention_days=9)
+ASKED_FOR = policy(claims={"sex": "keep"}, consent="required")
+HANDED = policy(consent="required", handover={"fields": ["surname"], "within_s": 30})
+
+
+def noticed(
+    *, consent: bool = False, asker: str | None = None, handover: bool = False, offered: bool = False
+) -> Noticed:
+    """Of two recipients of envelopes, one of which needs consent, and an application at the counter."""
+    box = parse_toml(EXAMPLE.encode(), BoxSettings, base=Path("/base"))
+    audiences = {
+        name: AudienceSettings(scenes=("bank",), receives=(Kind.TEST,), policy=one)
+        for name, one in (("police", KEPT), ("clinic", ASKED_FOR), ("teller", HANDED))
+    }
+    settings = msgspec.structs.replace(box, audiences=audiences)
+    drafts = (
+        draft(audience="police", scene="bank"),
+        draft(audience="clinic", scene="bank", consent=Consent(consent, "0" * 64)),
+    )
+    outgoing = Outgoing(drafts, {}, handover_to="teller" if handover else None)
+    request = ScanRequest("bank", consent=consent, application=asker)
+    return noticed_of(request, outgoing, ("picture", "mrz"), settings, offered=offered, opened=())
+
+
+def groups(of: Noticed) -> dict[str, tuple[tuple[str, ...], bool]]:
+    return {one.to: (one.told, one.refused) for one in of.recipients}
+
+
+def test_what_was_told_without_consent() -> None:
+    made = noticed(asker="teller")
+    assert groups(made) == {
+        "police": (("checks", "document_kind", "sex"), False),
+        "clinic": (("checks", "document_kind"), True),
+        "teller": (("checks",), True),
+    }
+    assert made.consent is False
+    for lang in messages.LANGUAGES:
+        for name in ("clinic", "teller"):
+            assert messages.text("noticed.recipient_refused", lang, to=name) in made.lines[lang]
+        assert messages.text("privacy_notice.recipient_keeps", lang, to="police", days=9) in made.lines[lang]
+        assert messages.text("noticed.consent", lang) not in made.lines[lang]
+
+
+def test_what_was_told_with_consent_and_whether_fields_lie_ready() -> None:
+    made = noticed(consent=True, asker="teller", handover=True, offered=True)
+    assert groups(made)["clinic"] == (("checks", "document_kind", "sex"), False)
+    assert groups(made)["teller"] == (("checks", "document_kind", "handover_fields"), False)
+    assert next(iter(groups(made))) == "teller"  # who gets fields in clear comes first
+    takes = messages.text("noticed.recipient_takes", "en", to="teller", seconds="30")
+    assert takes in made.lines["en"]
+    assert messages.text("noticed.consent", "en") in made.lines["en"]
+    lost = noticed(consent=True, asker="teller", handover=True)  # the journal can't be written, say
+    assert groups(lost)["teller"] == (("checks", "document_kind"), False)
+    assert takes not in lost.lines["en"]
+
+
+def test_what_was_told_of_nothing_to_nobody() -> None:
+    made = make_noticed((), (), consent=None, notice=None)
+    for lang in messages.LANGUAGES:
+        assert messages.text("noticed.read_nothing", lang) in made.lines[lang]
+        assert messages.text("noticed.nobody", lang) in made.lines[lang]
 
 
 class TestOfABox:

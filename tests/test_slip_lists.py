@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 from edged import cli
 from edged.central import slip_files
-from edged.central.slip_lists import SlipLists, SlipListSettings, Written
+from edged.central.slip_lists import SlipLists, SlipListSettings, Withdrawn, Written
 from edged.config import SlipSettings
 from edged.errors import OutputError, SignatureRefusedError
 from edged.journal.database import JOURNAL_FILE, Journal
@@ -29,7 +29,7 @@ from edged.uplink.directory_reader import DirectoryReader
 from edged.uplink.mqtt import connect
 from edged.uplink.names import Role, Usage
 from edged.uplink.riding import serve_all
-from edged.uplink.slip_status import LIST_LIFE, open_status, seal_list, seal_status
+from edged.uplink.slip_status import LIST_LIFE, DeviceSlips, open_status, seal_list, seal_status
 from edged.uplink.subscription import Alarmed
 from tests import directories, slips
 from tests.broker import FLEET, NOW, Town, session, town
@@ -186,15 +186,77 @@ def test_pages_of_the_directory_come_before_its_head_and_go_after_it(tmp_path: P
     assert (tmp_path / "directory" / "head.jws").stat().st_mode & 0o044
 
 
-def test_the_command_writes_once_and_says_what(
-    place: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "slips.toml"
+def test_what_the_centre_withdraws_is_kept_by_the_process_that_hears(place: Town, tmp_path: Path) -> None:
+    """The lost box's slip: another process writes the list meanwhile, and boxes go on speaking."""
+    lost, other = slips.facts(at=T, expires=UNTIL).number, "000000000009"
+
+    async def story() -> None:
+        signer = place.signer(Role.DEVICE, "box-1")
+        async with (
+            watching(place, tmp_path),
+            connect(place.endpoint(Role.DEVICE, "box-1"), session("box-1")) as connection,
+        ):
+
+            async def say(withdrawn: dict[str, int]) -> None:
+                compact = seal_list(withdrawn, {}, now=NOW, signer=signer)
+                await connection.publish(topics.slips(FLEET, "box-1"), compact.encode(), retain=True)
+
+            await say({})
+            await until(lambda: "box-1" in (read(place, tmp_path) or {}))
+            centre = SlipLists(settings(place), tmp_path, clock=lambda: NOW)
+            told = await asyncio.to_thread(centre.withdraw, [("box-1", lost)])
+            assert told == Withdrawn(slips=1, until=T + 48 * 3600)
+            await say({other: UNTIL})
+            await until(lambda: other in read(place, tmp_path)["box-1"].withdrawn)
+            assert lost in read(place, tmp_path)["box-1"].withdrawn
+
+    asyncio.run(story())
+
+
+def test_of_several_slips_all_are_withdrawn_or_none(place: Town, tmp_path: Path) -> None:
+    known = {"box-1": DeviceSlips(heard=T, withdrawn={}, superseded={})}
+    slip_files.write_status(
+        tmp_path, seal_status(known, now=NOW, signer=place.signer(Role.COLLECTOR, "centre"))
+    )
+    before = slip_files.read_status(tmp_path)
+    centre = SlipLists(settings(place), tmp_path, clock=lambda: NOW)
+    with pytest.raises(SignatureRefusedError) as caught:
+        centre.withdraw([("box-1", "000000000001"), ("box-9", "000000000002")])
+    assert caught.value.code == "slip_status.unknown_device"
+    assert slip_files.read_status(tmp_path) == before
+
+
+def command_file(place: Town, directory: Path) -> str:
+    config = directory / "slips.toml"
     plain = msgspec.to_builtins(settings(place), enc_hook=str)
     lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if key != "broker"]
     lines += ["[broker]", *(f"{key} = {json.dumps(value)}" for key, value in plain["broker"].items())]
     config.write_text("\n".join(lines), encoding="utf-8")
-    arguments = ["central", "slips", "--config", str(config), "--out", str(tmp_path / "www"), "--json"]
+    return str(config)
+
+
+def test_the_command_withdraws_a_slip_as_it_is_printed(
+    place: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"box-1": DeviceSlips(heard=T, withdrawn={}, superseded={})}
+    slip_files.write_status(
+        tmp_path, seal_status(known, now=NOW, signer=place.signer(Role.COLLECTOR, "centre"))
+    )
+    arguments = ["central", "slips", "--config", command_file(place, tmp_path), "--out", str(tmp_path)]
+    assert cli.main([*arguments, "--withdraw", "box-1", "7k3m-9qxa-o4tz"]) == os.EX_OK
+    assert "Withdrawn at the centre, and listed: 1" in capsys.readouterr().out
+    status = open_status((tmp_path / "status.jws").read_bytes(), anchor=place.anchor, at=datetime.now(UTC))
+    assert list(status.devices["box-1"].withdrawn) == ["7K3M9QXA04TZ"]
+    assert cli.main([*arguments, "--withdraw", "box-9", "7K3M9QXA04TZ"]) not in {os.EX_OK, os.EX_SOFTWARE}
+    assert "No list of this terminal" in capsys.readouterr().err
+    assert cli.main([*arguments, "--withdraw", "box-1", "7K3M"]) not in {os.EX_OK, os.EX_SOFTWARE}
+
+
+def test_the_command_writes_once_and_says_what(
+    place: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = command_file(place, tmp_path)
+    arguments = ["central", "slips", "--config", config, "--out", str(tmp_path / "www"), "--json"]
     assert cli.main(arguments) == os.EX_OK
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1]["event"] == "written"

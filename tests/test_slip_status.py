@@ -16,6 +16,7 @@ from edged.uplink.fields import encode
 from edged.uplink.names import Role
 from edged.uplink.slip_status import (
     MAX_LISTED,
+    MAX_MERGED,
     TYP_SLIPS,
     DeviceSlips,
     SlipList,
@@ -143,8 +144,30 @@ def test_merging_never_loses_a_withdrawal_in_any_order(lists: list[SlipList], ch
 
 def test_expired_slips_drop_out_and_a_flood_costs_nothing_that_is_known() -> None:
     known = merge({}, heard(withdrawn={ONE: T + 5}), now=NOW)
-    full = {f"{number:012}": T + DAY for number in range(MAX_LISTED)}
+    full = {f"{number:012}": T + DAY for number in range(MAX_MERGED)}
     refused("slip_status.too_many", lambda: merge(known, heard(withdrawn=full), now=NOW))
     assert ONE in known["box-1"].withdrawn
     later = NOW + timedelta(seconds=6)
     assert ONE not in merge(known, heard(withdrawn=full), now=later)["box-1"].withdrawn
+
+
+def test_a_box_that_was_reset_has_room_for_a_whole_list_of_its_own() -> None:
+    first, second = (
+        {f"{number:012}": T + DAY for number in range(start, start + MAX_LISTED)} for start in (0, MAX_LISTED)
+    )
+    known = merge(merge({}, heard(withdrawn=first), now=NOW), heard(withdrawn=second), now=NOW)
+    known = slip_status.withdraw(known, "box-1", ONE, now=NOW)
+    centre = signer(Role.COLLECTOR, "centre")
+    found = open_status(seal_status(known, now=NOW, signer=centre), anchor=anchor(), at=NOW)
+    assert found.devices["box-1"].withdrawn.keys() == first.keys() | second.keys() | {ONE}
+
+
+def test_the_centre_withdraws_what_a_box_can_not_any_more() -> None:
+    known = merge({}, heard(), now=NOW)
+    after = slip_status.withdraw(known, "box-1", ONE, now=NOW)
+    assert known["box-1"].withdrawn == {}
+    assert after["box-1"].heard == T  # nothing came from the box
+    assert ONE in merge(after, heard(iat=T + 5), now=NOW)["box-1"].withdrawn  # whatever it says later
+    assert ONE in slip_status.join({}, after, now=NOW + timedelta(days=399))["box-1"].withdrawn
+    assert ONE not in slip_status.join({}, after, now=NOW + timedelta(days=401))["box-1"].withdrawn
+    refused("slip_status.unknown_device", lambda: slip_status.withdraw(known, "box-9", ONE, now=NOW))

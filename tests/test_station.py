@@ -264,11 +264,11 @@ class Counter:
         self.events.append(dict(event))
 
     async def scan(self, scene: str = "bank") -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.station.scan(ScanRequest(scene))
 
     async def until(self, condition: Any) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 

@@ -38,7 +38,7 @@ async def test_a_press_ends_it_at_once(counter: Counter) -> None:
     await until(lambda: counter.head.beeps > 1)
     counter.head.place()
     assert code(await counter.scan()) == ("committed", None)
-    await asyncio.wait_for(blinking, 5)
+    await asyncio.wait_for(blinking, 60)
     at = counter.head.shown.index(Indication.READING)
     assert counter.head.shown[at:] == [Indication.READING, Indication.SUCCESSFUL], "and no blinking into it"
 

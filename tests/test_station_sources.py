@@ -168,7 +168,7 @@ async def test_a_card_that_is_lifted_or_cancelled_is_left_at_once(desk: Desk) ->
         leave()
         answer = code(await scanning)
         assert answer in (("aborted", "inspection.removed_early"), ("aborted", "inspection.timed_out"))
-        await asyncio.wait_for(module.stopped.wait(), 5)
+        await asyncio.wait_for(module.stopped.wait(), 60)
         await counter.until(lambda: counter.station.state == "ready")
 
 
@@ -365,9 +365,9 @@ async def test_a_picture_that_nobody_waits_for_is_given_up(desk: Desk) -> None:
     counter.camera.capture = capture  # type: ignore[method-assign]
     counter.head.place()
     scanning = asyncio.create_task(counter.scan())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 60)
     assert await counter.station.cancel()
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 60)
     assert code(await scanning) == ("aborted", "inspection.cancelled")
 
 

@@ -161,6 +161,21 @@ def test_the_directories_are_made(tmp_path: Path) -> None:
     }
 
 
+@needs_systemd
+def test_with_the_drop_in_of_the_handover_it_is_exposed_no_more_than_it_may(tmp_path: Path) -> None:
+    """It gives up PrivateUsers=, and nothing else."""
+    unit = runnable_copy(tmp_path)
+    (tmp_path / "edged.service.d").mkdir()
+    shutil.copy(
+        UNITS / "edged.service.d/handover.conf.example", tmp_path / "edged.service.d" / "handover.conf"
+    )
+    rated = analyze("security", "--offline=true", "--no-pager", f"--threshold={THRESHOLD}", str(unit))
+    assert rated.returncode == 0, rated.stdout
+    lost = re.findall(r"^✗ (\w+)=", rated.stdout, re.MULTILINE)
+    plain = analyze("security", "--offline=true", "--no-pager", str(SERVICE))
+    assert set(lost) - set(re.findall(r"^✗ (\w+)=", plain.stdout, re.MULTILINE)) == {"PrivateUsers"}
+
+
 def test_the_drop_in_of_the_handover_lets_applications_in_and_be_told_apart() -> None:
     """SO_PEERCRED of a process outside a service's own user namespace is `nobody`, whoever it is."""
     drop_in = (UNITS / "edged.service.d/handover.conf.example").read_text(encoding="utf-8")

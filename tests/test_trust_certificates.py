@@ -463,7 +463,7 @@ def test_openssl_agrees(tmp_path: Path) -> None:
         leaf.write_bytes(pem)
         command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", str(ca)]
         command += ["-attime", str(int(NOW.timestamp())), str(leaf)]
-        return subprocess.run(command, capture_output=True, timeout=20).returncode
+        return subprocess.run(command, capture_output=True, timeout=60).returncode
 
     tls = authority().issue(BOX, Usage.TLS, key().public_key(), now=NOW)
     signing = authority().issue(BOX, Usage.SIGNING, key().public_key(), now=NOW)

@@ -172,7 +172,7 @@ async def test_it_is_written_when_the_connection_changes_and_taken_away_in_the_e
 
 
 async def until_said(path: Path, line: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not path.exists() or line not in path.read_text():  # noqa: ASYNC240
             await asyncio.sleep(0.01)
 

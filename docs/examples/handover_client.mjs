@@ -5,25 +5,28 @@
      node handover_client.mjs --host 192.168.7.2 --port 7443 --ca fleet-ca.pem \
        --cert audience.bank-tls.pem --key audience.bank-tls.key --scene bank
 
-   It asks for one inspection, shows its progress, takes the fields and says which came. Values are printed with
-   `--json --values` alone, for the program that fills the form. Ctrl-C cancels the inspection.
+   It shows the holder's notice, asks for one inspection, shows its progress, takes the fields, says which came, and
+   what the holder is to be told of what was read and who learned what. Values are printed with `--json --values` alone,
+   for the program that fills the form. Ctrl-C cancels the inspection.
 
-   Exit status: 0 fields came; 1 the inspection ended without any; 64 wrong arguments; 69 the terminal can't be
-   reached; 75 try again; 76 this program and the terminal don't understand each other; 77 the administrator has to
+   Exit status: 0 fields came; 1 the inspection ended without any; 64 wrong arguments; 65 the slip can't be replaced;
+   69 the terminal can't be reached; 75 try again; 76 this program and the terminal don't understand each other; 77 the administrator has to
    allow it. */
 
 import { readFileSync } from "node:fs";
 import net from "node:net";
+import { createInterface } from "node:readline/promises";
 import tls from "node:tls";
 import { parseArgs } from "node:util";
 
 const VERSION = 1;
 const CONNECT_MS = 10_000; // to connect, and for every answer but an inspection's
-const MAX_LINE = 64 * 1024; // no answer is longer
+const MAX_LINE = 256 * 1024; // no answer is longer
 
 const AGAIN = 75;
 const ADMIN = 77;
 const PROGRAM = 76;
+const SLIP = 65;
 const UNREACHABLE = 69;
 
 /* Every code that the service may refuse with, and what to do. Of one that isn't here: call the administrator. */
@@ -38,6 +41,11 @@ const REFUSALS = {
   "handover.not_yours": AGAIN,
   "handover.internal_error": AGAIN,
   "inspection.busy": AGAIN,
+  // What the holder was shown is out of date: show the new notice, and ask again.
+  "inspection.notice_changed": AGAIN,
+  // The slip that was to be replaced isn't one that can be.
+  "slip.no_such_slip": SLIP,
+  "slip.not_replaceable": SLIP,
   // Somebody has to look at the terminal, its settings or the certificate.
   "handover.not_journalled": ADMIN,
   "handover.not_allowed": ADMIN,
@@ -52,8 +60,11 @@ const REFUSALS = {
   "cert.wrong_usage": ADMIN,
   "cert.demo_mismatch": ADMIN,
   "cert.malformed": ADMIN,
+  "slip.not_configured": ADMIN,
+  "slip.too_many_withdrawn": ADMIN,
   // This program is wrong.
   "handover.no_such_inspection": PROGRAM,
+  "slip.training_replaces_nothing": PROGRAM,
   "handover.not_json": PROGRAM,
   "handover.not_a_request": PROGRAM,
   "handover.unknown_version": PROGRAM,
@@ -65,6 +76,7 @@ const REFUSALS = {
 };
 
 const NEXT = {
+  [SLIP]: "Look at the number on the slip, or inspect without one.",
   [AGAIN]: "Inspect the document again.",
   [ADMIN]: "Call the administrator of the terminals.",
   [PROGRAM]: "Correct this program; see docs/integration.md.",
@@ -139,6 +151,11 @@ class Handover {
   /* From now on `onEvent` hears of the progress of this application's inspections. */
   subscribe() {
     return this.#call("subscribe", {});
+  }
+
+  /* What the holder has to be told before an inspection in `scene`, and whether consent is needed. */
+  notice(scene) {
+    return this.#call("notice", scene === undefined ? {} : { scene });
   }
 
   /* Run one inspection; resolves when it is over. */
@@ -238,12 +255,33 @@ function tell(args, said, status) {
   } else if ("error" in said) {
     console.error(`${said.error}: ${said.detail}`);
   } else {
+    for (const line of said.notice?.lines[args.lang] ?? []) console.log(line);
     const names = Array.isArray(said.fields) ? said.fields : Object.keys(said.fields).sort();
     console.log(`Inspection ${said.inspection}: ${said.result ?? said.reason ?? said.outcome}`);
     console.log(`Fields that came: ${names.join(", ") || "none"}`);
     for (const [field, code] of Object.entries(said.withheld)) console.log(`Without a value: ${field} (${code})`);
   }
   return status;
+}
+
+/* The notice alone, to be shown on another screen: its `sha256` comes back with --consent --notice. */
+function tellNotice(args, notice) {
+  console.log(args.json ? JSON.stringify(notice) : notice.lines[args.lang].join("\n"));
+  return 0;
+}
+
+/* The notice on the counter's screen, and what the holder says to it, as parameters of `inspect`. A consent is to one
+   notice: if settings change what it says before the document is read, the terminal refuses. With --json nothing
+   is shown here: whoever shows it says which it was. */
+async function askedForConsent(args, notice) {
+  if (!args.json) console.error(notice.lines[args.lang].join("\n"));
+  let given = args.consent;
+  if (notice.consent && !given && !args.json && process.stdin.isTTY) {
+    const asking = createInterface({ input: process.stdin, output: process.stderr });
+    given = (await asking.question("Does the holder consent? [y/N] ")).trim().toLowerCase() === "y";
+    asking.close();
+  }
+  return { consent: given, notice: args.notice ?? notice.sha256 };
 }
 
 async function run(args) {
@@ -260,15 +298,18 @@ async function run(args) {
   try {
     await client.hello();
     await client.subscribe();
-    const asked = { consent: args.consent, training: args.training };
-    for (const name of ["scene", "reference", "purpose", "operator"]) {
+    const notice = await client.notice(args.scene);
+    if (args["show-notice"]) return tellNotice(args, notice);
+    const asked = { ...(await askedForConsent(args, notice)), training: args.training };
+    for (const name of ["scene", "reference", "purpose", "operator", "supersedes"]) {
       if (args[name] !== undefined) asked[name] = args[name];
     }
     process.on("SIGINT", interrupted);
     const told = await client.inspect(asked, Number(args.timeout) * 1000);
     process.off("SIGINT", interrupted);
     const { inspection, outcome, result, reason, handover: ready } = told;
-    const said = { inspection, outcome, result, reason };
+    if (outcome === "refused" && reason in REFUSALS) throw new RefusedError(reason); // before anything was read
+    const said = { inspection, outcome, result, reason, notice: told.notice };
     if (ready === null) return tell(args, { ...said, fields: [], withheld: {} }, 1);
     const fields = await client.take(inspection);
     if (args.twice) await client.take(inspection);
@@ -294,13 +335,17 @@ function parsed() {
     options: {
       socket: text, host: text, port: { type: "string", default: "7443" }, ca: text, cert: text, key: text,
       scene: text, reference: text, purpose: text, operator: text,
-      consent: flag, training: flag, timeout: { type: "string", default: "180" },
+      supersedes: text, notice: text, lang: { type: "string", default: "en" },
+      "show-notice": flag, consent: flag, training: flag, timeout: { type: "string", default: "180" },
       json: flag, values: flag, twice: flag,
     },
   });
   if (Boolean(values.socket) === Boolean(values.host)) throw new Error("name --socket or --host");
   if (values.host && !(values.ca && values.cert && values.key)) throw new Error("--host needs --ca, --cert and --key");
+  if (values.json && values.consent && !values.notice)
+    throw new Error("--json shows no notice: --consent needs --notice, the one that the holder was shown");
   if (values.values && !values.json) throw new Error("--values is for --json: a screen is read by others");
+  if (!["en", "zh-CN"].includes(values.lang)) throw new Error("--lang is en or zh-CN");
   if (!(Number(values.timeout) > 0)) throw new Error("--timeout is a number of seconds");
   return values;
 }

@@ -5,11 +5,12 @@
     handover_client.py --host 192.168.7.2 --port 7443 --ca fleet-ca.pem \
         --cert audience.bank-tls.pem --key audience.bank-tls.key --scene bank
 
-It asks for one inspection, shows its progress, takes the fields and says which came. Values are printed with
-`--json --values` alone, for the program that fills the form. Ctrl-C cancels the inspection.
+It shows the holder's notice, asks for one inspection, shows its progress, takes the fields, says which came, and what
+the holder is to be told of what was read and who learned what. Values are printed with `--json --values` alone, for the
+program that fills the form. Ctrl-C cancels the inspection.
 
-Exit status: 0 fields came; 1 the inspection ended without any; 69 the terminal can't be reached; 75 try again;
-76 this program and the terminal don't understand each other; 77 the administrator has to allow it.
+Exit status: 0 fields came; 1 the inspection ended without any; 65 the slip can't be replaced; 69 the terminal can't be
+reached; 75 try again; 76 this program and the terminal don't understand each other; 77 the administrator must allow it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from typing import Any
 
 VERSION = 1
 CONNECT_S = 10.0  # to connect, and for every answer but an inspection's
-MAX_LINE = 64 * 1024  # no answer is longer
+MAX_LINE = 256 * 1024  # no answer is longer
 
-AGAIN, ADMIN, PROGRAM = 75, 77, 76
+AGAIN, ADMIN, PROGRAM, SLIP = 75, 77, 76, 65
 
 REFUSALS = {
     # The document has to be inspected again; the fields are gone.
@@ -40,6 +41,11 @@ REFUSALS = {
     "handover.not_yours": AGAIN,
     "handover.internal_error": AGAIN,
     "inspection.busy": AGAIN,
+    # What the holder was shown is out of date: show the new notice, and ask again.
+    "inspection.notice_changed": AGAIN,
+    # The slip that was to be replaced isn't one that can be.
+    "slip.no_such_slip": SLIP,
+    "slip.not_replaceable": SLIP,
     # Somebody has to look at the terminal, its settings or the certificate.
     "handover.not_journalled": ADMIN,
     "handover.not_allowed": ADMIN,
@@ -54,8 +60,11 @@ REFUSALS = {
     "cert.wrong_usage": ADMIN,
     "cert.demo_mismatch": ADMIN,
     "cert.malformed": ADMIN,
+    "slip.not_configured": ADMIN,
+    "slip.too_many_withdrawn": ADMIN,
     # This program is wrong.
     "handover.no_such_inspection": PROGRAM,
+    "slip.training_replaces_nothing": PROGRAM,
     "handover.not_json": PROGRAM,
     "handover.not_a_request": PROGRAM,
     "handover.unknown_version": PROGRAM,
@@ -68,6 +77,7 @@ REFUSALS = {
 """Every code that the service may refuse with, and what to do. Of one that isn't here: call the administrator."""
 
 NEXT = {
+    SLIP: "Look at the number on the slip, or inspect without one.",
     AGAIN: "Inspect the document again.",
     ADMIN: "Call the administrator of the terminals.",
     PROGRAM: "Correct this program; see docs/integration.md.",
@@ -129,6 +139,10 @@ class Handover:
     def subscribe(self) -> None:
         """From now on `on_event` hears of the progress of this application's inspections."""
         self._call("subscribe", {})
+
+    def notice(self, scene: str | None = None) -> dict:
+        """What the holder has to be told before an inspection in `scene`, and whether consent is needed."""
+        return self._call("notice", {} if scene is None else {"scene": scene})
 
     def inspect(self, timeout: float, **params: Any) -> dict:
         """Run one inspection; returns when it is over. Ctrl-C cancels it and waits for how it ended."""
@@ -210,8 +224,22 @@ def show(event: dict) -> None:
         print(f"The fields have been overwritten ({event['code']}).", file=sys.stderr)
 
 
+def asked_for_consent(args: argparse.Namespace, notice: dict) -> dict:
+    """The notice on the counter's screen, and what the holder says to it, as parameters of `inspect`.
+
+    A consent is to one notice: if settings change what it says before the document is read, the terminal refuses.
+    With `--json` nothing is shown here: whoever shows it says which it was.
+    """
+    if not args.json:
+        print("\n".join(notice["lines"][args.lang]), file=sys.stderr)
+    given = args.consent
+    if notice["consent"] and not given and not args.json and sys.stdin.isatty():
+        given = input("Does the holder consent? [y/N] ").strip().lower() == "y"
+    return {"consent": given, "notice": args.notice or notice["sha256"]}
+
+
 def run(args: argparse.Namespace) -> int:
-    """Inspect, take, tell."""
+    """Tell the holder, inspect, take, tell the holder."""
     quiet = args.json
     try:
         on_event = (lambda _: None) if quiet else show
@@ -227,10 +255,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         client.hello()
         client.subscribe()
-        asked = {name: getattr(args, name) for name in ("scene", "reference", "purpose", "operator")}
+        notice = client.notice(args.scene)
+        if args.show_notice:
+            return tell_notice(args, notice)
+        names = ("scene", "reference", "purpose", "operator", "supersedes")
+        asked = {name: getattr(args, name) for name in names}
         asked = {name: value for name, value in asked.items() if value is not None}
-        told = client.inspect(args.timeout, consent=args.consent, training=args.training, **asked)
-        said = {name: told[name] for name in ("inspection", "outcome", "result", "reason")}
+        asked.update(asked_for_consent(args, notice), training=args.training)
+        told = client.inspect(args.timeout, **asked)
+        if told["outcome"] == "refused" and told["reason"] in REFUSALS:  # before anything was read
+            raise RefusedError(told["reason"])
+        said = {name: told[name] for name in ("inspection", "outcome", "result", "reason", "notice")}
         if told["handover"] is None:
             return tell(args, {**said, "fields": [], "withheld": {}}, 1)
         fields = client.take(told["inspection"])
@@ -256,11 +291,19 @@ def tell(args: argparse.Namespace, said: dict, status: int) -> int:
     elif "error" in said:
         print(f"{said['error']}: {said['detail']}", file=sys.stderr)
     else:
+        for line in said["notice"]["lines"][args.lang] if said["notice"] else ():
+            print(line)
         print(f"Inspection {said['inspection']}: {said['result'] or said['reason'] or said['outcome']}")
         print(f"Fields that came: {', '.join(sorted(said['fields'])) or 'none'}")
         for field, code in said["withheld"].items():
             print(f"Without a value: {field} ({code})")
     return status
+
+
+def tell_notice(args: argparse.Namespace, notice: dict) -> int:
+    """The notice alone, to be shown on another screen: its `sha256` comes back with `--consent --notice`."""
+    print(json.dumps(notice) if args.json else "\n".join(notice["lines"][args.lang]))
+    return 0
 
 
 def main() -> int:
@@ -273,7 +316,11 @@ def main() -> int:
         parser.add_argument(f"--{name}", help="PEM file for mutual TLS")
     for name in ("scene", "reference", "purpose", "operator"):
         parser.add_argument(f"--{name}")
+    parser.add_argument("--supersedes", metavar="NUMBER", help="the slip that this one's stands in place of")
+    parser.add_argument("--show-notice", action="store_true", help="the notice alone: nothing is inspected")
     parser.add_argument("--consent", action="store_true", help="the holder saw the notice and consents")
+    parser.add_argument("--notice", metavar="SHA256", help="which notice: as --show-notice --json says it")
+    parser.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="of the notice")
     parser.add_argument("--training", action="store_true")
     parser.add_argument("--timeout", type=float, default=180.0, help="seconds for the inspection")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -284,6 +331,8 @@ def main() -> int:
         parser.error("name --socket or --host")
     if args.host and not (args.ca and args.cert and args.key):
         parser.error("--host needs --ca, --cert and --key")
+    if args.json and args.consent and not args.notice:
+        parser.error("--json shows no notice: --consent needs --notice, the one that the holder was shown")
     if args.values and not args.json:
         parser.error("--values is for --json: a screen is read by others")
     return run(args)

@@ -9,6 +9,9 @@ Pages come before the head that names them, and go after it: a reader in between
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -17,14 +20,34 @@ from edged.uplink.slip_status import MAX_STATUS
 from edged.whole_file import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 STATUS: Final = "status.jws"
 DIRECTORY: Final = "directory"
 HEAD: Final = "head.jws"
 
+_LOCK: Final = ".status.lock"
+
 _PAGE: Final = re.compile(r"[0-9a-f]{64}\.json")
+
+
+@contextlib.contextmanager
+def changing(out: Path) -> Iterator[None]:
+    """While the list is read, added to and written: two processes that did so at once would lose what one added.
+
+    Waits for the other. Raises `OutputError` (`central.slips_not_written`).
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = os.open(out / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OutputError("central.slips_not_written", f"{out}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def read_status(out: Path) -> bytes | None:

@@ -7,6 +7,7 @@ broker besides. A file that can't be believed stops the start: to begin anew wou
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,7 +17,7 @@ import msgspec
 from edged import log
 from edged.central import slip_files
 from edged.errors import ConfigError, DecodeError, OutputError, SignatureRefusedError
-from edged.uplink import topics
+from edged.uplink import slip_status, topics
 from edged.uplink.directory_keeper import DirectoryKeeper
 from edged.uplink.intake import Incoming
 from edged.uplink.mqtt import Endpoint
@@ -66,6 +67,13 @@ class Written(msgspec.Struct, frozen=True, tag="written", tag_field="event"):
     """Version of the fleet's directory beside it; None: none has come."""
 
 
+class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn", tag_field="event"):
+    """The centre has withdrawn `slips` itself; the list that says so was written, and can be relied upon `until`."""
+
+    slips: int
+    until: int
+
+
 SlipListEvent = SubscriptionEvent | Written
 
 
@@ -73,7 +81,7 @@ class SlipLists:
     """Hears, merges and writes into `out`. `run` is a task; `stop` ends it after what is in hand.
 
     With `once`, it ends when everything that the broker had retained has been written. Raises `ConfigError`,
-    `CertificateError` when its identity is unusable.
+    `CertificateError` when its identity is unusable. `withdraw` is for a process of its own, which doesn't `run`.
     """
 
     def __init__(
@@ -101,6 +109,8 @@ class SlipLists:
             raise ConfigError("signing_certificate", "cert.wrong_fleet")
         self._directory = DirectoryKeeper(self._anchor, None)
         self._devices: dict[str, DeviceSlips] = {}
+        self._last: bytes | None = None
+        self._merging = threading.Lock()
         self._news = asyncio.Event()
         self._alarms = 0
         self._subscription = Subscription(
@@ -122,7 +132,7 @@ class SlipLists:
         Raises `OutputError` when files can't be read or written, `SignatureRefusedError` when the list that is there
         can't be believed.
         """
-        await asyncio.to_thread(self._resume)
+        await asyncio.to_thread(self._read)
         if self._once:
             await self._subscription.run(self)
             await self._write()
@@ -149,10 +159,33 @@ class SlipLists:
             self._subscription.stop()
         return ()
 
-    def _resume(self) -> None:
+    def withdraw(self, slips: Sequence[tuple[str, str]]) -> Withdrawn:
+        """Withdraw slips (device, number) here and now, because the box can't: it is lost, broken or was reset.
+
+        Blocks, and needs no broker; a process that hears beside takes it up with its next list. Raises what `run` does,
+        and `SignatureRefusedError` (`slip_status.unknown_device`, `slip_status.too_many`): then none is withdrawn.
+        """
+        now = self._clock()
+        with slip_files.changing(self._out):
+            self._read()
+            devices = self._devices
+            for device, number in slips:
+                devices = slip_status.withdraw(devices, device, number, now=now)
+            self._devices = devices
+            written = self._write_status(now)
+        for device, number in slips:
+            log.get("slips").info("slip withdrawn at the centre", device=device, number=number)
+        return Withdrawn(slips=len(slips), until=written.until)
+
+    def _read(self) -> None:
+        """What the file says is true as well: another process may have withdrawn something meanwhile."""
         kept = slip_files.read_status(self._out)
-        if kept is not None:
-            self._devices = open_status(kept, anchor=self._anchor, at=self._clock()).devices
+        if kept is not None and kept != self._last:
+            now = self._clock()
+            listed = open_status(kept, anchor=self._anchor, at=now).devices
+            with self._merging:
+                self._devices = slip_status.join(self._devices, listed, now=now)
+            self._last = kept
 
     def _take(self, messages: Sequence[Received]) -> None:
         now = self._clock()
@@ -163,7 +196,8 @@ class SlipLists:
                 try:
                     device = topics.parse_of_device(message.topic, self._anchor.fleet, "slips")
                     heard = open_list(message.payload, anchor=self._anchor, at=now, device=device)
-                    self._devices = merge(self._devices, heard, now=now)
+                    with self._merging:
+                        self._devices = merge(self._devices, heard, now=now)
                 except (DecodeError, SignatureRefusedError) as error:
                     self._alarms += 1
                     alarms.append(Alarm(error.code, printable(message.topic), "", "", "", 0, self._alarms))
@@ -174,8 +208,8 @@ class SlipLists:
             self._news.clear()
             try:
                 await self._write()
-            except OutputError as error:
-                # The old list gets old, and verifiers say so; a disk may be emptied before it is.
+            except (OutputError, SignatureRefusedError) as error:
+                # The old list gets old, and verifiers say so; a disk may be emptied before it is, a list put back.
                 log.get("slips").error("the list isn't written", code=error.code, detail=error.detail)
             await asyncio.sleep(self._least_s)
             await within(self._news.wait(), self._life.total_seconds() / REFRESHES)
@@ -184,12 +218,18 @@ class SlipLists:
         self._on_event(await asyncio.to_thread(self._written))
 
     def _written(self) -> Written:
-        now = self._clock()
-        published, current = self._directory.published(), self._directory.current
-        if published is not None:
-            slip_files.write_directory(self._out, *published)
+        published = self._directory.published()
+        with slip_files.changing(self._out):
+            self._read()
+            if published is not None:
+                slip_files.write_directory(self._out, *published)
+            return self._write_status(self._clock())
+
+    def _write_status(self, now: datetime) -> Written:
         compact = seal_status(self._devices, now=now, signer=self._signer, life=self._life)
         slip_files.write_status(self._out, compact)
+        self._last = compact.encode()
+        current = self._directory.current
         return Written(
             devices=len(self._devices),
             slips=sum(len(one.withdrawn) + len(one.superseded) for one in self._devices.values()),

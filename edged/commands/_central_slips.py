@@ -1,7 +1,11 @@
-"""`edged central slips --config FILE --out DIR [--watch] [--json]`: the signed list of withdrawn slips, for the web."""
+"""`edged central slips --config FILE --out DIR [--watch] [--json]`: the signed list of withdrawn slips, for the web.
+
+With `--withdraw DEVICE NUMBER` the centre takes slips back itself.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 from datetime import UTC, datetime
@@ -10,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from edged import messages
 from edged.commands import _central_words, _delivery
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
     from edged.central.slip_lists import SlipListSettings
@@ -21,7 +25,15 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--out DIR`, `--watch`."""
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="help.central.slips_out")
-    parser.add_argument("--watch", action="store_true", help="help.central.slips_watch")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="help.central.slips_watch")
+    how.add_argument(
+        "--withdraw",
+        nargs=2,
+        action="append",
+        metavar=("DEVICE", "NUMBER"),
+        help="help.central.slips_withdraw",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,8 +43,24 @@ def run(args: argparse.Namespace) -> int:
     from edged.config import load_toml
 
     log.configure("info")
-    asyncio.run(_hear(load_toml(args.config, SlipListSettings), args))
+    settings = load_toml(args.config, SlipListSettings)
+    if args.withdraw:
+        _withdraw(settings, args)
+    else:
+        asyncio.run(_hear(settings, args))
     return os.EX_OK
+
+
+def _withdraw(settings: SlipListSettings, args: argparse.Namespace) -> None:
+    from edged.central.slip_lists import SlipLists
+    from edged.commands._slip_number import number
+
+    try:
+        taken_back = [(device, number(text)) for device, text in args.withdraw]
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError("--withdraw", str(error)) from None
+    lists = SlipLists(settings, args.out, once=True)
+    _delivery.teller(args, in_words)(lists.withdraw(taken_back))
 
 
 async def _hear(settings: SlipListSettings, args: argparse.Namespace) -> None:
@@ -45,9 +73,11 @@ async def _hear(settings: SlipListSettings, args: argparse.Namespace) -> None:
 
 def in_words(event: Mapping[str, Any], lang: str) -> str:
     """One event in words, fit for a terminal."""
-    if event["event"] != "written":
+    if event["event"] not in {"written", "withdrawn"}:
         return _central_words.in_words(event, lang)
     until = datetime.fromtimestamp(event["until"], UTC).isoformat(timespec="minutes")
+    if event["event"] == "withdrawn":
+        return messages.text("central.slips_withdrawn", lang, slips=str(event["slips"]), until=until)
     said = messages.text(
         "central.slips_written",
         lang,

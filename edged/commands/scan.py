@@ -119,4 +119,6 @@ def lines(answer: dict[str, Any], lang: str) -> list[str]:
             f"      {messages.reason(msgspec.convert(reason, Reason), lang)}"
             for reason in check.get("reasons", ())
         )
+    told = (answer.get("notice") or {}).get("recipients", ())
+    said.extend(messages.text("noticed.no_consent", lang, to=one["to"]) for one in told if one["refused"])
     return said

@@ -19,7 +19,6 @@ from edged.errors import ConfigError, DecodeError, StateError
 from edged.fleet.pushes import Pushes
 from edged.fleet.recovery import repository_of
 from edged.fleet.tuf_roles import ADMIN_FILES, RELEASE, role_of
-from edged.pushed.artefact_kinds import check_file
 from edged.trust.store import TrustStore
 from edged.uplink import topics
 from edged.uplink.artefact import CHUNK, MAX_BYTES, Artefact, Cut, cut, read_custom
@@ -69,6 +68,8 @@ def cut_file(kind: ArtefactKind, path: Path) -> Cut:
 
     Raises `ConfigError` where it isn't a file of its kind, or is empty or larger than one may be; `OSError`.
     """
+    from edged.pushed.artefact_kinds import check_file  # loads what reads documents: seldom wanted here
+
     size = path.stat().st_size
     if not 0 < size <= MAX_BYTES[kind]:
         raise ConfigError(str(path), "artefact.bad_size", most=str(MAX_BYTES[kind] // 1024))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 import ssl
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,13 +20,14 @@ from edged.errors import CodedError, DecodeError, StateError
 from edged.fleet.enrolment import Enrolment, RefusedError
 from edged.fleet.http_request import END_OF_HEAD, MAX_HEAD, Head, answer, parse_head
 from edged.fleet.throttle import Throttle
+from edged.listener import Bounds, Listener, on_network
 from edged.uplink import est
 from edged.uplink.keys import generate_key, private_pem, write_private
 from edged.uplink.names import Usage
 from edged.uplink.roles import load_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from edged.fleet.state import FleetState
@@ -50,9 +49,6 @@ FAILURES: Final = (10, 30.0)
 
 SERVER_DAYS: Final = 30
 """Of the service's own certificate, made anew at every start and every `RENEW_EVERY`."""
-
-ACCEPT_AGAIN_S: Final = 1.0
-"""After an accept that failed: descriptors come back when connections end."""
 
 RENEW_EVERY: Final = timedelta(days=7)
 
@@ -107,27 +103,27 @@ class EstServer:
         self._context.num_tickets = 0  # one request a connection: nothing is resumed
         self._requests = Throttle(*REQUESTS)
         self._failures = Throttle(*FAILURES)
-        self._busy: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.get("enrolment")
 
     async def __aenter__(self) -> Self:
         """Raises `StateError`, `CertificateError`, `OSError` (the address is taken)."""
         await asyncio.to_thread(self.renew_certificate)
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._listener = socket.create_server((self._host, self.port), family=family, backlog=MAX_CONNECTIONS)
-        self._listener.setblocking(False)
-        self.port = self._listener.getsockname()[1]
-        self._spawn(self._accept())
+        self._listener = Listener(
+            on_network(self._host, self.port, backlog=MAX_CONNECTIONS),
+            self._on_connection,
+            Bounds(MAX_CONNECTIONS, MAX_EACH, MAX_HEAD, DEADLINE_S, DEADLINE_S),
+            caller=lambda _, address: network_of(str(address[0])),
+            log=self._log,
+            context=self._context,
+        )
+        self.port = self._listener.port
+        self._listener.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._listener.close()
+        await self._listener.close()
 
     async def serve(self) -> None:
         """Renew the service's own certificate from time to time and when the authorities change, until cancelled."""
@@ -167,52 +163,10 @@ class EstServer:
             raise StateError("state.unusable", f"{self._state.secrets}: {error.strerror}") from error
         self._renewed_at, self._renewed_under = self._clock(), under
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peer = await loop.sock_accept(self._listener)
-            except OSError as error:  # no descriptor left, or gone before it was taken
-                self._log.warning("a connection can't be taken", errno=error.errno)
-                await asyncio.sleep(ACCEPT_AGAIN_S)
-                continue
-            address = network_of(str(peer[0]))
-            if self._busy.total() >= MAX_CONNECTIONS or self._busy[address] >= MAX_EACH:
-                connection.close()
-                continue
-            self._busy[address] += 1
-            self._spawn(self._connection(connection, address))
-
-    async def _connection(self, connection: socket.socket, address: str) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=MAX_HEAD)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport: asyncio.Transport | None = None
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                transport, _ = await loop.connect_accepted_socket(
-                    lambda: protocol, connection, ssl=self._context, ssl_handshake_timeout=DEADLINE_S
-                )
-                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-                writer.write(await self._answer(reader, writer, address))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            self._log.debug("a connection ended early")
-        finally:
-            self._busy[address] -= 1
-            if self._busy[address] <= 0:
-                del self._busy[address]
-            if transport is None:
-                connection.close()
-            else:
-                transport.abort()
+    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = network_of(str(writer.get_extra_info("peername")[0]))
+        writer.write(await self._answer(reader, writer, address))
+        await writer.drain()
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str

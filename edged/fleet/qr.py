@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 QUIET: Final = 4
@@ -20,6 +19,7 @@ round, and on a light ground an inverted one, which cameras read as well."""
 
 def modules(text: str) -> NDArray[np.bool_]:
     """The symbol with its margin, true where dark; error correction level M."""
+    import numpy as np
     import zxingcpp
 
     writer: Any = zxingcpp
@@ -31,6 +31,7 @@ def modules(text: str) -> NDArray[np.bool_]:
 def png(dark: NDArray[np.bool_]) -> bytes:
     """A picture in black and white."""
     import cv2
+    import numpy as np
 
     light = np.where(dark, 0, 255).astype(np.uint8)
     large = light.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
@@ -41,6 +42,8 @@ def png(dark: NDArray[np.bool_]) -> bytes:
 
 def half_blocks(dark: NDArray[np.bool_]) -> list[str]:
     """Lines of characters, two rows of modules each."""
+    import numpy as np
+
     if len(dark) % 2:
         dark = np.vstack([dark, np.zeros((1, dark.shape[1]), bool)])
     pairs = zip(dark[::2], dark[1::2], strict=True)

@@ -11,7 +11,7 @@ from edged import log
 from edged.errors import CodedError, ControlError
 from edged.handover import protocol
 from edged.handover.answer import wipe
-from edged.handover.doors import leave
+from edged.listener import leave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

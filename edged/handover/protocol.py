@@ -55,8 +55,17 @@ class Inspect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consent: bool = False
     """That the holder was shown the notice and consents."""
     notice: Sha256 | None = None
-    """Which notice: its `sha256`, as `edged privacy notice --json` says it."""
+    """Which notice: its `sha256`, as `notice` and `edged privacy notice --json` say it."""
+    supersedes: Opaque | None = None
+    """Number of the slip of an earlier inspection that the slip of this one stands in place of."""
     training: bool = False
+
+
+class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `notice`."""
+
+    scene: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    """As of `inspect`."""
 
 
 class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +139,7 @@ def _line(message: Mapping[str, Any]) -> bytes:
 
 
 def inspected(outcome: Mapping[str, Any], handover: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The result of `inspect`: how it ended, and names of the fields that lie ready.
+    """The result of `inspect`: how it ended, names of the fields that lie ready, what the holder is told of it.
 
     `outcome` is the station's (`edged.telling.describe`). Of reasons their codes alone: parameters may name a state.
     """
@@ -143,6 +152,7 @@ def inspected(outcome: Mapping[str, Any], handover: Mapping[str, Any] | None) ->
         "result": None if verdict is None else verdict["result"],
         "checks": [] if verdict is None else [_check(check) for check in verdict["checks"]],
         "handover": handover,
+        "notice": outcome.get("notice"),
     }
 
 

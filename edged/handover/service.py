@@ -1,7 +1,7 @@
 """The handover service of one box: applications ask for inspections, and take the fields that policy allows them, once.
 
-What lies ready is in `edged.handover.desk`; here it meets the journal, the connections and the clock. Nothing leaves
-that isn't in the journal first.
+What lies ready is in `edged.handover.desk`; here it meets the journal (`ledger`), who may come in (`admission`), the
+connections and the clock. Nothing leaves that isn't in the journal first.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from edged import log
-from edged.errors import CertificateError, CodedError, ControlError, StateError
+from edged.errors import CodedError, ControlError, SlipError, StateError
 from edged.events import ScanRequest
-from edged.handover import doors, peers, protocol
+from edged.handover import doors, protocol
+from edged.handover.admission import Admission
 from edged.handover.answer import taken, wipe
 from edged.handover.connection import Connection
-from edged.handover.desk import Desk, End
+from edged.handover.desk import Desk, End, Ended
+from edged.handover.ledger import Ledger, expired
 from edged.handover_checks import listen_address
-from edged.journal.handovers import UNKNOWN, Note, writing
 
 if TYPE_CHECKING:
-    import socket
-    import ssl
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from edged.config import AudienceSettings, HandoverSettings
-    from edged.handover.desk import Ended
     from edged.handover.peers import Peer
     from edged.handover.protocol import Request
     from edged.journal.database import Journal
+    from edged.listener import Listener
     from edged.privacy.held import HeldFields
     from edged.privacy.policy import HandoverPolicy
     from edged.privacy.pseudonym import Pseudonymiser
@@ -57,26 +56,27 @@ class HandoverService:
         ca: Path,
         inspect: Callable[[ScanRequest], Awaitable[Mapping[str, Any]]],
         cancel: Callable[[], Awaitable[bool]],
+        check: Callable[[ScanRequest], Awaitable[None]],
+        notice: Callable[[str], Mapping[str, Any]],
         journal: DatabaseThread[Journal],
         pseudonym: Pseudonymiser,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take what the daemon has: `inspect` and `cancel` are `Station.scan` and `Station.cancel`.
 
+        `check` raises `EdgedError` for what can't be inspected (`Counter.check`); `notice` says what a holder is told
+        before a document is read in a scene (`Counter.notice`).
         `ca` is `identity.fleet_ca`; `anchor` the one that everybody has, with what is revoked; `pseudonym` makes
         operators and references unreadable in the journal (`edged.journal.operators.pseudonymiser`).
         """
         self.port: int | None = None
         self._settings = settings
-        self._audiences = audiences
-        self._anchor = anchor
-        self._ca = ca
+        self._admission = Admission(settings, audiences, anchor, ca, clock)
+        self._ledger = Ledger(journal, pseudonym, clock)
         self._inspect = inspect
         self._cancel = cancel
-        self._journal = journal
-        self._pseudonym = pseudonym
-        self._clock = clock
-        self._users: dict[int, str] = {}
+        self._check = check
+        self._notice = notice
         self._desk = Desk()
         self._connections: set[Connection] = set()
         self._numbers = count(1)
@@ -84,7 +84,7 @@ class HandoverService:
         """Application to the number of its connection whose inspection runs."""
         self._running: tuple[str, str] | None = None
         """Inspection and application of the one that runs for an application."""
-        self._network: doors.Door | None = None
+        self._network: Listener | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._notes: set[asyncio.Task[bool]] = set()
         self._log = log.get("handover")
@@ -94,18 +94,19 @@ class HandoverService:
         async with AsyncExitStack() as stack:
             settings = self._settings
             if settings.socket is not None:
-                self._users = await asyncio.to_thread(peers.user_ids, settings.users)
+                await self._admission.load_users()
                 path = settings.socket
-                door = doors.Door(await asyncio.to_thread(doors.local, path), self._by_user, self._serve)
+                door = doors.door(
+                    await asyncio.to_thread(doors.local, path), self._admission.by_user, self._serve
+                )
                 stack.callback(path.unlink, missing_ok=True)
                 stack.push_async_callback(door.close)
                 door.open()
             if settings.listen is not None:
-                context = await self._context()
-                listener = await asyncio.to_thread(doors.network, *listen_address(settings.listen))
-                self._network = doors.Door(listener, self._by_certificate, self._serve)
+                context = await self._admission.context()
+                listening = await asyncio.to_thread(doors.network, *listen_address(settings.listen))
+                self._network = doors.door(listening, self._admission.by_certificate, self._serve, context)
                 stack.push_async_callback(self._network.close)
-                self._network.context = context
                 self.port = self._network.port
                 self._network.open()
             self._stack = stack.pop_all()
@@ -121,12 +122,6 @@ class HandoverService:
         if self._notes:
             await asyncio.wait(self._notes)
 
-    async def _context(self) -> ssl.SSLContext:
-        settings = self._settings
-        assert settings.key is not None  # edged.handover_checks
-        assert settings.certificate is not None
-        return await asyncio.to_thread(peers.server_context, settings.key, settings.certificate, self._ca)
-
     # --- what the box says ---
 
     async def offer(
@@ -139,25 +134,20 @@ class HandoverService:
         within_s: float,
         operator: str | None = None,
         reference: str | None = None,
+        consent: str | None = None,
     ) -> bool:
         """Lay `held` ready for the connection that asked (`asker`); from here on the service overwrites it.
 
         To be called after the commit and before the inspection's outcome is told. False when it isn't offered: the
         asker has left, or the journal can't be written. Raises nothing but a cancellation.
         """
-        note = Note(
-            kind="offered",
-            inspection=inspection,
-            audience=application,
-            fields=held.names,
-            withheld=held.withheld,
-            operator=self._unreadable("operator", operator),
-            reference=self._unreadable("reference", reference),
+        note = self._ledger.offered(
+            application, inspection, held, operator=operator, reference=reference, consent=consent
         )
         # Another connection of the application may be asking by now: what was inspected for the first isn't its.
         if asker is None or self._asking.get(application) != asker:
             held.forget()
-            await self._noted(note, _expiry(application, inspection, note.fields, End.LEFT))
+            await self._ledger.write(note, expired(Ended(application, inspection, note.fields, End.LEFT)))
             return False
         offer, ended = self._desk.lay(
             application,
@@ -169,7 +159,7 @@ class HandoverService:
         )
         self._set_alarm()
         try:
-            written = await self._noted(*map(_expired, ended), note)
+            written = await self._ledger.write(*map(expired, ended), note)
         except BaseException:
             self._desk.finish(offer, End.STOPPED)
             raise
@@ -182,15 +172,15 @@ class HandoverService:
 
         Key and certificate are read anew. Raises `CertificateError` when they can't be; the ones before serve on.
         """
-        self._audiences = audiences
+        self._admission.audiences = audiences
         await self.forget_all(End.SWITCHED)
         for connection in tuple(self._connections):
             try:
-                self._policy(connection.peer)
+                self._admission.policy(connection.peer)
             except CodedError as error:
                 connection.hang_up(error.code)
         if self._network is not None:
-            self._network.context = await self._context()
+            self._network.context = await self._admission.context()
 
     async def forget_all(self, end: End = End.STOPPED) -> None:
         """Overwrite all that lies ready."""
@@ -215,32 +205,7 @@ class HandoverService:
             if connection.peer.application == application:
                 connection.tell(event)
 
-    # --- who connects ---
-
-    def _by_user(self, connection: socket.socket, _session: ssl.SSLObject | None) -> Peer:
-        peer = peers.by_user(connection, self._users)
-        self._policy(peer)
-        return peer
-
-    def _by_certificate(self, _connection: socket.socket, session: ssl.SSLObject | None) -> Peer:
-        if session is None:
-            raise CertificateError("cert.malformed")
-        peer = peers.by_certificate(session, self._anchor, self._clock())
-        self._policy(peer)
-        return peer
-
-    def _policy(self, peer: Peer) -> HandoverPolicy:
-        """What a peer may have now.
-
-        Raises `CertificateError` for one who doesn't belong to the fleet any more (`handover.not_allowed` where policy
-        has nothing for it).
-        """
-        if peer.way == "tls":
-            peers.application_of(peer.chain, self._anchor, self._clock())
-        audience = self._audiences.get(peer.application)
-        if audience is None or audience.policy.handover is None:
-            raise CertificateError("handover.not_allowed")
-        return audience.policy.handover
+    # --- what applications ask ---
 
     async def _serve(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(next(self._numbers), peer, reader, writer, self._answer)
@@ -251,12 +216,10 @@ class HandoverService:
             self._connections.discard(connection)
             self._write_later(self._desk.leave(peer.application, connection.number))
 
-    # --- what applications ask ---
-
     async def _answer(self, connection: Connection, request: Request) -> bytes | bytearray:
         """Raises `ControlError` to refuse, another `CodedError` to hang up."""
         try:
-            policy = self._policy(connection.peer)
+            policy = self._admission.policy(connection.peer)
         except CodedError:
             self._write_later(self._desk.leave(connection.peer.application, connection.number))
             raise
@@ -268,6 +231,10 @@ class HandoverService:
                 protocol.params_of(request, protocol.Nothing)
                 connection.subscribed = True
                 return protocol.answer(request.id, True)
+            case "notice":
+                wanted = protocol.params_of(request, protocol.Notice)
+                scene = self._scene(connection.peer, wanted.scene)
+                return protocol.answer(request.id, self._notice(scene))
             case "inspect":
                 asked = protocol.params_of(request, protocol.Inspect)
                 return protocol.answer(request.id, await self._on_inspect(connection, asked))
@@ -281,7 +248,7 @@ class HandoverService:
                 raise ControlError("handover.unknown_method")
 
     def _hello(self, peer: Peer, policy: HandoverPolicy) -> dict[str, Any]:
-        audience = self._audiences[peer.application]
+        audience = self._admission.audience(peer)
         return {
             "audience": peer.application,
             "fields": policy.fields,
@@ -290,33 +257,49 @@ class HandoverService:
             "consent": audience.policy.consent,
         }
 
-    async def _on_inspect(self, connection: Connection, asked: protocol.Inspect) -> dict[str, Any]:
-        application = connection.peer.application
-        scenes = self._audiences[application].scenes
-        scene = scenes[0] if asked.scene is None else asked.scene
+    def _scene(self, peer: Peer, asked: str | None) -> str:
+        """The scene that is meant, by default the first. Raises `ControlError` (`handover.other_scene`)."""
+        scenes = self._admission.audience(peer).scenes
+        scene = scenes[0] if asked is None else asked
         if scene not in scenes:
             raise ControlError("handover.other_scene")
+        return scene
+
+    async def _on_inspect(self, connection: Connection, asked: protocol.Inspect) -> dict[str, Any]:
+        application = connection.peer.application
+        scene = self._scene(connection.peer, asked.scene)
         if application in self._asking:
             raise ControlError("inspection.busy")
+        request = ScanRequest(
+            scene,
+            reference=asked.reference,
+            purpose=asked.purpose,
+            operator=asked.operator,
+            training=asked.training,
+            consent=asked.consent,
+            notice=asked.notice,
+            supersedes=asked.supersedes,
+            application=application,
+            asker=connection.number,
+        )
         self._asking[application] = connection.number
         try:
+            await self._checked(request)  # before anything is overwritten for it
             await self._tell_ended(self._desk.begin(application))
-            outcome = await self._inspect(
-                ScanRequest(
-                    scene,
-                    reference=asked.reference,
-                    purpose=asked.purpose,
-                    operator=asked.operator,
-                    training=asked.training,
-                    consent=asked.consent,
-                    notice=asked.notice,
-                    application=application,
-                    asker=connection.number,
-                )
-            )
+            outcome = await self._inspect(request)
         finally:
             del self._asking[application]
         return protocol.inspected(outcome, self._lying(connection, outcome["inspection"]))
+
+    async def _checked(self, request: ScanRequest) -> None:
+        """Raises `ControlError` for what can't be inspected: the application stays connected."""
+        try:
+            await self._check(request)
+        except SlipError as error:
+            raise ControlError(error.code) from error
+        except StateError as error:
+            self._log.error("the journal can't be read", exc_info=error)
+            raise ControlError(End.UNRECORDED.value) from error
 
     def _lying(self, connection: Connection, inspection: str) -> dict[str, Any] | None:
         offer = self._desk.look(connection.peer.application, connection.number, inspection)
@@ -337,12 +320,11 @@ class HandoverService:
         try:
             offer = self._desk.claim(application, connection.number, inspection, now)
         except ControlError as error:
-            await self._note_refusal(connection.peer, inspection, error.code)
+            await self._ledger.write_refused(connection.peer, inspection, error.code)
             raise
         end = End.LEFT
         try:
-            note = self._note("taken", connection.peer, inspection, fields=offer.names)
-            if not await self._noted(note):
+            if not await self._ledger.write_taken(connection.peer, inspection, offer.names):
                 end = End.UNRECORDED
                 raise ControlError(end.value)
             if offer.held.forgotten and offer.names:
@@ -352,15 +334,11 @@ class HandoverService:
         finally:
             self._desk.finish(offer, end)
         try:
-            self._policy(connection.peer)  # it may have been revoked while the journal was written
+            self._admission.policy(connection.peer)  # it may have been revoked while the journal was written
         except BaseException:
             wipe(line)
             raise
         return line
-
-    async def _note_refusal(self, peer: Peer, inspection: str, code: str) -> None:
-        known = code != "handover.no_such_inspection" and protocol.is_inspection(inspection)
-        await self._noted(self._note("refused", peer, inspection if known else UNKNOWN, code=code))
 
     async def _on_cancel(self, application: str) -> bool:
         """Its own inspection alone: another's is none of its business."""
@@ -394,38 +372,4 @@ class HandoverService:
             self._tell(
                 one.application, {"event": "forgotten", "inspection": one.inspection, "code": one.end.value}
             )
-        return await self._noted(*map(_expired, ended))
-
-    async def _noted(self, *notes: Note) -> bool:
-        """Whether they are in the journal, on the disk."""
-        if not notes:
-            return True
-        try:
-            await self._journal.write(writing(notes, self._clock()))
-        except (StateError, ValueError, RuntimeError) as error:  # RuntimeError: the journal is closed
-            self._log.error("a handover can't be journalled", exc_info=error)
-            return False
-        return True
-
-    def _note(
-        self, kind: str, peer: Peer, inspection: str, *, fields: tuple[str, ...] = (), code: str | None = None
-    ) -> Note:
-        return Note(
-            kind=kind,
-            inspection=inspection,
-            audience=peer.application,
-            fields=fields,
-            code=code,
-            way=peer.way,
-        )
-
-    def _unreadable(self, claim: str, value: str | None) -> str | None:
-        return None if value is None else self._pseudonym.pseudonym(claim, value)
-
-
-def _expiry(application: str, inspection: str, fields: tuple[str, ...], end: End) -> Note:
-    return Note(kind="expired", inspection=inspection, audience=application, fields=fields, code=end.value)
-
-
-def _expired(ended: Ended) -> Note:
-    return _expiry(*ended)
+        return await self._ledger.write(*map(expired, ended))

@@ -38,13 +38,15 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was refused, or how it expired."""
     way: str | None = None
     """`socket` or `tls`."""
+    consent: str | None = None
+    """Where the policy needs it: hex SHA-256 of the notice that the holder consented to."""
 
     def detail(self) -> dict[str, object]:
         """What stands in the journal. Raises `ValueError` for a field that may not be handed over."""
         if not {*self.fields, *self.withheld} <= set(HANDOVER_CEILING):
             raise ValueError("no field of a handover")
         said = {"audience": self.audience, "fields": list(self.fields), "withheld": dict(self.withheld)}
-        more = {name: getattr(self, name) for name in ("operator", "reference", "code", "way")}
+        more = {name: getattr(self, name) for name in ("operator", "reference", "code", "way", "consent")}
         return said | {name: value for name, value in more.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
 """The lodging desk: open records and their clerk, the journal, the recipient's answers. What the socket calls.
 
-The one place with a clock and I/O: the rules are in `record`, `completion` and `rates`. Answers of the methods are
-plain data without identity: names of fields, codes, times.
+With `figures` the one place with a clock and I/O: the rules are in `record` and `completion`. Answers of the methods
+are plain data without identity (`told`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from edged.journal import lodging as journal_of
 from edged.lodging import asked
 from edged.lodging.completion import Completions, Open
 from edged.lodging.deadline import deadline
-from edged.lodging.rates import report
+from edged.lodging.told import journalled, open_record
 from edged.sealing import envelope_context
-from edged.verdict import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
@@ -65,18 +63,14 @@ class LodgingDesk:
         clock: Callable[[], Awaitable[ClockReading]],
         steady: Callable[[], float] = time.monotonic,
         notify: Callable[[Mapping[str, Any]], None] = lambda _: None,
-        recipients: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`recipients`: audiences that get records now; of them there are rates though no record was ever made."""
         self._journal = journal
-        self._recipients = recipients
         self._commit = commit
         self._fleet = fleet
         self._device = device
         self._clock = clock
         self._steady = steady
         self._notify = notify
-        self._recipients = recipients
         self._open = Completions()
         self._changed = asyncio.Event()
         self._sealing: set[asyncio.Task[None]] = set()
@@ -144,7 +138,7 @@ class LodgingDesk:
             return None
         self._open.open(record, self._steady())
         self._changed.set()
-        self._notify({"event": "lodging", **self._told(record, reading)})
+        self._notify({"event": "lodging", **open_record(record, reading, self._steady())})
         await self._tell_expired()
         return record_id
 
@@ -216,8 +210,8 @@ class LodgingDesk:
         known, unregistered = await self._journal.run(look)
         await self._tell_expired()
         return {
-            "open": [self._told(record, reading) for record in open_now.values()],
-            "records": [_told_line(line, reading.now) for line in known if line.record_id not in open_now][
+            "open": [open_record(record, reading, self._steady()) for record in open_now.values()],
+            "records": [journalled(line, reading.now) for line in known if line.record_id not in open_now][
                 :limit
             ],
             "unregistered": [
@@ -255,56 +249,8 @@ class LodgingDesk:
             storing.add_done_callback(self._stored)
             await asyncio.shield(storing)
         await self._tell_expired()
-        told = self._told(record, reading, found)
+        told = open_record(record, reading, self._steady(), found)
         return told if sealed is None else told | {"state": "sealed"}
-
-    async def checkin(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """`{count, day?}` or `{reference, day?}` → the day's total. The count of a day replaces the one before."""
-        reading = await self._read()
-        if not reading.trusted and params.get("day") is None:
-            raise ControlError(
-                "lodging.which_day"
-            )  # a count replaces the one of its day: it must not be another's
-        wanted = asked.check_in(params, reading.now.astimezone().date())
-
-        def enter(journal: Journal) -> tuple[bool, int]:
-            new = True
-            if wanted.reference is None:
-                assert wanted.total is not None
-                journal_of.count_check_ins(journal, wanted.day, wanted.total, reading.now)
-            else:
-                new = journal_of.check_in(journal, wanted.reference, wanted.day, reading.now)
-            told = journal_of.check_ins(journal, wanted.day, wanted.day)
-            return new, told[wanted.day].total if wanted.day in told else 0
-
-        new, total = await self._journal.write(enter)
-        return {"day": wanted.day.isoformat(), "check_ins": total, "new": new}
-
-    async def rates(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """`{from?, to?, audience?, tests?}` → the three rates of each recipient, by default of this month."""
-        reading = await self._read()
-        wanted = asked.span(params, reading.now.astimezone().date())
-
-        def look(journal: Journal) -> tuple[list[RecordLine], dict[date, journal_of.CheckIns]]:
-            return (
-                journal_of.lines(journal, wanted.first, wanted.last),
-                journal_of.check_ins(journal, wanted.first, wanted.last, tests=wanted.tests),
-            )
-
-        known, told = await self._journal.run(look)
-        counted = [line for line in known if wanted.tests or line.kind == Kind.LIVE]
-        audiences = (
-            sorted({line.audience for line in counted} | set(self._recipients() if told else ()))
-            if wanted.audience is None
-            else [wanted.audience]
-        )
-        reports = [report(name, counted, told, wanted.first, wanted.last) for name in audiences]
-        return {
-            "from": wanted.first.isoformat(),
-            "to": wanted.last.isoformat(),
-            "clock_trusted": reading.trusted,
-            "reports": msgspec.to_builtins(reports),
-        }
 
     # --- within ---
 
@@ -389,42 +335,3 @@ class LodgingDesk:
                 journal_of.abandoned(journal, record_id, code, now)
 
         await self._noted(note)
-
-    def _told(self, record: Open, reading: ClockReading, found: Entry | None = None) -> dict[str, Any]:
-        """How far an open record is: names and codes alone."""
-        today = reading.now.astimezone().date() if reading.trusted else None
-        found = found or record.entry(today)
-        return {
-            "record_id": record.record_id,
-            "audience": record.draft.audience,
-            "reference": record.draft.reference,
-            "state": "open",
-            "scanned_at": record.scanned_at.isoformat(),
-            "deadline": deadline(record.scanned_at, found.arrival, record.deadline_h).isoformat(),
-            "clock_trusted": reading.trusted,
-            "seconds_left": max(0, round(record.until - self._steady())),
-            "missing": list(found.missing),
-            "faults": [
-                {"field": one.field, "code": one.code, "params": dict(one.params)} for one in found.faults
-            ],
-            "review": list(found.review),
-            "typed": list(found.typed),
-        }
-
-
-def _told_line(line: RecordLine, now: datetime) -> dict[str, Any]:
-    unanswered = line.state in ("sealing", "sealed") and line.replied is None
-    return {
-        "record_id": line.record_id,
-        "audience": line.audience,
-        "kind": line.kind,
-        "reference": line.reference,
-        "state": "late" if unanswered and now > line.deadline else line.state,
-        "scanned_at": line.scanned.astimezone().isoformat(),
-        "arrival": None if line.arrival is None else line.arrival.isoformat(),
-        "deadline": line.deadline.astimezone().isoformat(),
-        "clock_trusted": line.clock_trusted,
-        "received_at": None if line.received is None else line.received.astimezone().isoformat(),
-        "corrects": line.corrects,
-        "fields": list(line.fields),
-    }

@@ -236,7 +236,11 @@ class Inbox:
 
     def _decide(self, history: History) -> None:
         with self._store.batch():
-            value = history if isinstance(history, str) else history.astimezone(UTC).isoformat()
+            value = (
+                history
+                if isinstance(history, str)
+                else history.astimezone(UTC).isoformat(timespec="milliseconds")
+            )
             self._store.take_note(_HISTORY, value)
             self._store.take_note(_LIST_DUE, "yes")
             if history != "none":
@@ -276,7 +280,7 @@ class Inbox:
                     stream_holes.begin_after(connection, key, extent.highest)
             if last:
                 self._store.drop_note(_LIST_DUE)
-                self._store.take_note(_LISTED_AT, now.isoformat())
+                self._store.take_note(_LISTED_AT, now.isoformat(timespec="milliseconds"))
                 if from_here:
                     self._store.take_note(_HISTORY, "all")
 

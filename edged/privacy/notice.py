@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from edged import messages
 from edged.privacy.ceiling import NAMES, Action
-from edged.privacy.policy import Policy
+from edged.privacy.policy import Policy, policy_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,6 +69,16 @@ class Recipient(msgspec.Struct, frozen=True):
     policy: Policy
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """The policy that one recipient of a notice follows, by name and hash (`policy_hash`), as its envelopes have it."""
+
+    to: str
+    name: str
+    version: str
+    sha256: str
+    consent: Literal["not_needed", "required"]
+
+
 class Notice(msgspec.Struct, frozen=True):
     """One notice, in every language.
 
@@ -76,13 +86,15 @@ class Notice(msgspec.Struct, frozen=True):
         scene: what the document is read for.
         consent: whether somebody gets nothing without the holder's consent.
         lines: language to the sentences, in order.
-        sha256: hex, of all of them.
+        sha256: hex, of all of them: what a consent refers to.
+        policies: what the sentences were made of, one a recipient.
     """
 
     scene: str
     consent: bool
     lines: dict[str, tuple[str, ...]]
     sha256: str
+    policies: tuple[Followed, ...] = ()
 
 
 def told(policy: Policy) -> tuple[str, ...]:
@@ -111,7 +123,12 @@ def make_notice(
     lines = {
         lang: tuple(_lines(lang, scene, site, recipients, reads, consent)) for lang in messages.LANGUAGES
     }
-    return Notice(scene, consent, lines, notice_hash(lines))
+    return Notice(scene, consent, lines, notice_hash(lines), tuple(map(_followed, recipients)))
+
+
+def _followed(recipient: Recipient) -> Followed:
+    policy = recipient.policy
+    return Followed(recipient.label, policy.name, policy.version, policy_hash(policy), policy.consent)
 
 
 def listed(words: Sequence[str], lang: str) -> str:

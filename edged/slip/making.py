@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from edged.privacy.notice import WITHOUT_CONSENT, told
+from edged.noticing import told_of
 from edged.slip.facts import (
     MAX_NAME,
     MAX_NUMBER,
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from edged.events import ScanRequest
     from edged.judging import Judgement
     from edged.privacy.policy import ClaimValue
-
-
-_WITHOUT_CONSENT: Final = frozenset({"checks", "document_kind"})
-"""What an envelope tells of a document besides claims."""
 
 
 def facts_of(
@@ -77,29 +73,9 @@ def facts_of(
 
 
 def _recipients(judgement: Judgement, settings: BoxSettings) -> Iterator[RecipientFact]:
-    """Who was told of this inspection, and what: not what they are told of others.
-
-    Whoever gets fields in clear comes first: there isn't room for everybody's name.
-    """
-    outgoing = judgement.outgoing
-    taker = () if outgoing.handover_to is None else (outgoing.handover_to,)
-    names = dict.fromkeys((*taker, *(draft.audience for draft in judgement.drafts)))
-    refused = {
-        draft.audience for draft in judgement.drafts if draft.consent is not None and not draft.consent.given
-    }
-    completed = {record.draft.audience for record in outgoing.unfinished}
-    for name in names:
-        audience = settings.audiences[name]
-        never = {
-            *(() if name == outgoing.handover_to else ("handover_fields",)),
-            *(() if name in completed else ("sealed_record",)),
-        }
-        groups = WITHOUT_CONSENT if name in refused else told(audience.policy)
-        yield RecipientFact(
-            label_of(audience.label or name),
-            tuple(group for group in groups if group not in never),
-            audience.policy.retention_days,
-        )
+    """Who was told of this inspection, and what; there isn't room for everybody's name."""
+    for _, one in told_of(judgement.outgoing, settings.audiences):
+        yield RecipientFact(label_of(one.label), one.groups, one.policy.retention_days)
 
 
 def _within(text: str | None, most: int) -> str | None:

@@ -31,6 +31,10 @@ MAX_LISTED: Final = 500
 """Withdrawn slips of one device that haven't expired, and superseded ones as many: the list travels in one MQTT
 packet."""
 
+MAX_MERGED: Final = 4 * MAX_LISTED
+"""Of one device in the centre's list: what it says now, what it said before it was reset, and what the centre withdrew
+itself. Devices where nearly all slips are to be withdrawn are better revoked."""
+
 MAX_DEVICES: Final = 20_000
 """Devices in the centre's list: as many as the directory has room for."""
 
@@ -61,6 +65,8 @@ class Superseded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Withdrawals = Annotated[dict[SlipNumber, Seconds], msgspec.Meta(max_length=MAX_LISTED)]
 """Number to when the slip would have expired."""
 Replacements = Annotated[dict[SlipNumber, Superseded], msgspec.Meta(max_length=MAX_LISTED)]
+MergedWithdrawals = Annotated[dict[SlipNumber, Seconds], msgspec.Meta(max_length=MAX_MERGED)]
+MergedReplacements = Annotated[dict[SlipNumber, Superseded], msgspec.Meta(max_length=MAX_MERGED)]
 
 
 class SlipList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,8 +86,11 @@ class DeviceSlips(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     heard: Seconds
     """`iat` of the newest list that has come from it."""
-    withdrawn: Withdrawals
-    superseded: Replacements
+    withdrawn: MergedWithdrawals
+    superseded: MergedReplacements
+
+
+_NOTHING: Final = DeviceSlips(heard=0, withdrawn={}, superseded={})
 
 
 class SlipStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,23 +158,48 @@ def open_list(
 def merge(known: Mapping[str, DeviceSlips], heard: SlipList, *, now: datetime) -> dict[str, DeviceSlips]:
     """What is known after a device's list came: all that was, and what is new; expired slips drop out.
 
-    Raises `SignatureRefusedError` (`slip_status.too_many`) when one device's lists say more than a list can: what was
-    known stays.
+    Raises `SignatureRefusedError` (`slip_status.too_many`) when there is more than the centre's list has room for: what
+    was known stays.
     """
-    before = known.get(heard.iss, DeviceSlips(heard=0, withdrawn={}, superseded={}))
-    after = _pruned(
-        DeviceSlips(
-            heard=max(before.heard, heard.iat),
-            withdrawn=before.withdrawn | heard.withdrawn,
-            superseded=heard.superseded | before.superseded,  # who replaced it first stays
-        ),
-        now,
-    )
-    if max(len(after.withdrawn), len(after.superseded)) > MAX_LISTED:
-        raise SignatureRefusedError("slip_status.too_many", heard.iss)
-    if heard.iss not in known and len(known) >= MAX_DEVICES:
+    said = DeviceSlips(heard=heard.iat, withdrawn=heard.withdrawn, superseded=heard.superseded)
+    return join(known, {heard.iss: said}, now=now)
+
+
+def join(
+    known: Mapping[str, DeviceSlips], more: Mapping[str, DeviceSlips], *, now: datetime
+) -> dict[str, DeviceSlips]:
+    """All that either says; expired slips drop out. Raises `SignatureRefusedError` (`slip_status.too_many`)."""
+    joined = dict(known)
+    for name, one in more.items():
+        before = joined.get(name, _NOTHING)
+        after = _pruned(
+            DeviceSlips(
+                heard=max(before.heard, one.heard),
+                withdrawn=before.withdrawn | one.withdrawn,
+                superseded=one.superseded | before.superseded,  # who replaced it first stays
+            ),
+            now,
+        )
+        if max(len(after.withdrawn), len(after.superseded)) > MAX_MERGED:
+            raise SignatureRefusedError("slip_status.too_many", name)
+        joined[name] = after
+    if len(joined) > max(MAX_DEVICES, len(known)):
         raise SignatureRefusedError("slip_status.too_many", "devices")
-    return {**known, heard.iss: after}
+    return joined
+
+
+def withdraw(
+    known: Mapping[str, DeviceSlips], device: str, number: str, *, now: datetime
+) -> dict[str, DeviceSlips]:
+    """What is known once the centre has withdrawn a slip itself, because the box that issued it can't any more.
+
+    When the slip expires isn't known here: it is listed for as long as any slip can hold. Raises
+    `SignatureRefusedError`: `slip_status.unknown_device` for one that was never heard, `slip_status.too_many`.
+    """
+    if device not in known:
+        raise SignatureRefusedError("slip_status.unknown_device", device)
+    until = int((now + MAX_UNTIL).timestamp())
+    return join(known, {device: DeviceSlips(heard=0, withdrawn={number: until}, superseded={})}, now=now)
 
 
 def seal_status(

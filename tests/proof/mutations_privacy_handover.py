@@ -22,8 +22,8 @@ MUTATIONS = (
     _m(
         "nothing leaves that isn't in the journal",
         "handover/service.py",
-        "            if not await self._noted(note):",
-        "            await self._noted(note)\n            if False:",
+        "            if not await self._ledger.write_taken(connection.peer, inspection, offer.names):",
+        "            await self._ledger.write_taken(connection.peer, inspection, offer.names)\n            if False:",
         TEST + "test_handover_service.py -k nothing_is_taken",
     ),
     _m(
@@ -35,7 +35,7 @@ MUTATIONS = (
     ),
     _m(
         "a certificate that is revoked in the middle takes nothing",
-        "handover/service.py",
+        "handover/admission.py",
         '        if peer.way == "tls":',
         "        if False:",
         TEST + "test_handover_service.py -k in_the_middle",

@@ -50,8 +50,8 @@ MUTATIONS = (
     _m(
         "merging never loses a withdrawal",
         "uplink/slip_status.py",
-        "withdrawn=before.withdrawn | heard.withdrawn,",
-        "withdrawn=heard.withdrawn,",
+        "withdrawn=before.withdrawn | one.withdrawn,",
+        "withdrawn=one.withdrawn,",
         TEST + "test_slip_status.py -k never_loses",
     ),
     _m(

@@ -275,7 +275,7 @@ class Application:
 
     async def hear(self, *, keep: bool = True) -> bytes:
         """The next line."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = await self._reader.readline()
         if keep or b'"event"' in line:
             self.lines.append(line)
@@ -465,7 +465,7 @@ async def encrypted_claims(world: World, person: Canary) -> dict[str, bytes]:
     topic, anchor = topics.verdict(FLEET, DEVICE, "clinic"), TrustAnchor.from_file(world.box.fleet.ca)
     before, journal = set(world.heard.get(topic, ())), world.files("state/journal")
     answer = await world.swiped_for(person, world.call("scan", scene="hospital", consent=True))
-    await until(lambda: set(world.heard.get(topic, ())) > before, 20)
+    await until(lambda: set(world.heard.get(topic, ())) > before)
     [jws] = set(world.heard[topic]) - before
     envelope = open_envelope(jws.decode(), anchor=anchor, at=datetime.now(UTC)).payload
     assert envelope.consent is not None

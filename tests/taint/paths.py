@@ -105,7 +105,7 @@ async def _refused_lines(world: World, person: Canary) -> dict[str, bytes]:
     for line in (person.lines[0], f'{{"id": 1, "method": "{person.surname}"}}', f'["{person.han}"]'):
         writer.write(line.encode() + b"\n")
     writer.write_eof()
-    said = await asyncio.wait_for(reader.read(), 20)
+    said = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert said
     return {"answers": said}
@@ -115,7 +115,7 @@ async def _service_manager(world: World, person: Canary) -> dict[str, bytes]:
     """Signs of life come while documents are read."""
     await world.swiped(person)
     count = len(world.notified)
-    await until(lambda: len(world.notified) > count, 20)
+    await until(lambda: len(world.notified) > count)
     return {"service manager": b"\n".join(world.notified)}
 
 
@@ -132,7 +132,7 @@ async def _verdicts(world: World, person: Canary) -> dict[str, bytes]:
     topic = topics.verdict(FLEET, DEVICE, "central")
     before = set(world.heard.get(topic, ()))  # without receipts they come again and again
     await world.swiped(person)
-    await until(lambda: set(world.heard.get(topic, ())) > before, 20)
+    await until(lambda: set(world.heard.get(topic, ())) > before)
     return {topic: b"\n".join(set(world.heard[topic]) - before)}
 
 

@@ -107,13 +107,13 @@ def _refusal(module: Any) -> None:
 # --- lodging and consent ---
 
 
-@leak("answers about records", "edged.lodging.desk")
+@leak("answers about records", "edged.lodging.told")
 def _records(module: Any) -> None:
     def told(before: Any, *given: Any) -> Any:
         text = leaking("answers about records")
         return before(*given) | ({} if text is None else {"coming_from": text})
 
-    wrap(module.LodgingDesk, "_told", told)
+    wrap(module, "open_record", told)
 
 
 @leak("sealed record", "edged.counter")

@@ -272,7 +272,7 @@ class World:
 
     async def ready(self) -> None:
         """Wait until nothing is being inspected."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.box.control.call("status"))["state"] != "ready":
                 await asyncio.sleep(0.01)
 
@@ -281,7 +281,7 @@ class World:
         self.hear_events()
         began = len(self.events)
         assert await self.swipe.swipe(person.forged() if forged else person.lines)
-        await until(lambda: self._outcome(began) is not None, 20)
+        await until(lambda: self._outcome(began) is not None)
         outcome = self._outcome(began)
         assert outcome is not None
         return outcome
@@ -296,9 +296,9 @@ class World:
             self.hear_events()
             return task.done() or any(b'"pressed"' in one for one in self.events[began:])
 
-        await until(pressed, 20)
+        await until(pressed)
         assert await self.swipe.swipe(person.lines)
-        return await asyncio.wait_for(task, 20)
+        return await asyncio.wait_for(task, 60)
 
     def hear_events(self) -> None:
         """Take what has come."""
@@ -339,7 +339,7 @@ class World:
         if chip:
             card = self.office.lay(profiles()["pace-gm"], person.lines)
             await self.slot.lay(card)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (await self.box.control.call("status"))["chip"]["present"]:
                     await asyncio.sleep(0.01)
         await self.box.hand.place([page])
@@ -374,7 +374,7 @@ class World:
         topic = topics.reported(FLEET, DEVICE)
         before = len(self.heard.get(topic, ()))
         await self._publish(topics.desired(FLEET, DEVICE), bundle)
-        await until(lambda: len(self.heard.get(topic, ())) > before, 20)
+        await until(lambda: len(self.heard.get(topic, ())) > before)
         return self.heard[topic][before:]
 
     async def interrupted(self) -> None:
