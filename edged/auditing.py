@@ -109,6 +109,7 @@ def audit(
                 for one in scanner.scan(portion):
                     note(Found(str(path), one.kind, _within_packed(one.encoding)))
             for table, rows in _rows(path):
+                on_progress(files, octets)
                 for one in scanner.scan(rows):
                     note(Found(str(path), one.kind, one.encoding, table=table))
         except FileNotFoundError:

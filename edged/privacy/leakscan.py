@@ -52,12 +52,11 @@ SHORTEST_OTHER: Final = 2
 """Letters and digits of a value that is searched for by itself: of one in ASCII, of any other."""
 
 _LONG: Final = 8
-_MANY: Final = 400
-"""Values from which on it pays to ask first which of them can be there at all."""
 _PRINTABLE: Final = frozenset(b"\0\t\n\r" + bytes(range(0x20, 0x7F)))
 _ALNUM: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 _IGNORED: Final = bytes(byte for byte in range(1, 0x80) if byte not in _ALNUM and not 0x41 <= byte <= 0x5A)
 """ASCII punctuation and control characters: fillers, spaces, hyphens. Not NUL, which UTF-16 is told by."""
+_LOWERED: Final = bytes(range(256)).lower()
 
 _MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june"),
@@ -84,16 +83,17 @@ class _Needle(NamedTuple):
     pattern: re.Pattern[bytes] | None
 
 
-class _Sieves(NamedTuple):
-    needles: Sieve[_Needle]
-    exact: Sieve[tuple[str, bytes]]
-    squeezed: Sieve[tuple[str, bytes]]
+class _Form(NamedTuple):
+    """`text`: octets as they stand, or what is left of them without ASCII's punctuation."""
+
+    kind: str
+    text: bytes
 
 
 class LeakScanner(Identity):
     """Searches bytes for raw values. Holds them, so it refuses `repr` and the rest."""
 
-    __slots__ = ("_exact", "_needles", "_sieves", "_squeezed")
+    __slots__ = ("_bare", "_exact")
 
     def __init__(
         self,
@@ -121,16 +121,12 @@ class LeakScanner(Identity):
                 squeezed |= {(kind, form) for form in _squeezed_forms(value)}
             elif (needle := _needle(kind, value)) and len(needle.text) >= shortest:
                 needles |= {(kind, one.text): one for one in (needle, *_backwards(needle))}
-        self._needles = tuple(needles.values())
-        self._exact = tuple(exact)
-        self._squeezed = tuple(squeezed)
-        self._sieves = None
-        if len(self._needles) + len(exact) > _MANY:
-            self._sieves = _Sieves(
-                Sieve((needle.text, needle) for needle in self._needles),
-                Sieve((form, (kind, form)) for kind, form in exact),
-                Sieve((form, (kind, form)) for kind, form in squeezed),
-            )
+        bare: tuple[_Needle | _Form, ...] = (
+            *needles.values(),
+            *(_Form(kind, form) for kind, form in squeezed),
+        )
+        self._bare = Sieve(((one.text, one) for one in bare), lowered=_LOWERED, dropped=_IGNORED)
+        self._exact = Sieve((form, _Form(kind, form)) for kind, form in exact)
 
     @classmethod
     def for_documents(
@@ -169,31 +165,28 @@ class LeakScanner(Identity):
         return _in_order(found.values())
 
     def _positions(self, view: View) -> Iterator[tuple[str, int]]:
-        lowered = view.data.lower()
-        bare = lowered.translate(None, _IGNORED)
-        needles, exact, squeezed = self._needles, self._exact, self._squeezed
-        if self._sieves is not None:
-            needles = tuple(self._sieves.needles.may_hold(bare))
-            exact = tuple(self._sieves.exact.may_hold(view.data))
-            squeezed = tuple(self._sieves.squeezed.may_hold(bare))
-        for needle in needles:
-            if needle.text not in bare:
-                continue
-            if needle.pattern is None:
-                yield from ((needle.kind, at) for at in _bare_positions(needle.text, lowered, bare))
-            else:
-                for match in needle.pattern.finditer(lowered):
-                    if _is_credible(view, match.start(), match.end()):
-                        yield needle.kind, match.start()
-        for kind, form in squeezed:
-            if form in bare:
-                yield from ((kind, at) for at in _bare_positions(form, lowered, bare))
-        for kind, form in exact:
+        if candidates := self._bare.may_hold(view.data):
+            yield from self._written(view, candidates)
+        for kind, form in self._exact.may_hold(view.data):
             at = view.data.find(form)
             while at >= 0:
                 if len(form) > SHORTEST or _is_surrounded(view, at, at + len(form)):
                     yield kind, at
                 at = view.data.find(form, at + 1)
+
+    def _written(self, view: View, candidates: Iterable[_Needle | _Form]) -> Iterator[tuple[str, int]]:
+        """Where they stand, in any case and with punctuation within; `candidates` may."""
+        lowered = view.data.lower()
+        bare = lowered.translate(None, _IGNORED)
+        for one in candidates:
+            if one.text not in bare:
+                continue
+            if isinstance(one, _Needle) and one.pattern is not None:
+                for match in one.pattern.finditer(lowered):
+                    if _is_credible(view, match.start(), match.end()):
+                        yield one.kind, match.start()
+            else:
+                yield from ((one.kind, at) for at in _bare_positions(one.text, lowered, bare))
 
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:
