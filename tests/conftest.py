@@ -4,6 +4,7 @@ not leave behind for the next one in its process.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -92,15 +93,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Umask and logging are as they were."""
+    """Umask and logging are as they were: a command that a test runs in this process has libraries say nothing."""
     mask = os.umask(0)
     os.umask(mask)
-    logging = structlog.get_config() if structlog.is_configured() else None
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    configured = structlog.get_config() if structlog.is_configured() else None
     try:
         return (yield)
     finally:
         os.umask(mask)
-        if logging is None:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        if configured is None:
             structlog.reset_defaults()
         else:
-            structlog.configure(**logging)
+            structlog.configure(**configured)

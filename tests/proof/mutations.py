@@ -40,6 +40,7 @@ from tests.proof import (
     mutations_privacy_sealing,
     mutations_privacy_slip,
     mutations_privacy_taint,
+    mutations_privacy_told,
 )
 from tests.proof.changes import CUT, TEST, Mutation, _m
 from tests.proof.overlay import StaleError, overlay, run
@@ -383,6 +384,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *mutations_privacy_sealing.MUTATIONS,
     *mutations_privacy_slip.MUTATIONS,
     *mutations_privacy_taint.MUTATIONS,
+    *mutations_privacy_told.MUTATIONS,
 )
 
 SAMPLE = ("a commit is synced",)
